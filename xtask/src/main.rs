@@ -1,0 +1,2 @@
+//! Kimura.
+fn main() {}
