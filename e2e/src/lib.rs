@@ -1,1 +1,32 @@
-//! Kimura.
+//! End-to-end tests: the real binary, real sockets, data files.
+//!
+//! [`Server`] starts `kimura` in a folder of its own and ends it with SIGTERM; [`Client`] sends raw bytes
+//! and parses what comes back strictly; [`case`] reads `cases/*.case` and plays them. Only loopback
+//! addresses are used, every wait has a deadline, and no test sleeps for a fixed time.
+
+#![forbid(unsafe_code)]
+
+pub mod binary;
+pub mod case;
+pub mod client;
+pub mod failure;
+pub mod folder;
+pub mod ledger;
+pub mod output;
+pub mod python;
+pub mod response;
+pub mod server;
+pub mod text;
+
+pub use client::Client;
+pub use failure::{Failure, Outcome};
+pub use folder::Folder;
+pub use response::Response;
+pub use server::{Options, Server};
+
+use std::time::Duration;
+
+/// How long a test waits for something that has to happen at once on an idle machine.
+///
+/// Generous, since all tests share two cores; a wait ends as soon as its condition holds.
+pub const PATIENCE: Duration = Duration::from_secs(20);

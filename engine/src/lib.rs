@@ -1,1 +1,34 @@
-//! Kimura.
+//! The engine: one pinned shard per core, each with its own io_uring, listeners, connections, timers and cache.
+//!
+//! - [`Server`] starts the shards and ends them.
+//! - `shard` is all that a core owns; `lane` drives it, pass by pass; `lane/ring` alone speaks to io_uring.
+//! - `serve` is the way of a request; `content` carries out what the site decides; `finish` is the one exit.
+//!
+//! This is the only crate that names the executor or io_uring. `unsafe` stands in `lane/ring` and
+//! `lane/buffers` alone.
+
+#![deny(unsafe_code)]
+
+mod access_log;
+mod activity;
+mod clock;
+mod connection;
+mod content;
+mod error;
+mod file_cache;
+mod file_lookup;
+mod finish;
+mod inbox;
+mod jobs;
+mod lane;
+mod limits;
+mod port;
+mod request_body;
+mod serve;
+mod server;
+mod shard;
+mod stream;
+mod wheel;
+
+pub use error::Error;
+pub use server::{Outcome, Plan, Server, ShardPlan};

@@ -1,1 +1,33 @@
-//! Kimura.
+//! What the server writes about itself: access logs and the error log.
+//!
+//! An access log line is born as a [`Record`], plain facts borrowed from one finished exchange. A shard turns it
+//! into bytes ([`Format`]) straight in the batch buffer of its [`ShardLog`], which hands full or aged batches to the
+//! one [`Logger`] thread; the thread writes them to [`Sinks`] and hands the empty buffers back. The shard takes no
+//! lock, makes no system call for a line and allocates nothing; when every buffer is in flight, lines are dropped
+//! and counted, because a slow disk must not slow the requests down.
+//!
+//! The error log ([`error_log`]) is the sink of the `log` facade.
+#![forbid(unsafe_code)]
+
+mod batch;
+mod civil;
+mod error;
+pub mod error_log;
+mod escape;
+mod format;
+#[cfg(test)]
+mod injection;
+mod json;
+mod logger;
+mod number;
+mod record;
+mod shard;
+mod sink;
+mod text;
+
+pub use error::Error;
+pub use format::{Format, LINE_MAX};
+pub use logger::{Logger, Totals};
+pub use record::{Client, Record};
+pub use shard::{Counts, ShardLog};
+pub use sink::{SinkId, Sinks, Target};

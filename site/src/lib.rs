@@ -1,1 +1,29 @@
-//! Kimura.
+//! What is served: hosts and locations, compiled from the configuration to an immutable [`Site`].
+//!
+//! - [`compile`] turns a typed configuration into a [`Site`], or into problems with their place.
+//! - [`Site::locate`] finds the host and the location for a request.
+//! - [`decide`] runs the location's flat chain of phases over an [`Exchange`] and yields the [`Action`].
+//!
+//! Phases decide, the engine does: nothing here awaits, holds a socket or reads a file while serving. So a
+//! site can be shared by all shards and tested without any of them.
+
+#![forbid(unsafe_code)]
+
+mod action;
+mod compile;
+mod exchange;
+mod host;
+mod location;
+mod media;
+mod names;
+mod page;
+mod phase;
+
+pub use action::{Action, Answer};
+pub use compile::compile;
+pub use exchange::Exchange;
+pub use host::{Host, Place, Site};
+pub use location::{ErrorPages, Files, Location, LogTo};
+pub use media::MediaTypes;
+pub use page::Page;
+pub use phase::decide;

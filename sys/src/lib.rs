@@ -1,1 +1,24 @@
-//! Kimura.
+//! The operating system behind a small safe interface. All `unsafe` system calls of the project that are not
+//! io_uring submissions live here, each with the reason why it is sound.
+//!
+//! Linux only: the modules use what Linux has (openat2, memfd, signalfd, eventfd, `SO_REUSEPORT` groups)
+//! instead of the smallest thing that all Unixes share.
+
+pub mod clock;
+pub mod cpu;
+pub mod creds;
+pub mod daemon;
+pub mod eventfd;
+pub mod fs;
+pub mod limits;
+pub mod mem;
+pub mod net;
+pub mod pid_file;
+pub mod poll;
+pub mod signal;
+mod threads;
+pub mod title;
+pub mod uring;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,75 @@
+//! The typed configuration: what every later stage reads, and nothing it has to check again.
+//!
+//! Values here are complete. Inheritance (location from host, host from `/defaults`, defaults from the
+//! built-in table) has already happened, sizes are bytes, times are [`Duration`]s, paths are resolved
+//! against the folder they are relative to.
+
+mod host;
+mod server;
+mod settings;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use sys::net::Address;
+
+pub use host::{DefaultHost, Host, Location, Matcher};
+pub use server::{FileCache, Level, Limits, Server, Shards, Timeouts};
+pub use settings::{AccessLog, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};
+
+/// Everything the server was told to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// What concerns the process as a whole.
+    pub server: Server,
+    /// The virtual hosts, in the order of the file; never empty.
+    pub hosts: Vec<Host>,
+    /// Which host answers a request whose name is none of `hosts`.
+    pub default_host: DefaultHost,
+}
+
+impl Config {
+    /// The addresses that have to be bound: those of the server, then those that only a host names.
+    /// Each address once.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<&Listen> {
+        let mut found: Vec<&Listen> = Vec::new();
+        let of_hosts = self.hosts.iter().filter_map(|host| host.listen.as_ref());
+        for listen in std::iter::once(&self.server.listen).chain(of_hosts).flatten() {
+            if !found.iter().any(|known| known.address == listen.address) {
+                found.push(listen);
+            }
+        }
+        found
+    }
+}
+
+/// One address to listen on, and where the configuration says so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listen {
+    /// The address.
+    pub address: Address,
+    /// JSON Pointer of the value, for a problem that only binding can find.
+    pub pointer: String,
+}
+
+/// Where log lines go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// A file, opened for appending.
+    File(PathBuf),
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Output::Stdout => f.write_str("stdout"),
+            Output::Stderr => f.write_str("stderr"),
+            Output::File(path) => path.display().fmt(f),
+        }
+    }
+}

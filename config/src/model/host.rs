@@ -1,0 +1,56 @@
+//! Virtual hosts and their locations: `/hosts`.
+
+use super::{Listen, Settings};
+use crate::HostName;
+
+/// One virtual host: `/hosts/NAME`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Host {
+    /// The name that the host is listed under.
+    pub name: HostName,
+    /// Further names (`names` in the file). No name occurs twice in a configuration.
+    pub aliases: Vec<HostName>,
+    /// The only addresses on which the host answers; all of the server's when absent.
+    pub listen: Option<Vec<Listen>>,
+    /// What holds outside of all locations.
+    pub settings: Settings,
+    /// Parts of the host that differ, in the order of the file.
+    pub locations: Vec<Location>,
+    /// JSON Pointer of the host.
+    pub pointer: String,
+}
+
+/// A part of a host: `/hosts/NAME/locations/KEY`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Location {
+    /// Which paths it is for.
+    pub matcher: Matcher,
+    /// What holds there, with everything inherited from the host.
+    pub settings: Settings,
+    /// JSON Pointer of the location.
+    pub pointer: String,
+}
+
+/// Which paths a location is for. Paths are compared after percent-decoding and removal of dot segments.
+///
+/// An exact match wins; else the first pattern in the order of the file; else the longest prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Matcher {
+    /// Key `/img/`: every path that begins so. Begins with `/`.
+    Prefix(String),
+    /// Key `= /path`: this path alone. Begins with `/`.
+    Exact(String),
+    /// Key `~ regex`: text of a regular expression, not yet compiled.
+    Pattern(String),
+}
+
+/// Which host answers a request whose name is none of the configured ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultHost {
+    /// The first host that answers on the address on which the request came.
+    First,
+    /// The host with this index in [`super::Config::hosts`].
+    Named(usize),
+    /// None: 421 Misdirected Request.
+    Refuse,
+}

@@ -1,0 +1,109 @@
+//! What a host and each of its locations can set, and `/defaults` for all of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use super::Output;
+
+/// The settings in force in one host or location, with everything inherited.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Folder that is served. Always there when `handler` is [`Handler::Files`] in a location, or in a
+    /// host without locations; that it exists is for a later stage to check.
+    pub root: Option<PathBuf>,
+    /// File names tried, in this order, when a folder is asked for.
+    pub index: Vec<String>,
+    /// Who makes the response.
+    pub handler: Handler,
+    /// Methods that are allowed, upper case; `None` leaves it to the handler.
+    pub methods: Option<Vec<String>>,
+    /// Charset parameter for text types; `None` adds none.
+    pub charset: Option<String>,
+    /// File name extension (lower case, no dot) to media type, before the built-in table.
+    pub types: BTreeMap<String, String>,
+    /// Media type of files with an unknown extension.
+    pub default_type: String,
+    /// What happens with names that begin with a dot.
+    pub dotfiles: Dotfiles,
+    /// Which symbolic links are followed.
+    pub symlinks: Symlinks,
+    /// Whether responses carry an entity tag.
+    pub etag: bool,
+    /// Fields added to every response, in the order of the file. Valid names and values, no name twice
+    /// (compared without case), none that the server writes itself.
+    pub headers: Vec<(String, String)>,
+    /// Files sent as the body of error responses.
+    pub error_pages: BTreeMap<ErrorStatus, PathBuf>,
+    /// Where requests are logged; `None` is nowhere.
+    pub access_log: Option<AccessLog>,
+    /// Largest request body in bytes; `u64::MAX` is unlimited, 0 refuses every body.
+    pub body_size: u64,
+}
+
+/// Who makes the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handler {
+    /// Files below `root`.
+    Files,
+    /// The request itself, for diagnosis.
+    Echo,
+}
+
+/// What happens with names that begin with a dot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dotfiles {
+    /// They are not found.
+    Hide,
+    /// They are served like any other.
+    Serve,
+}
+
+/// Which symbolic links are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Symlinks {
+    /// Those that stay below `root`.
+    Inside,
+    /// All.
+    Follow,
+    /// None.
+    Never,
+}
+
+/// Which error responses a page is for. A code goes before its class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorStatus {
+    /// Key `404`: this status, 400..=599.
+    Code(u16),
+    /// Key `4xx` or `5xx`: every status of the class, 4 or 5.
+    Class(u8),
+}
+
+impl fmt::Display for ErrorStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorStatus::Code(code) => write!(f, "{code}"),
+            ErrorStatus::Class(class) => write!(f, "{class}xx"),
+        }
+    }
+}
+
+/// Where and how requests are logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    /// Where to.
+    pub output: Output,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a line of the access log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LogFormat {
+    /// The Common Log Format.
+    Common,
+    /// Common, with referrer and user agent.
+    Combined,
+    /// One JSON object for each line.
+    Json,
+}

@@ -1,0 +1,53 @@
+//! Tree to typed configuration: every value read once, problems collected, defaults in their place.
+
+mod hosts;
+mod layer;
+mod server;
+
+use layer::{Inherited, Layer};
+
+use crate::cause::Cause;
+use crate::model::{Config, DefaultHost, Host};
+use crate::problem::{Problem, Problems};
+use crate::reader::Reader;
+use crate::source::Source;
+use crate::syntax::DefaultName;
+use crate::table::top;
+use crate::tree::Node;
+
+/// The configuration that the tree says. When `problems` is not empty afterwards, it is not to be used.
+pub(crate) fn config(root: &Node, source: Option<&Source>, problems: &mut Problems) -> Config {
+    let before = problems.len();
+    let reader = Reader::of_root(root, source, problems);
+    // Only editors use the value; it is read so that a wrong type is found.
+    let _schema = reader.get(&top::SCHEMA, problems);
+    let server = server::read(&reader.section(&top::SERVER, problems), problems);
+    let defaults = Layer::read(&reader.section(&top::DEFAULTS, problems), problems);
+    let defaults = Inherited::builtin().with(defaults);
+    let hosts = hosts::read(&reader, &defaults, source, problems);
+    if hosts.is_empty() && problems.len() == before {
+        let key = root.member(top::HOSTS.name).map(|member| &member.origin);
+        problems.push(Problem::new(source, key.unwrap_or(&root.origin), "/hosts", Cause::NoHosts));
+    }
+    let default_host = default_host(&reader, &hosts, problems);
+    Config { server, hosts, default_host }
+}
+
+fn default_host(reader: &Reader<'_>, hosts: &[Host], problems: &mut Problems) -> DefaultHost {
+    let name = match reader.or_default(&top::DEFAULT_HOST, problems) {
+        DefaultName::First => return DefaultHost::First,
+        DefaultName::Refuse => return DefaultHost::Refuse,
+        DefaultName::Named(name) => name,
+    };
+    let answers = |host: &Host| host.name == name || host.aliases.contains(&name);
+    if let Some(index) = hosts.iter().position(answers) {
+        return DefaultHost::Named(index);
+    }
+    let known: Vec<String> = hosts.iter().map(|host| host.name.to_string()).collect();
+    let name = name.to_string();
+    let near = crate::near::nearest(&name, known.iter().map(String::as_str)).map(str::to_owned);
+    if let Some(problem) = reader.at_value(&top::DEFAULT_HOST, Cause::UnknownHost { name, near }) {
+        problems.push(problem);
+    }
+    DefaultHost::Refuse
+}

@@ -1,0 +1,123 @@
+//! `/hosts`: names, which must be unique, and locations.
+
+use std::collections::HashMap;
+
+use super::layer::{Inherited, Layer};
+use super::server;
+use crate::cause::Cause;
+use crate::model::{Host, Location, Matcher};
+use crate::name::HostName;
+use crate::problem::{Problem, Problems};
+use crate::reader::Reader;
+use crate::source::{Origin, Source};
+use crate::syntax;
+use crate::table::{host, top};
+use crate::tree::{Data, Member};
+
+pub(super) fn read(
+    top: &Reader<'_>,
+    defaults: &Inherited,
+    source: Option<&Source>,
+    problems: &mut Problems,
+) -> Vec<Host> {
+    let mut names = Names { taken: HashMap::new(), source };
+    let mut hosts = Vec::new();
+    for (member, reader) in top.named(&top::HOSTS, problems) {
+        let name = names.of_key(member, reader.pointer(), problems);
+        let aliases = reader.get(&host::NAMES, problems).unwrap_or_default();
+        names.of_aliases(member, &aliases, problems);
+        let inherited = defaults.with(Layer::read(&reader, problems));
+        let locations = locations(&reader, &inherited, source, problems);
+        if reader.exists() && locations.is_empty() && inherited.lacks_root() {
+            problems.push(Problem::new(source, &member.origin, reader.pointer(), Cause::NoRoot));
+        }
+        let listen = server::listen(&reader, &host::LISTEN, problems);
+        hosts.extend(name.map(|name| Host {
+            name,
+            aliases: aliases.into_iter().map(|(_, alias)| alias).collect(),
+            listen,
+            settings: inherited.into_settings(),
+            locations,
+            pointer: reader.pointer().to_owned(),
+        }));
+    }
+    hosts
+}
+
+/// The names that hosts already have, and where they got them.
+struct Names<'s> {
+    taken: HashMap<HostName, Origin>,
+    source: Option<&'s Source>,
+}
+
+impl Names<'_> {
+    fn of_key(&mut self, member: &Member, pointer: &str, problems: &mut Problems) -> Option<HostName> {
+        match syntax::host_name(&member.name) {
+            Ok(name) => {
+                self.take(&name, &member.origin, pointer, problems);
+                Some(name)
+            }
+            Err(flaw) => {
+                problems.push(Problem::new(self.source, &member.origin, pointer, Cause::Malformed(flaw)));
+                None
+            }
+        }
+    }
+
+    fn of_aliases(&mut self, host: &Member, aliases: &[(String, HostName)], problems: &mut Problems) {
+        let Some(Data::List(items)) = host.node.member(host::NAMES.name).map(|names| &names.node.data) else {
+            return;
+        };
+        // A list is read whole or not at all, so its items and the names stand in the same order.
+        for (item, (pointer, alias)) in items.iter().zip(aliases) {
+            self.take(alias, &item.origin, pointer, problems);
+        }
+    }
+
+    fn take(&mut self, name: &HostName, origin: &Origin, pointer: &str, problems: &mut Problems) {
+        match self.taken.get(name) {
+            None => drop(self.taken.insert(name.clone(), origin.clone())),
+            Some(first) => problems.push(
+                Problem::new(self.source, origin, pointer, Cause::DuplicateName(name.to_string())).note(
+                    "first",
+                    self.source,
+                    first,
+                ),
+            ),
+        }
+    }
+}
+
+fn locations(
+    host: &Reader<'_>,
+    inherited: &Inherited,
+    source: Option<&Source>,
+    problems: &mut Problems,
+) -> Vec<Location> {
+    let mut seen: HashMap<Matcher, &Origin> = HashMap::new();
+    let mut locations = Vec::new();
+    for (member, reader) in host.named(&host::LOCATIONS, problems) {
+        let inherited = inherited.with(Layer::read(&reader, problems));
+        let problem = |cause| Problem::new(source, &member.origin, reader.pointer(), cause);
+        let matcher = match syntax::matcher(&member.name) {
+            Ok(matcher) => matcher,
+            Err(flaw) => {
+                problems.push(problem(Cause::Malformed(flaw)));
+                continue;
+            }
+        };
+        // "= /x" and "=/x" are two keys for one thing.
+        if let Some(first) = seen.insert(matcher.clone(), &member.origin) {
+            problems.push(problem(Cause::DuplicateLocation).note("first", source, first));
+        }
+        if reader.exists() && inherited.lacks_root() {
+            problems.push(problem(Cause::NoRoot));
+        }
+        locations.push(Location {
+            matcher,
+            settings: inherited.into_settings(),
+            pointer: reader.pointer().to_owned(),
+        });
+    }
+    locations
+}

@@ -1,0 +1,157 @@
+//! Inheritance: what `/defaults`, a host or a location says itself, and what then holds there.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::model::{AccessLog, Dotfiles, ErrorStatus, Handler, LogFormat, Output, Settings, Symlinks};
+use crate::problem::Problems;
+use crate::reader::Reader;
+use crate::syntax::FieldName;
+use crate::table::settings;
+
+/// Entries of a map; `None` removes what is inherited.
+type Entries<K, V> = Vec<(K, Option<V>)>;
+
+/// What one section says itself. `None`: it says nothing.
+pub(super) struct Layer {
+    root: Option<PathBuf>,
+    index: Option<Vec<String>>,
+    handler: Option<Handler>,
+    methods: Option<Vec<String>>,
+    charset: Option<Option<String>>,
+    types: Entries<String, String>,
+    default_type: Option<String>,
+    dotfiles: Option<Dotfiles>,
+    symlinks: Option<Symlinks>,
+    etag: Option<bool>,
+    headers: Entries<FieldName, String>,
+    error_pages: Entries<ErrorStatus, PathBuf>,
+    access_log: Option<Option<Output>>,
+    access_log_format: Option<LogFormat>,
+    body_size: Option<u64>,
+    /// Whether there is a root, right or wrong.
+    has_root: bool,
+}
+
+impl Layer {
+    pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Layer {
+        let values = |items: Vec<(String, String)>| items.into_iter().map(|(_, value)| value).collect();
+        Layer {
+            root: reader.get(&settings::ROOT, problems),
+            index: reader.get(&settings::INDEX, problems).map(values),
+            handler: reader.get(&settings::HANDLER, problems),
+            methods: reader.get(&settings::METHODS, problems).map(values),
+            charset: reader.get(&settings::CHARSET, problems),
+            types: reader.get(&settings::TYPES, problems).unwrap_or_default(),
+            default_type: reader.get(&settings::DEFAULT_TYPE, problems),
+            dotfiles: reader.get(&settings::DOTFILES, problems),
+            symlinks: reader.get(&settings::SYMLINKS, problems),
+            etag: reader.get(&settings::ETAG, problems),
+            headers: reader.get(&settings::HEADERS, problems).unwrap_or_default(),
+            error_pages: reader.get(&settings::ERROR_PAGES, problems).unwrap_or_default(),
+            access_log: reader.get(&settings::ACCESS_LOG, problems),
+            access_log_format: reader.get(&settings::ACCESS_LOG_FORMAT, problems),
+            body_size: reader.get(&settings::BODY_SIZE, problems),
+            has_root: reader.has(&settings::ROOT),
+        }
+    }
+}
+
+/// The settings that hold somewhere, with what has to be kept for those that inherit from there.
+#[derive(Clone)]
+pub(super) struct Inherited {
+    settings: Settings,
+    access_log: Option<Output>,
+    access_log_format: LogFormat,
+    has_root: bool,
+}
+
+impl Inherited {
+    /// What holds when nobody says anything.
+    pub(super) fn builtin() -> Inherited {
+        let settings = Settings {
+            root: None,
+            index: settings::INDEX.default("").into_iter().map(|(_, name)| name).collect(),
+            handler: settings::HANDLER.default(""),
+            methods: None,
+            charset: settings::CHARSET.default(""),
+            types: BTreeMap::new(),
+            default_type: settings::DEFAULT_TYPE.default(""),
+            dotfiles: settings::DOTFILES.default(""),
+            symlinks: settings::SYMLINKS.default(""),
+            etag: settings::ETAG.default(""),
+            headers: Vec::new(),
+            error_pages: BTreeMap::new(),
+            access_log: None,
+            body_size: settings::BODY_SIZE.default(""),
+        };
+        Inherited {
+            settings,
+            access_log: settings::ACCESS_LOG.default(""),
+            access_log_format: settings::ACCESS_LOG_FORMAT.default(""),
+            has_root: false,
+        }
+    }
+
+    /// What holds where `layer` is said inside of this.
+    pub(super) fn with(&self, layer: Layer) -> Inherited {
+        let mut new = self.clone();
+        let settings = &mut new.settings;
+        settings.root = layer.root.or(settings.root.take());
+        set(&mut settings.index, layer.index);
+        set(&mut settings.handler, layer.handler);
+        settings.methods = layer.methods.or(settings.methods.take());
+        set(&mut settings.charset, layer.charset);
+        merge(&mut settings.types, layer.types);
+        set(&mut settings.default_type, layer.default_type);
+        set(&mut settings.dotfiles, layer.dotfiles);
+        set(&mut settings.symlinks, layer.symlinks);
+        set(&mut settings.etag, layer.etag);
+        merge_headers(&mut settings.headers, layer.headers);
+        merge(&mut settings.error_pages, layer.error_pages);
+        set(&mut settings.body_size, layer.body_size);
+        set(&mut new.access_log, layer.access_log);
+        set(&mut new.access_log_format, layer.access_log_format);
+        let format = new.access_log_format;
+        settings.access_log = new.access_log.clone().map(|output| AccessLog { output, format });
+        new.has_root |= layer.has_root;
+        new
+    }
+
+    /// Whether files are to be served and nobody says from where.
+    pub(super) fn lacks_root(&self) -> bool {
+        self.settings.handler == Handler::Files && !self.has_root
+    }
+
+    pub(super) fn into_settings(self) -> Settings {
+        self.settings
+    }
+}
+
+fn set<T>(slot: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *slot = value;
+    }
+}
+
+fn merge<K: Ord, V>(map: &mut BTreeMap<K, V>, entries: Entries<K, V>) {
+    for (key, value) in entries {
+        match value {
+            Some(value) => drop(map.insert(key, value)),
+            None => drop(map.remove(&key)),
+        }
+    }
+}
+
+/// Like `merge`, but keeps the order in which the names were first seen: responses carry them so.
+fn merge_headers(headers: &mut Vec<(String, String)>, entries: Entries<FieldName, String>) {
+    for (FieldName(name), value) in entries {
+        let known = headers.iter().position(|(known, _)| known.eq_ignore_ascii_case(&name));
+        match (known, value) {
+            (Some(at), Some(value)) => headers[at] = (name, value),
+            (Some(at), None) => drop(headers.remove(at)),
+            (None, Some(value)) => headers.push((name, value)),
+            (None, None) => {}
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `/server`.
+
+use sys::net::Address;
+
+use crate::cause::{Cause, Flaw};
+use crate::kind::{List, Text};
+use crate::model::{FileCache, Limits, Listen, Server, Timeouts};
+use crate::pointer;
+use crate::problem::Problems;
+use crate::reader::Reader;
+use crate::table::{Key, file_cache, limits, server, timeouts};
+
+pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Server {
+    Server {
+        shards: reader.or_default(&server::SHARDS, problems),
+        listen: listen(reader, &server::LISTEN, problems).unwrap_or_else(|| {
+            let pointer = pointer::join(reader.pointer(), server::LISTEN.name);
+            addresses(server::LISTEN.default(&pointer))
+        }),
+        backlog: u32::try_from(reader.or_default(&server::BACKLOG, problems)).unwrap_or(u32::MAX),
+        user: reader.get(&server::USER, problems),
+        group: reader.get(&server::GROUP, problems),
+        daemon: reader.or_default(&server::DAEMON, problems),
+        pid_file: reader.get(&server::PID_FILE, problems),
+        error_log: reader.or_default(&server::ERROR_LOG, problems),
+        error_log_level: reader.or_default(&server::ERROR_LOG_LEVEL, problems),
+        server_header: reader.or_default(&server::SERVER_HEADER, problems),
+        limits: read_limits(&reader.section(&server::LIMITS, problems), problems),
+        timeouts: read_timeouts(&reader.section(&server::TIMEOUTS, problems), problems),
+        file_cache: read_file_cache(&reader.section(&server::FILE_CACHE, problems), problems),
+    }
+}
+
+/// The addresses of `key`, if they are there and right.
+pub(super) fn listen(
+    reader: &Reader<'_>,
+    key: &'static Key<List<Text<Address>>>,
+    problems: &mut Problems,
+) -> Option<Vec<Listen>> {
+    let listen = addresses(reader.get(key, problems)?);
+    for (index, item) in listen.iter().enumerate() {
+        if listen[..index].iter().any(|known| known.address == item.address) {
+            problems.extend(reader.at_item(key, index, Cause::DuplicateAddress));
+        }
+    }
+    Some(listen)
+}
+
+fn addresses(items: Vec<(String, Address)>) -> Vec<Listen> {
+    items.into_iter().map(|(pointer, address)| Listen { address, pointer }).collect()
+}
+
+fn read_limits(reader: &Reader<'_>, problems: &mut Problems) -> Limits {
+    let head_size = size(reader.or_default(&limits::HEAD_SIZE, problems));
+    let mut target_size = size(reader.or_default(&limits::TARGET_SIZE, problems));
+    if target_size > head_size {
+        // The target is part of the head. A default gives way, what somebody wrote does not.
+        let flaw =
+            Flaw::new("\"target_size\" is larger than \"head_size\"", "lower it, or raise \"head_size\"");
+        problems.extend(reader.at_value(&limits::TARGET_SIZE, Cause::Conflict(flaw)));
+        target_size = head_size;
+    }
+    Limits {
+        head_size,
+        target_size,
+        fields: size(reader.or_default(&limits::FIELDS, problems)),
+        connections_per_shard: size(reader.or_default(&limits::CONNECTIONS_PER_SHARD, problems)),
+        connections_per_client: reader.or_default(&limits::CONNECTIONS_PER_CLIENT, problems),
+        requests_per_connection: reader.or_default(&limits::REQUESTS_PER_CONNECTION, problems),
+    }
+}
+
+fn read_timeouts(reader: &Reader<'_>, problems: &mut Problems) -> Timeouts {
+    Timeouts {
+        header: reader.or_default(&timeouts::HEADER, problems),
+        body: reader.or_default(&timeouts::BODY, problems),
+        idle: reader.or_default(&timeouts::IDLE, problems),
+        write: reader.or_default(&timeouts::WRITE, problems),
+        drain: reader.or_default(&timeouts::DRAIN, problems),
+    }
+}
+
+fn read_file_cache(reader: &Reader<'_>, problems: &mut Problems) -> FileCache {
+    FileCache {
+        entries: size(reader.or_default(&file_cache::ENTRIES, problems)),
+        small_body: size(reader.or_default(&file_cache::SMALL_BODY, problems)),
+        memory: size(reader.or_default(&file_cache::MEMORY, problems)),
+        valid: reader.or_default(&file_cache::VALID, problems),
+    }
+}
+
+/// A number of the table as a size in memory: the server is for 64-bit systems, where nothing is lost.
+fn size(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,249 @@
+//! The forms of texts: addresses, names, field lines, media types. Each function takes the text of one
+//! value and gives what it means.
+
+use std::str::FromStr;
+
+use sys::net::{Address, BadAddress};
+
+use crate::cause::Flaw;
+use crate::model::{ErrorStatus, Matcher};
+use crate::name::HostName;
+use crate::near::nearest;
+use crate::tree::quoted;
+
+/// `127.0.0.1:8080`, `[::1]:8080`, `*:80`, `:80`, `unix:/run/kimura.sock`.
+pub(crate) fn address(text: &str) -> Result<Address, Flaw> {
+    text.parse().map_err(|bad| {
+        let cure = match bad {
+            _ if text.contains("://") => "leave the scheme out: \"127.0.0.1:8080\"".to_owned(),
+            BadAddress::NoPort if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
+                format!("write \":{text}\" for the port on all IPv4 addresses, or \"127.0.0.1:{text}\"")
+            }
+            BadAddress::NoPort => "add a port, as in \"127.0.0.1:8080\"".to_owned(),
+            BadAddress::BadPort => "write a port from 0 to 65535, where 0 is any free one".to_owned(),
+            BadAddress::NoBrackets => "put an IPv6 address in brackets: \"[::1]:8080\"".to_owned(),
+            BadAddress::BadHost => {
+                "write an IP address, such as \"127.0.0.1:8080\"; names are not looked up".to_owned()
+            }
+            BadAddress::RelativePath => "write the path in full: \"unix:/run/kimura.sock\"".to_owned(),
+            BadAddress::BadPath => "write a path of at most 107 bytes".to_owned(),
+        };
+        Flaw::new(format!("{} is no address to listen on", quoted(text)), cure)
+    })
+}
+
+/// A host name, wildcard or IP literal.
+pub(crate) fn host_name(text: &str) -> Result<HostName, Flaw> {
+    HostName::from_str(text).map_err(Flaw::from)
+}
+
+/// What `default_host` can say.
+#[derive(Clone, Debug)]
+pub(crate) enum DefaultName {
+    First,
+    Refuse,
+    Named(HostName),
+}
+
+pub(crate) fn default_host(text: &str) -> Result<DefaultName, Flaw> {
+    match text {
+        "first" => Ok(DefaultName::First),
+        "refuse" => Ok(DefaultName::Refuse),
+        name => host_name(name).map(DefaultName::Named),
+    }
+}
+
+/// The key of a location: `/prefix/`, `= /exact`, `~ pattern`.
+pub(crate) fn matcher(text: &str) -> Result<Matcher, Flaw> {
+    if let Some(path) = text.strip_prefix('=') {
+        return location_path(path.trim_start()).map(Matcher::Exact);
+    }
+    if text.starts_with("~*") {
+        return Err(Flaw::new("\"~*\" is not known here", "write \"~ (?i)pattern\" to ignore case"));
+    }
+    if let Some(pattern) = text.strip_prefix('~') {
+        let pattern = pattern.trim_start();
+        if pattern.is_empty() {
+            return Err(Flaw::new(
+                "the pattern is empty",
+                "write a regular expression, such as \"~ \\\\.png$\"",
+            ));
+        }
+        return Ok(Matcher::Pattern(pattern.to_owned()));
+    }
+    location_path(text).map(Matcher::Prefix)
+}
+
+fn location_path(path: &str) -> Result<String, Flaw> {
+    let flaw = |what: &str, cure: &str| Err(Flaw::new(format!("the location {} {what}", quoted(path)), cure));
+    if !path.starts_with('/') {
+        return flaw("is no path", "write \"/prefix/\", \"= /exact/path\" or \"~ pattern\"");
+    }
+    if path.contains(['?', '#']) {
+        return flaw("has a query or fragment", "leave it out: locations compare paths only");
+    }
+    if path.contains("//") || path.split('/').any(|segment| segment == "." || segment == "..") {
+        return flaw(
+            "can never match",
+            "write the path as it is after \"//\", \".\" and \"..\" are resolved",
+        );
+    }
+    if path.contains('\0') {
+        return flaw("can never match", "remove the NUL character");
+    }
+    Ok(path.to_owned())
+}
+
+/// A name of a user or group, or a number.
+pub(crate) fn account(text: &str) -> Result<String, Flaw> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '$');
+    if text.is_empty() || text.starts_with('-') || !text.chars().all(fine) {
+        let what = format!("{} is no name of a user or group", quoted(text));
+        return Err(Flaw::new(what, "write a name such as \"www-data\", or a number in quotes"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Any text.
+pub(crate) fn any(text: &str) -> Result<String, Flaw> {
+    Ok(text.to_owned())
+}
+
+/// The name of a file in the folder that is asked for.
+pub(crate) fn file_name(text: &str) -> Result<String, Flaw> {
+    if text.is_empty() || text.contains(['/', '\0']) || text == "." || text == ".." {
+        let what = format!("{} is no file name", quoted(text));
+        return Err(Flaw::new(what, "write a name without slashes, such as \"index.html\""));
+    }
+    Ok(text.to_owned())
+}
+
+/// RFC 9110 section 5.6.2: token.
+fn is_token(text: &str) -> bool {
+    let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(tchar)
+}
+
+/// A request method. They know case (RFC 9110 section 9.1), and all registered ones are upper case.
+pub(crate) fn method(text: &str) -> Result<String, Flaw> {
+    if !is_token(text) || text.bytes().any(|b| b.is_ascii_lowercase()) {
+        let what = format!("{} is no method", quoted(text));
+        return Err(Flaw::new(what, "write methods in upper case, such as \"GET\""));
+    }
+    Ok(text.to_owned())
+}
+
+/// A charset parameter.
+pub(crate) fn charset(text: &str) -> Result<String, Flaw> {
+    if !is_token(text) {
+        let what = format!("{} is no charset", quoted(text));
+        return Err(Flaw::new(what, "write a name such as \"utf-8\", or \"off\""));
+    }
+    Ok(text.to_owned())
+}
+
+/// A media type with or without parameters (RFC 9110 section 8.3.1).
+pub(crate) fn media_type(text: &str) -> Result<String, Flaw> {
+    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let valid = essence.trim_end().split_once('/').is_some_and(|(main, sub)| is_token(main) && is_token(sub));
+    if !valid || !is_field_value(parameters.trim()) {
+        let what = format!("{} is no media type", quoted(text));
+        return Err(Flaw::new(what, "write type and subtype, such as \"text/plain\""));
+    }
+    Ok(text.to_owned())
+}
+
+/// A file name extension, without its dot; compared without case.
+pub(crate) fn extension(text: &str) -> Result<String, Flaw> {
+    let flaw = |cure: &str| Err(Flaw::new(format!("{} is no file name extension", quoted(text)), cure));
+    match text.strip_prefix('.') {
+        Some(rest) => flaw(&format!("leave the dot out: \"{rest}\"")),
+        None if text.is_empty() || text.contains(['/', '.', '\0']) => {
+            flaw("write the part behind the last dot of the name, such as \"html\"")
+        }
+        None => Ok(text.to_ascii_lowercase()),
+    }
+}
+
+/// Fields that the server writes itself, with the key that changes them, if there is one.
+const OWN_FIELDS: [(&str, Option<&str>); 16] = [
+    ("accept-ranges", None),
+    ("allow", Some("methods")),
+    ("connection", None),
+    ("content-length", None),
+    ("content-range", None),
+    ("content-type", Some("types")),
+    ("date", None),
+    ("etag", Some("etag")),
+    ("keep-alive", None),
+    ("last-modified", None),
+    ("location", None),
+    ("server", Some("/server/server_header")),
+    ("te", None),
+    ("trailer", None),
+    ("transfer-encoding", None),
+    ("upgrade", None),
+];
+
+/// The name of a field that is added to responses. Names know no case (RFC 9110 section 5.1).
+#[derive(Clone, Debug)]
+pub(crate) struct FieldName(pub(crate) String);
+
+impl PartialEq for FieldName {
+    fn eq(&self, other: &FieldName) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for FieldName {}
+
+impl std::hash::Hash for FieldName {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_ascii_lowercase().hash(state);
+    }
+}
+
+pub(crate) fn field_name(text: &str) -> Result<FieldName, Flaw> {
+    if !is_token(text) {
+        let what = format!("{} is no name of a header field", quoted(text));
+        return Err(Flaw::new(what, "use letters, digits and hyphens, and no colon"));
+    }
+    match OWN_FIELDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
+        None => Ok(FieldName(text.to_owned())),
+        Some((_, key)) => {
+            let cure =
+                key.map_or_else(|| "remove it".to_owned(), |key| format!("use the key \"{key}\" instead"));
+            Err(Flaw::new(format!("the server writes the field {} itself", quoted(text)), cure))
+        }
+    }
+}
+
+/// RFC 9110 section 5.5: what a field value may hold. A line break would end the field.
+fn is_field_value(text: &str) -> bool {
+    text.trim_matches([' ', '\t']) == text && !text.chars().any(|c| c.is_control() && c != '\t')
+}
+
+pub(crate) fn field_value(text: &str) -> Result<String, Flaw> {
+    if !is_field_value(text) {
+        let what = format!("{} cannot be the value of a header field", quoted(text));
+        return Err(Flaw::new(what, "remove line breaks, control characters and spaces at both ends"));
+    }
+    Ok(text.to_owned())
+}
+
+/// `404`, `4xx`.
+pub(crate) fn error_status(text: &str) -> Result<ErrorStatus, Flaw> {
+    match text {
+        "4xx" => return Ok(ErrorStatus::Class(4)),
+        "5xx" => return Ok(ErrorStatus::Class(5)),
+        _ => {}
+    }
+    let code = (text.len() == 3).then(|| text.parse::<u16>().ok()).flatten();
+    code.filter(|code| (400..=599).contains(code)).map(ErrorStatus::Code).ok_or_else(|| {
+        let cure = match nearest(text, ["4xx", "5xx"]) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => "write a status from \"400\" to \"599\", or \"4xx\" or \"5xx\"".to_owned(),
+        };
+        Flaw::new(format!("{} is no status of an error", quoted(text)), cure)
+    })
+}

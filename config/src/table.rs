@@ -1,0 +1,278 @@
+//! THE table of keys: what can be written, where, of which kind, with which default and meaning.
+//!
+//! Reading, checks for unknown keys, the JSON Schema, the reference and `explain` all come from it.
+
+mod keys;
+
+use serde_json::Value;
+
+use crate::kind::{Kind, Nest, Spot};
+use crate::problem::Problems;
+use crate::source::Origin;
+use crate::tree::Node;
+
+pub(crate) use keys::{DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, SERVER, TIMEOUTS, TOP};
+pub(crate) use keys::{file_cache, host, limits, server, settings, timeouts, top};
+
+/// One key.
+pub(crate) struct Key<K> {
+    pub(crate) name: &'static str,
+    pub(crate) kind: K,
+    /// What holds when nobody sets it, as JSON; `None` when the key has no value then.
+    pub(crate) default: Option<&'static str>,
+    /// A right value that is not the default, as JSON.
+    pub(crate) example: &'static str,
+    /// What it does, in one line.
+    pub(crate) prose: &'static str,
+}
+
+/// An object with keys.
+pub(crate) struct Section {
+    /// Name in the schema.
+    pub(crate) name: &'static str,
+    /// Where it stands, as messages and the reference name it.
+    pub(crate) place: &'static str,
+    /// What it is for, in one line.
+    pub(crate) prose: &'static str,
+    /// The keys that have no value of their own when they are missing, but inherit one.
+    pub(crate) inherited: &'static [&'static dyn AnyKey],
+    /// All others.
+    pub(crate) own: &'static [&'static dyn AnyKey],
+}
+
+impl Section {
+    /// All keys, in the order of the reference.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'static dyn AnyKey> {
+        self.own.iter().chain(self.inherited).copied()
+    }
+
+    /// The key called `name`.
+    pub(crate) fn key(&self, name: &str) -> Option<&'static dyn AnyKey> {
+        self.keys().find(|key| key.name() == name)
+    }
+
+    /// Whether a missing `name` is inherited.
+    pub(crate) fn inherits(&self, name: &str) -> bool {
+        self.inherited.iter().any(|key| key.name() == name)
+    }
+}
+
+/// What can be known of a key without knowing its type.
+pub(crate) trait AnyKey: Sync {
+    fn name(&self) -> &'static str;
+    fn prose(&self) -> &'static str;
+    fn example(&self) -> &'static str;
+    fn noun(&self) -> String;
+    fn schema(&self) -> Value;
+    fn nest(&self) -> Nest;
+    fn is_same_entry(&self, a: &str, b: &str) -> bool;
+    /// The default as JSON text.
+    fn default_text(&self) -> Option<&'static str>;
+}
+
+impl<K: Kind> AnyKey for Key<K> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn prose(&self) -> &'static str {
+        self.prose
+    }
+
+    fn example(&self) -> &'static str {
+        self.example
+    }
+
+    fn noun(&self) -> String {
+        self.kind.noun()
+    }
+
+    fn schema(&self) -> Value {
+        self.kind.schema()
+    }
+
+    fn nest(&self) -> Nest {
+        self.kind.nest()
+    }
+
+    fn is_same_entry(&self, a: &str, b: &str) -> bool {
+        self.kind.is_same_entry(a, b)
+    }
+
+    fn default_text(&self) -> Option<&'static str> {
+        self.default
+    }
+}
+
+impl dyn AnyKey {
+    /// The default as a value.
+    pub(crate) fn default(&self) -> Option<Value> {
+        self.default_text().map(parse)
+    }
+
+    /// The example as a value.
+    pub(crate) fn example_value(&self) -> Value {
+        parse(self.example())
+    }
+}
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).expect("defaults and examples in the table of keys are JSON")
+}
+
+impl<K: Kind> Key<K> {
+    /// The default, read like a value of the file.
+    ///
+    /// # Panics
+    /// When the table gives none or a wrong one, which every test of this crate would notice.
+    pub(crate) fn default(&self, pointer: &str) -> K::Out {
+        let text = self.default.expect("a key that is always needed has a default in the table");
+        let node = Node::of(parse(text), &Origin::Default);
+        let spot = Spot {
+            node: &node,
+            pointer,
+            label: self.name,
+            key: self.name,
+            example: self.example,
+            source: None,
+        };
+        self.kind.read(&spot, &mut Problems::new()).expect("a default in the table of keys is right")
+    }
+}
+
+/// What a JSON Pointer leads to in the table.
+pub(crate) enum Target {
+    /// A section, or an object whose keys the user chooses.
+    Group,
+    /// A key with a value.
+    Key(&'static dyn AnyKey),
+    /// An entry of a map or an item of a list below such a key.
+    Inside(&'static dyn AnyKey),
+}
+
+/// The key that the tokens of a JSON Pointer lead to, or the section and token at which they fail.
+pub(crate) fn lookup<S: AsRef<str>>(tokens: &[S]) -> Result<Target, (&'static Section, String)> {
+    let mut section = &TOP;
+    let mut tokens = tokens.iter().map(AsRef::as_ref);
+    while let Some(token) = tokens.next() {
+        let key = section.key(token).ok_or_else(|| (section, token.to_owned()))?;
+        section = match key.nest() {
+            Nest::Section(section) => section,
+            Nest::Named(section) => match tokens.next() {
+                Some(_) => section,
+                None => return Ok(Target::Group),
+            },
+            Nest::Leaf | Nest::Map => {
+                return Ok(if tokens.next().is_none() { Target::Key(key) } else { Target::Inside(key) });
+            }
+        };
+    }
+    Ok(Target::Group)
+}
+
+/// The sections in the order of the reference.
+pub(crate) const SECTIONS: [&Section; 8] =
+    [&TOP, &SERVER, &LIMITS, &TIMEOUTS, &FILE_CACHE, &DEFAULTS, &HOST, &LOCATION];
+
+/// Where else a key of this name exists: "/server", "/defaults or a host".
+pub(crate) fn elsewhere(name: &str, not: &Section) -> Option<String> {
+    let others = SECTIONS.iter().filter(|section| section.name != not.name && section.key(name).is_some());
+    let places: Vec<&str> = others.map(|section| section.place).collect();
+    match places.split_last() {
+        Some((last, rest)) if !rest.is_empty() => Some(format!("{} or {last}", rest.join(", "))),
+        _ => places.first().map(|&place| place.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Loaded, Override, Source, load};
+
+    /// Lets every key make a difference: nothing that it needs is missing, nothing hides it.
+    const BASE: &str = r#"{
+        "defaults": {"root": "base", "access_log": "stdout"},
+        "hosts": {"example.org": {"locations": {"/a/": {"root": "own"}}}}
+    }"#;
+
+    fn load_base(overrides: &[Override]) -> Loaded {
+        let source = Source { name: "base.conf".to_owned(), text: BASE.to_owned() };
+        load(Some(source), overrides).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn pointer_of(section: &Section) -> &'static str {
+        match section.name {
+            "host" => "/hosts/example.org",
+            "location" => "/hosts/example.org/locations/~1a~1",
+            "configuration" => "",
+            _ => section.place,
+        }
+    }
+
+    #[test]
+    fn every_key_has_an_example_that_changes_something() {
+        let base = load_base(&[]).config;
+        for section in SECTIONS {
+            for key in section.keys() {
+                let argument = format!("{}/{}={}", pointer_of(section), key.name(), key.example());
+                let set = Override::set(&argument).expect("an argument of --set");
+                let changed = load_base(&[set]).config != base;
+                assert_eq!(changed, key.name() != "$schema", "--set {argument}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_default_is_what_holds_without_it() {
+        let base = load_base(&[]);
+        for section in SECTIONS {
+            for (key, default) in section.keys().filter_map(|key| Some((key, key.default_text()?))) {
+                // Set by the base itself.
+                if key.name() == "access_log" {
+                    continue;
+                }
+                let pointer = format!("{}/{}", pointer_of(section), key.name());
+                let set = Override::set(&format!("{pointer}={default}")).expect("an argument of --set");
+                assert_eq!(load_base(&[set]).config, base.config, "--set {pointer}={default}");
+                let entry = base.registry.get(&pointer).expect("a key with a default has a value");
+                assert_eq!((entry.origin, Some(entry.value)), (Origin::Default, key.default()), "{pointer}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_section_has_a_key_twice() {
+        for section in SECTIONS {
+            let mut names: Vec<&str> = section.keys().map(AnyKey::name).collect();
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), count, "{}", section.place);
+        }
+    }
+
+    #[test]
+    fn pointers_lead_to_keys() {
+        for (pointer, wanted) in [
+            ("/server/limits/fields", "fields"),
+            ("/hosts/a/locations/~1/root", "root"),
+            ("/hosts/a/headers/X-A", "inside headers"),
+            ("/server/listen/0", "inside listen"),
+            ("", "group"),
+            ("/server", "group"),
+            ("/hosts", "group"),
+            ("/hosts/a/locations/~1", "group"),
+            ("/server/root", "no root"),
+            ("/hosts/a/locations/~1/names", "no names"),
+        ] {
+            let tokens = crate::pointer::tokens(pointer).expect("a pointer");
+            let found = match lookup(&tokens) {
+                Ok(Target::Key(key)) => key.name().to_owned(),
+                Ok(Target::Inside(key)) => format!("inside {}", key.name()),
+                Ok(Target::Group) => "group".to_owned(),
+                Err((_, token)) => format!("no {token}"),
+            };
+            assert_eq!(found, wanted, "{pointer}");
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The rows of the table.
+
+use std::time::Duration;
+
+use super::{AnyKey, Key, Section};
+use sys::net::Address;
+
+use crate::kind::{
+    AutoCount, Choice, Count, FilePath, Flag, Integer, List, MapOf, Named, Object, OrOff, OutputTo, Size,
+    Span, Text,
+};
+use crate::model::{Dotfiles, ErrorStatus, Handler, Level, LogFormat, Symlinks};
+use crate::name::HostName;
+use crate::syntax::{self, DefaultName, FieldName};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const HOUR: u64 = 3600;
+
+/// Declares the keys of a section, and `KEYS` with all of them.
+macro_rules! keys {
+    ($(#[$doc:meta])* $module:ident { $($id:ident: $kind:ty = $name:literal, $value:expr,
+        default $default:expr, example $example:literal, $prose:literal;)* }) => {
+        $(#[$doc])*
+        pub(crate) mod $module {
+            use super::*;
+
+            $(pub(crate) static $id: Key<$kind> = Key {
+                name: $name, kind: $value, default: $default, example: $example, prose: $prose,
+            };)*
+
+            pub(super) static KEYS: &[&dyn AnyKey] = &[$(&$id),*];
+        }
+    };
+}
+
+/// The whole file.
+pub(crate) static TOP: Section = Section {
+    name: "configuration",
+    place: "the outermost object",
+    prose: "The whole file.",
+    inherited: &[],
+    own: top::KEYS,
+};
+
+/// `/server`.
+pub(crate) static SERVER: Section = Section {
+    name: "server",
+    place: "/server",
+    prose: "What concerns the process as a whole.",
+    inherited: &[],
+    own: server::KEYS,
+};
+
+/// `/server/limits`.
+pub(crate) static LIMITS: Section = Section {
+    name: "limits",
+    place: "/server/limits",
+    prose: "Bounds on what a client may use.",
+    inherited: &[],
+    own: limits::KEYS,
+};
+
+/// `/server/timeouts`.
+pub(crate) static TIMEOUTS: Section = Section {
+    name: "timeouts",
+    place: "/server/timeouts",
+    prose: "Bounds on how long a client may take.",
+    inherited: &[],
+    own: timeouts::KEYS,
+};
+
+/// `/server/file_cache`.
+pub(crate) static FILE_CACHE: Section = Section {
+    name: "file_cache",
+    place: "/server/file_cache",
+    prose: "The cache of open files that every shard keeps.",
+    inherited: &[],
+    own: file_cache::KEYS,
+};
+
+/// `/defaults`.
+pub(crate) static DEFAULTS: Section = Section {
+    name: "defaults",
+    place: "/defaults",
+    prose: "What holds in every host that does not say otherwise.",
+    inherited: &[],
+    own: settings::KEYS,
+};
+
+/// `/hosts/NAME`.
+pub(crate) static HOST: Section = Section {
+    name: "host",
+    place: "a host (/hosts/NAME)",
+    prose: "A virtual host. NAME is a host name (\"example.org\"), a wildcard for all names below one \
+            (\"*.example.org\") or an IP address (\"192.0.2.1\", \"[::1]\"). Keys that it does not set are \
+            inherited from /defaults.",
+    inherited: settings::KEYS,
+    own: host::KEYS,
+};
+
+/// `/hosts/NAME/locations/KEY`.
+pub(crate) static LOCATION: Section = Section {
+    name: "location",
+    place: "a location (/hosts/NAME/locations/KEY)",
+    prose: "A part of a host. KEY is \"/img/\" for all paths that begin so, \"= /path\" for this path alone, \
+            or \"~ regex\" for all paths that the regular expression matches. An exact match wins, then the \
+            first pattern in the order of the file, then the longest prefix. Keys that it does not set are \
+            inherited from the host.",
+    inherited: settings::KEYS,
+    own: &[],
+};
+
+const ADDRESS: Text<Address> =
+    Text { noun: "an address with a port", pattern: Some("^(unix:/.+|.*:[0-9]+)$"), parse: syntax::address };
+
+keys! {
+    /// Keys of the top level.
+    top {
+        SCHEMA: Text<String> = "$schema", Text { noun: "a text", pattern: None, parse: syntax::any },
+            default None, example r#""kimura.schema.json""#,
+            "Where editors find the JSON Schema; the server ignores it.";
+        SERVER: Object = "server", Object(&super::SERVER),
+            default None, example r#"{"listen": [":80"]}"#,
+            "What concerns the process as a whole.";
+        DEFAULTS: Object = "defaults", Object(&super::DEFAULTS),
+            default None, example r#"{"etag": false}"#,
+            "What holds in every host that does not say otherwise.";
+        HOSTS: Named = "hosts", Named { section: &HOST, noun: "an object with an object for each host" },
+            default None, example r#"{"example.org": {"root": "www"}}"#,
+            "The virtual hosts, by name; at least one.";
+        DEFAULT_HOST: Text<DefaultName> = "default_host",
+            Text { noun: "\"first\", \"refuse\" or the name of a host", pattern: None, parse: syntax::default_host },
+            default Some(r#""first""#), example r#""refuse""#,
+            "The host that answers requests for unknown names: the first of the file, none (421), or this one.";
+    }
+}
+
+keys! {
+    /// Keys of `/server`.
+    server {
+        SHARDS: AutoCount = "shards", AutoCount { max: 1024 },
+            default Some(r#""auto""#), example "4",
+            "Number of serving threads, each pinned to a core; \"auto\" is one for each core at hand.";
+        LISTEN: List<Text<Address>> = "listen", List { item: ADDRESS, min: 1 },
+            default Some(r#"["127.0.0.1:8080"]"#), example r#"["127.0.0.1:8080", "[::1]:8080"]"#,
+            "Addresses of all hosts that name none of their own. \":80\" is all IPv4 addresses, \"[::]:80\" all IPv6 \
+             ones, \"unix:/run/kimura.sock\" a Unix socket, and port 0 any free port.";
+        BACKLOG: Integer = "backlog", Integer { min: 1, max: 65_535 },
+            default Some("4096"), example "1024",
+            "Connections that may wait to be accepted, for each listening socket.";
+        USER: Text<String> = "user", Text { noun: "the name of a user", pattern: None, parse: syntax::account },
+            default None, example r#""www-data""#,
+            "User to change to once the addresses are bound; only root can.";
+        GROUP: Text<String> = "group", Text { noun: "the name of a group", pattern: None, parse: syntax::account },
+            default None, example r#""www-data""#,
+            "Group to change to; without it, the group of the user.";
+        DAEMON: Flag = "daemon", Flag,
+            default Some("false"), example "true",
+            "Whether the server runs in the background.";
+        PID_FILE: FilePath = "pid_file", FilePath,
+            default None, example r#""/run/kimura.pid""#,
+            "File that gets the process id.";
+        ERROR_LOG: OutputTo = "error_log", OutputTo,
+            default Some(r#""stderr""#), example r#""/var/log/kimura/error.log""#,
+            "Where the server's own messages go.";
+        ERROR_LOG_LEVEL: Choice<Level> = "error_log_level",
+            Choice { words: &[
+                ("error", Level::Error), ("warn", Level::Warn), ("info", Level::Info), ("debug", Level::Debug),
+                ("trace", Level::Trace),
+            ] },
+            default Some(r#""info""#), example r#""debug""#,
+            "The least severe messages that are written.";
+        SERVER_HEADER: Flag = "server_header", Flag,
+            default Some("true"), example "false",
+            "Whether responses carry the field \"Server: kimura\".";
+        LIMITS: Object = "limits", Object(&super::LIMITS),
+            default None, example r#"{"head_size": "16k"}"#,
+            "Bounds on what a client may use.";
+        TIMEOUTS: Object = "timeouts", Object(&super::TIMEOUTS),
+            default None, example r#"{"idle": "30s"}"#,
+            "Bounds on how long a client may take.";
+        FILE_CACHE: Object = "file_cache", Object(&super::FILE_CACHE),
+            default None, example r#"{"entries": 1000}"#,
+            "The cache of open files that every shard keeps.";
+    }
+}
+
+keys! {
+    /// Keys of `/server/limits`.
+    limits {
+        HEAD_SIZE: Size = "head_size", Size::between(KIB, MIB),
+            default Some(r#""32k""#), example r#""16k""#,
+            "Bytes of a request's head: request line and header fields. More is answered with 431.";
+        TARGET_SIZE: Size = "target_size", Size::between(256, MIB),
+            default Some(r#""16k""#), example r#""8k""#,
+            "Bytes of a request's target (the URL without its host); at most head_size. More is answered with 414.";
+        FIELDS: Integer = "fields", Integer { min: 8, max: 4096 },
+            default Some("128"), example "64",
+            "Number of header fields of a request. More are answered with 431.";
+        CONNECTIONS_PER_SHARD: Integer = "connections_per_shard", Integer { min: 1, max: 1_000_000 },
+            default Some("50000"), example "10000",
+            "Open connections of one shard. More are closed at once.";
+        CONNECTIONS_PER_CLIENT: Count = "connections_per_client", Count { max: 1_000_000 },
+            default Some("0"), example "256",
+            "Open connections of one client address on one shard. More are closed at once; 0 is unlimited.";
+        REQUESTS_PER_CONNECTION: Count = "requests_per_connection", Count { max: u32::MAX },
+            default Some("0"), example "10000",
+            "Requests on one connection before it is closed; 0 is unlimited, 1 turns keep-alive off.";
+    }
+}
+
+/// No timeout is shorter than what the engine's timer tells apart, or longer than an hour.
+const PATIENCE: Span = Span { min: Duration::from_millis(100), max: Duration::from_secs(HOUR) };
+
+keys! {
+    /// Keys of `/server/timeouts`.
+    timeouts {
+        HEADER: Span = "header", PATIENCE,
+            default Some(r#""10s""#), example r#""5s""#,
+            "From the first byte of a request's head to its last. Later is answered with 408.";
+        BODY: Span = "body", PATIENCE,
+            default Some(r#""30s""#), example r#""10s""#,
+            "Between two reads of a request's body.";
+        IDLE: Span = "idle", PATIENCE,
+            default Some(r#""75s""#), example r#""15s""#,
+            "How long a connection waits for a request, the first one or the next.";
+        WRITE: Span = "write", PATIENCE,
+            default Some(r#""30s""#), example r#""10s""#,
+            "How long a client may take no byte of a response.";
+        DRAIN: Span = "drain", Span { min: Duration::ZERO, max: Duration::from_secs(HOUR) },
+            default Some(r#""30s""#), example r#""5s""#,
+            "How long running requests may take after the server was told to stop.";
+    }
+}
+
+keys! {
+    /// Keys of `/server/file_cache`.
+    file_cache {
+        ENTRIES: Integer = "entries", Integer { min: 0, max: 1_000_000 },
+            default Some("4096"), example "20000",
+            "Files that a shard keeps open; 0 turns the cache off.";
+        SMALL_BODY: Size = "small_body", Size::between(0, 16 * MIB),
+            default Some(r#""64k""#), example r#""16k""#,
+            "Files up to this size are kept in memory whole; 0 keeps none.";
+        MEMORY: Size = "memory", Size::between(0, 64 * GIB),
+            default Some(r#""64M""#), example r#""256M""#,
+            "Memory of a shard for such files.";
+        VALID: Span = "valid", Span { min: Duration::ZERO, max: Duration::from_secs(HOUR) },
+            default Some(r#""1s""#), example r#""10s""#,
+            "How long a file is served from the cache before it is looked at again.";
+    }
+}
+
+keys! {
+    /// Keys of a host that are not inherited.
+    host {
+        NAMES: List<Text<HostName>> = "names",
+            List { item: Text { noun: "a host name", pattern: None, parse: syntax::host_name }, min: 0 },
+            default Some("[]"), example r#"["www.example.org", "*.example.net"]"#,
+            "Further names of the host. Case, port and a final dot do not count.";
+        LISTEN: List<Text<Address>> = "listen", List { item: ADDRESS, min: 1 },
+            default None, example r#"["127.0.0.1:8081"]"#,
+            "The only addresses on which the host answers; without it, all of /server/listen.";
+        LOCATIONS: Named = "locations",
+            Named { section: &LOCATION, noun: "an object with an object for each location" },
+            default None, example r#"{"/private/": {"methods": ["GET"]}}"#,
+            "Parts of the host that differ, by path.";
+    }
+}
+
+keys! {
+    /// Keys of `/defaults`, of hosts and of locations.
+    settings {
+        ROOT: FilePath = "root", FilePath,
+            default None, example r#""www""#,
+            "Folder that is served. The path of the request is looked for below it.";
+        INDEX: List<Text<String>> = "index",
+            List { item: Text { noun: "a file name", pattern: Some("^[^/]+$"), parse: syntax::file_name }, min: 0 },
+            default Some(r#"["index.html"]"#), example r#"["index.html", "index.htm"]"#,
+            "Files tried, in this order, when a folder is asked for.";
+        HANDLER: Choice<Handler> = "handler",
+            Choice { words: &[("files", Handler::Files), ("echo", Handler::Echo)] },
+            default Some(r#""files""#), example r#""echo""#,
+            "Who makes the response: \"files\" serves root, \"echo\" sends the request back for diagnosis.";
+        METHODS: List<Text<String>> = "methods",
+            List { item: Text { noun: "a method in upper case", pattern: Some("^[^a-z ]+$"), parse: syntax::method }, min: 1 },
+            default None, example r#"["GET", "HEAD"]"#,
+            "Methods that are allowed; others are answered with 405. Without it, all that the handler knows.";
+        CHARSET: OrOff<Text<String>> = "charset",
+            OrOff(Text { noun: "a charset", pattern: None, parse: syntax::charset }),
+            default Some(r#""utf-8""#), example r#""iso-8859-1""#,
+            "Charset that responses with a text type announce; \"off\" announces none.";
+        TYPES: MapOf<String, Text<String>> = "types",
+            MapOf {
+                key: Text { noun: "a file name extension", pattern: Some("^[^./]+$"), parse: syntax::extension },
+                value: Text { noun: "a media type", pattern: Some("^[^/]+/[^/]+"), parse: syntax::media_type },
+            },
+            default Some("{}"), example r#"{"md": "text/markdown"}"#,
+            "Media types by file name extension, before the built-in ones. null removes an inherited one.";
+        DEFAULT_TYPE: Text<String> = "default_type",
+            Text { noun: "a media type", pattern: Some("^[^/]+/[^/]+"), parse: syntax::media_type },
+            default Some(r#""application/octet-stream""#), example r#""text/plain""#,
+            "Media type of files with an unknown extension.";
+        DOTFILES: Choice<Dotfiles> = "dotfiles",
+            Choice { words: &[("hide", Dotfiles::Hide), ("serve", Dotfiles::Serve)] },
+            default Some(r#""hide""#), example r#""serve""#,
+            "Whether files and folders whose names begin with a dot are served, or hidden behind 404.";
+        SYMLINKS: Choice<Symlinks> = "symlinks",
+            Choice { words: &[
+                ("inside", Symlinks::Inside), ("follow", Symlinks::Follow), ("never", Symlinks::Never),
+            ] },
+            default Some(r#""inside""#), example r#""never""#,
+            "Which symbolic links are followed: those that stay below root, all, or none.";
+        ETAG: Flag = "etag", Flag,
+            default Some("true"), example "false",
+            "Whether responses carry an entity tag.";
+        HEADERS: MapOf<FieldName, Text<String>> = "headers",
+            MapOf {
+                key: Text { noun: "a field name", pattern: Some("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"), parse: syntax::field_name },
+                value: Text { noun: "a text", pattern: None, parse: syntax::field_value },
+            },
+            default Some("{}"), example r#"{"X-Content-Type-Options": "nosniff"}"#,
+            "Header fields added to every response. null removes an inherited one.";
+        ERROR_PAGES: MapOf<ErrorStatus, FilePath> = "error_pages",
+            MapOf {
+                key: Text { noun: "a status", pattern: Some("^([45][0-9][0-9]|[45]xx)$"), parse: syntax::error_status },
+                value: FilePath,
+            },
+            default Some("{}"), example r#"{"404": "errors/404.html", "5xx": "errors/broken.html"}"#,
+            "Files sent with error responses, by status or class. null removes an inherited one.";
+        ACCESS_LOG: OrOff<OutputTo> = "access_log", OrOff(OutputTo),
+            default Some(r#""off""#), example r#""/var/log/kimura/access.log""#,
+            "Where requests are logged.";
+        ACCESS_LOG_FORMAT: Choice<LogFormat> = "access_log_format",
+            Choice { words: &[
+                ("common", LogFormat::Common), ("combined", LogFormat::Combined), ("json", LogFormat::Json),
+            ] },
+            default Some(r#""combined""#), example r#""json""#,
+            "How a line of the access log looks.";
+        BODY_SIZE: Size = "body_size", Size { min: 0, max: i64::MAX as u64, unlimited: true },
+            default Some(r#""1M""#), example r#""16M""#,
+            "Bytes of a request's body. More is answered with 413.";
+    }
+}

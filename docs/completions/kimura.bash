@@ -1,0 +1,16 @@
+_kimura() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
+    case $before in
+        -c|--conf) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+        -g|--group) mapfile -t COMPREPLY < <(compgen -g -- "$word"); return ;;
+        -m|--manager) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
+        -u|--user) mapfile -t COMPREPLY < <(compgen -u -- "$word"); return ;;
+        --set) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
+        --generate) mapfile -t COMPREPLY < <(compgen -W 'man bash zsh fish' -- "$word"); return ;;
+    esac
+    case $word in
+        -*) mapfile -t COMPREPLY < <(compgen -W '-c --conf -d --daemon -g --group -h --help -m --manager -t --test -u --user -v --version -V --verbose --set --generate' -- "$word") ;;
+        *) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+    esac
+}
+complete -o filenames -F _kimura kimura

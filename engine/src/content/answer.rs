@@ -1,0 +1,61 @@
+//! Answers that are complete in themselves: errors with a page, redirects, and empty ones.
+
+use std::borrow::Cow;
+
+use proto_http::Status;
+use site::{Answer, Page};
+
+use super::{Responder, Sent};
+
+/// Writes an answer.
+pub(super) fn send(responder: &mut Responder<'_>, answer: &Answer<'_>) -> Sent {
+    responder.close_wanted |= answer.close;
+    respond(responder, answer.status, |lines| {
+        if let Some(allow) = answer.allow {
+            line(lines, "Allow", allow.as_bytes());
+        }
+    })
+}
+
+/// Writes an answer with this status, its page, and the fields that `more` adds.
+pub(super) fn respond(
+    responder: &mut Responder<'_>,
+    status: Status,
+    more: impl FnOnce(&mut Vec<u8>),
+) -> Sent {
+    let page = page(responder, status);
+    let with_content = !responder.is_head();
+    let fields = responder.fields;
+    let mut lines = Vec::new();
+    more(&mut lines);
+    let mut writer = responder.head(status);
+    if let Some(page) = &page {
+        writer = writer.field("Content-Type", page.media_type.as_bytes());
+    }
+    // A 204 has no Content-Length (RFC 9110 section 8.6); a 304 would need that of the 200.
+    if status.allows_content() {
+        writer = writer.number("Content-Length", page.as_ref().map_or(0, |page| page.body.len() as u64));
+    }
+    writer.lines(&lines).lines(fields).finish();
+    let content = page.filter(|_| with_content);
+    let content = content.as_ref().map_or(&[][..], |page| &page.body);
+    responder.out.extend_from_slice(content);
+    Sent { status, content: content.len() as u64 }
+}
+
+/// The body for a status: none unless it is an error or a redirect.
+fn page<'x>(responder: &Responder<'x>, status: Status) -> Option<Cow<'x, Page>> {
+    if status.class() < 3 || !status.allows_content() {
+        return None;
+    }
+    let configured = responder.pages.and_then(|pages| pages.get(status));
+    Some(configured.map_or_else(|| Cow::Owned(Page::builtin(status)), Cow::Borrowed))
+}
+
+/// Appends one field line.
+pub(super) fn line(lines: &mut Vec<u8>, name: &str, value: &[u8]) {
+    lines.extend_from_slice(name.as_bytes());
+    lines.extend_from_slice(b": ");
+    lines.extend_from_slice(value);
+    lines.extend_from_slice(b"\r\n");
+}

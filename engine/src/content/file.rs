@@ -1,0 +1,226 @@
+//! Files: conditions, ranges, and sending without a copy where that pays.
+
+use std::os::fd::AsFd;
+
+use perf::Counter;
+use proto_http::condition::{Validators, Verdict, evaluate};
+use proto_http::range::{self, ByteRange, Ranges};
+use proto_http::response::push_number;
+use proto_http::{Known, Method, Request, Status, Version};
+use site::Files;
+
+use super::{Responder, Sent, answer, multipart};
+use crate::file_cache::{OpenFile, Prepared};
+use crate::file_lookup::{self, Found, run_job};
+use crate::limits::FILE_CHUNK;
+use crate::stream::{Gone, Stream};
+
+/// Sends the file that the request's path leads to, or what stands for its absence.
+pub(super) async fn send(responder: &mut Responder<'_>, files: &Files) -> Result<Sent, Gone> {
+    match file_lookup::find(responder.stream, files, responder.path).await {
+        Found::File(file) => deliver(responder, &file).await,
+        Found::Folder => Ok(redirect(responder)),
+        Found::Refused(status) => Ok(answer::respond(responder, status, |_| {})),
+    }
+}
+
+/// A folder without its slash: relative links in its index would lead astray.
+fn redirect(responder: &mut Responder<'_>) -> Sent {
+    let query = responder.request.and_then(|request| request.query());
+    let location = file_lookup::with_slash(responder.path, query);
+    answer::respond(responder, Status::MOVED_PERMANENTLY, |lines| answer::line(lines, "Location", &location))
+}
+
+async fn deliver(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, Gone> {
+    let Some(request) = responder.request else { unreachable!("only a readable request finds a file") };
+    if let Some(prepared) = &file.prepared
+        && is_plain(&request)
+        && responder.persists()
+    {
+        return Ok(send_prepared(responder, file, prepared));
+    }
+    let validators =
+        Validators { etag: file.etag.as_deref().map(str::as_bytes), last_modified: Some(file.modified) };
+    match evaluate(&request, &validators) {
+        Verdict::PreconditionFailed => Ok(answer::respond(responder, Status::PRECONDITION_FAILED, |_| {})),
+        Verdict::NotModified => Ok(not_modified(responder, file)),
+        Verdict::ProceedWithoutRange => whole(responder, file).await,
+        Verdict::Proceed => match ranges(&request, file.stat.len) {
+            Ranges::Ignore => whole(responder, file).await,
+            Ranges::Unsatisfiable => Ok(unsatisfiable(responder, file.stat.len)),
+            Ranges::Set(set) if set.len() == 1 => part(responder, file, set[0]).await,
+            Ranges::Set(set) => multipart::send(responder, file, &set).await,
+        },
+    }
+}
+
+/// Whether the answer is the whole content, head and all.
+fn is_plain(request: &Request<'_>) -> bool {
+    const CONDITIONS: [Known; 6] = [
+        Known::Range,
+        Known::IfNoneMatch,
+        Known::IfModifiedSince,
+        Known::IfMatch,
+        Known::IfUnmodifiedSince,
+        Known::IfRange,
+    ];
+    request.method() == Method::Get
+        && request.version() == Version::Http11
+        && CONDITIONS.iter().all(|&field| request.field(field).is_none())
+}
+
+/// The usual case: one copy, and the date.
+fn send_prepared(responder: &mut Responder<'_>, file: &OpenFile, prepared: &Prepared) -> Sent {
+    let date = responder.stream.shard.clock.date();
+    let at = responder.out.len() + prepared.date_at;
+    responder.out.extend_from_slice(&prepared.bytes);
+    responder.out[at..at + date.len()].copy_from_slice(&date);
+    Sent { status: Status::OK, content: file.stat.len }
+}
+
+fn ranges(request: &Request<'_>, len: u64) -> Ranges {
+    // Ranges are defined for GET alone (RFC 9110 section 14.2).
+    let value = request.field(Known::Range).filter(|_| request.method() == Method::Get);
+    value.map_or(Ranges::Ignore, |value| range::parse(value, len))
+}
+
+fn not_modified(responder: &mut Responder<'_>, file: &OpenFile) -> Sent {
+    let fields = responder.fields;
+    file_lookup::validator_fields(responder.head(Status::NOT_MODIFIED), file).lines(fields).finish();
+    Sent { status: Status::NOT_MODIFIED, content: 0 }
+}
+
+fn unsatisfiable(responder: &mut Responder<'_>, len: u64) -> Sent {
+    let value = format!("bytes */{len}");
+    answer::respond(responder, Status::RANGE_NOT_SATISFIABLE, |lines| {
+        answer::line(lines, "Content-Range", value.as_bytes());
+    })
+}
+
+async fn whole(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, Gone> {
+    let len = file.stat.len;
+    let fields = responder.fields;
+    file_lookup::content_fields(responder.head(Status::OK), file, len).lines(fields).finish();
+    if responder.is_head() {
+        return Ok(Sent { status: Status::OK, content: 0 });
+    }
+    content(responder, file, 0, len).await?;
+    Ok(Sent { status: Status::OK, content: len })
+}
+
+async fn part(responder: &mut Responder<'_>, file: &OpenFile, range: ByteRange) -> Result<Sent, Gone> {
+    let fields = responder.fields;
+    let status = Status::PARTIAL_CONTENT;
+    let value = content_range(range, file.stat.len);
+    let writer = file_lookup::content_fields(responder.head(status), file, range.len());
+    writer.field("Content-Range", &value).lines(fields).finish();
+    content(responder, file, range.start, range.len()).await?;
+    Ok(Sent { status, content: range.len() })
+}
+
+/// Value of `Content-Range`.
+pub(super) fn content_range(range: ByteRange, len: u64) -> Vec<u8> {
+    let mut value = b"bytes ".to_vec();
+    push_number(&mut value, range.start);
+    value.push(b'-');
+    push_number(&mut value, range.end);
+    value.push(b'/');
+    push_number(&mut value, len);
+    value
+}
+
+/// Sends bytes of a file after what has gathered in `out`.
+pub(super) async fn content(
+    responder: &mut Responder<'_>,
+    file: &OpenFile,
+    start: u64,
+    len: u64,
+) -> Result<(), Gone> {
+    if let Some(bytes) = file.content() {
+        // Prepared files are small: both ends fit.
+        responder.out.extend_from_slice(&bytes[start as usize..(start + len) as usize]);
+        return Ok(());
+    }
+    if len == 0 {
+        return Ok(());
+    }
+    let stream = responder.stream;
+    stream.send(responder.out).await?;
+    stream.sent().await?;
+    let direct = Direct::begin(stream)?;
+    let outcome = copy(stream, file, start, len).await;
+    drop(direct);
+    outcome
+}
+
+/// While this lives the socket does not block, so that a direct write cannot stop the shard. The ring wants
+/// blocking sockets: on others it gives up instead of waiting.
+struct Direct<'s>(&'s Stream);
+
+impl<'s> Direct<'s> {
+    fn begin(stream: &'s Stream) -> Result<Direct<'s>, Gone> {
+        sys::net::set_nonblocking(stream.port.fd.get(), true).map_err(|_| Gone::Broken)?;
+        Ok(Direct(stream))
+    }
+}
+
+impl Drop for Direct<'_> {
+    fn drop(&mut self) {
+        // It worked the other way round; a descriptor that is gone by now does not matter.
+        let _ = sys::net::set_nonblocking(self.0.port.fd.get(), false);
+    }
+}
+
+async fn copy(stream: &Stream, file: &OpenFile, start: u64, len: u64) -> Result<(), Gone> {
+    let end = start + len;
+    let mut at = start;
+    let mut warm_until = start;
+    while at < end {
+        if warm_until <= at {
+            let chunk = FILE_CHUNK.min(end - at);
+            warm(stream, file, at, chunk).await?;
+            warm_until = at + chunk;
+        }
+        stream.shard.count(Counter::Sendfiles);
+        let count = usize::try_from(warm_until - at).unwrap_or(usize::MAX);
+        match sys::net::sendfile(stream.port.fd.get(), file.fd.as_fd(), at, count) {
+            // The file is shorter than it was: the length that was promised cannot be kept.
+            Ok(0) => return Err(Gone::Broken),
+            Ok(sent) => {
+                at += sent as u64;
+                stream.shard.count_by(Counter::BytesSent, sent as u64);
+                if warm_until <= at && at < end {
+                    stream.turn().await;
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => stream.room().await?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return Err(Gone::Broken),
+        }
+    }
+    Ok(())
+}
+
+/// Sees to it that bytes of a file are in memory, so that sending them does not wait for a disk.
+async fn warm(stream: &Stream, file: &OpenFile, at: u64, len: u64) -> Result<(), Gone> {
+    // Kernels before 6.5 cannot tell: there a thread reads ahead every time.
+    if sys::fs::resident(file.fd.as_fd(), at, len).unwrap_or(false) {
+        return Ok(());
+    }
+    let fd = std::sync::Arc::clone(&file.fd);
+    let read = run_job(stream, move || {
+        let mut buffer = vec![0; 128 * 1024];
+        let mut done = 0;
+        while done < len {
+            let want = buffer.len().min((len - done) as usize);
+            match sys::fs::read_at(fd.as_fd(), &mut buffer[..want], at + done)? {
+                0 => break,
+                read => done += read as u64,
+            }
+        }
+        Ok(())
+    });
+    // An error here shows again when the bytes are sent.
+    let _ = read.await;
+    Ok(())
+}

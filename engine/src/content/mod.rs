@@ -1,0 +1,80 @@
+//! Carrying out what the phases have decided. Everything that goes to a client as a response starts here.
+
+mod answer;
+mod echo;
+mod file;
+mod multipart;
+
+use proto_http::response::{self, Facts, HeadWriter};
+use proto_http::{Method, Request, Status, Version};
+use site::{Action, ErrorPages};
+
+use crate::request_body::RequestBody;
+use crate::stream::{Gone, Stream};
+
+/// What a response needs from its request and its connection.
+pub(crate) struct Responder<'x> {
+    pub(crate) stream: &'x Stream,
+    /// `None` when the head could not be read.
+    pub(crate) request: Option<Request<'x>>,
+    /// The path, decoded and without dot segments; empty when it could not be read.
+    pub(crate) path: &'x [u8],
+    pub(crate) pages: Option<&'x ErrorPages>,
+    /// The location's fields, as lines.
+    pub(crate) fields: &'x [u8],
+    /// Where the response gathers.
+    pub(crate) out: &'x mut Vec<u8>,
+    pub(crate) body: RequestBody<'x>,
+    /// Whether the server wants this response to be the last.
+    pub(crate) close_wanted: bool,
+}
+
+/// What was sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    pub(crate) status: Status,
+    /// Bytes of content, without framing.
+    pub(crate) content: u64,
+}
+
+/// Sends the response that `action` asks for. An error means that the client cannot have got it whole.
+pub(crate) async fn send(responder: &mut Responder<'_>, action: Action<'_>) -> Result<Sent, Gone> {
+    match action {
+        Action::Respond(answer) => Ok(answer::send(responder, &answer)),
+        Action::File(files) => file::send(responder, files).await,
+        Action::Echo => echo::send(responder).await,
+    }
+}
+
+impl Responder<'_> {
+    /// Whether another request may follow, as it stands now.
+    pub(crate) fn persists(&self) -> bool {
+        response::persists(Facts {
+            wished: self.request.is_some_and(|request| request.keep_alive()),
+            request_read: self.body.is_read(),
+            close_wanted: self.close_wanted,
+        })
+    }
+
+    /// Begins a head with the fields that every response has.
+    fn head(&mut self, status: Status) -> HeadWriter<'_> {
+        let shard = &self.stream.shard;
+        let connection = response::connection(self.version(), self.persists());
+        let date = shard.clock.date();
+        let writer = HeadWriter::new(self.out, status);
+        let writer = if shard.limits.server_header { writer.field("Server", SERVER) } else { writer };
+        writer.date(&date).connection(connection)
+    }
+
+    /// An unreadable request is answered as one of HTTP/1.1: the safe reading of its silence is the same.
+    fn version(&self) -> Version {
+        self.request.map_or(Version::Http11, |request| request.version())
+    }
+
+    fn is_head(&self) -> bool {
+        self.request.is_some_and(|request| request.method() == Method::Head)
+    }
+}
+
+/// Value of `Server`: no version, which would only help those who look for a known hole.
+pub(crate) const SERVER: &[u8] = b"kimura";

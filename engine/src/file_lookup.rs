@@ -1,0 +1,252 @@
+//! From a path to an open file: through the cache, or by opening it safely.
+//!
+//! A cached entry is used without a look at the file for the configured time; then the path is opened anew and
+//! compared. Opening uses only what the kernel has at hand; what would touch a disk goes to the job pool.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use perf::Counter;
+use proto_http::response::HeadWriter;
+use proto_http::{Status, date, path};
+use site::Files;
+use sys::fs::{Cached, Kind, Stat, Symlinks};
+
+use crate::file_cache::{OpenFile, Prepared};
+use crate::jobs::JobError;
+use crate::shard::Shard;
+use crate::stream::Stream;
+
+/// What a path leads to.
+pub(crate) enum Found {
+    /// A file to send.
+    File(Rc<OpenFile>),
+    /// A folder, asked for without the final slash.
+    Folder,
+    /// None of these; the status says why.
+    Refused(Status),
+}
+
+/// Finds what `path` leads to in a location.
+pub(crate) async fn find(stream: &Stream, files: &Files, path: &[u8]) -> Found {
+    let shard = &stream.shard;
+    let known = shard.files.get(files.location, path, shard.clock.now());
+    if let Some((file, true)) = known {
+        shard.count(Counter::FileCacheHits);
+        return Found::File(file);
+    }
+    let known = known.map(|(file, _)| file);
+    shard.count(if known.is_some() { Counter::FileCacheStale } else { Counter::FileCacheMisses });
+    match look(stream, files, path, known.as_ref()).await {
+        Ok(Found::File(file)) => {
+            let unchanged = known.is_some_and(|known| Rc::ptr_eq(&known, &file));
+            if !unchanged {
+                shard.count_by(Counter::FileCacheEvicted, shard.files.put(files.location, path, &file));
+            }
+            Found::File(file)
+        }
+        Ok(found) => {
+            shard.files.forget(files.location, path);
+            found
+        }
+        Err(error) => {
+            shard.files.forget(files.location, path);
+            Found::Refused(meaning(&error))
+        }
+    }
+}
+
+/// What a failure to open means to the client.
+fn meaning(error: &io::Error) -> Status {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::EINVAL) => Status::NOT_FOUND,
+        // Permission, or a symbolic link that policy does not follow.
+        Some(libc::EACCES | libc::EPERM | libc::ELOOP | libc::EXDEV) => Status::FORBIDDEN,
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EBUSY) => Status::SERVICE_UNAVAILABLE,
+        _ => Status::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Opens what `path` leads to; `known` is what it led to before.
+async fn look(
+    stream: &Stream,
+    files: &Files,
+    path: &[u8],
+    known: Option<&Rc<OpenFile>>,
+) -> io::Result<Found> {
+    let relative = &path[1..];
+    if !path.ends_with(b"/") {
+        let fd = open(stream, files, relative).await?;
+        let stat = sys::fs::stat(fd.as_fd())?;
+        return match stat.kind {
+            Kind::File => describe(stream, files, path, fd, stat, known).await.map(Found::File),
+            Kind::Directory => Ok(Found::Folder),
+            Kind::Other => Ok(Found::Refused(Status::FORBIDDEN)),
+        };
+    }
+    for index in &files.index {
+        let name = [relative, index.as_bytes()].concat();
+        match open(stream, files, &name).await {
+            Ok(fd) => {
+                let stat = sys::fs::stat(fd.as_fd())?;
+                if stat.kind == Kind::File {
+                    return describe(stream, files, &name, fd, stat, known).await.map(Found::File);
+                }
+            }
+            Err(error) if meaning(&error) == Status::NOT_FOUND => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // A folder without index is there, but not to be listed; a path to nothing is just that.
+    open(stream, files, relative).await?;
+    Ok(Found::Refused(Status::FORBIDDEN))
+}
+
+async fn open(stream: &Stream, files: &Files, relative: &[u8]) -> io::Result<OwnedFd> {
+    let symlinks = match files.symlinks {
+        config::Symlinks::Inside => Symlinks::Inside,
+        config::Symlinks::Follow => Symlinks::Follow,
+        config::Symlinks::Never => Symlinks::Never,
+    };
+    let now = |cached| sys::fs::open_beneath(files.root.as_fd(), relative, symlinks, cached);
+    let mut opened = now(Cached::Only);
+    if opened.as_ref().is_err_and(|e| e.raw_os_error() == Some(libc::EMFILE))
+        && stream.shard.files.make_room()
+    {
+        opened = now(Cached::Only);
+    }
+    match opened {
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {
+            let root = Arc::clone(&files.root);
+            let relative = relative.to_vec();
+            let job = move || sys::fs::open_beneath(root.as_fd(), &relative, symlinks, Cached::Any);
+            run_job(stream, job).await
+        }
+        opened => opened,
+    }
+}
+
+/// Runs a job for this connection; a pool that is full is an error like any other.
+pub(crate) async fn run_job<T: Send + 'static>(
+    stream: &Stream,
+    job: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let shard = &stream.shard;
+    shard.count(Counter::JobsStarted);
+    match shard.jobs.run(&shard.inbox, stream.port.key.get(), job).await {
+        Ok(result) => result,
+        Err(JobError::Busy) => {
+            shard.count(Counter::JobsRefused);
+            Err(io::Error::from_raw_os_error(libc::EBUSY))
+        }
+        Err(JobError::Lost) => Err(io::Error::other(JobError::Lost.to_string())),
+    }
+}
+
+async fn describe(
+    stream: &Stream,
+    files: &Files,
+    name: &[u8],
+    fd: OwnedFd,
+    stat: Stat,
+    known: Option<&Rc<OpenFile>>,
+) -> io::Result<Rc<OpenFile>> {
+    let shard = &stream.shard;
+    let now = shard.clock.now();
+    if let Some(known) = known
+        && known.stat == stat
+    {
+        known.checked.set(now);
+        return Ok(Rc::clone(known));
+    }
+    // RFC 9110 section 8.8.2.1: never later than the response itself.
+    let modified = u64::try_from(stat.mtime_secs).unwrap_or(0).min(shard.clock.seconds());
+    let etag = files.etag.then(|| format!("\"{:x}-{:x}-{:x}\"", stat.mtime_secs, stat.mtime_nanos, stat.len));
+    let mut file = OpenFile {
+        fd: Arc::new(fd),
+        stat,
+        media_type: files.types.of(name).to_owned(),
+        etag,
+        modified,
+        last_modified: date::format(modified),
+        prepared: None,
+        checked: Cell::new(now),
+    };
+    if shard.files.keeps(file.stat.len) {
+        let content = read_small(stream, &file).await?;
+        // Changed while it was read: then it is sent from the descriptor, which notices.
+        if sys::fs::stat(file.fd.as_fd())? == file.stat && content.len() as u64 == file.stat.len {
+            file.prepared = Some(prepare(shard, files, &file, &content));
+        }
+    }
+    Ok(Rc::new(file))
+}
+
+async fn read_small(stream: &Stream, file: &OpenFile) -> io::Result<Vec<u8>> {
+    let mut content = vec![0; file.stat.len as usize];
+    let read = sys::fs::read_at_nowait(file.fd.as_fd(), &mut content, 0);
+    match read {
+        Ok(read) if read == content.len() => return Ok(content),
+        // Short, cold, or a file system that cannot tell: a thread may wait for it.
+        Ok(_) => {}
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EOPNOTSUPP)) => {}
+        Err(error) => return Err(error),
+    }
+    let fd = Arc::clone(&file.fd);
+    run_job(stream, move || {
+        let mut at = 0;
+        while at < content.len() {
+            match sys::fs::read_at(fd.as_fd(), &mut content[at..], at as u64)? {
+                0 => break,
+                read => at += read,
+            }
+        }
+        content.truncate(at);
+        Ok(content)
+    })
+    .await
+}
+
+/// Writes the whole response once, so that serving it is one copy.
+fn prepare(shard: &Shard, files: &Files, file: &OpenFile, content: &[u8]) -> Prepared {
+    let mut bytes = Vec::with_capacity(512 + content.len());
+    let writer = HeadWriter::new(&mut bytes, Status::OK);
+    let writer =
+        if shard.limits.server_header { writer.field("Server", crate::content::SERVER) } else { writer };
+    let date_at = writer.position() + "Date: ".len();
+    let writer = writer.date(&shard.clock.date());
+    content_fields(writer, file, file.stat.len).lines(&files.fields).finish();
+    let content_at = bytes.len();
+    bytes.extend_from_slice(content);
+    Prepared { bytes: bytes.into_boxed_slice(), date_at, content_at }
+}
+
+/// The fields that describe a file's content.
+pub(crate) fn content_fields<'o>(writer: HeadWriter<'o>, file: &OpenFile, length: u64) -> HeadWriter<'o> {
+    let writer = writer.field("Content-Type", file.media_type.as_bytes()).number("Content-Length", length);
+    validator_fields(writer, file).field("Accept-Ranges", b"bytes")
+}
+
+/// The fields that tell one state of a file from another.
+pub(crate) fn validator_fields<'o>(writer: HeadWriter<'o>, file: &OpenFile) -> HeadWriter<'o> {
+    let writer = writer.field("Last-Modified", &file.last_modified);
+    match &file.etag {
+        Some(etag) => writer.field("ETag", etag.as_bytes()),
+        None => writer,
+    }
+}
+
+/// The value of `Location` for a folder that was asked for without its slash.
+pub(crate) fn with_slash(asked: &[u8], query: Option<&[u8]>) -> Vec<u8> {
+    let mut location = Vec::with_capacity(asked.len() + 1);
+    path::encode(asked, &mut location);
+    location.push(b'/');
+    if let Some(query) = query {
+        location.push(b'?');
+        location.extend_from_slice(query);
+    }
+    location
+}

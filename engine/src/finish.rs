@@ -1,0 +1,101 @@
+//! The one exit of a request: whatever became of it, it is counted and logged here and nowhere else.
+
+use perf::Counter;
+use proto_http::{BadRequest, ErrorKind, Known, Request, Status, Version};
+use site::Place;
+
+use crate::content::Sent;
+use crate::port::Port;
+use crate::serve::Refusal;
+use crate::shard::Shard;
+use crate::stream::Gone;
+
+/// What is known of a request at its end.
+pub(crate) struct Finished<'x> {
+    /// `None` when the head could not be read.
+    pub(crate) request: Option<Request<'x>>,
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) place: Option<Place<'x>>,
+    /// Monotonic nanoseconds.
+    pub(crate) begun: u64,
+    /// Bytes of head and body.
+    pub(crate) received: u64,
+    pub(crate) sent: &'x Result<Sent, Gone>,
+}
+
+/// Counts and logs.
+pub(crate) fn record(shard: &Shard, port: &Port, finished: &Finished<'_>) {
+    if let Some(Refusal::Bad(bad)) = finished.refusal {
+        count_bad(shard, bad);
+    }
+    match finished.sent {
+        Ok(sent) => {
+            shard.count(Counter::RequestsAnswered);
+            shard.count(class(sent.status));
+        }
+        Err(_) => shard.count(Counter::RequestsAborted),
+    }
+    let duration = sys::clock::now_monotonic_ns().saturating_sub(finished.begun);
+    shard.counters.record_latency(duration);
+    if let Some(place) = finished.place {
+        write_log(shard, port, finished, place, duration);
+    }
+}
+
+fn class(status: Status) -> Counter {
+    match status.class() {
+        2 => Counter::Responses2xx,
+        3 => Counter::Responses3xx,
+        4 => Counter::Responses4xx,
+        _ => Counter::Responses5xx,
+    }
+}
+
+/// Counts a request that breaks the protocol, or a limit, by what it breaks.
+pub(crate) fn count_bad(shard: &Shard, bad: BadRequest) {
+    shard.count(match bad.kind() {
+        ErrorKind::RequestLine => Counter::ParseErrorsRequestLine,
+        ErrorKind::Target => Counter::ParseErrorsTarget,
+        ErrorKind::Version => Counter::ParseErrorsVersion,
+        ErrorKind::Field => Counter::ParseErrorsField,
+        ErrorKind::Host => Counter::ParseErrorsHost,
+        ErrorKind::Framing => Counter::ParseErrorsFraming,
+        ErrorKind::Chunk => Counter::ParseErrorsChunk,
+        ErrorKind::TooLarge => Counter::ParseErrorsTooLarge,
+    });
+    match bad {
+        BadRequest::TargetTooLong => shard.count(Counter::LimitTarget),
+        BadRequest::HeadTooLarge => shard.count(Counter::LimitHead),
+        BadRequest::TooManyFields => shard.count(Counter::LimitFields),
+        _ => {}
+    }
+}
+
+fn write_log(shard: &Shard, port: &Port, finished: &Finished<'_>, place: Place<'_>, duration_ns: u64) {
+    let mut log = shard.log.borrow_mut();
+    let Some((sink, format)) = log.to(place.location.id) else { return };
+    let request = finished.request;
+    let field = |known| request.and_then(|request| request.field(known)).unwrap_or_default();
+    let peer = port.peer.get();
+    let record = logging::Record {
+        unix_ms: sys::clock::now_realtime_ms(),
+        client: peer.address.map_or(logging::Client::Local, logging::Client::Ip),
+        method: request.map_or(b"", |request| request.method_bytes()),
+        target: request.map_or(b"", |request| request.raw_target()),
+        protocol: match request.map(|request| request.version()) {
+            Some(Version::Http10) => b"HTTP/1.0",
+            Some(Version::Http11) => b"HTTP/1.1",
+            None => b"",
+        },
+        status: finished.sent.map_or(0, |sent| sent.status.code()),
+        body_bytes_sent: finished.sent.map_or(0, |sent| sent.content),
+        bytes_received: finished.received,
+        duration_ns,
+        host: place.host.name.as_bytes(),
+        referer: field(Known::Referer),
+        user_agent: field(Known::UserAgent),
+        complete: finished.sent.is_ok(),
+        ..logging::Record::default()
+    };
+    log.write(sink, format, &record);
+}

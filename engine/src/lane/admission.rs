@@ -1,0 +1,97 @@
+//! From an accepted socket to a connection, or to a refusal that is counted.
+
+use std::net::IpAddr;
+use std::os::fd::RawFd;
+
+use perf::Counter;
+
+use crate::connection::{Deadline, Peer, Wait};
+use crate::shard::Shard;
+
+impl Shard {
+    /// A listener's accept has completed.
+    pub(super) fn accepted(&self, listener: u16, result: Result<RawFd, i32>, more: bool) {
+        match result {
+            Ok(fd) => self.admit(listener, fd),
+            Err(libc::ECANCELED) => {}
+            Err(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                // Armed again by the next tick: by then a descriptor may have become free. Until then new
+                // clients wait in the backlog.
+                self.count(Counter::AcceptPausedNoFds);
+                self.listeners[usize::from(listener)].accepting.set(false);
+                return;
+            }
+            Err(_) => self.count(Counter::AcceptErrors),
+        }
+        if !more {
+            self.listeners[usize::from(listener)].accepting.set(false);
+            if !self.draining() {
+                self.accept();
+            }
+        }
+    }
+
+    fn admit(&self, listener: u16, fd: RawFd) {
+        self.count(Counter::ConnectionsAccepted);
+        let (address, port) = match sys::net::peer_of(fd) {
+            Some(peer) => (Some(peer.ip().to_canonical()), peer.port()),
+            None => (None, 0),
+        };
+        if self.draining() {
+            return self.refuse(fd, None);
+        }
+        if self.limits.connections <= self.connections.borrow().len() {
+            return self.refuse(fd, Some(Counter::ConnectionsRefusedLimit));
+        }
+        if !self.enter_client(address) {
+            return self.refuse(fd, Some(Counter::ConnectionsRefusedClientLimit));
+        }
+        let address_index = self.listeners[usize::from(listener)].address as u16;
+        let never = Deadline { tick: u32::MAX, wait: Wait::Idle };
+        let peer = Peer { address, port };
+        let key = self.connections.borrow_mut().open(fd, peer, address_index, never);
+        self.publish_open();
+        self.watch(key, Wait::Idle);
+        self.receive(key);
+    }
+
+    fn refuse(&self, fd: RawFd, counter: Option<Counter>) {
+        if let Some(counter) = counter {
+            self.count(counter);
+        }
+        self.count(Counter::ConnectionsClosedByUs);
+        self.ring.borrow_mut().close(fd);
+    }
+
+    /// Counts one more connection of a client; `false` if it has too many on this shard.
+    fn enter_client(&self, address: Option<IpAddr>) -> bool {
+        let (Some(limit), Some(address)) = (self.limits.connections_per_client, address) else { return true };
+        let mut clients = self.clients.borrow_mut();
+        let count = clients.entry(address).or_insert(0);
+        if limit.get() <= *count {
+            return false;
+        }
+        *count += 1;
+        true
+    }
+
+    /// Counts one connection of a client less.
+    pub(super) fn leave_client(&self, address: Option<IpAddr>) {
+        if self.limits.connections_per_client.is_none() {
+            return;
+        }
+        if let Some(address) = address {
+            let mut clients = self.clients.borrow_mut();
+            if let Some(count) = clients.get_mut(&address) {
+                *count -= 1;
+                if *count == 0 {
+                    clients.remove(&address);
+                }
+            }
+        }
+    }
+
+    pub(super) fn publish_open(&self) {
+        self.counters.set(Counter::ConnectionsOpen, self.connections.borrow().len() as u64);
+    }
+}

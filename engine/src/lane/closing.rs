@@ -1,0 +1,186 @@
+//! How connections end, one by one and all together.
+
+use std::rc::Rc;
+
+use perf::Counter;
+
+use crate::connection::{Key, State, Wait};
+use crate::shard::{Life, Shard};
+
+impl Shard {
+    /// Ends a connection after its last response: we send no more, and read on until the client closes, so
+    /// that no reset can overtake the response (RFC 9112 section 9.6).
+    pub(super) fn linger(&self, key: Key) {
+        let fd = {
+            let mut connections = self.connections.borrow_mut();
+            let Some(connection) = connections.get(key) else { return };
+            if connection.state.has(State::ENDED) {
+                drop(connections);
+                return self.close(key);
+            }
+            connection.state.set(State::LINGERING);
+            connection.fd
+        };
+        self.ring.borrow_mut().shutdown(fd, libc::SHUT_WR);
+        self.watch(key, Wait::Linger);
+        self.receive(key);
+    }
+
+    /// Closes a connection as soon as the ring has let go of it.
+    pub(super) fn close(&self, key: Key) {
+        let (fd, busy) = {
+            let mut connections = self.connections.borrow_mut();
+            let Some(connection) = connections.get(key) else { return };
+            let first = !connection.state.has(State::CLOSING);
+            connection.state.set(State::CLOSING);
+            if !first {
+                drop(connections);
+                return self.release(key);
+            }
+            (connection.fd, connection.state.busy())
+        };
+        if busy {
+            // Ends a receive, a send and a poll alike; their last completions bring us to `release`.
+            self.ring.borrow_mut().shutdown(fd, libc::SHUT_RDWR);
+        } else {
+            self.release(key);
+        }
+    }
+
+    /// Lets go of a connection on which nothing is under way, unless it is not closing or still served.
+    pub(super) fn release(&self, key: Key) {
+        let closed = {
+            let mut connections = self.connections.borrow_mut();
+            let Some(connection) = connections.get(key) else { return };
+            let done = connection.state.has(State::CLOSING) && !connection.state.busy();
+            if !done || connection.activity.is_some() {
+                return;
+            }
+            connections.remove(key)
+        };
+        let Some(connection) = closed else { return };
+        self.ring.borrow_mut().close(connection.fd);
+        self.leave_client(connection.peer.address);
+        let by = if connection.ended_by_client {
+            Counter::ConnectionsClosedByClient
+        } else {
+            Counter::ConnectionsClosedByUs
+        };
+        self.count(by);
+        self.publish_open();
+    }
+
+    /// Looks at every connection whose appointment has come.
+    pub(super) fn expire(self: &Rc<Self>) {
+        let now = self.clock.tick();
+        loop {
+            let due = self.wheel.borrow_mut().due(now);
+            let Some((tick, keys)) = due else { break };
+            for &key in &keys {
+                self.look_at(key, tick, now);
+            }
+            self.wheel.borrow_mut().reuse(tick, keys);
+        }
+    }
+
+    fn look_at(self: &Rc<Self>, key: Key, appointment: u32, now: u32) {
+        let wait = {
+            let mut connections = self.connections.borrow_mut();
+            let Some(connection) = connections.get(key) else { return };
+            if connection.watched != appointment {
+                return;
+            }
+            connection.watched = u32::MAX;
+            let deadline = connection.deadline;
+            if now < deadline.tick {
+                connection.watched = self.wheel.borrow_mut().appoint(key, deadline.tick);
+                return;
+            }
+            deadline.wait
+        };
+        self.count(match wait {
+            Wait::Idle | Wait::Linger => Counter::TimeoutsIdle,
+            Wait::Header => Counter::TimeoutsHeader,
+            Wait::Body => Counter::TimeoutsBody,
+            Wait::Write => Counter::TimeoutsWrite,
+        });
+        self.timed_out(key, wait);
+    }
+
+    fn timed_out(self: &Rc<Self>, key: Key, wait: Wait) {
+        let activity = self.connections.borrow_mut().get(key).and_then(|c| c.activity);
+        let port = activity.and_then(|id| self.activities.borrow().port(id).cloned());
+        let Some(port) = port else { return self.close(key) };
+        port.expired.set(Some(wait));
+        if wait == Wait::Write {
+            // Nothing more can be told to a client that does not read.
+            port.broken.set(true);
+            self.close(key);
+        }
+        self.run(key);
+    }
+
+    /// Whether anything waits for time.
+    pub(super) fn needs_ticks(&self) -> bool {
+        let paused = || !self.draining() && self.listeners.iter().any(|l| !l.accepting.get());
+        !self.wheel.borrow().is_empty() || self.draining() || paused() || self.log.borrow().waits()
+    }
+
+    /// Accepts no more; idle connections close now, others after their response.
+    pub(super) fn begin_drain(self: &Rc<Self>, deadline: u32) {
+        if self.draining() {
+            return;
+        }
+        self.life.set(Life::Draining(deadline));
+        for (index, listener) in self.listeners.iter().enumerate() {
+            if listener.accepting.get() {
+                self.ring.borrow_mut().cancel_accept(index as u16);
+            }
+        }
+        for key in self.connections.borrow().keys() {
+            let idle = self.connections.borrow_mut().get(key).is_some_and(|c| c.activity.is_none());
+            if idle {
+                self.linger(key);
+            }
+        }
+        self.end_drain();
+    }
+
+    /// Stops when the last connection has gone or the deadline has passed.
+    pub(super) fn end_drain(self: &Rc<Self>) {
+        let Life::Draining(deadline) = self.life.get() else { return };
+        let left = self.connections.borrow().len();
+        let accepting = self.listeners.iter().any(|l| l.accepting.get());
+        if left == 0 && !accepting {
+            self.life.set(Life::Stopped);
+        } else if deadline <= self.clock.tick() {
+            self.count_by(Counter::TimeoutsDrain, left as u64);
+            self.stop();
+        }
+    }
+
+    /// Ends everything where it stands.
+    pub(super) fn stop(self: &Rc<Self>) {
+        for key in self.connections.borrow().keys() {
+            self.abandon(key);
+        }
+        self.life.set(Life::Stopped);
+    }
+
+    /// Counts a connection, and the request on it, as ended by us; the process's end closes the socket.
+    fn abandon(self: &Rc<Self>, key: Key) {
+        let activity = self.connections.borrow_mut().get(key).and_then(|c| c.activity);
+        if activity.is_some_and(|id| self.activities.borrow().running(id)) {
+            let port = activity.and_then(|id| self.activities.borrow().port(id).cloned());
+            if let Some(port) = port {
+                port.broken.set(true);
+                self.run(key);
+            }
+        }
+        if let Some(connection) = self.connections.borrow_mut().remove(key) {
+            self.ring.borrow_mut().shutdown(connection.fd, libc::SHUT_RDWR);
+            self.count(Counter::ConnectionsClosedByUs);
+        }
+        self.publish_open();
+    }
+}

@@ -1,0 +1,261 @@
+//! What the completions of a connection's operations do to it.
+
+use std::rc::Rc;
+
+use perf::Counter;
+
+use crate::connection::{Key, State, Wait};
+use crate::limits::{BACKLOG_MAX, LINGER_BYTES_MAX};
+use crate::port::Port;
+use crate::serve::End;
+use crate::shard::Shard;
+
+use super::ring::{Event, Filled};
+
+impl Shard {
+    /// Applies one event of the ring.
+    pub(super) fn apply(self: &Rc<Self>, event: Event) {
+        match event {
+            Event::Accepted { listener, result, more } => self.accepted(listener, result, more),
+            Event::Received { key, result, more } => self.received(key, result, more),
+            Event::Sent { key, result, buffer } => self.sent(key, result, buffer),
+            Event::Writable { key } => self.writable(key),
+            Event::Woken { .. } | Event::Tick => unreachable!("the lane keeps these to itself"),
+        }
+    }
+
+    fn received(self: &Rc<Self>, key: Key, result: Result<Option<Filled>, i32>, more: bool) {
+        if !more && let Some(connection) = self.connections.borrow_mut().get(key) {
+            connection.state.clear(State::RECEIVING);
+            connection.state.clear(State::PAUSING);
+        }
+        match result {
+            Ok(Some(filled)) => {
+                self.take_in(key, filled);
+                if !more {
+                    self.receive_on(key);
+                }
+            }
+            Ok(None) => self.client_ended(key),
+            // Taken up again once buffers are back; see `feed_starved`.
+            Err(libc::ENOBUFS) => {
+                self.count(Counter::ReceiveBuffersExhausted);
+                self.starved.borrow_mut().push(key);
+            }
+            // Paused for backlog, or the socket was non-blocking for a moment: whoever reads takes it up again.
+            Err(libc::ECANCELED | libc::EAGAIN | libc::EINTR) => self.receive_on(key),
+            Err(_) => self.broken(key),
+        }
+        self.release(key);
+    }
+
+    /// Bytes have come.
+    fn take_in(self: &Rc<Self>, key: Key, filled: Filled) {
+        self.count_by(Counter::BytesReceived, filled.len() as u64);
+        let kept = self.keep(key, filled);
+        self.ring.borrow_mut().give_back(filled);
+        if kept {
+            self.run(key);
+        }
+    }
+
+    /// Puts bytes where the serving future finds them; `false` if nobody wants them.
+    fn keep(self: &Rc<Self>, key: Key, filled: Filled) -> bool {
+        let Some(port) = self.port_for(key, filled) else { return false };
+        port.received.borrow_mut().extend_from_slice(self.ring.borrow().bytes(filled));
+        if BACKLOG_MAX < port.backlog() {
+            self.pause(key);
+        }
+        true
+    }
+
+    /// The port of a connection, with a future behind it; `None` when the connection is on its way out.
+    fn port_for(self: &Rc<Self>, key: Key, filled: Filled) -> Option<Rc<Port>> {
+        let mut connections = self.connections.borrow_mut();
+        let connection = connections.get(key)?;
+        if connection.state.has(State::CLOSING) {
+            return None;
+        }
+        if connection.state.has(State::LINGERING) {
+            connection.discarded = connection.discarded.saturating_add(filled.len() as u32);
+            if LINGER_BYTES_MAX < connection.discarded {
+                drop(connections);
+                self.close(key);
+            }
+            return None;
+        }
+        let mut activities = self.activities.borrow_mut();
+        match connection.activity {
+            Some(id) => activities.port(id).cloned(),
+            None => {
+                let (id, port) = activities.begin();
+                connection.activity = Some(id);
+                port.assign(key, connection.fd, connection.peer, connection.listener, connection.requests);
+                Some(port)
+            }
+        }
+    }
+
+    fn pause(&self, key: Key) {
+        let mut connections = self.connections.borrow_mut();
+        let Some(connection) = connections.get(key) else { return };
+        let state = &mut connection.state;
+        if state.has(State::RECEIVING) && !state.has(State::PAUSING) {
+            state.set(State::PAUSING);
+            self.ring.borrow_mut().cancel_receive(key);
+        }
+    }
+
+    /// Receives on, unless what has come is enough for now.
+    fn receive_on(&self, key: Key) {
+        if self.port(key).is_none_or(|port| port.backlog() <= BACKLOG_MAX) {
+            self.receive(key);
+        }
+    }
+
+    /// Arms the receives that ended for want of buffers; all buffers are back by now.
+    pub(super) fn feed_starved(&self) {
+        let starved = std::mem::take(&mut *self.starved.borrow_mut());
+        for &key in &starved {
+            self.receive_on(key);
+        }
+        let mut emptied = starved;
+        emptied.clear();
+        *self.starved.borrow_mut() = emptied;
+    }
+
+    fn client_ended(self: &Rc<Self>, key: Key) {
+        let port = {
+            let mut connections = self.connections.borrow_mut();
+            let Some(connection) = connections.get(key) else { return };
+            let closing = connection.state.has(State::CLOSING) || connection.state.has(State::LINGERING);
+            if !closing {
+                connection.ended_by_client = true;
+            }
+            connection.state.set(State::ENDED);
+            connection.activity.and_then(|id| self.activities.borrow().port(id).cloned())
+        };
+        match port {
+            Some(port) => {
+                port.ended.set(true);
+                self.run(key);
+            }
+            None => self.close(key),
+        }
+    }
+
+    /// The connection has failed under us.
+    fn broken(self: &Rc<Self>, key: Key) {
+        if let Some(connection) = self.connections.borrow_mut().get(key) {
+            connection.state.set(State::ENDED);
+            connection.ended_by_client = true;
+        }
+        if let Some(port) = self.port(key) {
+            port.broken.set(true);
+        }
+        self.close(key);
+        self.run(key);
+    }
+
+    fn sent(self: &Rc<Self>, key: Key, result: Result<usize, i32>, buffer: Vec<u8>) {
+        self.recycle(buffer);
+        if let Some(connection) = self.connections.borrow_mut().get(key) {
+            connection.state.clear(State::SENDING);
+        }
+        let Some(port) = self.port(key) else { return self.release(key) };
+        port.sending.set(false);
+        match result {
+            Ok(sent) => {
+                self.count_by(Counter::BytesSent, sent as u64);
+                let queued = std::mem::take(&mut *port.queued.borrow_mut());
+                if !queued.is_empty() && !port.broken.get() {
+                    self.transmit(&port, queued);
+                }
+                self.run(key);
+            }
+            Err(_) => self.broken(key),
+        }
+        self.release(key);
+    }
+
+    fn writable(self: &Rc<Self>, key: Key) {
+        if let Some(connection) = self.connections.borrow_mut().get(key) {
+            connection.state.clear(State::POLLING);
+        }
+        if let Some(port) = self.port(key) {
+            port.room.set(true);
+        }
+        self.run(key);
+        self.release(key);
+    }
+
+    pub(super) fn port(&self, key: Key) -> Option<Rc<Port>> {
+        let activity = self.connections.borrow_mut().get(key)?.activity?;
+        self.activities.borrow().port(activity).cloned()
+    }
+
+    /// Lets the future of a connection run, if what it waits for may have come; starts one if bytes wait for it.
+    pub(super) fn run(self: &Rc<Self>, key: Key) {
+        let Some(id) = self.connections.borrow_mut().get(key).and_then(|c| c.activity) else { return };
+        let Some(mut activity) = self.activities.borrow_mut().take(id) else { return };
+        let port = Rc::clone(&activity.port);
+        let end = loop {
+            if !activity.running() {
+                let closing =
+                    self.connections.borrow_mut().get(key).is_none_or(|c| c.state.has(State::CLOSING));
+                if port.backlog() == 0 || port.broken.get() || port.last.get() || closing {
+                    break None;
+                }
+                activity.start(Rc::clone(self));
+            }
+            match activity.poll() {
+                None => break None,
+                // More may have come while the last response was on its way.
+                Some(End::Idle) if port.backlog() > 0 && !port.broken.get() => {}
+                Some(end) => break Some(end),
+            }
+        };
+        let running = activity.running();
+        self.activities.borrow_mut().put_back(id, activity);
+        if !running {
+            self.settle(key, id, &port, end);
+        }
+    }
+
+    /// The future has ended, now or earlier: sees what is left to do for the connection.
+    fn settle(self: &Rc<Self>, key: Key, id: u32, port: &Port, end: Option<End>) {
+        if let Some(connection) = self.connections.borrow_mut().get(key) {
+            connection.requests = port.served.get();
+        }
+        match end {
+            Some(End::Close) => port.last.set(true),
+            Some(End::Abort) => port.broken.set(true),
+            Some(End::Idle) | None => {}
+        }
+        if port.broken.get() {
+            self.let_go(key, id);
+            return self.close(key);
+        }
+        if port.sending.get() {
+            return self.watch(key, Wait::Write);
+        }
+        let last = port.last.get();
+        self.let_go(key, id);
+        if last {
+            self.linger(key);
+        } else if port.ended.get() {
+            self.close(key);
+        } else if self.draining() {
+            self.linger(key);
+        } else {
+            self.watch(key, Wait::Idle);
+        }
+    }
+
+    fn let_go(&self, key: Key, id: u32) {
+        if let Some(connection) = self.connections.borrow_mut().get(key) {
+            connection.activity = None;
+        }
+        self.activities.borrow_mut().end(id);
+    }
+}

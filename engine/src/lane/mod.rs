@@ -1,0 +1,188 @@
+//! The lane: what drives all connections of a shard.
+//!
+//! One pass enters the kernel once, takes everything that has completed, lets each connection concerned run
+//! until it waits, and leaves what that has queued for the next entry. Under load a pass serves many requests
+//! for one system call.
+//!
+//! When nothing is left to do the lane first lingers in its own ring, which is cheap to wake from, and parks
+//! through the executor only when the shard is really idle.
+
+mod admission;
+mod buffers;
+mod closing;
+mod events;
+mod parking;
+pub(crate) mod ring;
+
+pub(crate) use buffers::SIZE as BUFFER_SIZE;
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use perf::Counter;
+use sys::eventfd::EventFd;
+
+use crate::connection::Key;
+use crate::inbox::Letter;
+use crate::lane::parking::Parking;
+use crate::lane::ring::{Event, Tally};
+use crate::shard::{Life, Shard};
+use crate::wheel::{TICK, ticks};
+
+/// How long a pass waits in the ring before the shard parks. Parking costs the executor several system calls,
+/// so it should happen only when the pause is long against them; other tasks of the executor wait this long
+/// at most.
+const LINGER: Duration = Duration::from_millis(1);
+
+/// Drives the connections of a shard until it is stopped.
+pub(crate) struct Lane {
+    shard: Rc<Shard>,
+    letters: Receiver<Letter>,
+    parking: Parking,
+    events: Vec<Event>,
+    turn: Vec<Key>,
+    ticking: bool,
+    tally: Tally,
+}
+
+impl Lane {
+    /// `notify` is the eventfd that the shard's ring was made with.
+    pub(crate) fn new(shard: Rc<Shard>, letters: Receiver<Letter>, notify: EventFd) -> io::Result<Lane> {
+        let parking = Parking::new(notify, &shard.inbox)?;
+        Ok(Lane {
+            shard,
+            letters,
+            parking,
+            events: Vec::new(),
+            turn: Vec::new(),
+            ticking: false,
+            tally: Tally::default(),
+        })
+    }
+
+    /// Serves until told to stop.
+    ///
+    /// # Errors
+    ///
+    /// When the ring fails in a way that is not of ordinary life.
+    pub(crate) async fn drive(&mut self) -> io::Result<()> {
+        self.shard.ring.borrow_mut().watch_inbox(self.shard.inbox.bell());
+        self.shard.accept();
+        while self.shard.life.get() != Life::Stopped {
+            let busy = self.pass()?;
+            if !busy {
+                self.park().await?;
+            }
+            // Other tasks of this executor get their turn when its clock says so.
+            glommio::yield_if_needed().await;
+        }
+        self.publish();
+        Ok(())
+    }
+
+    /// One pass; answers whether it found anything to do.
+    fn pass(&mut self) -> io::Result<bool> {
+        self.ask_for_tick();
+        self.enter()?;
+        self.shard.clock.refresh();
+        self.shard.ring.borrow_mut().events(&mut self.events);
+        let mut events = std::mem::take(&mut self.events);
+        let busy = !events.is_empty() || !self.shard.ready.borrow().is_empty();
+        for event in events.drain(..) {
+            match event {
+                Event::Woken { more } => self.watch_on(more),
+                Event::Tick => self.tick(),
+                other => self.shard.apply(other),
+            }
+        }
+        self.events = events;
+        self.read_letters();
+        self.run_ready();
+        self.shard.feed_starved();
+        self.shard.count(Counter::Passes);
+        Ok(busy)
+    }
+
+    fn enter(&self) -> io::Result<()> {
+        let mut ring = self.shard.ring.borrow_mut();
+        if self.shard.ready.borrow().is_empty() { ring.turn_waiting(LINGER) } else { ring.turn() }
+    }
+
+    /// Gives each connection that was ready at the start its turn; what becomes ready meanwhile is next.
+    fn run_ready(&mut self) {
+        self.turn.extend(self.shard.ready.borrow_mut().drain(..));
+        let mut turn = std::mem::take(&mut self.turn);
+        for key in turn.drain(..) {
+            self.shard.run(key);
+        }
+        self.turn = turn;
+    }
+
+    /// Waits through the executor until the ring has something.
+    async fn park(&mut self) -> io::Result<()> {
+        self.publish();
+        if !self.shard.ring.borrow_mut().arm_notify() {
+            return Ok(());
+        }
+        self.shard.count(Counter::Parks);
+        let woken = self.parking.wait().await;
+        self.shard.ring.borrow_mut().disarm_notify();
+        woken
+    }
+
+    fn ask_for_tick(&mut self) {
+        if !self.ticking && self.shard.needs_ticks() {
+            self.ticking = true;
+            self.shard.ring.borrow_mut().tick_after(TICK);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.ticking = false;
+        self.shard.expire();
+        // Descriptors may have become free anywhere in the process.
+        if !self.shard.draining() {
+            self.shard.accept();
+        }
+        self.shard.log.borrow_mut().tick();
+        self.publish();
+        self.shard.end_drain();
+    }
+
+    /// Copies what is counted elsewhere to the shard's counters.
+    fn publish(&mut self) {
+        let now = self.shard.ring.borrow().tally();
+        let counters = &self.shard.counters;
+        counters.add(Counter::RingEnters, now.enters - self.tally.enters);
+        counters.add(Counter::RingSubmissions, now.submissions - self.tally.submissions);
+        counters.add(Counter::RingCompletions, now.completions - self.tally.completions);
+        self.tally = now;
+        counters.set(Counter::JobsQueued, self.shard.jobs.waiting() as u64);
+        self.shard.log.borrow_mut().publish(counters);
+    }
+
+    /// The bell's only use here is to end a wait; the letters themselves are looked for in every pass.
+    fn watch_on(&self, watched: bool) {
+        if !watched {
+            self.shard.ring.borrow_mut().watch_inbox(self.shard.inbox.bell());
+        }
+    }
+
+    fn read_letters(&mut self) {
+        if !self.shard.inbox.silence() {
+            return;
+        }
+        while let Ok(letter) = self.letters.try_recv() {
+            match letter {
+                Letter::Resume(key) => self.shard.ready.borrow_mut().push_back(key),
+                Letter::Drain(patience) => {
+                    let deadline = self.shard.clock.tick().saturating_add(ticks(patience));
+                    self.shard.begin_drain(deadline);
+                }
+                Letter::Stop => self.shard.stop(),
+            }
+        }
+    }
+}

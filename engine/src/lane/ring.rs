@@ -1,0 +1,365 @@
+//! A shard's own io_uring: typed operations in, typed events out.
+//!
+//! Nobody outside this file sees a submission entry or a user-data word. Memory that the kernel reads while
+//! an operation is under way (the bytes of a send) is owned here until its completion.
+
+#![allow(unsafe_code)] // The one place where this crate speaks to the kernel; each block says why it is sound.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
+use slab::Slab;
+
+use super::buffers::{self, Buffers};
+use crate::connection::Key;
+
+/// Submission entries: the operations that one pass may queue before it has to enter the kernel early.
+const SUBMISSIONS: u32 = 1024;
+/// Completion entries. Every armed receive can complete in one pass; beyond this the kernel keeps the rest.
+const COMPLETIONS: u32 = 8192;
+
+/// What a completion means.
+pub(crate) enum Event {
+    /// A listener accepted; or its accept ended with an errno. `more` = it goes on accepting.
+    Accepted { listener: u16, result: Result<RawFd, i32>, more: bool },
+    /// Bytes, the end of the stream (`Ok(None)`) or an errno. `more` = the receive is still armed.
+    Received { key: Key, result: Result<Option<Filled>, i32>, more: bool },
+    /// All bytes of a send are with the kernel, or it failed. The buffer comes back, its content spent.
+    Sent { key: Key, result: Result<usize, i32>, buffer: Vec<u8> },
+    /// The socket can take bytes again.
+    Writable { key: Key },
+    /// Another thread has put something into the inbox.
+    Woken { more: bool },
+    /// The tick that was asked for.
+    Tick,
+}
+
+/// A receive buffer that the kernel has filled.
+#[derive(Clone, Copy)]
+pub(crate) struct Filled {
+    id: u16,
+    len: usize,
+}
+
+impl Filled {
+    pub(crate) fn len(self) -> usize {
+        self.len
+    }
+}
+
+/// The kinds of operation, as they stand in the top byte of the user-data word.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Kind {
+    Accept = 1,
+    Receive,
+    Send,
+    Writable,
+    Wake,
+    Tick,
+    /// Completions that tell nothing: cancel, close, shutdown.
+    Quiet,
+}
+
+const KIND_SHIFT: u32 = 56;
+
+fn tag(kind: Kind, rest: u64) -> u64 {
+    debug_assert!(rest >> KIND_SHIFT == 0, "a key leaves the top byte free");
+    (kind as u64) << KIND_SHIFT | rest
+}
+
+/// Bytes on their way to a socket.
+struct Outgoing {
+    key: Key,
+    fd: RawFd,
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+/// What the ring has done so far; the shard copies the differences to its counters.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) enters: u64,
+    pub(crate) submissions: u64,
+    pub(crate) completions: u64,
+}
+
+/// The io_uring of one shard. Must stay on the thread that made it (`IORING_SETUP_SINGLE_ISSUER`).
+pub(crate) struct Ring {
+    ring: IoUring,
+    buffers: Buffers,
+    outgoing: Slab<Outgoing>,
+    reaped: Vec<(u64, i32, u32)>,
+    tick: Box<Timespec>,
+    tally: Tally,
+}
+
+impl Ring {
+    /// Sets up the ring; `notify` is the eventfd that the kernel writes while the shard is parked.
+    pub(crate) fn new(notify: BorrowedFd<'_>) -> io::Result<Ring> {
+        let ring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag()
+            .setup_submit_all()
+            .setup_cqsize(COMPLETIONS)
+            .build(SUBMISSIONS)?;
+        ring.submitter().register_eventfd(notify.as_raw_fd())?;
+        let buffers = Buffers::register(&ring)?;
+        let mut ring = Ring {
+            ring,
+            buffers,
+            outgoing: Slab::new(),
+            reaped: Vec::with_capacity(COMPLETIONS as usize),
+            tick: Box::new(Timespec::new()),
+            tally: Tally::default(),
+        };
+        ring.ring.completion().disable_eventfd();
+        Ok(ring)
+    }
+
+    /// Accepts on `listener` until cancelled or out of descriptors.
+    pub(crate) fn accept(&mut self, listener: u16, fd: RawFd) {
+        let entry = opcode::AcceptMulti::new(Fd(fd)).flags(libc::SOCK_CLOEXEC).build();
+        self.push(entry.user_data(tag(Kind::Accept, u64::from(listener))));
+    }
+
+    /// Ends the accept of `listener`; its last completion says so.
+    pub(crate) fn cancel_accept(&mut self, listener: u16) {
+        self.cancel(tag(Kind::Accept, u64::from(listener)));
+    }
+
+    /// Receives on a connection until the stream ends, fails, or is cancelled.
+    pub(crate) fn receive(&mut self, key: Key, fd: RawFd) {
+        let entry = opcode::RecvMulti::new(Fd(fd), buffers::GROUP).build();
+        self.push(entry.user_data(tag(Kind::Receive, key.bits())));
+    }
+
+    /// Ends the receive of a connection; its last completion says so.
+    pub(crate) fn cancel_receive(&mut self, key: Key) {
+        self.cancel(tag(Kind::Receive, key.bits()));
+    }
+
+    /// Sends all of `bytes` from `sent` on.
+    pub(crate) fn send(&mut self, key: Key, fd: RawFd, bytes: Vec<u8>, sent: usize) {
+        let slot = self.outgoing.insert(Outgoing { key, fd, bytes, sent });
+        self.push_send(slot);
+    }
+
+    fn push_send(&mut self, slot: usize) {
+        let out = &self.outgoing[slot];
+        let rest = &out.bytes[out.sent..];
+        // MSG_WAITALL: the kernel goes on after a partial send by itself, saving a round through here.
+        let entry = opcode::Send::new(Fd(out.fd), rest.as_ptr(), rest.len() as u32)
+            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+            .build();
+        self.push(entry.user_data(tag(Kind::Send, slot as u64)));
+    }
+
+    /// Tells once when the socket can take bytes.
+    pub(crate) fn writable(&mut self, key: Key, fd: RawFd) {
+        let entry = opcode::PollAdd::new(Fd(fd), libc::POLLOUT as u32).build();
+        self.push(entry.user_data(tag(Kind::Writable, key.bits())));
+    }
+
+    /// Shuts a socket down: `libc::SHUT_WR` after a last response, `libc::SHUT_RDWR` to end what is under way.
+    pub(crate) fn shutdown(&mut self, fd: RawFd, how: i32) {
+        let entry = opcode::Shutdown::new(Fd(fd), how).build();
+        self.push(entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Quiet, 0)));
+    }
+
+    /// Closes a descriptor on which nothing is under way.
+    pub(crate) fn close(&mut self, fd: RawFd) {
+        let entry = opcode::Close::new(Fd(fd)).build();
+        self.push(entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Quiet, 0)));
+    }
+
+    /// Watches the eventfd through which other threads wake this shard.
+    pub(crate) fn watch_inbox(&mut self, fd: RawFd) {
+        let entry = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).multi(true).build();
+        self.push(entry.user_data(tag(Kind::Wake, 0)));
+    }
+
+    /// Asks for one tick after `delay`. At most one may be asked for at a time.
+    pub(crate) fn tick_after(&mut self, delay: Duration) {
+        *self.tick = Timespec::from(delay);
+        let entry = opcode::Timeout::new(&raw const *self.tick).build();
+        self.push(entry.user_data(tag(Kind::Tick, 0)));
+    }
+
+    fn cancel(&mut self, user_data: u64) {
+        let entry = opcode::AsyncCancel2::new(CancelBuilder::user_data(user_data)).build();
+        self.push(entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Quiet, 0)));
+    }
+
+    fn push(&mut self, entry: squeue::Entry) {
+        self.tally.submissions += 1;
+        loop {
+            // SAFETY: every pointer in an entry is to memory owned by `self` until the completion is
+            // reaped: bytes of `outgoing` (a Vec whose heap block does not move with its slab entry) and
+            // the boxed `tick`. Descriptors belong to connections, which outlive their operations.
+            if unsafe { self.ring.submission().push(&entry) }.is_ok() {
+                return;
+            }
+            self.submit_early();
+        }
+    }
+
+    /// Makes room when a pass queues more than the ring holds.
+    fn submit_early(&mut self) {
+        self.tally.enters += 1;
+        if let Err(error) = self.ring.submit() {
+            // EBUSY and EAGAIN clear once completions are reaped; EINTR at once. Others are our own fault.
+            let known = [libc::EBUSY, libc::EAGAIN, libc::EINTR];
+            assert!(error.raw_os_error().is_some_and(|e| known.contains(&e)), "io_uring_enter: {error}");
+            self.collect();
+        }
+    }
+
+    /// Submits what is queued and runs what the kernel has deferred, without waiting. Enters the kernel only
+    /// if there is something to do there.
+    pub(crate) fn turn(&mut self) -> io::Result<()> {
+        let (queued, deferred) = {
+            let submission = self.ring.submission();
+            (submission.len() as u32, submission.taskrun() || submission.cq_overflow())
+        };
+        if queued > 0 || deferred {
+            self.tally.enters += 1;
+            // SAFETY: no argument is passed; the flag only asks for deferred work to run.
+            let entered = unsafe {
+                let flags = EnterFlags::GETEVENTS.bits();
+                self.ring.submitter().enter::<libc::sigset_t>(queued, 0, flags, None)
+            };
+            forgive(entered)?;
+        }
+        self.collect();
+        Ok(())
+    }
+
+    /// As [`Ring::turn`], but waits up to `patience` for a first completion.
+    pub(crate) fn turn_waiting(&mut self, patience: Duration) -> io::Result<()> {
+        if self.ring.completion().is_empty() {
+            self.tally.enters += 1;
+            let patience = Timespec::from(patience);
+            let args = SubmitArgs::new().timespec(&patience);
+            forgive(self.ring.submitter().submit_with_args(1, &args))?;
+        } else {
+            return self.turn();
+        }
+        self.collect();
+        Ok(())
+    }
+
+    fn collect(&mut self) {
+        let before = self.reaped.len();
+        self.reaped.extend(self.ring.completion().map(|c| (c.user_data(), c.result(), c.flags())));
+        self.tally.completions += (self.reaped.len() - before) as u64;
+    }
+
+    /// Lets the kernel write the eventfd on the next completion; `false` if there is one already.
+    pub(crate) fn arm_notify(&mut self) -> bool {
+        self.ring.completion().enable_eventfd();
+        // A completion, or work that waits for an enter, may have come just before: it would not notify.
+        let quiet = self.ring.completion().is_empty() && !self.ring.submission().taskrun();
+        if !quiet {
+            self.disarm_notify();
+        }
+        quiet
+    }
+
+    /// Back to work: completions no longer write the eventfd.
+    pub(crate) fn disarm_notify(&mut self) {
+        self.ring.completion().disable_eventfd();
+    }
+
+    /// Moves the events of the last turn to `events`.
+    pub(crate) fn events(&mut self, events: &mut Vec<Event>) {
+        let mut reaped = std::mem::take(&mut self.reaped);
+        for (user_data, result, flags) in reaped.drain(..) {
+            if let Some(event) = self.event(user_data, result, flags) {
+                events.push(event);
+            }
+        }
+        self.reaped = reaped;
+    }
+
+    fn event(&mut self, user_data: u64, result: i32, flags: u32) -> Option<Event> {
+        let more = cqueue::more(flags);
+        let rest = user_data & ((1 << KIND_SHIFT) - 1);
+        let outcome = if result < 0 { Err(-result) } else { Ok(result as usize) };
+        match (user_data >> KIND_SHIFT) as u8 {
+            k if k == Kind::Accept as u8 => {
+                Some(Event::Accepted { listener: rest as u16, result: outcome.map(|fd| fd as RawFd), more })
+            }
+            k if k == Kind::Receive as u8 => {
+                let filled = |len| cqueue::buffer_select(flags).map(|id| Filled { id, len });
+                Some(Event::Received { key: Key::from_bits(rest), result: outcome.map(filled), more })
+            }
+            k if k == Kind::Send as u8 => self.sent(rest as usize, outcome),
+            k if k == Kind::Writable as u8 => Some(Event::Writable { key: Key::from_bits(rest) }),
+            k if k == Kind::Wake as u8 => Some(Event::Woken { more }),
+            k if k == Kind::Tick as u8 => Some(Event::Tick),
+            _ => None,
+        }
+    }
+
+    fn sent(&mut self, slot: usize, outcome: Result<usize, i32>) -> Option<Event> {
+        let out = &mut self.outgoing[slot];
+        if let Ok(sent) = outcome {
+            out.sent += sent;
+            if out.sent < out.bytes.len() && sent > 0 {
+                self.push_send(slot);
+                return None;
+            }
+        }
+        let out = self.outgoing.remove(slot);
+        let result = match outcome {
+            Ok(_) if out.sent == out.bytes.len() => Ok(out.sent),
+            Ok(_) => Err(libc::EPIPE),
+            Err(errno) => Err(errno),
+        };
+        Some(Event::Sent { key: out.key, result, buffer: out.bytes })
+    }
+
+    /// The bytes of a filled buffer.
+    pub(crate) fn bytes(&self, filled: Filled) -> &[u8] {
+        self.buffers.filled(filled.id, filled.len)
+    }
+
+    /// Lends the buffer to the kernel again.
+    pub(crate) fn give_back(&mut self, filled: Filled) {
+        self.buffers.give_back(filled.id);
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // The kernel may still read what is on its way out: that memory must not be freed under it.
+        for out in self.outgoing.drain() {
+            std::mem::forget(out.bytes);
+        }
+    }
+}
+
+/// One sentence for each errno that `io_uring_enter` gives in ordinary life: nothing to do about it here.
+fn forgive(entered: io::Result<usize>) -> io::Result<()> {
+    match entered {
+        Ok(_) => Ok(()),
+        Err(error) => match error.raw_os_error() {
+            // The wait ended without a completion.
+            Some(libc::ETIME) => Ok(()),
+            // A signal came first.
+            Some(libc::EINTR) => Ok(()),
+            // Completions have to be reaped before more is submitted; the caller reaps next.
+            Some(libc::EBUSY | libc::EAGAIN) => Ok(()),
+            _ => Err(error),
+        },
+    }
+}

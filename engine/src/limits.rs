@@ -1,0 +1,64 @@
+//! All bounds of the engine in one place: those that are configured, and those that are not.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Output that one request may gather before it is handed to the kernel, in bytes.
+pub(crate) const OUTPUT_MAX: usize = 64 * 1024;
+
+/// Received bytes that may wait for the future that serves the connection; beyond this nothing is received.
+pub(crate) const BACKLOG_MAX: usize = 64 * 1024;
+
+/// Requests that a pipelining client gets answered before others have their turn.
+pub(crate) const REQUESTS_PER_TURN: u32 = 32;
+
+/// Bytes of a large file that one connection gets sent before others have their turn.
+pub(crate) const FILE_CHUNK: u64 = 1024 * 1024;
+
+/// Body bytes that are read and thrown away so that a connection can be kept after a refused request.
+pub(crate) const DISCARD_MAX: u64 = 256 * 1024;
+
+/// Bytes that are thrown away after a last response, so that the client can read it before a reset.
+pub(crate) const LINGER_BYTES_MAX: u32 = 4 * 1024 * 1024;
+
+/// How long a client may take to close after a last response.
+const LINGER: Duration = Duration::from_secs(2);
+
+const _: () = assert!(crate::lane::BUFFER_SIZE < BACKLOG_MAX, "one receive always fits the backlog");
+
+/// The configured bounds, as the engine uses them.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    pub(crate) head: proto_http::Limits,
+    pub(crate) connections: usize,
+    pub(crate) connections_per_client: Option<NonZeroU32>,
+    pub(crate) requests_per_connection: Option<NonZeroU32>,
+    pub(crate) idle: Duration,
+    pub(crate) header: Duration,
+    pub(crate) body: Duration,
+    pub(crate) write: Duration,
+    pub(crate) linger: Duration,
+    pub(crate) server_header: bool,
+}
+
+impl Limits {
+    pub(crate) fn new(server: &config::Server) -> Limits {
+        let config::Server { limits, timeouts, .. } = server;
+        Limits {
+            head: proto_http::Limits {
+                head_bytes: limits.head_size,
+                target_bytes: limits.target_size,
+                fields: limits.fields,
+            },
+            connections: limits.connections_per_shard,
+            connections_per_client: limits.connections_per_client,
+            requests_per_connection: limits.requests_per_connection,
+            idle: timeouts.idle,
+            header: timeouts.header,
+            body: timeouts.body,
+            write: timeouts.write,
+            linger: LINGER,
+            server_header: server.server_header,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The meeting point of a connection's driver (the lane) and the future that serves it.
+//!
+//! The lane puts received bytes in and takes bytes to send out; the future does the reverse. Both run on the
+//! shard's thread and never at the same time, so cells are enough.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::RawFd;
+
+use crate::connection::{Key, Peer, Wait};
+
+/// What the future waits for. The lane polls it again when that has come, or when the connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaits {
+    /// More bytes from the client.
+    Input,
+    /// The bytes under way to be with the kernel.
+    Output,
+    /// Room in the socket's send buffer.
+    Room,
+    /// Its next turn, or a job: whoever does it names the connection when it can go on.
+    Turn,
+}
+
+/// State of a connection while it is being served.
+pub(crate) struct Port {
+    pub(crate) key: Cell<Key>,
+    pub(crate) fd: Cell<RawFd>,
+    pub(crate) peer: Cell<Peer>,
+    pub(crate) listener: Cell<u16>,
+    /// Requests answered on this connection before this activity.
+    pub(crate) served: Cell<u32>,
+    /// Received and not yet taken.
+    pub(crate) received: RefCell<Vec<u8>>,
+    /// To be sent when the send under way is done.
+    pub(crate) queued: RefCell<Vec<u8>>,
+    pub(crate) sending: Cell<bool>,
+    /// The client will send no more.
+    pub(crate) ended: Cell<bool>,
+    /// The connection is broken: nothing can be sent or received any more.
+    pub(crate) broken: Cell<bool>,
+    /// A deadline has passed.
+    pub(crate) expired: Cell<Option<Wait>>,
+    pub(crate) room: Cell<bool>,
+    /// No further request is served: the connection ends when all is sent.
+    pub(crate) last: Cell<bool>,
+    pub(crate) awaits: Cell<Awaits>,
+}
+
+impl Port {
+    pub(crate) fn new() -> Port {
+        let nowhere = Peer { address: None, port: 0 };
+        Port {
+            key: Cell::new(Key::from_bits(0)),
+            fd: Cell::new(-1),
+            peer: Cell::new(nowhere),
+            listener: Cell::new(0),
+            served: Cell::new(0),
+            received: RefCell::new(Vec::new()),
+            queued: RefCell::new(Vec::new()),
+            sending: Cell::new(false),
+            ended: Cell::new(false),
+            broken: Cell::new(false),
+            expired: Cell::new(None),
+            room: Cell::new(false),
+            last: Cell::new(false),
+            awaits: Cell::new(Awaits::Turn),
+        }
+    }
+
+    /// Makes the port ready for another connection. Its buffers stay, empty.
+    pub(crate) fn assign(&self, key: Key, fd: RawFd, peer: Peer, listener: u16, served: u32) {
+        self.key.set(key);
+        self.fd.set(fd);
+        self.peer.set(peer);
+        self.listener.set(listener);
+        self.served.set(served);
+        self.received.borrow_mut().clear();
+        self.queued.borrow_mut().clear();
+        self.sending.set(false);
+        self.ended.set(false);
+        self.broken.set(false);
+        self.expired.set(None);
+        self.room.set(false);
+        self.last.set(false);
+        self.awaits.set(Awaits::Turn);
+    }
+
+    /// Bytes that the client has sent ahead of what is being served.
+    pub(crate) fn backlog(&self) -> usize {
+        self.received.borrow().len()
+    }
+}

@@ -1,0 +1,166 @@
+//! The body of a request: read within its limits, or thrown away so that the connection can live on.
+
+use perf::Counter;
+use proto_http::body::{BodyLimits, Decoder};
+use proto_http::{BadRequest, Body, Request, Status};
+use site::Action;
+
+use crate::connection::Wait;
+use crate::limits::DISCARD_MAX;
+use crate::stream::{Gone, Stream};
+
+/// Why a body cannot be read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyError {
+    /// Its framing is broken.
+    Bad(BadRequest),
+    /// It is larger than allowed.
+    TooLarge,
+    /// The client has stopped sending before the end.
+    Cut,
+    /// It did not come in time.
+    Late,
+    /// The connection is gone.
+    Broken,
+}
+
+impl BodyError {
+    /// The status for the client; `None` if there is nobody to tell.
+    pub(crate) fn status(self) -> Option<Status> {
+        match self {
+            BodyError::Bad(bad) => Some(bad.status()),
+            BodyError::TooLarge => Some(Status::CONTENT_TOO_LARGE),
+            BodyError::Cut => Some(Status::BAD_REQUEST),
+            BodyError::Late => Some(Status::REQUEST_TIMEOUT),
+            BodyError::Broken => None,
+        }
+    }
+}
+
+/// What is left of a request's body.
+pub(crate) struct RequestBody<'x> {
+    stream: &'x Stream,
+    /// Received and not yet decoded.
+    input: &'x mut Vec<u8>,
+    at: usize,
+    decoder: Decoder,
+    /// The client waits for `100 Continue` before it sends.
+    awaits_continue: bool,
+    limit: u64,
+    data: u64,
+    received: u64,
+    failed: bool,
+}
+
+impl<'x> RequestBody<'x> {
+    pub(crate) fn new(
+        stream: &'x Stream,
+        request: Option<&Request<'_>>,
+        input: &'x mut Vec<u8>,
+    ) -> RequestBody<'x> {
+        let body = request.map_or(Body::None, Request::body);
+        RequestBody {
+            stream,
+            // A client that has begun to send does not wait (RFC 9110 section 10.1.1).
+            awaits_continue: request.is_some_and(Request::expects_continue) && input.is_empty(),
+            input,
+            at: 0,
+            decoder: Decoder::new(body, BodyLimits::default()),
+            limit: u64::MAX,
+            data: 0,
+            received: 0,
+            failed: false,
+        }
+    }
+
+    pub(crate) fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
+    /// Bytes read so far, framing included.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Whether the body is read to its end, so that what follows is the next request.
+    pub(crate) fn is_read(&self) -> bool {
+        self.decoder.is_done() && !self.failed
+    }
+
+    /// Reads a body that the action does not want. A client that sends much, or waits to be asked, is answered
+    /// at once; then the connection cannot live on. The inner error is the status to answer with instead.
+    pub(crate) async fn make_way_for(&mut self, action: &Action<'_>) -> Result<Result<(), Status>, Gone> {
+        let unwanted = match action {
+            Action::Echo => false,
+            Action::Respond(answer) => !answer.close,
+            Action::File(_) => true,
+        };
+        if !unwanted || self.is_read() || self.awaits_continue {
+            return Ok(Ok(()));
+        }
+        while !self.is_read() && self.received <= DISCARD_MAX {
+            if let Err(error) = self.next().await {
+                return error.status().map(Err).ok_or(Gone::Broken);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// The next run of data; empty at the end of the body.
+    pub(crate) async fn next(&mut self) -> Result<&[u8], BodyError> {
+        let found = self.find().await;
+        if let Err(error) = found {
+            self.failed = true;
+            match error {
+                BodyError::TooLarge => self.stream.shard.count(Counter::LimitBody),
+                BodyError::Bad(bad) => crate::finish::count_bad(&self.stream.shard, bad),
+                BodyError::Cut | BodyError::Late | BodyError::Broken => {}
+            }
+        }
+        found.map(|data| &self.input[data])
+    }
+
+    async fn find(&mut self) -> Result<std::ops::Range<usize>, BodyError> {
+        loop {
+            let step = self.decoder.decode(&self.input[self.at..]).map_err(BodyError::Bad)?;
+            let data = self.at + step.data.start..self.at + step.data.end;
+            self.at += step.consumed;
+            self.received += step.consumed as u64;
+            self.data += data.len() as u64;
+            if self.limit < self.data {
+                return Err(BodyError::TooLarge);
+            }
+            if !data.is_empty() || step.done {
+                return Ok(data);
+            }
+            self.fill().await?;
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), BodyError> {
+        self.input.drain(..self.at);
+        self.at = 0;
+        self.stream.watch(Wait::Body);
+        match self.stream.receive(self.input).await {
+            Ok(()) => Ok(()),
+            Err(Gone::Ended) => Err(BodyError::Cut),
+            Err(Gone::Expired(Wait::Body)) => {
+                self.stream.port.expired.set(None);
+                Err(BodyError::Late)
+            }
+            Err(Gone::Expired(_) | Gone::Broken) => Err(BodyError::Broken),
+        }
+    }
+
+    /// Whether `100 Continue` is due now that the body is wanted; answers it once.
+    pub(crate) fn take_continue(&mut self) -> bool {
+        std::mem::take(&mut self.awaits_continue) && self.received == 0
+    }
+}
+
+impl Drop for RequestBody<'_> {
+    fn drop(&mut self) {
+        // What is left belongs to the next request.
+        self.input.drain(..self.at);
+    }
+}

@@ -1,0 +1,278 @@
+//! The way of a request, from the first byte of its head to the decision whether another may follow.
+//!
+//!     read head -> locate host and location -> phases -> action -> send -> finish -> next?
+//!
+//! The lane polls this future directly. In the usual case it runs through without waiting once.
+
+use std::rc::Rc;
+
+use perf::Counter;
+use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Request, Status, path};
+use site::{Action, Answer, Exchange, Place, Site, decide};
+
+use crate::connection::Wait;
+use crate::content::{self, Responder};
+use crate::finish::{self, Finished};
+use crate::limits::{OUTPUT_MAX, REQUESTS_PER_TURN};
+use crate::port::Port;
+use crate::request_body::RequestBody;
+use crate::shard::Shard;
+use crate::stream::{Gone, Stream};
+
+/// How the future leaves its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Between requests; nothing of a next one has come.
+    Idle,
+    /// After a last response.
+    Close,
+    /// In the middle of something: the client must see that it is not whole.
+    Abort,
+}
+
+/// Buffers that serving needs; they go from connection to connection.
+#[derive(Default)]
+pub(crate) struct Work {
+    /// Received; `input[start..]` begins with the head that is being read or served.
+    input: Vec<u8>,
+    start: usize,
+    /// What has come after the head of a request with a body.
+    after_head: Vec<u8>,
+    parser: HeadParser,
+    head: Head,
+    /// Decoded path.
+    path: Vec<u8>,
+    /// Responses not yet handed over.
+    out: Vec<u8>,
+}
+
+/// Buffers beyond this are not kept between connections.
+const KEPT_BYTES_MAX: usize = 32 * 1024;
+
+impl Work {
+    /// Lets go of what a rare large request has left.
+    pub(crate) fn slim(&mut self) {
+        for buffer in [&mut self.input, &mut self.after_head, &mut self.path, &mut self.out] {
+            buffer.clear();
+            if KEPT_BYTES_MAX < buffer.capacity() {
+                *buffer = Vec::new();
+            }
+        }
+        self.start = 0;
+    }
+}
+
+/// Serves a connection until it is idle or ends.
+pub(crate) async fn serve(shard: Rc<Shard>, port: Rc<Port>, mut work: Box<Work>) -> (End, Box<Work>) {
+    let stream = Stream { shard, port };
+    let end = requests(&stream, &mut work).await;
+    work.slim();
+    (end, work)
+}
+
+async fn requests(stream: &Stream, work: &mut Work) -> End {
+    let mut served_in_turn = 0;
+    loop {
+        let head = match read_head(stream, work).await {
+            Ok(Next::Nothing) => return End::Idle,
+            Ok(Next::Head(len)) => Ok(len),
+            Ok(Next::Refused(refusal)) => Err(refusal),
+            Err(Gone::Ended) => return End::Close,
+            Err(Gone::Expired(_) | Gone::Broken) => return End::Abort,
+        };
+        let persists = match exchange(stream, work, head).await {
+            Ok(persists) => persists,
+            Err(_) => return End::Abort,
+        };
+        if !persists {
+            return if stream.send(&mut work.out).await.is_ok() { End::Close } else { End::Abort };
+        }
+        served_in_turn += 1;
+        if OUTPUT_MAX <= work.out.len() || served_in_turn == REQUESTS_PER_TURN {
+            if stream.send(&mut work.out).await.is_err() {
+                return End::Abort;
+            }
+        }
+        if served_in_turn == REQUESTS_PER_TURN {
+            served_in_turn = 0;
+            stream.turn().await;
+        }
+    }
+}
+
+/// What has been read.
+enum Next {
+    /// A head of this many bytes.
+    Head(usize),
+    /// Something that cannot be served.
+    Refused(Refusal),
+    /// Not a byte.
+    Nothing,
+}
+
+/// Why a request is answered without a look at the site.
+#[derive(Clone, Copy)]
+pub(crate) enum Refusal {
+    /// It is broken, or too large.
+    Bad(BadRequest),
+    /// It did not come to its end in time.
+    Late,
+}
+
+impl Refusal {
+    fn status(self) -> Status {
+        match self {
+            Refusal::Bad(bad) => bad.status(),
+            Refusal::Late => Status::REQUEST_TIMEOUT,
+        }
+    }
+}
+
+async fn read_head(stream: &Stream, work: &mut Work) -> Result<Next, Gone> {
+    work.parser.reset();
+    let mut waited = false;
+    loop {
+        let message = &work.input[work.start..];
+        if !message.is_empty() {
+            match work.parser.parse(message, &stream.shard.limits.head, &mut work.head) {
+                Ok(Progress::Done { len }) => return Ok(Next::Head(len)),
+                Ok(Progress::NeedMore) => {}
+                Err(bad) => return Ok(Next::Refused(Refusal::Bad(bad))),
+            }
+        }
+        work.input.drain(..work.start);
+        work.start = 0;
+        if stream.take_received(&mut work.input) {
+            continue;
+        }
+        // Nothing more to answer now: what is answered goes out in one piece.
+        stream.send(&mut work.out).await?;
+        if work.input.is_empty() {
+            return Ok(Next::Nothing);
+        }
+        if !std::mem::replace(&mut waited, true) {
+            stream.watch(Wait::Header);
+        }
+        match stream.receive(&mut work.input).await {
+            Ok(()) => {}
+            Err(Gone::Expired(Wait::Header)) => {
+                stream.port.expired.set(None);
+                return Ok(Next::Refused(Refusal::Late));
+            }
+            Err(gone) => return Err(gone),
+        }
+    }
+}
+
+/// One request and its response; answers whether another may follow on the connection.
+async fn exchange(stream: &Stream, work: &mut Work, head: Result<usize, Refusal>) -> Result<bool, Gone> {
+    let shard = &stream.shard;
+    let begun = shard.clock.now();
+    shard.count(Counter::RequestsBegun);
+    let site = shard.site();
+    let listener = usize::from(stream.port.listener.get());
+    let head_len = head.unwrap_or_default();
+
+    // A body is read while the head is still needed: its bytes move out of the way.
+    let has_body = head.is_ok() && work.head.view(&work.input[work.start..]).body() != Body::None;
+    if has_body {
+        let head_end = work.start + head_len;
+        work.after_head.clear();
+        work.after_head.extend_from_slice(&work.input[head_end..]);
+        work.input.truncate(head_end);
+        // Reading it may take long: earlier answers must not wait for it.
+        stream.send(&mut work.out).await?;
+    }
+    let request = head.ok().map(|_| work.head.view(&work.input[work.start..]));
+    let mut body = RequestBody::new(stream, request.as_ref(), &mut work.after_head);
+    let Decision { path, place, mut action } = match (&request, head) {
+        (Some(request), _) => locate_and_decide(&site, listener, request, &mut work.path),
+        (None, refused) => Decision::refuse(refused.map_or_else(Refusal::status, |_| Status::BAD_REQUEST)),
+    };
+    if let Some(place) = place {
+        body.set_limit(place.location.body_size);
+    }
+    if let Err(status) = body.make_way_for(&action).await? {
+        action = refuse(status);
+    }
+
+    let mut responder = Responder {
+        stream,
+        request,
+        path,
+        pages: place.map(|p| &p.location.error_pages).or_else(|| site.fallback_pages(listener)),
+        fields: place.map_or(&[], |p| &p.location.fields),
+        out: &mut work.out,
+        body,
+        close_wanted: close_wanted(stream),
+    };
+    let sent = content::send(&mut responder, action).await;
+    let persists = responder.persists();
+    let received = head_len as u64 + responder.body.received();
+    finish::record(
+        shard,
+        &stream.port,
+        &Finished { request, refusal: head.err(), place, begun, received, sent: &sent },
+    );
+
+    drop(responder);
+    sent?;
+    if has_body {
+        work.input.clear();
+        work.start = 0;
+        std::mem::swap(&mut work.input, &mut work.after_head);
+    } else {
+        work.start += head_len;
+    }
+    Ok(persists)
+}
+
+fn refuse(status: Status) -> Action<'static> {
+    Action::Respond(Answer { close: true, ..Answer::with(status) })
+}
+
+/// Where a request belongs, and what to do for it.
+struct Decision<'s> {
+    path: &'s [u8],
+    place: Option<Place<'s>>,
+    action: Action<'s>,
+}
+
+impl Decision<'_> {
+    fn refuse(status: Status) -> Decision<'static> {
+        Decision { path: b"", place: None, action: refuse(status) }
+    }
+}
+
+fn locate_and_decide<'s>(
+    site: &'s Site,
+    listener: usize,
+    request: &Request<'s>,
+    scratch: &'s mut Vec<u8>,
+) -> Decision<'s> {
+    // `OPTIONS *` is about the server, not about a place in it (RFC 9110 section 9.3.7).
+    let raw = if request.is_options_star() { b"/" } else { request.path() };
+    let path = match path::normalize(raw, scratch) {
+        Ok(path) => path,
+        Err(bad) => return Decision::refuse(bad.status()),
+    };
+    match site.locate(listener, request, path) {
+        Ok(place) => {
+            let action = decide(&Exchange { request: *request, path, place });
+            Decision { path, place: Some(place), action }
+        }
+        Err(status) => Decision { path, place: None, action: Action::Respond(Answer::with(status)) },
+    }
+}
+
+/// Whether the server wants this response to be the last on its connection.
+fn close_wanted(stream: &Stream) -> bool {
+    let served = stream.port.served.get() + 1;
+    let limit = stream.shard.limits.requests_per_connection;
+    let reached = limit.is_some_and(|limit| limit.get() <= served);
+    if reached {
+        stream.shard.count(Counter::LimitRequestsPerConnection);
+    }
+    stream.port.served.set(served);
+    reached || stream.shard.draining()
+}

@@ -1,0 +1,187 @@
+//! Everything that one core owns. Nothing in here is shared with another shard but the immutable site, the
+//! job pool and the logger, and none of these is written to on the way of a request.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+
+use perf::{Block, Counter};
+use site::Site;
+
+use crate::access_log::AccessLog;
+use crate::activity::Activities;
+use crate::clock::Clock;
+use crate::connection::{Connections, Deadline, Key, State, Wait};
+use crate::file_cache::FileCache;
+use crate::inbox::Inbox;
+use crate::jobs::Jobs;
+use crate::lane::ring::Ring;
+use crate::limits::Limits;
+use crate::wheel::{Wheel, ticks};
+
+/// A listening socket of this shard.
+pub(crate) struct Listener {
+    /// Index of its address in the configuration.
+    pub(crate) address: usize,
+    pub(crate) socket: OwnedFd,
+    /// Whether an accept is armed in the ring.
+    pub(crate) accepting: Cell<bool>,
+}
+
+impl Listener {
+    pub(crate) fn new(address: usize, socket: OwnedFd) -> Listener {
+        Listener { address, socket, accepting: Cell::new(false) }
+    }
+}
+
+/// How far the shard is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Serving.
+    Serving,
+    /// Accepting no more; what is under way may end until this tick.
+    Draining(u32),
+    /// Over.
+    Stopped,
+}
+
+/// One shard.
+pub(crate) struct Shard {
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) ring: RefCell<Ring>,
+    pub(crate) connections: RefCell<Connections>,
+    pub(crate) activities: RefCell<Activities>,
+    /// Connections whose futures go on in the next pass.
+    pub(crate) ready: RefCell<VecDeque<Key>>,
+    /// Connections whose receive ended because no buffer was free.
+    pub(crate) starved: RefCell<Vec<Key>>,
+    pub(crate) wheel: RefCell<Wheel>,
+    pub(crate) clock: Clock,
+    pub(crate) clients: RefCell<HashMap<IpAddr, u32>>,
+    pub(crate) site: Arc<Site>,
+    pub(crate) limits: Limits,
+    pub(crate) files: FileCache,
+    pub(crate) counters: Arc<Block>,
+    pub(crate) log: RefCell<AccessLog>,
+    pub(crate) jobs: Jobs,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) life: Cell<Life>,
+    /// Emptied send buffers.
+    pub(crate) spare: RefCell<Vec<Vec<u8>>>,
+}
+
+/// Emptied send buffers that are kept.
+const SPARE_MAX: usize = 64;
+/// A send buffer that has grown beyond this is not kept.
+const SPARE_BYTES_MAX: usize = 128 * 1024;
+
+/// What a shard is made from.
+pub(crate) struct Parts {
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) ring: Ring,
+    pub(crate) site: Arc<Site>,
+    pub(crate) limits: Limits,
+    pub(crate) file_cache: config::FileCache,
+    pub(crate) counters: Arc<Block>,
+    pub(crate) log: AccessLog,
+    pub(crate) jobs: Jobs,
+    pub(crate) inbox: Arc<Inbox>,
+}
+
+impl Shard {
+    pub(crate) fn new(parts: Parts) -> Shard {
+        let clock = Clock::new();
+        Shard {
+            listeners: parts.listeners,
+            ring: RefCell::new(parts.ring),
+            connections: RefCell::new(Connections::new()),
+            activities: RefCell::new(Activities::new()),
+            ready: RefCell::default(),
+            starved: RefCell::default(),
+            wheel: RefCell::new(Wheel::new(clock.tick())),
+            clock,
+            clients: RefCell::default(),
+            site: parts.site,
+            limits: parts.limits,
+            files: FileCache::new(&parts.file_cache),
+            counters: parts.counters,
+            log: RefCell::new(parts.log),
+            jobs: parts.jobs,
+            inbox: parts.inbox,
+            life: Cell::new(Life::Serving),
+            spare: RefCell::default(),
+        }
+    }
+
+    /// What is served; an exchange keeps the one that it began with.
+    pub(crate) fn site(&self) -> Arc<Site> {
+        Arc::clone(&self.site)
+    }
+
+    pub(crate) fn count(&self, counter: Counter) {
+        self.counters.inc(counter);
+    }
+
+    pub(crate) fn count_by(&self, counter: Counter, by: u64) {
+        self.counters.add(counter, by);
+    }
+
+    /// Sets the one deadline of a connection.
+    pub(crate) fn watch(&self, key: Key, wait: Wait) {
+        let duration = match wait {
+            Wait::Idle => self.limits.idle,
+            Wait::Header => self.limits.header,
+            Wait::Body => self.limits.body,
+            Wait::Write => self.limits.write,
+            Wait::Linger => self.limits.linger,
+        };
+        let tick = self.clock.tick().saturating_add(ticks(duration));
+        if let Some(connection) = self.connections.borrow_mut().get(key) {
+            connection.deadline = Deadline { tick, wait };
+            if tick < connection.watched {
+                connection.watched = self.wheel.borrow_mut().appoint(key, tick);
+            }
+        }
+    }
+
+    /// Arms the receive of a connection unless it is armed already or will never give anything again.
+    pub(crate) fn receive(&self, key: Key) {
+        let mut connections = self.connections.borrow_mut();
+        let Some(connection) = connections.get(key) else { return };
+        let state = &mut connection.state;
+        if state.has(State::RECEIVING) || state.has(State::ENDED) || state.has(State::CLOSING) {
+            return;
+        }
+        state.set(State::RECEIVING);
+        self.ring.borrow_mut().receive(key, connection.fd);
+    }
+
+    /// An empty send buffer.
+    pub(crate) fn buffer(&self) -> Vec<u8> {
+        self.spare.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes a send buffer back.
+    pub(crate) fn recycle(&self, mut buffer: Vec<u8>) {
+        let mut spare = self.spare.borrow_mut();
+        if buffer.capacity() > 0 && buffer.capacity() <= SPARE_BYTES_MAX && spare.len() < SPARE_MAX {
+            buffer.clear();
+            spare.push(buffer);
+        }
+    }
+
+    /// Arms the accept of every listener that has none.
+    pub(crate) fn accept(&self) {
+        for (index, listener) in self.listeners.iter().enumerate() {
+            if !listener.accepting.replace(true) {
+                self.ring.borrow_mut().accept(index as u16, listener.socket.as_raw_fd());
+            }
+        }
+    }
+
+    pub(crate) fn draining(&self) -> bool {
+        self.life.get() != Life::Serving
+    }
+}

@@ -1,0 +1,195 @@
+//! The face that a connection shows to the future that serves it: receive, send, wait, let others go first.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use perf::Counter;
+
+use crate::connection::{State, Wait};
+use crate::limits::{BACKLOG_MAX, OUTPUT_MAX};
+use crate::port::{Awaits, Port};
+use crate::shard::Shard;
+
+/// Why a connection cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// The client sends no more.
+    Ended,
+    /// The client took too long.
+    Expired(Wait),
+    /// The connection is broken.
+    Broken,
+}
+
+/// Bytes to and from one client.
+pub(crate) struct Stream {
+    pub(crate) shard: Rc<Shard>,
+    pub(crate) port: Rc<Port>,
+}
+
+impl Stream {
+    /// Waits for bytes and appends them to `input`.
+    pub(crate) async fn receive(&self, input: &mut Vec<u8>) -> Result<(), Gone> {
+        poll_fn(|_| self.poll_receive(input)).await
+    }
+
+    /// Takes what has come already; `true` if there was something.
+    pub(crate) fn take_received(&self, input: &mut Vec<u8>) -> bool {
+        let mut received = self.port.received.borrow_mut();
+        if received.is_empty() {
+            return false;
+        }
+        if input.is_empty() {
+            std::mem::swap(&mut *received, input);
+        } else {
+            input.extend_from_slice(&received);
+            received.clear();
+        }
+        true
+    }
+
+    fn poll_receive(&self, input: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
+        let paused = BACKLOG_MAX < self.port.backlog();
+        if self.take_received(input) {
+            if paused {
+                self.shard.receive(self.port.key.get());
+            }
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(gone) = self.gone() {
+            return Poll::Ready(Err(gone));
+        }
+        if self.port.ended.get() {
+            return Poll::Ready(Err(Gone::Ended));
+        }
+        self.shard.receive(self.port.key.get());
+        self.wait(Awaits::Input)
+    }
+
+    /// Hands `out` over to be sent, all of it, and leaves it empty. Waits only while so much is under way that
+    /// the client has to read first.
+    pub(crate) async fn send(&self, out: &mut Vec<u8>) -> Result<(), Gone> {
+        if out.is_empty() {
+            return Ok(());
+        }
+        poll_fn(|_| self.poll_send(out)).await
+    }
+
+    fn poll_send(&self, out: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
+        if let Some(gone) = self.gone() {
+            out.clear();
+            return Poll::Ready(Err(gone));
+        }
+        if !self.port.sending.get() {
+            let bytes = std::mem::replace(out, self.shard.buffer());
+            self.shard.transmit(&self.port, bytes);
+            return Poll::Ready(Ok(()));
+        }
+        let mut queued = self.port.queued.borrow_mut();
+        if queued.is_empty() || queued.len() + out.len() <= OUTPUT_MAX {
+            queued.append(out);
+            return Poll::Ready(Ok(()));
+        }
+        drop(queued);
+        self.shard.watch(self.port.key.get(), Wait::Write);
+        self.wait(Awaits::Output)
+    }
+
+    /// Waits until everything handed over is with the kernel.
+    pub(crate) async fn sent(&self) -> Result<(), Gone> {
+        poll_fn(|_| {
+            if let Some(gone) = self.gone() {
+                return Poll::Ready(Err(gone));
+            }
+            if !self.port.sending.get() {
+                return Poll::Ready(Ok(()));
+            }
+            self.shard.watch(self.port.key.get(), Wait::Write);
+            self.wait(Awaits::Output)
+        })
+        .await
+    }
+
+    /// Waits until the socket takes bytes again, after a direct write has found it full.
+    pub(crate) async fn room(&self) -> Result<(), Gone> {
+        let key = self.port.key.get();
+        self.port.room.set(false);
+        self.shard.watch_room(key);
+        self.shard.watch(key, Wait::Write);
+        poll_fn(|_| {
+            if let Some(gone) = self.gone() {
+                return Poll::Ready(Err(gone));
+            }
+            if self.port.room.replace(false) { Poll::Ready(Ok(())) } else { self.wait(Awaits::Room) }
+        })
+        .await
+    }
+
+    /// Lets other connections go first.
+    pub(crate) async fn turn(&self) {
+        let mut waited = false;
+        poll_fn(|_| {
+            if std::mem::replace(&mut waited, true) {
+                return Poll::Ready(());
+            }
+            self.shard.ready.borrow_mut().push_back(self.port.key.get());
+            self.wait(Awaits::Turn)
+        })
+        .await;
+    }
+
+    /// Sets the deadline of what is waited for.
+    pub(crate) fn watch(&self, wait: Wait) {
+        self.shard.watch(self.port.key.get(), wait);
+    }
+
+    fn gone(&self) -> Option<Gone> {
+        if self.port.broken.get() {
+            return Some(Gone::Broken);
+        }
+        self.port.expired.get().map(Gone::Expired)
+    }
+
+    fn wait<T>(&self, what: Awaits) -> Poll<T> {
+        self.port.awaits.set(what);
+        Poll::Pending
+    }
+}
+
+impl Shard {
+    /// Sends `bytes` on a connection that sends nothing now: at once as far as the socket takes them, the rest
+    /// through the ring.
+    pub(crate) fn transmit(&self, port: &Port, bytes: Vec<u8>) {
+        self.count(Counter::Sends);
+        let sent = match sys::net::send(port.fd.get(), &bytes) {
+            Ok(sent) => sent,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
+            Err(_) => {
+                // The receive, which is armed or fails as well, brings the news to the lane.
+                port.broken.set(true);
+                return self.recycle(bytes);
+            }
+        };
+        self.count_by(Counter::BytesSent, sent as u64);
+        if sent == bytes.len() {
+            return self.recycle(bytes);
+        }
+        let key = port.key.get();
+        if let Some(connection) = self.connections.borrow_mut().get(key) {
+            connection.state.set(State::SENDING);
+        }
+        port.sending.set(true);
+        self.ring.borrow_mut().send(key, port.fd.get(), bytes, sent);
+        self.watch(key, Wait::Write);
+    }
+
+    fn watch_room(&self, key: crate::connection::Key) {
+        let mut connections = self.connections.borrow_mut();
+        let Some(connection) = connections.get(key) else { return };
+        if !connection.state.has(State::POLLING) {
+            connection.state.set(State::POLLING);
+            self.ring.borrow_mut().writable(key, connection.fd);
+        }
+    }
+}

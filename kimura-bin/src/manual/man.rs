@@ -1,0 +1,142 @@
+//! The man page `kimura.1`, in mdoc: fixed parts around the list made of the option table.
+
+use crate::options::{OPERAND, OPERAND_SUMMARY, OPTIONS, Opt};
+use crate::settings::SEARCHED;
+
+/// The day the fixed parts were last revised.
+const REVISED: &str = "November 22, 2026";
+
+/// Longest line of the source; mandoc's style check asks for it.
+const WIDTH: usize = 80;
+
+const DESCRIPTION: &str = "\
+.Sh DESCRIPTION
+.Nm
+serves web sites.
+It pins one thread, called a shard, to each core.
+Each shard has its own listeners, connections and caches.
+What is served stands in one configuration file of JSON with comments.
+Without a file it is the current folder, on
+.Lk http://127.0.0.1:8080/ .
+.Pp
+The operand and the options are:
+.Bl -tag -width Ds
+";
+
+const SIGNALS: &str = "\
+.El
+.Sh SIGNALS
+.Bl -tag -width Ds
+.It Dv SIGTERM , SIGINT , SIGQUIT
+Accept nothing new, finish the running requests within /server/timeouts/drain,
+then exit.
+A second one ends the server at once.
+.El
+.Sh FILES
+The first of these that exists is read:
+.Pp
+.Bl -tag -width Ds -compact
+";
+
+const EXAMPLES: &str = "\
+.El
+.Sh EXIT STATUS
+0 when the server was stopped by a signal, or when what was asked for was done.
+1 otherwise; the reason is on standard error.
+.Sh EXAMPLES
+Serve a folder:
+.Pp
+.Dl $ kimura ./public
+.Pp
+Check a configuration:
+.Pp
+.Dl $ kimura -t -c /etc/kimura/kimura.conf
+.Pp
+Try another address without touching the file:
+.Pp
+.Dl $ kimura --set '/server/listen=[\"127.0.0.1:8000\"]'
+";
+
+/// The page.
+pub(crate) fn page() -> String {
+    let mut page = format!(".Dd {REVISED}\n.Dt KIMURA 1\n.Os\n.Sh NAME\n.Nm kimura\n.Nd web server\n");
+    page.push_str(".Sh SYNOPSIS\n.Nm\n");
+    for option in OPTIONS {
+        page.push_str(&format!(".Op {}\n", flag(option)));
+    }
+    page.push_str(&format!(".Op Ar {OPERAND}\n{DESCRIPTION}.It Ar {OPERAND}\n"));
+    page.push_str(&prose(&format!("{OPERAND_SUMMARY}.")));
+    for option in OPTIONS {
+        page.push_str(&item(option));
+    }
+    page.push_str(SIGNALS);
+    for path in SEARCHED {
+        page.push_str(&format!(".It Pa {path}\n"));
+    }
+    page.push_str(EXAMPLES);
+    page
+}
+
+/// The entry of an option in the list.
+fn item(option: &Opt) -> String {
+    let short = option.short.map_or_else(String::new, |short| format!("Fl {short} , "));
+    let head = format!(".It {short}Fl -{}{}\n", option.long, argument(option));
+    head + &prose(&format!("{}. {}", option.summary, option.detail))
+}
+
+/// The name by which the synopsis calls an option.
+fn flag(option: &Opt) -> String {
+    let name = option.short.map_or_else(|| format!("Fl -{}", option.long), |short| format!("Fl {short}"));
+    format!("{name}{}", argument(option))
+}
+
+fn argument(option: &Opt) -> String {
+    option.value.as_ref().map_or_else(String::new, |value| format!(" Ar {}", value.name))
+}
+
+/// Plain text as mdoc: each sentence begins a line, no line is too long.
+fn prose(text: &str) -> String {
+    let mut source = String::new();
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        if column > 0 && column + 1 + word.len() > WIDTH {
+            source.push('\n');
+            column = 0;
+        }
+        if column > 0 {
+            source.push(' ');
+            column += 1;
+        } else if word.starts_with(['.', '\'']) {
+            // At the start of a line these would begin a request.
+            source.push_str("\\&");
+        }
+        source.push_str(&word.replace('\\', "\\e"));
+        column += word.len();
+        if word.ends_with('.') {
+            source.push('\n');
+            column = 0;
+        }
+    }
+    if column > 0 {
+        source.push('\n');
+    }
+    source
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_cannot_become_a_request() {
+        for (text, wanted) in [
+            ("One. Two three.", "One.\nTwo three.\n"),
+            (".Nm is text", "\\&.Nm is text\n"),
+            ("a \\fB b", "a \\efB b\n"),
+            ("", ""),
+        ] {
+            assert_eq!(prose(text), wanted);
+        }
+        assert!(page().lines().all(|line| line.len() <= WIDTH));
+    }
+}

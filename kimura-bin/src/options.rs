@@ -1,0 +1,190 @@
+//! The one table of command line options: the parser, `--help`, the man page and the completions are made of it.
+
+/// Names an option in the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Id {
+    Conf,
+    Daemon,
+    Generate,
+    Group,
+    Help,
+    Manager,
+    Set,
+    Test,
+    User,
+    Verbose,
+    Version,
+}
+
+/// One option.
+pub(crate) struct Opt {
+    pub(crate) id: Id,
+    pub(crate) short: Option<char>,
+    pub(crate) long: &'static str,
+    pub(crate) value: Option<Value>,
+    /// May stand on one command line several times.
+    pub(crate) repeatable: bool,
+    /// One line for the help text and the completions: no full stop, and none of `'[]:\`, which shells use.
+    pub(crate) summary: &'static str,
+    /// Further sentences for the man page.
+    pub(crate) detail: &'static str,
+}
+
+/// The value that an option takes.
+pub(crate) struct Value {
+    /// Its name in the help text.
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+}
+
+/// What a shell can complete a value with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    File,
+    Group,
+    User,
+    Words(&'static [&'static str]),
+    Free,
+}
+
+/// What `--generate` can make.
+pub(crate) const ARTEFACTS: &[&str] = &["man", "bash", "zsh", "fish"];
+
+const fn value(name: &'static str, kind: Kind) -> Option<Value> {
+    Some(Value { name, kind })
+}
+
+const fn option(
+    id: Id,
+    short: Option<char>,
+    long: &'static str,
+    value: Option<Value>,
+    summary: &'static str,
+    detail: &'static str,
+) -> Opt {
+    Opt { id, short, long, value, repeatable: false, summary, detail }
+}
+
+/// Every option, in the order in which they are shown.
+pub(crate) const OPTIONS: &[Opt] = &[
+    option(
+        Id::Conf,
+        Some('c'),
+        "conf",
+        value("PATH", Kind::File),
+        "Read the configuration from PATH",
+        "Without it the first of the files listed under FILES that exists is read.",
+    ),
+    option(
+        Id::Daemon,
+        Some('d'),
+        "daemon",
+        None,
+        "Serve in the background",
+        "The command returns when the server accepts connections, or with exit status 1 and the reason when it cannot.",
+    ),
+    option(
+        Id::Group,
+        Some('g'),
+        "group",
+        value("GROUP", Kind::Group),
+        "Serve as GROUP, by name or number",
+        "Overrides /server/group. The group is changed to after the addresses are bound, which takes root.",
+    ),
+    option(Id::Help, Some('h'), "help", None, "Print this help and exit", ""),
+    option(
+        Id::Manager,
+        Some('m'),
+        "manager",
+        value("LIST", Kind::Free),
+        "Connect to the managers of LIST, separated by commas",
+        "This version has no managers and refuses the option.",
+    ),
+    option(
+        Id::Test,
+        Some('t'),
+        "test",
+        None,
+        "Check the configuration and the system, then exit",
+        "Prints all problems that were found and exits with status 1, or a summary and exits with status 0. \
+         Nothing is bound and nothing is written.",
+    ),
+    option(
+        Id::User,
+        Some('u'),
+        "user",
+        value("USER", Kind::User),
+        "Serve as USER, by name or number",
+        "Overrides /server/user. The user is changed to after the addresses are bound, which takes root.",
+    ),
+    option(Id::Version, Some('v'), "version", None, "Print the version and exit", ""),
+    option(
+        Id::Verbose,
+        Some('V'),
+        "verbose",
+        None,
+        "Print the counters once a second",
+        "A table on a terminal, otherwise one line a second of name=value words.",
+    ),
+    Opt {
+        repeatable: true,
+        ..option(
+            Id::Set,
+            None,
+            "set",
+            value("/PATH=VALUE", Kind::Free),
+            "Override one value of the configuration",
+            "PATH is the JSON Pointer of the value, as in --set /server/shards=2. VALUE is JSON, and what is no JSON \
+             is taken as a text. Later ones win over earlier ones.",
+        )
+    },
+    option(
+        Id::Generate,
+        None,
+        "generate",
+        value("WHAT", Kind::Words(ARTEFACTS)),
+        "Print the man page or a shell completion and exit",
+        "WHAT is one of man, bash, zsh and fish.",
+    ),
+];
+
+/// The operand.
+pub(crate) const OPERAND: &str = "DIR";
+/// What the operand does.
+pub(crate) const OPERAND_SUMMARY: &str =
+    "Serve this folder on http://127.0.0.1:8080/ and read no configuration file";
+
+/// The option of that short name.
+pub(crate) fn by_short(name: char) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.short == Some(name))
+}
+
+/// The option of that long name, which has to be whole: an abbreviation would change its meaning with the next
+/// option that begins like it.
+pub(crate) fn by_long(name: &str) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.long == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_texts_fit_their_places() {
+        let mut names = BTreeSet::new();
+        for option in OPTIONS {
+            assert!(names.insert(option.long.to_owned()), "--{} is there twice", option.long);
+            if let Some(short) = option.short {
+                assert!(names.insert(short.to_string()), "-{short} is there twice");
+            }
+            assert!(
+                !option.summary.contains(['\'', '[', ']', ':', '\\', '"', '$', '`']),
+                "--{}",
+                option.long
+            );
+            assert!(!option.summary.is_empty() && !option.summary.ends_with('.'), "--{}", option.long);
+            assert!(option.detail.is_empty() || option.detail.ends_with('.'), "--{}", option.long);
+        }
+    }
+}

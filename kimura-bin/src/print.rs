@@ -1,0 +1,20 @@
+//! Writing to the standard streams.
+
+use std::io::{self, ErrorKind, Write};
+
+/// Writes `text` to standard output. A reader that has gone away (`kimura --help | head -1`) is no error.
+///
+/// # Errors
+/// Any other reason why the text did not get out.
+pub(crate) fn out(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes one line for people to standard error. Where that is closed there is nobody to tell.
+pub(crate) fn note(line: &str) {
+    writeln!(io::stderr(), "{line}").ok();
+}

@@ -1,0 +1,114 @@
+//! Why a command line is refused. It is always the fault of whoever typed it, so each message has the cure.
+
+use crate::options::{self, OPTIONS, Opt};
+use std::fmt;
+
+/// Why a command line is refused.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Usage {
+    /// No such option; the nearest known one.
+    Unknown { typed: String, near: Option<&'static str> },
+    /// The option with this long name needs a value.
+    MissingValue(&'static str),
+    /// The option takes no value and got one.
+    UnexpectedValue(String),
+    /// The value is not UTF-8.
+    NotText(&'static str),
+    /// The option stands there twice.
+    Twice(&'static str),
+    /// The two cannot be had together.
+    Contradiction(&'static str, &'static str),
+    /// Nothing that can be generated.
+    BadArtefact(String),
+    /// A list of managers with a gap.
+    BadManagers(String),
+    /// There are no managers yet.
+    NoManagers,
+    /// More than one folder.
+    TwoFolders,
+    /// Anything else that the parser of options finds.
+    Malformed(String),
+}
+
+impl Usage {
+    /// An unknown `-x`: somebody may have typed a long name with one dash, or the wrong case.
+    pub(crate) fn unknown_short(name: char) -> Self {
+        let other_case = |option: &&Opt| option.short.is_some_and(|short| short.eq_ignore_ascii_case(&name));
+        let near = OPTIONS.iter().find(other_case).map(|option| option.long);
+        Self::Unknown { typed: format!("-{name}"), near }
+    }
+
+    /// An unknown `--name`.
+    pub(crate) fn unknown_long(name: &str) -> Self {
+        let near = nearest(name);
+        Self::Unknown { typed: format!("--{name}"), near }
+    }
+}
+
+/// The long name that is the fewest letters away, if it is near enough to be what was meant.
+fn nearest(typed: &str) -> Option<&'static str> {
+    // A name of which more than half the letters are wrong is another word.
+    let near_enough =
+        |&(distance, name): &(usize, &str)| distance <= 2 && distance * 2 <= name.len().max(typed.len());
+    let all = OPTIONS.iter().map(|option| (distance(typed.as_bytes(), option.long.as_bytes()), option.long));
+    all.filter(near_enough).min().map(|(_, name)| name)
+}
+
+/// Letters to insert, remove or replace (Levenshtein).
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, right) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(left != right);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+impl From<lexopt::Error> for Usage {
+    fn from(error: lexopt::Error) -> Self {
+        match error {
+            lexopt::Error::UnexpectedValue { option, .. } => Self::UnexpectedValue(option),
+            other => Self::Malformed(other.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { typed, near: Some(near) } => {
+                write!(f, "unknown option '{typed}'; did you mean '--{near}'?")
+            }
+            Self::Unknown { typed, near: None } => {
+                write!(f, "unknown option '{typed}'; 'kimura --help' lists all")
+            }
+            Self::MissingValue(long) => {
+                let value = options::by_long(long).and_then(|option| option.value.as_ref());
+                write!(
+                    f,
+                    "option '--{long}' needs a value: --{long} {}",
+                    value.map_or("", |value| value.name)
+                )
+            }
+            Self::UnexpectedValue(option) => write!(f, "option '{option}' takes no value; leave it out"),
+            Self::NotText(long) => write!(f, "the value of '--{long}' is not UTF-8; type it as text"),
+            Self::Twice(long) => write!(f, "option '--{long}' is given twice; give it once"),
+            Self::Contradiction(one, other) => {
+                write!(f, "{one} and {other} exclude each other; give one of them")
+            }
+            Self::BadArtefact(name) => {
+                write!(f, "'{name}' cannot be generated; these can: {}", options::ARTEFACTS.join(", "))
+            }
+            Self::BadManagers(list) => {
+                write!(f, "the list of managers '{list}' has an empty name; separate names by single commas")
+            }
+            Self::NoManagers => write!(f, "this version cannot connect to managers; leave '--manager' out"),
+            Self::TwoFolders => write!(f, "only one folder can be served; use a configuration file for more"),
+            Self::Malformed(what) => write!(f, "{what}; 'kimura --help' lists all options"),
+        }
+    }
+}

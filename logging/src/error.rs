@@ -1,0 +1,52 @@
+//! What can go wrong before lines flow; afterwards a failing sink is counted and reported in the error log.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why logging could not begin.
+#[derive(Debug)]
+pub enum Error {
+    /// The operator named a file that cannot be opened for appending.
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// More distinct sinks than a [`SinkId`](crate::SinkId) can name.
+    TooManySinks,
+    /// The process has no usable standard output or standard error.
+    Stream(io::Error),
+    /// The system refused the logger thread.
+    Thread(io::Error),
+    /// Another logger of the `log` facade is already installed: a mistake in the program.
+    FacadeTaken,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open { path, cause } => write!(
+                f,
+                "cannot open the log file {}: {cause}; create its folder, or let the user of the server write there",
+                path.display()
+            ),
+            Self::TooManySinks => {
+                write!(f, "more than {} different access logs; let hosts share one", u16::MAX)
+            }
+            Self::Stream(cause) => write!(f, "cannot log to a standard stream: {cause}"),
+            Self::Thread(cause) => write!(f, "cannot start the logger thread: {cause}"),
+            Self::FacadeTaken => write!(f, "the error log was installed twice"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Open { cause, .. } | Self::Stream(cause) | Self::Thread(cause) => Some(cause),
+            Self::TooManySinks | Self::FacadeTaken => None,
+        }
+    }
+}

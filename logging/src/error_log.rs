@@ -1,0 +1,183 @@
+//! The error log: what the `log` facade's macros write.
+//!
+//! A line is `2000-10-10T13:55:36Z WARN  engine::accept: message`, in UTC. Until a [`Logger`](crate::Logger) runs, a
+//! line is written where it is made: during boot there is one thread. Afterwards it goes through a bounded queue to
+//! the logger thread, so that a shard never waits for a terminal or a disk; what does not fit is dropped and counted.
+
+use crate::civil::Stamp;
+use crate::error::Error;
+use crate::escape;
+use crate::sink::{Reopen, Target};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use log::{LevelFilter, Log, Metadata, Record};
+use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock};
+use std::time::SystemTime;
+
+/// Messages that may wait for the logger thread.
+const QUEUE: usize = 1024;
+/// Bytes of one message; the rest is cut off.
+const MESSAGE_MAX: usize = 4096;
+
+static INSTALLED: OnceLock<ErrorLog> = OnceLock::new();
+
+struct ErrorLog {
+    out: RwLock<Output>,
+    queue: RwLock<Option<Sender<Vec<u8>>>>,
+    dropped: AtomicU64,
+}
+
+struct Output {
+    target: Target,
+    file: File,
+}
+
+impl Output {
+    fn open(target: &Target) -> Result<Self, Error> {
+        Ok(Self { target: target.clone(), file: target.open()? })
+    }
+}
+
+/// Installs the error log as the process's logger of the `log` facade.
+///
+/// # Errors
+/// When the target cannot be opened, or the facade already has a logger.
+pub fn install(target: &Target, level: LevelFilter) -> Result<(), Error> {
+    let log = ErrorLog {
+        out: RwLock::new(Output::open(target)?),
+        queue: RwLock::new(None),
+        dropped: AtomicU64::new(0),
+    };
+    INSTALLED.set(log).map_err(|_| Error::FacadeTaken)?;
+    let installed = INSTALLED.get().ok_or(Error::FacadeTaken)?;
+    log::set_logger(installed).map_err(|_| Error::FacadeTaken)?;
+    set_level(level);
+    Ok(())
+}
+
+/// Lets messages of `level` and graver ones through, from now on.
+pub fn set_level(level: LevelFilter) {
+    log::set_max_level(level);
+}
+
+/// Sends what comes next to another target. Does nothing when the error log is not installed.
+///
+/// # Errors
+/// When the target cannot be opened; the old one stays in use.
+pub fn redirect(target: &Target) -> Result<(), Error> {
+    let Some(log) = INSTALLED.get() else { return Ok(()) };
+    let output = Output::open(target)?;
+    *log.out.write().unwrap_or_else(PoisonError::into_inner) = output;
+    Ok(())
+}
+
+/// Messages dropped so far because the queue was full or a write failed.
+#[must_use]
+pub fn dropped() -> u64 {
+    INSTALLED.get().map_or(0, |log| log.dropped.load(Ordering::Relaxed))
+}
+
+/// Routes messages through a queue, which the caller empties with [`write_now`].
+pub(crate) fn begin_queue() -> Receiver<Vec<u8>> {
+    let (sender, receiver) = bounded(QUEUE);
+    if let Some(log) = INSTALLED.get() {
+        log.set_queue(Some(sender));
+    }
+    receiver
+}
+
+/// Back to writing where a message is made.
+pub(crate) fn end_queue() {
+    if let Some(log) = INSTALLED.get() {
+        log.set_queue(None);
+    }
+}
+
+/// Writes one finished line.
+pub(crate) fn write_now(line: &[u8]) {
+    if let Some(log) = INSTALLED.get() {
+        log.write(line);
+    }
+}
+
+/// Opens the target anew, if it is of that kind; on failure what was open before stays in use.
+pub(crate) fn reopen(which: Reopen) {
+    let Some(log) = INSTALLED.get() else { return };
+    let target = log.out.read().unwrap_or_else(PoisonError::into_inner).target.clone();
+    if which.concerns(&target)
+        && let Err(error) = redirect(&target)
+    {
+        log::error!("{error}; what was open before stays in use");
+    }
+}
+
+impl ErrorLog {
+    fn set_queue(&self, queue: Option<Sender<Vec<u8>>>) {
+        *self.queue.write().unwrap_or_else(PoisonError::into_inner) = queue;
+    }
+
+    fn write(&self, line: &[u8]) {
+        let out = self.out.read().unwrap_or_else(PoisonError::into_inner);
+        if (&out.file).write_all(line).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Log for ErrorLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let line = line(now.as_secs(), record);
+        match &*self.queue.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(queue) => {
+                if queue.try_send(line).is_err() {
+                    self.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            None => self.write(&line),
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn line(unix: u64, record: &Record<'_>) -> Vec<u8> {
+    let mut stamp = Stamp::new();
+    stamp.set(unix);
+    let mut message = Message { out: Vec::with_capacity(128), end: MESSAGE_MAX };
+    message.out.extend_from_slice(stamp.rfc3339());
+    // The writer stops at its end and never fails, so only a Display of the caller's can.
+    if write!(message, "Z {:<5} {}: {}", record.level(), record.target(), record.args()).is_err() {
+        message.out.extend_from_slice(b"(message could not be formatted)");
+    }
+    message.out.push(b'\n');
+    message.out
+}
+
+/// Writes text as one bounded line.
+struct Message {
+    out: Vec<u8>,
+    end: usize,
+}
+
+impl fmt::Write for Message {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if self.out.len() >= self.end {
+                break;
+            }
+            escape::message(&mut self.out, character);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,236 @@
+//! The thread that writes the logs.
+
+use crate::batch::{BATCH_BYTES, Batch};
+use crate::error::Error;
+use crate::error_log;
+use crate::shard::{Lane, ShardLog};
+use crate::sink::{Reopen, SinkId, Sinks, Target};
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded, never};
+use std::thread;
+use std::time::Duration;
+
+/// Requests to the logger thread that may wait.
+const CONTROL_QUEUE: usize = 64;
+
+enum Control {
+    Attach(Lane),
+    Reopen(Reopen),
+    Stop,
+}
+
+/// What the sinks did over the life of a logger: written + lost = handed over by the shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Lines written whole.
+    pub written: u64,
+    /// Lines given up because of write errors.
+    pub lost: u64,
+}
+
+/// Handle of the one logger thread of a process.
+pub struct Logger {
+    control: Sender<Control>,
+    finished: Receiver<Totals>,
+    /// What each sink was opened from.
+    targets: Vec<Option<Target>>,
+}
+
+impl Logger {
+    /// Starts the thread. From here on the error log is written by it, too.
+    ///
+    /// # Errors
+    /// [`Error::Thread`] when the system refuses one more thread.
+    pub fn start(sinks: Sinks) -> Result<Self, Error> {
+        let (control, requests) = bounded(CONTROL_QUEUE);
+        let (done, finished) = bounded(1);
+        let targets = sinks.targets();
+        let messages = error_log::begin_queue();
+        let run = move || {
+            let totals = Worker { sinks, lanes: Vec::new(), requests, messages, gather: Gather::new() }.run();
+            // Nobody waits any more if stop() gave up on us.
+            done.send(totals).ok();
+        };
+        match thread::Builder::new().name("kimura-logger".to_owned()).spawn(run) {
+            Ok(_) => Ok(Self { control, finished, targets }),
+            Err(cause) => {
+                error_log::end_queue();
+                Err(Error::Thread(cause))
+            }
+        }
+    }
+
+    /// The sink that was opened for `target`.
+    #[must_use]
+    pub fn sink(&self, target: &Target) -> Option<SinkId> {
+        SinkId::position(&self.targets, target)
+    }
+
+    /// The producing end for one more shard.
+    #[must_use]
+    pub fn shard(&self) -> ShardLog {
+        let (shard, lane) = ShardLog::new();
+        // Without a logger thread the lane is gone, and the shard counts its lines as dropped.
+        self.control.send(Control::Attach(lane)).ok();
+        shard
+    }
+
+    /// Opens the files anew, after a rotator has moved them away.
+    pub fn reopen(&self) {
+        self.control.send(Control::Reopen(Reopen::Files)).ok();
+    }
+
+    /// Takes standard output and standard error anew, after the process has pointed them elsewhere: a server that
+    /// went to the background keeps no terminal and no pipe open.
+    pub fn reopen_streams(&self) {
+        self.control.send(Control::Reopen(Reopen::Streams)).ok();
+    }
+
+    /// Writes what the shards have handed over and ends the thread; the shards have let go of their ends before.
+    /// `None` when a sink is so stuck that the thread did not end within `patience`.
+    pub fn stop(self, patience: Duration) -> Option<Totals> {
+        self.control.send_timeout(Control::Stop, patience).ok();
+        let totals = self.finished.recv_timeout(patience).ok();
+        error_log::end_queue();
+        totals
+    }
+}
+
+/// The state of the logger thread.
+struct Worker {
+    sinks: Sinks,
+    lanes: Vec<Lane>,
+    requests: Receiver<Control>,
+    messages: Receiver<Vec<u8>>,
+    gather: Gather,
+}
+
+/// What is to be done next.
+enum Event {
+    Request(Control),
+    Message(Vec<u8>),
+    /// The error log no longer uses this thread.
+    MessagesClosed,
+    Batch(usize, Batch),
+    LaneClosed(usize),
+    /// Every handle of the logger is gone.
+    Orphaned,
+}
+
+impl Worker {
+    fn run(mut self) -> Totals {
+        loop {
+            match self.next() {
+                Event::Request(Control::Attach(lane)) => self.lanes.push(lane),
+                Event::Request(Control::Reopen(which)) => {
+                    self.sinks.iter_mut().for_each(|sink| sink.reopen(which));
+                    error_log::reopen(which);
+                }
+                Event::Request(Control::Stop) | Event::Orphaned => return self.finish(),
+                Event::Message(line) => error_log::write_now(&line),
+                Event::MessagesClosed => self.messages = never(),
+                Event::Batch(lane, batch) => self.write(lane, batch),
+                Event::LaneClosed(lane) => drop(self.lanes.swap_remove(lane)),
+            }
+        }
+    }
+
+    /// Waits for the next event; nothing here happens by the clock.
+    fn next(&self) -> Event {
+        loop {
+            let mut select = Select::new();
+            let requests = select.recv(&self.requests);
+            let messages = select.recv(&self.messages);
+            for lane in &self.lanes {
+                select.recv(&lane.full);
+            }
+            let ready = select.ready();
+            // What was ready may be gone again: then look anew.
+            let event = if ready == requests {
+                received(self.requests.try_recv(), Event::Request, || Event::Orphaned)
+            } else if ready == messages {
+                received(self.messages.try_recv(), Event::Message, || Event::MessagesClosed)
+            } else {
+                // Lanes follow the two other receivers.
+                let lane = ready - 2;
+                received(
+                    self.lanes[lane].full.try_recv(),
+                    |batch| Event::Batch(lane, batch),
+                    || Event::LaneClosed(lane),
+                )
+            };
+            if let Some(event) = event {
+                return event;
+            }
+        }
+    }
+
+    fn write(&mut self, lane: usize, mut batch: Batch) {
+        self.gather.write(&batch, &mut self.sinks);
+        batch.clear();
+        // The shard is gone, or takes it: the channel has room for every buffer.
+        self.lanes[lane].spent.try_send(batch).ok();
+    }
+
+    /// Writes what is still under way, without waiting for more.
+    fn finish(mut self) -> Totals {
+        while let Ok(request) = self.requests.try_recv() {
+            if let Control::Attach(lane) = request {
+                self.lanes.push(lane);
+            }
+        }
+        for lane in 0..self.lanes.len() {
+            while let Ok(batch) = self.lanes[lane].full.try_recv() {
+                self.write(lane, batch);
+            }
+        }
+        while let Ok(line) = self.messages.try_recv() {
+            error_log::write_now(&line);
+        }
+        self.sinks.iter().fold(Totals::default(), |sum, sink| Totals {
+            written: sum.written + sink.written,
+            lost: sum.lost + sink.lost,
+        })
+    }
+}
+
+fn received<T>(
+    result: Result<T, TryRecvError>,
+    some: impl FnOnce(T) -> Event,
+    closed: impl FnOnce() -> Event,
+) -> Option<Event> {
+    match result {
+        Ok(value) => Some(some(value)),
+        Err(TryRecvError::Disconnected) => Some(closed()),
+        Err(TryRecvError::Empty) => None,
+    }
+}
+
+/// Sorts the runs of a batch by sink, so that each sink gets one write.
+struct Gather {
+    bytes: Vec<u8>,
+    order: Vec<(SinkId, usize)>,
+}
+
+impl Gather {
+    fn new() -> Self {
+        Self { bytes: Vec::with_capacity(BATCH_BYTES), order: Vec::new() }
+    }
+
+    fn write(&mut self, batch: &Batch, sinks: &mut Sinks) {
+        let runs: Vec<(SinkId, &[u8])> = batch.runs().collect();
+        self.order.clear();
+        self.order.extend(runs.iter().enumerate().map(|(position, run)| (run.0, position)));
+        // By sink, then by position: the order of one sink's lines is the order they were written in.
+        self.order.sort_unstable();
+        for group in self.order.chunk_by(|a, b| a.0 == b.0) {
+            let Some(sink) = sinks.get_mut(group[0].0) else { continue };
+            if let [(_, only)] = group {
+                sink.write(runs[*only].1);
+                continue;
+            }
+            self.bytes.clear();
+            group.iter().for_each(|(_, position)| self.bytes.extend_from_slice(runs[*position].1));
+            sink.write(&self.bytes);
+        }
+    }
+}

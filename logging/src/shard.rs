@@ -1,0 +1,142 @@
+//! The end of the log that a shard holds.
+
+use crate::batch::Batch;
+use crate::civil::Stamp;
+use crate::format::Format;
+use crate::record::Record;
+use crate::sink::SinkId;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+/// Buffers of one shard: one being filled, the others on their way or waiting.
+pub(crate) const BUFFERS: usize = 8;
+
+/// Lines of one shard since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Lines handed to the logger thread.
+    pub lines: u64,
+    /// Lines given up because every buffer was in flight or the logger had ended.
+    pub dropped: u64,
+}
+
+/// The producing end of one shard. It never waits: no lock, no allocation, and one wake-up of the logger per batch.
+///
+/// Dropping it hands over what is left.
+pub struct ShardLog {
+    filling: Option<Batch>,
+    full: Sender<Batch>,
+    spent: Receiver<Batch>,
+    stamp: Stamp,
+    counts: Counts,
+}
+
+/// The consuming end, held by the logger thread.
+pub(crate) struct Lane {
+    pub(crate) full: Receiver<Batch>,
+    pub(crate) spent: Sender<Batch>,
+}
+
+impl ShardLog {
+    /// Both ends of a new lane. Each channel holds every buffer there is, so handing one over always succeeds.
+    pub(crate) fn new() -> (Self, Lane) {
+        let (full, filled) = bounded(BUFFERS);
+        let (give_back, spent) = bounded(BUFFERS);
+        for _ in 1..BUFFERS {
+            let sent = give_back.try_send(Batch::new());
+            debug_assert!(sent.is_ok(), "the channel has room for every buffer");
+        }
+        let shard =
+            Self { filling: Some(Batch::new()), full, spent, stamp: Stamp::new(), counts: Counts::default() };
+        (shard, Lane { full: filled, spent: give_back })
+    }
+
+    /// Appends one line for `sink`, or drops and counts it when no buffer is free.
+    pub fn write(&mut self, sink: SinkId, format: Format, record: &Record<'_>) {
+        if self.filling.as_ref().is_some_and(|batch| !batch.has_room()) {
+            self.hand_over();
+        }
+        if self.filling.is_none() {
+            self.filling = self.spent.try_recv().ok();
+        }
+        match &mut self.filling {
+            Some(batch) => batch.push(sink, format, record, &mut self.stamp),
+            None => self.counts.dropped += 1,
+        }
+    }
+
+    /// Hands over what has gathered. Call it about once a second: that bounds the age of a line.
+    pub fn tick(&mut self) {
+        if self.filling.as_ref().is_some_and(|batch| batch.lines() > 0) {
+            self.hand_over();
+        }
+    }
+
+    /// Lines handed over and dropped so far; the lines still gathering are in neither.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    fn hand_over(&mut self) {
+        let Some(batch) = self.filling.take() else { return };
+        let lines = batch.lines();
+        match self.full.try_send(batch) {
+            Ok(()) => self.counts.lines += lines,
+            Err(TrySendError::Full(mut batch) | TrySendError::Disconnected(mut batch)) => {
+                self.counts.dropped += lines;
+                batch.clear();
+                self.filling = Some(batch);
+            }
+        }
+    }
+}
+
+impl Drop for ShardLog {
+    fn drop(&mut self) {
+        self.tick();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::BATCH_BYTES;
+    use crate::sink::Sinks;
+    use std::os::fd::OwnedFd;
+
+    fn any_sink() -> SinkId {
+        let null = std::fs::File::options().write(true).open("/dev/null").expect("the null device");
+        Sinks::new().adopt("nothing", OwnedFd::from(null)).expect("a sink")
+    }
+
+    #[test]
+    fn buffers_are_allocated_once_and_never_grow() {
+        let (mut shard, lane) = ShardLog::new();
+        let sink = any_sink();
+        let long = vec![0xff_u8; 100_000];
+        let record = Record { method: b"GET", target: &long, user_agent: &long, ..Record::default() };
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..2000 {
+            shard.write(sink, Format::Json, &record);
+            while let Ok(mut batch) = lane.full.try_recv() {
+                assert_eq!(batch.capacity(), BATCH_BYTES);
+                seen.insert(batch.address());
+                batch.clear();
+                lane.spent.try_send(batch).expect("room for every buffer");
+            }
+        }
+        assert!(seen.len() <= BUFFERS, "{} buffers circulate", seen.len());
+        assert_eq!(shard.counts().dropped, 0);
+    }
+
+    #[test]
+    fn without_a_consumer_lines_are_dropped_and_counted() {
+        let (mut shard, lane) = ShardLog::new();
+        drop(lane);
+        for _ in 0..3 {
+            shard.write(any_sink(), Format::Common, &Record::default());
+            shard.tick();
+        }
+        assert_eq!(shard.counts(), Counts { lines: 0, dropped: 3 });
+    }
+}

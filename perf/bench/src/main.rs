@@ -1,0 +1,57 @@
+//! Measures Kimura against its peers on one machine: requests per second of the server's processor time,
+//! latency, system calls per request and memory per idle connection, all servers taking turns.
+//!
+//! `cargo xtask bench --help` lists the options. Nothing outlives the run: servers and load generators are
+//! children in process groups of their own, bound to 127.0.0.1, and stopped on every way out.
+#![forbid(unsafe_code)]
+
+mod client;
+mod docroot;
+mod error;
+mod interrupt;
+mod load;
+mod machine;
+mod measure;
+mod options;
+mod packages;
+mod process;
+mod procfs;
+mod report;
+mod results;
+mod run;
+mod server;
+mod summary;
+mod workload;
+
+use std::process::ExitCode;
+
+use crate::error::Error;
+use crate::options::Command;
+
+fn main() -> ExitCode {
+    match act() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn act() -> Result<(), Error> {
+    match options::read(std::env::args_os().skip(1))? {
+        Command::Help => print!("{}", options::HELP),
+        Command::Bench(options) => {
+            let (folder, results) = run::run(&options)?;
+            print!("{}", report::write(&results, &folder)?);
+            eprintln!("bench: report.md, plot.svg and results.json are in {}", folder.display());
+        }
+        Command::Generate(task) => {
+            let delivered = client::closed::run(&task)?;
+            let line = serde_json::to_string(&delivered)
+                .map_err(|error| Error::io("write", "standard output")(error.into()))?;
+            println!("{}{line}", load::MARK);
+        }
+    }
+    Ok(())
+}

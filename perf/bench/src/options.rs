@@ -1,0 +1,246 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::ValueExt;
+use lexopt::prelude::{Long, Short, Value};
+
+use crate::client::closed::Task;
+use crate::error::Error;
+use crate::server::Kind;
+use crate::workload::{WORKLOADS, Workload};
+
+/// Text of `--help`.
+pub(crate) const HELP: &str = "\
+Measures Kimura against nginx, h2o, lighttpd and Caddy on this machine, on 127.0.0.1 only.
+
+Usage: cargo xtask bench [OPTIONS]
+
+  --kimura [LABEL=]PATH   a Kimura binary; may be repeated (default: the release build, made first)
+  --no-kimura             only the peers
+  --peers LIST            of nginx,nginx-tuned,h2o,lighttpd,caddy, or none (default: all)
+  --only LIST             of small,10k,1m,64m,pipeline,short,conns1,conns1000,idle (default: all)
+  --baseline LABEL        what the ratios refer to (default: nginx, or else the first server)
+  --rounds N              rounds in which the servers take turns, 1 to 100 (default: 7)
+  --seconds S             length of one measurement, 1 to 60 (default: 5)
+  --warmup S              load before the first round of a workload, 1 to 60 (default: 1)
+  --idle-connections N    1 to 60000 (default: 10000)
+  --server-cpu N          where the servers are pinned (default: the first processor)
+  --client-cpu N          where the load generator is pinned (default: the last processor)
+  --out DIR               for report.md, plot.svg and results.json (default: target/bench)
+  --no-install            do not install missing Debian packages
+  -h, --help              this text
+";
+
+/// What the process is to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Print the help text.
+    Help,
+    /// Run the bench.
+    Bench(Options),
+    /// Make load: how the bench starts itself on the client's processor.
+    Generate(Task),
+}
+
+/// The options of a run.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) kimura: Vec<KimuraBinary>,
+    pub(crate) no_kimura: bool,
+    pub(crate) peers: Vec<Kind>,
+    pub(crate) workloads: Vec<&'static Workload>,
+    pub(crate) baseline: Option<String>,
+    pub(crate) rounds: usize,
+    pub(crate) seconds: u64,
+    pub(crate) warmup: u64,
+    pub(crate) idle_connections: usize,
+    pub(crate) server_cpu: Option<usize>,
+    pub(crate) client_cpu: Option<usize>,
+    pub(crate) out: Option<PathBuf>,
+    pub(crate) install: bool,
+}
+
+/// A Kimura binary and its name in the report.
+#[derive(Debug, PartialEq)]
+pub(crate) struct KimuraBinary {
+    pub(crate) label: String,
+    pub(crate) path: PathBuf,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            kimura: Vec::new(),
+            no_kimura: false,
+            peers: Kind::PEERS.to_vec(),
+            workloads: WORKLOADS.iter().collect(),
+            baseline: None,
+            rounds: 7,
+            seconds: 5,
+            warmup: 1,
+            idle_connections: 10_000,
+            server_cpu: None,
+            client_cpu: None,
+            out: None,
+            install: true,
+        }
+    }
+}
+
+/// Name of the hidden first argument that starts the load generator.
+pub(crate) const GENERATE: &str = "generate-load";
+
+/// Reads the arguments after the program's name.
+pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Error> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let mut options = Options::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Long("kimura") => options.kimura.push(kimura(&parser.value()?.string()?)?),
+            Long("no-kimura") => options.no_kimura = true,
+            Long("peers") => options.peers = peers(&parser.value()?.string()?)?,
+            Long("only") => options.workloads = Workload::select(&parser.value()?.string()?)?,
+            Long("baseline") => options.baseline = Some(parser.value()?.string()?),
+            Long("rounds") => options.rounds = number("--rounds", &parser.value()?, 1..=100, "1 to 100")?,
+            Long("seconds") => options.seconds = number("--seconds", &parser.value()?, 1..=60, "1 to 60")?,
+            Long("warmup") => options.warmup = number("--warmup", &parser.value()?, 1..=60, "1 to 60")?,
+            Long("idle-connections") => {
+                options.idle_connections =
+                    number("--idle-connections", &parser.value()?, 1..=60_000, "1 to 60000")?;
+            }
+            Long("server-cpu") => options.server_cpu = Some(parser.value()?.parse()?),
+            Long("client-cpu") => options.client_cpu = Some(parser.value()?.parse()?),
+            Long("out") => options.out = Some(parser.value()?.into()),
+            Long("no-install") => options.install = false,
+            Value(value) if value == GENERATE => return generate(parser),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Bench(options))
+}
+
+/// The arguments that make [`read`] give back `task`.
+pub(crate) fn generate_arguments(task: &Task) -> Vec<String> {
+    vec![
+        GENERATE.to_owned(),
+        task.to.to_string(),
+        task.path.clone(),
+        task.connections.to_string(),
+        task.depth.to_string(),
+        task.batches.to_string(),
+        task.duration.as_secs().to_string(),
+    ]
+}
+
+fn generate(mut parser: lexopt::Parser) -> Result<Command, Error> {
+    let mut value = || parser.value();
+    let task = Task {
+        to: value()?.parse::<SocketAddr>()?,
+        path: value()?.string()?,
+        connections: value()?.parse()?,
+        depth: value()?.parse()?,
+        batches: value()?.parse()?,
+        duration: Duration::from_secs(value()?.parse()?),
+    };
+    match parser.next()? {
+        None => Ok(Command::Generate(task)),
+        Some(more) => Err(more.unexpected().into()),
+    }
+}
+
+fn kimura(text: &str) -> Result<KimuraBinary, Error> {
+    let (label, path) = text.split_once('=').unwrap_or(("kimura", text));
+    // The label becomes part of file names.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if label.is_empty() || !label.chars().all(plain) {
+        let problem = "is no label; use letters, digits, '-', '_' and '.'";
+        return Err(Error::Label { label: label.to_owned(), problem });
+    }
+    Ok(KimuraBinary { label: label.to_owned(), path: PathBuf::from(path) })
+}
+
+fn peers(list: &str) -> Result<Vec<Kind>, Error> {
+    if list == "none" {
+        return Ok(Vec::new());
+    }
+    let find = |name: &str| {
+        Kind::PEERS.into_iter().find(|kind| kind.name() == name).ok_or_else(|| Error::UnknownName {
+            option: "--peers",
+            name: name.to_owned(),
+            known: Kind::PEERS.iter().map(|kind| kind.name()).chain(["none"]).collect(),
+        })
+    };
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(find).collect()
+}
+
+fn number<N: std::str::FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>> + PartialOrd>(
+    option: &'static str,
+    value: &OsString,
+    allowed: std::ops::RangeInclusive<N>,
+    range: &'static str,
+) -> Result<N, Error> {
+    let number = value.parse()?;
+    if allowed.contains(&number) {
+        Ok(number)
+    } else {
+        Err(Error::OutOfRange { option, value: value.to_string_lossy().into_owned(), range })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(line: &str) -> Result<Command, Error> {
+        read(line.split_ascii_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn wrong_arguments_are_told() {
+        let check = |line: &str, message: &str| {
+            let text = arguments(line).unwrap_err().to_string();
+            assert!(text.contains(message), "{line}: {text}");
+        };
+        check("--round 3", "--round");
+        check("--rounds 0", "give 1 to 100");
+        check("--rounds x", "x");
+        check("--only smal", "choose from small, 10k");
+        check("--peers apache", "choose from nginx, nginx-tuned, h2o");
+        check("--kimura a/b=c", "is no label");
+        check("--seconds", "--seconds");
+        check("stray", "stray");
+        check("generate-load 127.0.0.1:80 x 1", "missing argument");
+    }
+
+    #[test]
+    fn options_are_read() {
+        let line = "--kimura old=/a --kimura /b --peers nginx,h2o --only small --rounds 9 --no-install";
+        let Command::Bench(options) = arguments(line).unwrap() else { panic!("{line}") };
+        let binary = |label: &str, path: &str| KimuraBinary { label: label.into(), path: path.into() };
+        assert_eq!(options.kimura, [binary("old", "/a"), binary("kimura", "/b")]);
+        assert_eq!(options.peers, [Kind::Nginx, Kind::H2o]);
+        assert_eq!((options.workloads.len(), options.rounds, options.install), (1, 9, false));
+        assert!(matches!(arguments("--peers none"), Ok(Command::Bench(options)) if options.peers.is_empty()));
+        assert!(matches!(arguments("--help"), Ok(Command::Help)));
+    }
+
+    #[test]
+    fn a_generator_task_survives_its_command_line() {
+        let task = Task {
+            to: "127.0.0.1:81".parse().unwrap(),
+            path: "small.txt".into(),
+            connections: 3,
+            depth: 16,
+            batches: 10,
+            duration: Duration::from_secs(2),
+        };
+        let line = generate_arguments(&task).into_iter().map(OsString::from);
+        let Ok(Command::Generate(read)) = read(line) else { panic!("not a task") };
+        assert_eq!(format!("{read:?}"), format!("{task:?}"));
+    }
+}

@@ -1,0 +1,140 @@
+//! What is measured: the files, the workloads, and who makes the load.
+
+use crate::error::Error;
+
+/// A file of the document root.
+#[derive(Debug)]
+pub(crate) struct DocFile {
+    pub(crate) name: &'static str,
+    /// Size in bytes.
+    pub(crate) len: u64,
+}
+
+pub(crate) const SMALL: DocFile = DocFile { name: "small.txt", len: 13 };
+pub(crate) const TEN_K: DocFile = DocFile { name: "10k.txt", len: 10 << 10 };
+pub(crate) const ONE_M: DocFile = DocFile { name: "1m.bin", len: 1 << 20 };
+pub(crate) const SIXTY_FOUR_M: DocFile = DocFile { name: "64m.bin", len: 64 << 20 };
+
+/// All files.
+pub(crate) const FILES: [&DocFile; 4] = [&SMALL, &TEN_K, &ONE_M, &SIXTY_FOUR_M];
+
+/// Who makes the load, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Load {
+    /// wrk: every connection sends its next request when the last answer is complete.
+    KeepAlive { connections: usize },
+    /// Own client: `depth` requests are sent at once, then their answers are awaited.
+    Pipelined { connections: usize, depth: u32 },
+    /// Own client: closes a connection after `requests` answers and opens the next.
+    Short { connections: usize, requests: u32 },
+}
+
+/// What a workload is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Measure {
+    /// Processor time, rate and latency under a load.
+    Speed(Load),
+    /// Memory of connections that have had one answer and stay open.
+    IdleMemory,
+}
+
+/// One row of the bench.
+#[derive(Debug)]
+pub(crate) struct Workload {
+    /// Name for `--only` and in the results.
+    pub(crate) name: &'static str,
+    /// Heading in the report.
+    pub(crate) title: &'static str,
+    pub(crate) file: &'static DocFile,
+    pub(crate) measure: Measure,
+}
+
+/// All workloads, in the order of the report.
+pub(crate) const WORKLOADS: [Workload; 9] = [
+    Workload {
+        name: "small",
+        title: "13 B file, 64 connections",
+        file: &SMALL,
+        measure: Measure::Speed(Load::KeepAlive { connections: 64 }),
+    },
+    Workload {
+        name: "10k",
+        title: "10 KiB file, 64 connections",
+        file: &TEN_K,
+        measure: Measure::Speed(Load::KeepAlive { connections: 64 }),
+    },
+    Workload {
+        name: "1m",
+        title: "1 MiB file, 8 connections",
+        file: &ONE_M,
+        measure: Measure::Speed(Load::KeepAlive { connections: 8 }),
+    },
+    Workload {
+        name: "64m",
+        title: "64 MiB file, 4 connections",
+        file: &SIXTY_FOUR_M,
+        measure: Measure::Speed(Load::KeepAlive { connections: 4 }),
+    },
+    Workload {
+        name: "pipeline",
+        title: "13 B file, pipelined x16, 64 connections",
+        file: &SMALL,
+        measure: Measure::Speed(Load::Pipelined { connections: 64, depth: 16 }),
+    },
+    Workload {
+        name: "short",
+        title: "13 B file, 10 requests a connection, 64 connections",
+        file: &SMALL,
+        measure: Measure::Speed(Load::Short { connections: 64, requests: 10 }),
+    },
+    Workload {
+        name: "conns1",
+        title: "13 B file, 1 connection",
+        file: &SMALL,
+        measure: Measure::Speed(Load::KeepAlive { connections: 1 }),
+    },
+    Workload {
+        name: "conns1000",
+        title: "13 B file, 1,000 connections",
+        file: &SMALL,
+        measure: Measure::Speed(Load::KeepAlive { connections: 1000 }),
+    },
+    Workload {
+        name: "idle",
+        title: "Idle keep-alive connections",
+        file: &SMALL,
+        measure: Measure::IdleMemory,
+    },
+];
+
+impl Workload {
+    /// Whether the bytes matter more than the number of requests.
+    pub(crate) fn bulk(&self) -> bool {
+        self.file.len >= ONE_M.len
+    }
+
+    /// The workloads of a comma-separated list of names, in the order of the report.
+    pub(crate) fn select(list: &str) -> Result<Vec<&'static Workload>, Error> {
+        let names: Vec<&str> = list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        if let Some(name) = names.iter().find(|name| WORKLOADS.iter().all(|known| known.name != **name)) {
+            let known = WORKLOADS.iter().map(|workload| workload.name).collect();
+            return Err(Error::UnknownName { option: "--only", name: (*name).to_owned(), known });
+        }
+        Ok(WORKLOADS.iter().filter(|workload| names.contains(&workload.name)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workloads_are_selected_by_name() {
+        let names = |list| {
+            let selected = Workload::select(list).map_err(|error| error.to_string())?;
+            Ok::<_, String>(selected.iter().map(|workload| workload.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names("idle, small"), Ok(vec!["small", "idle"]));
+        assert!(names("small,smal").unwrap_err().contains("\"smal\""));
+    }
+}

@@ -1,0 +1,50 @@
+//! Properties of everything that is not a head.
+
+use crate::body::{BodyLimits, Decoder};
+use crate::range::Ranges;
+use crate::{Body, path};
+
+/// Feeds a chunked body whole and byte by byte: the outcome must be the same, and within bounds.
+pub fn chunked(input: &[u8]) {
+    let whole = decode(input, input.len());
+    let bytewise = decode(input, 1);
+    assert_eq!(whole, bytewise, "splits do not matter");
+}
+
+fn decode(input: &[u8], step: usize) -> Option<(Vec<u8>, usize, bool)> {
+    let mut decoder = Decoder::new(Body::Chunked, BodyLimits::default());
+    let (mut data, mut at) = (Vec::new(), 0);
+    while at < input.len() && !decoder.is_done() {
+        let end = input.len().min(at + step.max(1));
+        let found = decoder.decode(&input[at..end]).ok()?;
+        assert!(found.data.start <= found.data.end && found.data.end <= found.consumed, "within the input");
+        assert!(found.consumed > 0, "every call gets on");
+        data.extend_from_slice(&input[at..end][found.data]);
+        at += found.consumed;
+    }
+    Some((data, at, decoder.is_done()))
+}
+
+/// A normalised path has no dot segment, no empty segment, no control byte, and is its own normal form.
+pub fn path(raw: &[u8]) {
+    let mut scratch = Vec::new();
+    let Ok(normal) = path::normalize(raw, &mut scratch) else { return };
+    assert_eq!(normal.first(), Some(&b'/'));
+    assert!(normal.iter().all(|&b| b >= b' ' && b != 0x7f));
+    let segments: Vec<&[u8]> = normal[1..].split(|&b| b == b'/').collect();
+    let (last, inner) = segments.split_last().expect("a split has a part");
+    assert!(inner.iter().all(|s| !s.is_empty() && *s != b"." && *s != b".."));
+    assert!(*last != b"." && *last != b"..");
+}
+
+/// Ranges lie within the content, do not overlap, and are never more than it.
+pub fn range(input: &[u8]) {
+    let Some((length, value)) = input.split_first_chunk::<8>() else { return };
+    let len = u64::from_le_bytes(*length);
+    let Ranges::Set(set) = crate::range::parse(value, len) else { return };
+    assert!(!set.is_empty());
+    let mut sorted = set.clone();
+    sorted.sort_by_key(|range| range.start);
+    assert!(sorted.iter().all(|range| range.start <= range.end && range.end < len));
+    assert!(sorted.windows(2).all(|pair| pair[0].end < pair[1].start));
+}

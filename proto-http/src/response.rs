@@ -1,0 +1,173 @@
+//! Response heads, and whether the connection lives on.
+
+use crate::{Status, Version, date};
+
+/// Value of a `Connection` field in a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// The last response on this connection.
+    Close,
+    /// HTTP/1.0 clients are told that they may go on.
+    KeepAlive,
+}
+
+impl Connection {
+    fn as_str(self) -> &'static str {
+        match self {
+            Connection::Close => "close",
+            Connection::KeepAlive => "keep-alive",
+        }
+    }
+}
+
+/// Writes one response head to the end of a buffer. The only place where response syntax is made.
+#[derive(Debug)]
+pub struct HeadWriter<'o> {
+    out: &'o mut Vec<u8>,
+}
+
+impl<'o> HeadWriter<'o> {
+    /// Begins with the status line.
+    pub fn new(out: &'o mut Vec<u8>, status: Status) -> HeadWriter<'o> {
+        // RFC 9112 section 2.3: the version is the sender's own, whatever the client's was.
+        out.extend_from_slice(b"HTTP/1.1 ");
+        push_number(out, u64::from(status.code()));
+        out.push(b' ');
+        out.extend_from_slice(status.reason().as_bytes());
+        out.extend_from_slice(b"\r\n");
+        HeadWriter { out }
+    }
+
+    /// One field. The value must hold no control byte but HTAB: what comes from a client is checked before.
+    pub fn field(self, name: &str, value: &[u8]) -> Self {
+        debug_assert!(
+            value.iter().all(|&b| b == b'\t' || (b >= b' ' && b != 0x7f)),
+            "no control byte in a value"
+        );
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b": ");
+        self.out.extend_from_slice(value);
+        self.out.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// One field with a number.
+    pub fn number(self, name: &str, value: u64) -> Self {
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b": ");
+        push_number(self.out, value);
+        self.out.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// `Date`.
+    pub fn date(self, date: &[u8; date::LEN]) -> Self {
+        self.field("Date", date)
+    }
+
+    /// `Connection`, if there is something to say.
+    pub fn connection(self, connection: Option<Connection>) -> Self {
+        match connection {
+            Some(connection) => self.field("Connection", connection.as_str().as_bytes()),
+            None => self,
+        }
+    }
+
+    /// Whole field lines that were prepared and checked earlier, each with its CRLF.
+    pub fn lines(self, lines: &[u8]) -> Self {
+        debug_assert!(lines.is_empty() || lines.ends_with(b"\r\n"), "whole lines");
+        self.out.extend_from_slice(lines);
+        self
+    }
+
+    /// Where in the buffer the next field will stand.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.out.len()
+    }
+
+    /// The empty line.
+    pub fn finish(self) {
+        self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Appends a number in decimal.
+pub fn push_number(out: &mut Vec<u8>, number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// What decides whether a connection lives on after a response.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// What the client asked for: [`crate::Request::keep_alive`].
+    pub wished: bool,
+    /// Whether the request's body has been read to its end, so that the next request can be found.
+    pub request_read: bool,
+    /// Whether the server wants to close: a limit is reached, it drains, or the request was refused unread.
+    pub close_wanted: bool,
+}
+
+/// Decides whether the connection lives on (RFC 9112 section 9.3). Nothing else decides it.
+#[must_use]
+pub fn persists(facts: Facts) -> bool {
+    facts.wished && facts.request_read && !facts.close_wanted
+}
+
+/// The `Connection` field that tells the decision to a client of this version: silence is close in HTTP/1.0 and
+/// keep-alive in HTTP/1.1.
+#[must_use]
+pub fn connection(version: Version, persists: bool) -> Option<Connection> {
+    match (version, persists) {
+        (Version::Http11, true) | (Version::Http10, false) => None,
+        (Version::Http11, false) => Some(Connection::Close),
+        (Version::Http10, true) => Some(Connection::KeepAlive),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_written() {
+        let mut out = Vec::new();
+        HeadWriter::new(&mut out, Status::OK)
+            .date(&date::format(0))
+            .number("Content-Length", 18_446_744_073_709_551_615)
+            .connection(Some(Connection::Close))
+            .lines(b"X-A: b\r\n")
+            .finish();
+        let expected = "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
+                        Content-Length: 18446744073709551615\r\nConnection: close\r\nX-A: b\r\n\r\n";
+        assert_eq!(String::from_utf8(out).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn silence_is_the_default_of_each_version() {
+        assert_eq!(connection(Version::Http11, true), None);
+        assert_eq!(connection(Version::Http11, false), Some(Connection::Close));
+        assert_eq!(connection(Version::Http10, true), Some(Connection::KeepAlive));
+        assert_eq!(connection(Version::Http10, false), None);
+    }
+
+    #[test]
+    fn every_doubt_closes() {
+        let keep = Facts { wished: true, request_read: true, close_wanted: false };
+        assert!(persists(keep));
+        assert!(!persists(Facts { wished: false, ..keep }));
+        assert!(!persists(Facts { request_read: false, ..keep }));
+        assert!(!persists(Facts { close_wanted: true, ..keep }));
+    }
+}

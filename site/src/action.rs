@@ -1,0 +1,35 @@
+//! What a chain of phases decides.
+
+use proto_http::Status;
+
+use crate::Files;
+
+/// What the engine shall do for a request.
+#[derive(Debug)]
+pub enum Action<'s> {
+    /// Send an answer that is complete in itself.
+    Respond(Answer<'s>),
+    /// Send the file that the path names, or what its absence means.
+    File(&'s Files),
+    /// Send the request's own body back.
+    Echo,
+}
+
+/// An answer without content of its own: errors get a page, others an empty body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer<'s> {
+    /// The status.
+    pub status: Status,
+    /// Value of `Allow`: due on 405 (RFC 9110 section 15.5.6) and on an answer to OPTIONS.
+    pub allow: Option<&'s str>,
+    /// Whether the connection must not be used again, whatever the client wishes.
+    pub close: bool,
+}
+
+impl Answer<'_> {
+    /// An answer with this status alone.
+    #[must_use]
+    pub fn with(status: Status) -> Answer<'static> {
+        Answer { status, allow: None, close: false }
+    }
+}

@@ -1,0 +1,260 @@
+//! From a typed configuration to a [`Site`]: opens folders, reads error pages, compiles patterns.
+//!
+//! All problems are collected; a site comes out only when there are none.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use config::{Config, DefaultHost, ErrorStatus, Handler, Matcher, Problems, Registry, Settings};
+
+use crate::host::{Host, Site};
+use crate::location::{ErrorPages, Files, Location, Locations, LogTo};
+use crate::media::MediaTypes;
+use crate::names::Names;
+use crate::page::Page;
+use crate::phase::{BodyLimit, Dotfiles, Expectation, Methods, Phase};
+
+/// Largest error page: it is kept in memory.
+const PAGE_MAX: u64 = 1 << 20;
+
+/// Compiles the hosts of `config`; `registry` tells where each value stands, for the problems.
+///
+/// # Errors
+///
+/// Every folder, page and pattern that cannot be used, each with its place and the cure.
+pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
+    let mut compiler = Compiler { registry, problems: Problems::new(), roots: HashMap::new(), next_id: 0 };
+    let hosts = config.hosts.iter().map(|host| compiler.host(host)).collect::<Vec<_>>();
+    if !compiler.problems.is_empty() {
+        return Err(compiler.problems);
+    }
+    // Without a problem no host is missing.
+    let hosts = hosts.into_iter().flatten().collect();
+    Ok(Site { listeners: names_by_listener(config), hosts })
+}
+
+/// One table of names for each listening address, in the order of [`Config::listeners`].
+fn names_by_listener(config: &Config) -> Vec<Names> {
+    let tables = config.listeners().into_iter().map(|listener| {
+        let mut names = Names::default();
+        let mut first = None;
+        for (index, host) in config.hosts.iter().enumerate() {
+            let listens = host.listen.as_ref().unwrap_or(&config.server.listen);
+            let here = listens.iter().any(|listen| listen.address == listener.address);
+            for name in std::iter::once(&host.name).chain(&host.aliases) {
+                if here {
+                    names.add(name, index);
+                } else {
+                    names.add_elsewhere(name);
+                }
+            }
+            if here {
+                first.get_or_insert(index);
+            }
+        }
+        let default = match config.default_host {
+            DefaultHost::First => first,
+            DefaultHost::Named(index) => Some(index),
+            DefaultHost::Refuse => None,
+        };
+        if let Some(index) = default {
+            names.set_default(index);
+        }
+        names
+    });
+    tables.collect()
+}
+
+struct Compiler<'c> {
+    registry: &'c Registry,
+    problems: Problems,
+    /// Folders already open, so that locations share them.
+    roots: HashMap<PathBuf, Arc<OwnedFd>>,
+    next_id: u32,
+}
+
+impl Compiler<'_> {
+    fn problem(&mut self, pointer: &str, cause: &str, cure: &str) {
+        self.problems.push(self.registry.problem(pointer, cause, cure));
+    }
+
+    fn host(&mut self, host: &config::Host) -> Option<Host> {
+        let root = self.location(&host.settings, &host.pointer);
+        let mut exact = Vec::new();
+        let mut patterns = Vec::new();
+        let mut prefixes = Vec::new();
+        for part in &host.locations {
+            let Some(location) = self.location(&part.settings, &part.pointer) else { continue };
+            match &part.matcher {
+                Matcher::Exact(path) => exact.push((path.clone().into_bytes(), location)),
+                Matcher::Prefix(path) => prefixes.push((path.clone().into_bytes(), location)),
+                Matcher::Pattern(text) => {
+                    if let Some(pattern) = self.pattern(text, &part.pointer) {
+                        patterns.push((pattern, location));
+                    }
+                }
+            }
+        }
+        prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        let locations = Locations { exact, patterns, prefixes, root: root? };
+        Some(Host { name: host.name.to_string(), locations })
+    }
+
+    fn pattern(&mut self, text: &str, pointer: &str) -> Option<regex::bytes::Regex> {
+        match regex::bytes::Regex::new(text) {
+            Ok(pattern) => Some(pattern),
+            Err(error) => {
+                // The crate draws the pattern over several lines; its last line is the reason.
+                let text = error.to_string();
+                let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                let cause = format!("the pattern is no valid regular expression: {reason}");
+                let cure = "write a pattern such as \"~ \\\\.(png|jpg)$\"; look-around and back-references \
+                            are not supported";
+                self.problem(pointer, &cause, cure);
+                None
+            }
+        }
+    }
+
+    fn location(&mut self, settings: &Settings, pointer: &str) -> Option<Location> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let fields = field_lines(settings);
+        let error_pages = self.error_pages(settings, pointer);
+        let chain = self.chain(id, settings, pointer, &fields)?;
+        let log =
+            settings.access_log.as_ref().map(|log| LogTo { output: log.output.clone(), format: log.format });
+        Some(Location { id, chain, fields, error_pages, log, body_size: settings.body_size })
+    }
+
+    fn chain(&mut self, id: u32, settings: &Settings, pointer: &str, fields: &[u8]) -> Option<Vec<Phase>> {
+        let own = match settings.handler {
+            Handler::Files => ["GET", "HEAD"].as_slice(),
+            Handler::Echo => ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].as_slice(),
+        };
+        let own: Vec<String> = own.iter().map(|&method| method.to_owned()).collect();
+        let methods = settings.methods.as_ref().unwrap_or(&own);
+        let mut chain = vec![Phase::Expectation(Expectation), Phase::Methods(Methods::new(methods))];
+        if settings.body_size < u64::MAX {
+            chain.push(Phase::BodyLimit(BodyLimit(settings.body_size)));
+        }
+        match settings.handler {
+            Handler::Echo => chain.push(Phase::Echo),
+            Handler::Files => {
+                if settings.dotfiles == config::Dotfiles::Hide {
+                    chain.push(Phase::Dotfiles(Dotfiles));
+                }
+                // A host that only has locations needs no folder of its own: everything else is 404.
+                if let Some(path) = &settings.root {
+                    let root = self.root(path, pointer)?;
+                    chain.push(Phase::Files(Box::new(files(id, root, settings, fields))));
+                }
+            }
+        }
+        Some(chain)
+    }
+
+    fn root(&mut self, path: &Path, pointer: &str) -> Option<Arc<OwnedFd>> {
+        if let Some(root) = self.roots.get(path) {
+            return Some(Arc::clone(root));
+        }
+        match sys::fs::open_root(path) {
+            Ok(root) => {
+                let root = Arc::new(root);
+                self.roots.insert(path.to_owned(), Arc::clone(&root));
+                Some(root)
+            }
+            Err(error) => {
+                let at = self.setting(pointer, "root");
+                let (what, cure) = refusal(&error, "folder");
+                self.problem(&at, &format!("the folder {} {what}", path.display()), cure);
+                None
+            }
+        }
+    }
+
+    fn error_pages(&mut self, settings: &Settings, pointer: &str) -> ErrorPages {
+        let mut pages = ErrorPages::default();
+        let types = MediaTypes::new(settings);
+        for (status, path) in &settings.error_pages {
+            let Some(page) = self.page(path, &types, pointer, status) else { continue };
+            match status {
+                ErrorStatus::Code(code) => pages.by_status.push((*code, page)),
+                ErrorStatus::Class(4) => pages.client = Some(page),
+                ErrorStatus::Class(_) => pages.server = Some(page),
+            }
+        }
+        pages.by_status.sort_by_key(|(code, _)| *code);
+        pages
+    }
+
+    fn page(
+        &mut self,
+        path: &Path,
+        types: &MediaTypes,
+        pointer: &str,
+        status: &ErrorStatus,
+    ) -> Option<Arc<Page>> {
+        let read = std::fs::metadata(path).and_then(|meta| {
+            if PAGE_MAX < meta.len() {
+                return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
+            }
+            std::fs::read(path)
+        });
+        match read {
+            Ok(body) => {
+                let name = path.file_name().map(std::ffi::OsStr::as_encoded_bytes).unwrap_or_default();
+                Some(Arc::new(Page { media_type: types.of(name).to_owned(), body }))
+            }
+            Err(error) => {
+                let at = format!("{}/{status}", self.setting(pointer, "error_pages"));
+                let (what, cure) = refusal(&error, "file");
+                self.problem(&at, &format!("the error page {} {what}", path.display()), cure);
+                None
+            }
+        }
+    }
+
+    /// Where a setting that holds at `pointer` stands: there, or at what it is inherited from.
+    fn setting(&self, pointer: &str, key: &str) -> String {
+        let own = format!("{pointer}/{key}");
+        let host = pointer.split_once("/locations/").map(|(host, _)| format!("{host}/{key}"));
+        let inherited = host.into_iter().chain([format!("/defaults/{key}")]);
+        let mut places = std::iter::once(own.clone()).chain(inherited);
+        places.find(|place| self.registry.get(place).is_some()).unwrap_or(own)
+    }
+}
+
+fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &[u8]) -> Files {
+    Files {
+        location: id,
+        root,
+        index: settings.index.clone(),
+        symlinks: settings.symlinks,
+        types: MediaTypes::new(settings),
+        etag: settings.etag,
+        fields: fields.to_vec(),
+    }
+}
+
+fn field_lines(settings: &Settings) -> Vec<u8> {
+    let lines = settings.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+    lines.collect::<String>().into_bytes()
+}
+
+/// What went wrong with a file or folder, and the cure.
+fn refusal(error: &std::io::Error, what: &str) -> (String, &'static str) {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::NotFound => ("does not exist".to_owned(), "create it, or correct the path"),
+        ErrorKind::PermissionDenied => {
+            ("cannot be opened: permission denied".to_owned(), "let the server's user read it")
+        }
+        ErrorKind::NotADirectory => ("is no folder".to_owned(), "name a folder"),
+        ErrorKind::IsADirectory => ("is a folder".to_owned(), "name a file"),
+        ErrorKind::FileTooLarge => ("is larger than 1 MiB".to_owned(), "make it smaller"),
+        _ => (format!("cannot be used as a {what}: {error}"), "correct the path"),
+    }
+}

@@ -1,0 +1,16 @@
+//! One request on its way to an action.
+
+use proto_http::Request;
+
+use crate::Place;
+
+/// What phases look at: the request and where it belongs.
+#[derive(Clone, Copy)]
+pub struct Exchange<'r> {
+    /// The request's head.
+    pub request: Request<'r>,
+    /// The path after percent-decoding and removal of dot segments; begins with `/`.
+    pub path: &'r [u8],
+    /// Host and location.
+    pub place: Place<'r>,
+}

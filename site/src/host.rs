@@ -1,0 +1,71 @@
+//! The compiled site: which host and which location a request is for.
+
+use proto_http::{Request, Status};
+
+use crate::location::Locations;
+use crate::names::Names;
+use crate::{ErrorPages, Location};
+
+/// Everything that is served; immutable, shared by all shards.
+#[derive(Debug)]
+pub struct Site {
+    /// One table of names for each listening address, in the order of `config::Config::listeners`.
+    pub(crate) listeners: Vec<Names>,
+    pub(crate) hosts: Vec<Host>,
+}
+
+/// One virtual host: a context of its own.
+#[derive(Debug)]
+pub struct Host {
+    /// The name under which the configuration lists it.
+    pub name: String,
+    pub(crate) locations: Locations,
+}
+
+/// Where a request belongs.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'s> {
+    /// The virtual host.
+    pub host: &'s Host,
+    /// The part of it.
+    pub location: &'s Location,
+}
+
+impl Site {
+    /// Finds host and location for a request that came in by the listening address with index `listener`.
+    /// `path` is the normalised path.
+    ///
+    /// # Errors
+    ///
+    /// 421 when the request names a host that is not served on this address (RFC 9110 section 15.5.20).
+    pub fn locate<'s>(
+        &'s self,
+        listener: usize,
+        request: &Request<'_>,
+        path: &[u8],
+    ) -> Result<Place<'s>, Status> {
+        let names = &self.listeners[listener];
+        let authority = request.authority();
+        let index = names.find(authority.as_ref()).ok_or(Status::MISDIRECTED_REQUEST)?;
+        let host = &self.hosts[index];
+        Ok(Place { host, location: host.locations.find(path) })
+    }
+
+    /// The error pages of the host that answers when no name is known: for requests that could not be read.
+    #[must_use]
+    pub fn fallback_pages(&self, listener: usize) -> Option<&ErrorPages> {
+        let index = self.listeners[listener].find(None)?;
+        Some(&self.hosts[index].locations.root().error_pages)
+    }
+
+    /// The hosts, in the order of the configuration.
+    #[must_use]
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// Every location of every host, in no particular order; each has an `id` of its own.
+    pub fn locations(&self) -> impl Iterator<Item = &Location> {
+        self.hosts.iter().flat_map(|host| host.locations.all())
+    }
+}

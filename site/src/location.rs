@@ -1,0 +1,122 @@
+//! Parts of a host: which paths they are for, and everything that holds there, compiled.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use config::{LogFormat, Output, Symlinks};
+use proto_http::Status;
+use regex::bytes::Regex;
+
+use crate::media::MediaTypes;
+use crate::page::Page;
+use crate::phase::Phase;
+
+/// A part of a host with its own settings and its own flat chain of phases.
+#[derive(Debug)]
+pub struct Location {
+    /// A number of its own among all locations of the site; the key under which shards keep state for it.
+    pub id: u32,
+    pub(crate) chain: Vec<Phase>,
+    /// Fields added to every response, as they go on the wire: whole lines, each with its CRLF.
+    pub fields: Vec<u8>,
+    /// Bodies of error responses.
+    pub error_pages: ErrorPages,
+    /// Where requests are logged.
+    pub log: Option<LogTo>,
+    /// Largest request body in bytes.
+    pub body_size: u64,
+}
+
+/// Where and how requests are logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogTo {
+    /// Where to.
+    pub output: Output,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// Files below a folder: what the engine needs to find and describe one.
+#[derive(Debug)]
+pub struct Files {
+    /// The id of the location that these settings are of.
+    pub location: u32,
+    /// The folder; locations with the same one share it.
+    pub root: Arc<OwnedFd>,
+    /// File names tried, in this order, when a folder is asked for.
+    pub index: Vec<String>,
+    /// Which symbolic links are followed.
+    pub symlinks: Symlinks,
+    /// From file name to media type.
+    pub types: MediaTypes,
+    /// Whether responses carry an entity tag.
+    pub etag: bool,
+    /// The location's fields, see [`Location::fields`].
+    pub fields: Vec<u8>,
+}
+
+/// Configured bodies of error responses.
+#[derive(Clone, Debug, Default)]
+pub struct ErrorPages {
+    /// Sorted by status.
+    pub(crate) by_status: Vec<(u16, Arc<Page>)>,
+    pub(crate) client: Option<Arc<Page>>,
+    pub(crate) server: Option<Arc<Page>>,
+}
+
+impl ErrorPages {
+    /// The page for a status: its own, else its class's.
+    #[must_use]
+    pub fn get(&self, status: Status) -> Option<&Page> {
+        let code = status.code();
+        if let Ok(at) = self.by_status.binary_search_by_key(&code, |(status, _)| *status) {
+            return Some(&self.by_status[at].1);
+        }
+        match code / 100 {
+            4 => self.client.as_deref(),
+            5 => self.server.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// All locations of a host.
+#[derive(Debug)]
+pub(crate) struct Locations {
+    /// Exact paths.
+    pub(crate) exact: Vec<(Vec<u8>, Location)>,
+    /// In the order of the file.
+    pub(crate) patterns: Vec<(Regex, Location)>,
+    /// Longest first, so that the first that fits is the longest.
+    pub(crate) prefixes: Vec<(Vec<u8>, Location)>,
+    /// What holds outside of all others.
+    pub(crate) root: Location,
+}
+
+impl Locations {
+    /// Exact match, else first pattern, else longest prefix, else the host's own settings.
+    pub(crate) fn find(&self, path: &[u8]) -> &Location {
+        if let Some((_, location)) = self.exact.iter().find(|(exact, _)| exact == path) {
+            return location;
+        }
+        if let Some((_, location)) = self.patterns.iter().find(|(pattern, _)| pattern.is_match(path)) {
+            return location;
+        }
+        match self.prefixes.iter().find(|(prefix, _)| path.starts_with(prefix)) {
+            Some((_, location)) => location,
+            None => &self.root,
+        }
+    }
+
+    pub(crate) fn root(&self) -> &Location {
+        &self.root
+    }
+
+    /// The host itself, then its parts.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Location> {
+        let root = std::iter::once(&self.root);
+        let exact = self.exact.iter().map(|(_, l)| l);
+        let patterns = self.patterns.iter().map(|(_, l)| l);
+        root.chain(exact).chain(patterns).chain(self.prefixes.iter().map(|(_, l)| l))
+    }
+}

@@ -1,0 +1,62 @@
+//! Phases: what happens between finding the location and acting.
+//!
+//! A location has a flat chain of them, built when the site is compiled. The loop does not know any phase by
+//! name; a phase that has nothing to do in a location is not in its chain.
+
+mod body_limit;
+mod dotfiles;
+mod expectation;
+mod methods;
+
+pub(crate) use body_limit::BodyLimit;
+pub(crate) use dotfiles::Dotfiles;
+pub(crate) use expectation::Expectation;
+pub(crate) use methods::Methods;
+
+use proto_http::Status;
+
+use crate::location::Files;
+use crate::{Action, Answer, Exchange};
+
+/// Whether a phase has decided.
+pub(crate) enum Flow<'s> {
+    /// The next phase is to look.
+    Next,
+    /// Done: do this.
+    Done(Action<'s>),
+}
+
+/// One step of a chain.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    Expectation(Expectation),
+    Methods(Methods),
+    BodyLimit(BodyLimit),
+    Dotfiles(Dotfiles),
+    Files(Box<Files>),
+    Echo,
+}
+
+impl Phase {
+    fn run<'s>(&'s self, exchange: &Exchange<'_>) -> Flow<'s> {
+        match self {
+            Phase::Expectation(phase) => phase.run(exchange),
+            Phase::Methods(phase) => phase.run(exchange),
+            Phase::BodyLimit(phase) => phase.run(exchange),
+            Phase::Dotfiles(phase) => phase.run(exchange),
+            Phase::Files(files) => Flow::Done(Action::File(files)),
+            Phase::Echo => Flow::Done(Action::Echo),
+        }
+    }
+}
+
+/// Runs the chain of the exchange's location; the first phase that is done decides.
+#[must_use]
+pub fn decide<'s>(exchange: &Exchange<'s>) -> Action<'s> {
+    for phase in &exchange.place.location.chain {
+        if let Flow::Done(action) = phase.run(exchange) {
+            return action;
+        }
+    }
+    Action::Respond(Answer::with(Status::NOT_FOUND))
+}

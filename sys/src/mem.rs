@@ -1,0 +1,167 @@
+//! Memory that two processes can share: an array of 64-bit cells in a memfd.
+
+use std::ffi::CString;
+use std::io;
+use std::ops::Deref;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
+
+/// A fixed number of cells, all zero at first, mapped from a memfd. Whoever is handed the file descriptor
+/// (a child, or another process over a Unix socket) can map the same cells with [`Cells::from_fd`].
+#[derive(Debug)]
+pub struct Cells {
+    fd: OwnedFd,
+    start: NonNull<AtomicU64>,
+    len: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone and is not tied to a thread; what it hands out are atomics.
+unsafe impl Send for Cells {}
+// SAFETY: shared access yields only `&[AtomicU64]`, and atomics may be used by many threads at once.
+unsafe impl Sync for Cells {}
+
+impl Cells {
+    /// Makes `len` zeroed cells. `name` is for people: it shows in `/proc/PID/maps`.
+    ///
+    /// # Errors
+    /// `InvalidInput` for no cells, too many, or a name with a NUL byte or longer than 249 bytes; else what
+    /// memfd_create(2), ftruncate(2) or mmap(2) report: no file descriptors or no memory left.
+    pub fn create(name: &str, len: usize) -> io::Result<Self> {
+        let bytes = byte_len(len)?;
+        let name = CString::new(name)?;
+        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+        // SAFETY: `name` is NUL-terminated and outlives the call.
+        let fd = unsafe { libc::memfd_create(name.as_ptr(), flags) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: memfd_create has just returned this descriptor, and nobody else has it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        set_len(&fd, bytes)?;
+        Self::map(fd, len)
+    }
+
+    /// Maps the cells of another [`Cells`], whose descriptor `fd` is a duplicate of.
+    ///
+    /// # Errors
+    /// `InvalidData` when `fd` is not a memfd sealed against shrinking (a file that shrinks under its mapping
+    /// kills whoever reads it) or holds fewer than `len` cells; else as for [`Cells::create`].
+    pub fn from_fd(fd: OwnedFd, len: usize) -> io::Result<Self> {
+        let bytes = byte_len(len)?;
+        // SAFETY: F_GET_SEALS takes no argument.
+        let seals = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) };
+        if seals < 0 || seals & libc::F_SEAL_SHRINK == 0 {
+            return Err(invalid_data("shared cells must be in a memfd that is sealed against shrinking"));
+        }
+        if crate::fs::stat(fd.as_fd())?.len < bytes as u64 {
+            return Err(invalid_data(
+                "shared memory holds fewer cells than expected: are both programs the same version?",
+            ));
+        }
+        Self::map(fd, len)
+    }
+
+    /// The memfd, to be handed to another process.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// `fd` must hold `len` cells at least and be sealed against shrinking; both callers have seen to it.
+    fn map(fd: OwnedFd, len: usize) -> io::Result<Self> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
+        let start = unsafe {
+            libc::mmap(std::ptr::null_mut(), byte_len(len)?, protection, libc::MAP_SHARED, fd.as_raw_fd(), 0)
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or_else(|| invalid_data("mapped at address zero"))?;
+        Ok(Self { fd, start, len })
+    }
+}
+
+impl Deref for Cells {
+    type Target = [AtomicU64];
+
+    fn deref(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping is page-aligned, holds `len` cells that are valid for any bit pattern, cannot
+        // shrink (it is sealed), and lives as long as `self`. Others change it only through atomics.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Cells {
+    fn drop(&mut self) {
+        // SAFETY: `start` and the length are those of the mapping made in `map`, and no borrow outlives `self`.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len * size_of::<u64>()) };
+    }
+}
+
+/// Sets the size for good: a mapping of it can then never be cut short.
+fn set_len(fd: &OwnedFd, bytes: usize) -> io::Result<()> {
+    // SAFETY: ftruncate takes no pointers; `byte_len` has checked that the length fits.
+    if unsafe { libc::ftruncate(fd.as_raw_fd(), bytes as libc::off_t) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+    // SAFETY: F_ADD_SEALS takes an integer argument.
+    if unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, seals) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+fn byte_len(cells: usize) -> io::Result<usize> {
+    cells
+        .checked_mul(size_of::<u64>())
+        .filter(|&bytes| bytes > 0 && isize::try_from(bytes).is_ok())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "number of cells out of range"))
+}
+
+fn invalid_data(message: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::*;
+
+    #[test]
+    fn both_mappings_see_the_same_cells() {
+        let cells = Cells::create("test", 1_000).unwrap();
+        assert_eq!(cells.len(), 1_000);
+        assert!(cells.iter().all(|cell| cell.load(Relaxed) == 0));
+        let other = Cells::from_fd(cells.fd().try_clone_to_owned().unwrap(), 1_000).unwrap();
+        cells[999].store(7, Relaxed);
+        assert_eq!(other[999].load(Relaxed), 7);
+        drop(cells);
+        assert_eq!(other[999].load(Relaxed), 7, "the memory lives as long as its last mapping");
+    }
+
+    #[test]
+    fn unfit_descriptors_are_refused() {
+        let cells = Cells::create("test", 8).unwrap();
+        let too_many = Cells::from_fd(cells.fd().try_clone_to_owned().unwrap(), 9);
+        assert_eq!(too_many.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        assert_eq!(Cells::from_fd(file.into(), 1).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn impossible_sizes_and_names_are_refused() {
+        for (name, len) in [("none", 0), ("huge", usize::MAX), ("nul\0", 1)] {
+            assert_eq!(Cells::create(name, len).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn cannot_be_cut_short() {
+        let cells = Cells::create("test", 512).unwrap();
+        let file = std::fs::File::from(cells.fd().try_clone_to_owned().unwrap());
+        assert_eq!(file.set_len(0).unwrap_err().raw_os_error(), Some(libc::EPERM));
+    }
+}

@@ -1,0 +1,14 @@
+//! Sockets: addresses to listen on, groups of listeners, and the few calls that connections need beside the ring.
+
+mod address;
+mod error;
+mod holder;
+mod listen;
+mod socket;
+mod unix;
+
+pub use address::{Address, BadAddress};
+pub use error::BindError;
+pub use holder::Holder;
+pub use listen::{ListenOptions, bind_group};
+pub use socket::{local_address, peer_of, send, send_more, sendfile, set_nonblocking, shutdown_write};

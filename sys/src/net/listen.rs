@@ -1,0 +1,145 @@
+//! Listening sockets: for each address a group, one socket for each shard.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind, getsockname, setsockopt, socket,
+    sockopt,
+};
+
+use super::{Address, BindError, unix};
+
+/// How to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// How many connections each socket may hold that nobody has accepted yet. The kernel caps it at
+    /// `net.core.somaxconn`.
+    pub backlog: u32,
+    /// TCP: a connection is handed over only when its first bytes have come, or this time has passed
+    /// (`TCP_DEFER_ACCEPT`; whole seconds, rounded up).
+    pub defer_accept: Option<Duration>,
+    /// Unix: who may connect, as the mode of the socket's file. Connecting takes the right to write.
+    pub unix_mode: u32,
+}
+
+impl Default for ListenOptions {
+    /// A backlog of 4096 (what `net.core.somaxconn` is unless changed), accept at once, and all users of the
+    /// machine may connect, as they may to a TCP port.
+    fn default() -> Self {
+        Self { backlog: 4_096, defer_accept: None, unix_mode: 0o666 }
+    }
+}
+
+/// Opens `n` listening sockets on one address (one, if `n` is 0), all in blocking mode and closed on exec.
+///
+/// For TCP they form an `SO_REUSEPORT` group: the kernel spreads new connections over them. All connections have
+/// `TCP_NODELAY` set. With port 0 all sockets share the port that the kernel has picked for the first.
+/// For a Unix path all descriptors are the same socket; the file of a server that died is replaced.
+///
+/// # Errors
+/// [`BindError`], which tells cause and cure. An address that somebody listens on is refused even if they have
+/// set `SO_REUSEPORT`.
+pub fn bind_group(address: &Address, n: usize, options: &ListenOptions) -> Result<Vec<OwnedFd>, BindError> {
+    let n = n.max(1);
+    match address {
+        Address::Unix(path) => unix::listen(path, n, options),
+        Address::V4(v4) => tcp_group((*v4).into(), n, options),
+        Address::V6(v6) => tcp_group((*v6).into(), n, options),
+    }
+    .map_err(|failed| BindError::new(address, failed))
+}
+
+/// A system call that failed, and which.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) step: &'static str,
+    pub(super) source: io::Error,
+}
+
+impl Failed {
+    /// To be given to `map_err`.
+    pub(super) fn at<E: Into<io::Error>>(step: &'static str) -> impl FnOnce(E) -> Self {
+        move |error| Self { step, source: error.into() }
+    }
+}
+
+/// How a socket stands to others on the same address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Alone,
+    Group,
+}
+
+/// The first socket begins to listen alone: without `SO_REUSEPORT` that fails when anybody listens there, and of
+/// two servers that start at the same moment only one gets through. Then it opens itself to its group.
+fn tcp_group(name: SockaddrStorage, n: usize, options: &ListenOptions) -> Result<Vec<OwnedFd>, Failed> {
+    let first = tcp_listener(&name, Sharing::Alone, options)?;
+    setsockopt(&first, sockopt::ReusePort, &true).map_err(Failed::at("SO_REUSEPORT"))?;
+    // Port 0 has become a real one, which the others must have, too.
+    let name = getsockname(first.as_raw_fd()).map_err(Failed::at("getsockname"))?;
+    let mut group = vec![first];
+    while group.len() < n {
+        group.push(tcp_listener(&name, Sharing::Group, options)?);
+    }
+    Ok(group)
+}
+
+fn tcp_listener(
+    name: &SockaddrStorage,
+    sharing: Sharing,
+    options: &ListenOptions,
+) -> Result<OwnedFd, Failed> {
+    let family = name.family().unwrap_or(AddressFamily::Inet);
+    let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(Failed::at("socket"))?;
+    // Connections of a server that has just ended linger in TIME_WAIT; they must not keep the next one out.
+    setsockopt(&fd, sockopt::ReuseAddr, &true).map_err(Failed::at("SO_REUSEADDR"))?;
+    // Accepted sockets inherit it. Each response leaves in as few writes as it can: holding back a short last
+    // segment until the client acknowledges gains nothing.
+    setsockopt(&fd, sockopt::TcpNoDelay, &true).map_err(Failed::at("TCP_NODELAY"))?;
+    if family == AddressFamily::Inet6 {
+        // Not left to net.ipv6.bindv6only: [::]:80 and *:80 are two addresses, whatever the machine.
+        setsockopt(&fd, sockopt::Ipv6V6Only, &true).map_err(Failed::at("IPV6_V6ONLY"))?;
+    }
+    if let Some(wait) = options.defer_accept {
+        set_defer_accept(&fd, wait).map_err(Failed::at("TCP_DEFER_ACCEPT"))?;
+    }
+    if sharing == Sharing::Group {
+        setsockopt(&fd, sockopt::ReusePort, &true).map_err(Failed::at("SO_REUSEPORT"))?;
+    }
+    bind(fd.as_raw_fd(), name).map_err(Failed::at("bind"))?;
+    listen(&fd, options.backlog)?;
+    Ok(fd)
+}
+
+pub(super) fn listen(fd: &OwnedFd, backlog: u32) -> Result<(), Failed> {
+    let backlog = libc::c_int::try_from(backlog).unwrap_or(libc::c_int::MAX);
+    // SAFETY: listen takes no pointers.
+    match unsafe { libc::listen(fd.as_raw_fd(), backlog) } {
+        0 => Ok(()),
+        _ => Err(Failed { step: "listen", source: io::Error::last_os_error() }),
+    }
+}
+
+fn set_defer_accept(fd: &OwnedFd, wait: Duration) -> io::Result<()> {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let seconds = libc::c_int::try_from(seconds).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the option is one int, which `seconds` is and which outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_DEFER_ACCEPT,
+            std::ptr::from_ref(&seconds).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

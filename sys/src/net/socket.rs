@@ -1,0 +1,202 @@
+//! Calls on connected sockets.
+
+use std::io;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use nix::sys::socket::{SockaddrLike, SockaddrStorage, getpeername, getsockname};
+
+use super::Address;
+
+/// The address that a socket is bound to, with the port that the kernel chose for port 0.
+///
+/// # Errors
+/// `ENOTSOCK`; `Unsupported` for a socket that is neither TCP nor bound to a path.
+pub fn local_address(fd: BorrowedFd<'_>) -> io::Result<Address> {
+    let name: SockaddrStorage = getsockname(fd.as_raw_fd())?;
+    if let Some(name) = name.as_sockaddr_in() {
+        return Ok(Address::V4(SocketAddrV4::from(*name)));
+    }
+    if let Some(name) = name.as_sockaddr_in6() {
+        return Ok(Address::V6(SocketAddrV6::from(*name)));
+    }
+    match name.as_unix_addr().and_then(|name| name.path()) {
+        Some(path) => Ok(Address::Unix(path.to_owned())),
+        None => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// The other side of a TCP connection. `None` for a Unix socket, which has no address to tell, and for a
+/// connection that is gone already.
+pub fn peer_of(fd: RawFd) -> Option<SocketAddr> {
+    let name: SockaddrStorage = getpeername(fd).ok()?;
+    match name.family()? {
+        nix::sys::socket::AddressFamily::Inet => Some(SocketAddrV4::from(*name.as_sockaddr_in()?).into()),
+        nix::sys::socket::AddressFamily::Inet6 => Some(SocketAddrV6::from(*name.as_sockaddr_in6()?).into()),
+        _ => None,
+    }
+}
+
+/// Says that we send no more; the other side reads the end of the stream and can still send.
+///
+/// # Errors
+/// `NotConnected` when the other side has reset the connection.
+pub fn shutdown_write(fd: RawFd) -> io::Result<()> {
+    // SAFETY: shutdown takes no pointers.
+    match unsafe { libc::shutdown(fd, libc::SHUT_WR) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Switches `O_NONBLOCK`, for all who share the open file.
+///
+/// # Errors
+/// `EBADF` for a descriptor that is not open.
+pub fn set_nonblocking(fd: RawFd, nonblocking: bool) -> io::Result<()> {
+    let mut on = libc::c_int::from(nonblocking);
+    // SAFETY: FIONBIO reads one int, which `on` is and which outlives the call.
+    match unsafe { libc::ioctl(fd, libc::FIONBIO, &mut on) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Sends up to `count` bytes of `file`, from `offset` on, without a copy in user space. Returns how many went
+/// into the socket; 0 when the file ends at or before `offset`, as one does that has been cut short.
+///
+/// A blocking socket blocks: switch it with [`set_nonblocking`] first. There is no flag against `SIGPIPE` here;
+/// the Rust runtime ignores that signal for the whole process.
+///
+/// # Errors
+/// `WouldBlock` when the socket takes nothing now; `BrokenPipe`, `ConnectionReset`; `EIO` from storage.
+pub fn sendfile(socket: RawFd, file: BorrowedFd<'_>, offset: u64, count: usize) -> io::Result<usize> {
+    let Ok(mut offset) = libc::off_t::try_from(offset) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "offset beyond any file's end"));
+    };
+    // SAFETY: `offset` is an off_t to read and write, and it outlives the call.
+    retry(|| unsafe { libc::sendfile(socket, file.as_raw_fd(), &mut offset, count) })
+}
+
+/// Sends what the socket takes now, without waiting, whether the socket is blocking or not.
+///
+/// # Errors
+/// `WouldBlock` when the socket takes nothing now; `BrokenPipe`, `ConnectionReset`.
+pub fn send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    send_with(fd, bytes, 0)
+}
+
+/// As [`send`], but more follows at once: the kernel may hold back a last part that does not fill a segment,
+/// for 200 ms at most.
+///
+/// # Errors
+/// As for [`send`].
+pub fn send_more(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    send_with(fd, bytes, libc::MSG_MORE)
+}
+
+fn send_with(fd: RawFd, bytes: &[u8], flags: libc::c_int) -> io::Result<usize> {
+    let flags = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the pointer and length are those of `bytes`, which outlives the call.
+    retry(|| unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) })
+}
+
+fn retry(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
+    loop {
+        if let Ok(count) = usize::try_from(call()) {
+            return Ok(count);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::testing::Scratch;
+
+    fn connected() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (listener.accept().unwrap().0, client)
+    }
+
+    #[test]
+    fn names_both_ends() {
+        let (server, client) = connected();
+        assert_eq!(peer_of(server.as_raw_fd()), Some(client.local_addr().unwrap()));
+        let local = local_address(server.as_fd()).unwrap();
+        assert_eq!(local.to_string(), server.local_addr().unwrap().to_string());
+        let (one, _other) = UnixStream::pair().unwrap();
+        assert_eq!(peer_of(one.as_raw_fd()), None);
+        assert_eq!(local_address(one.as_fd()).unwrap_err().kind(), io::ErrorKind::Unsupported);
+        let file = File::open("/proc/self/exe").unwrap();
+        assert_eq!(peer_of(file.as_raw_fd()), None);
+    }
+
+    #[test]
+    fn send_stops_where_it_would_wait() {
+        let (server, mut client) = connected();
+        let chunk = [b'x'; 1 << 16];
+        let mut sent = 0;
+        let full = loop {
+            match send_more(server.as_raw_fd(), &chunk) {
+                Ok(count) => sent += count,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        assert!(sent > 0);
+        shutdown_write(server.as_raw_fd()).unwrap();
+        assert_eq!(client.read_to_end(&mut Vec::new()).unwrap(), sent);
+        assert_eq!(send(server.as_raw_fd(), b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn sendfile_waits_only_on_blocking_sockets() {
+        let (server, _client) = connected();
+        let scratch = Scratch::new();
+        let path = scratch.path().join("file");
+        std::fs::write(&path, vec![b'x'; 1 << 20]).unwrap();
+        let file = File::open(path).unwrap();
+        set_nonblocking(server.as_raw_fd(), true).unwrap();
+        let full = loop {
+            if let Err(error) = sendfile(server.as_raw_fd(), file.as_fd(), 0, 1 << 20) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_file_cut_short_ends_the_sending() {
+        let (server, mut client) = connected();
+        let scratch = Scratch::new();
+        let path = scratch.path().join("file");
+        std::fs::write(&path, b"0123456789").unwrap();
+        let file = File::open(&path).unwrap();
+        let socket = server.as_raw_fd();
+        assert_eq!(sendfile(socket, file.as_fd(), 2, 3).unwrap(), 3);
+        File::options().write(true).open(&path).unwrap().set_len(6).unwrap();
+        assert_eq!(sendfile(socket, file.as_fd(), 5, 5).unwrap(), 1);
+        assert_eq!(sendfile(socket, file.as_fd(), 6, 4).unwrap(), 0);
+        assert_eq!(sendfile(socket, file.as_fd(), 9, 1).unwrap(), 0);
+        assert_eq!(
+            sendfile(socket, file.as_fd(), u64::MAX, 1).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
+        shutdown_write(socket).unwrap();
+        let mut received = String::new();
+        client.read_to_string(&mut received).unwrap();
+        assert_eq!(received, "2345");
+    }
+}

@@ -1,0 +1,40 @@
+//! Commands that other packages carry out.
+
+use std::process::Command;
+
+use crate::cargo::{build_server, cargo, root, run};
+use crate::failure::{Failure, Outcome};
+use crate::{provision, suite};
+
+/// The conformance cases: `plain` or `strict`.
+pub(crate) fn conformance(mode: &str) -> Outcome {
+    let python = provision::provide()?;
+    let mut command = suite::end_to_end(&["--test", "conformance", "--", mode], build_server()?.into());
+    command.env("KIMURA_PYTHON", python);
+    run(command)
+}
+
+/// The benchmark has a command line of its own.
+pub(crate) fn bench(arguments: &[String]) -> Outcome {
+    let mut command = cargo(&["run", "--quiet", "--release", "--package", "bench", "--"]);
+    command.args(arguments);
+    run(command)
+}
+
+/// A long mixed load.
+pub(crate) fn soak(arguments: &[String]) -> Outcome {
+    let mut command = cargo(&["run", "--quiet", "--package", "e2e", "--bin", "soak", "--"]);
+    command.args(arguments).env("KIMURA_BIN", build_server()?);
+    run(command)
+}
+
+/// Fuzzing needs flags of its own, which the script beside the targets knows.
+pub(crate) fn fuzz(arguments: &[String]) -> Outcome {
+    let script = root().join("fuzz/run");
+    if !script.exists() {
+        return Err(Failure::Missing { what: "fuzz/run", cure: "the checkout is incomplete".to_owned() });
+    }
+    let mut command = Command::new("bash");
+    command.current_dir(root()).arg(script).args(arguments);
+    run(command)
+}

@@ -1,0 +1,131 @@
+//! Installing what the tests need: a line for each thing that is missing, nothing when nothing is.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::cargo::{self, root, target_folder};
+use crate::failure::{Failure, Outcome};
+
+/// A program from Debian's packages.
+struct Program {
+    /// For messages.
+    what: &'static str,
+    /// A command that succeeds when it is there.
+    probe: &'static [&'static str],
+    /// The packages that bring it.
+    packages: &'static [&'static str],
+}
+
+const PROGRAMS: &[Program] = &[
+    Program { what: "a C compiler", probe: &["cc", "--version"], packages: &["gcc", "libc6-dev"] },
+    Program {
+        what: "Python with venv",
+        probe: &["python3", "-c", "import ensurepip, venv"],
+        packages: &["python3", "python3-venv"],
+    },
+    Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },
+];
+
+/// Parts of the Rust toolchain that a minimal one lacks.
+const COMPONENTS: &[(&str, &str)] = &[("fmt", "rustfmt"), ("clippy", "clippy")];
+
+/// Installs what is missing. Returns the Python that has httplint.
+pub(crate) fn provide() -> Outcome<OsString> {
+    let missing: Vec<&Program> = PROGRAMS.iter().filter(|program| !succeeds(program.probe)).collect();
+    if !missing.is_empty() {
+        install(&missing)?;
+    }
+    for (subcommand, component) in COMPONENTS {
+        provide_component(subcommand, component)?;
+    }
+    provide_python()
+}
+
+/// `cargo xtask setup`.
+pub(crate) fn setup() -> Outcome {
+    let python = provide()?;
+    println!("all there; to run single tests by hand:\nexport KIMURA_PYTHON={}", python.display());
+    Ok(())
+}
+
+fn succeeds(line: &[&str]) -> bool {
+    let status = Command::new(line[0]).args(&line[1..]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+fn install(missing: &[&Program]) -> Outcome {
+    apt(&["update", "-qq"])?;
+    for program in missing {
+        println!("installing {} ({})", program.what, program.packages.join(" "));
+        apt(&[&["install", "-qq", "-y", "--no-install-recommends"], program.packages].concat())?;
+        if !succeeds(program.probe) {
+            let cure = format!("`{}` still fails after the installation", program.probe.join(" "));
+            return Err(Failure::Missing { what: program.what, cure });
+        }
+    }
+    Ok(())
+}
+
+/// `apt-get`, through sudo unless this is root already.
+fn apt(arguments: &[&str]) -> Outcome {
+    let is_root = is_root()?;
+    let mut command = if is_root { Command::new("apt-get") } else { Command::new("sudo") };
+    if !is_root {
+        command.args(["-n", "apt-get"]);
+    }
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    cargo::run(command)
+}
+
+fn is_root() -> Outcome<bool> {
+    let mut command = Command::new("id");
+    command.arg("-u");
+    Ok(cargo::output(command)?.trim_ascii() == b"0")
+}
+
+fn provide_component(subcommand: &str, component: &'static str) -> Outcome {
+    if succeeds(&["cargo", subcommand, "--version"]) {
+        return Ok(());
+    }
+    println!("installing {component} (rustup)");
+    let mut command = Command::new("rustup");
+    command.args(["component", "add", component]);
+    let cure = format!("install it for this toolchain: rustup component add {component}");
+    cargo::run(command).map_err(|_| Failure::Missing { what: component, cure })
+}
+
+/// A virtual environment below the target folder, with what `requirements.txt` asks for.
+fn provide_python() -> Outcome<OsString> {
+    let requirements = root().join("e2e/httplint/requirements.txt");
+    let folder = target_folder()?.join("tools/python");
+    let python = folder.join("bin/python");
+    let wanted = fs::read_to_string(&requirements).map_err(Failure::machine("read", &requirements))?;
+    // Written last, so that an interrupted installation is begun anew.
+    let stamp = folder.join("installed.txt");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(python.into());
+    }
+    println!("installing {} (pip)", wanted.trim());
+    make_environment(&folder)?;
+    let mut command = Command::new(&python);
+    command
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+        .arg(requirements);
+    cargo::run(command)?;
+    fs::write(&stamp, wanted).map_err(Failure::machine("write", &stamp))?;
+    Ok(python.into())
+}
+
+fn make_environment(folder: &Path) -> Outcome {
+    let mut command = Command::new(system_python());
+    command.args(["-m", "venv", "--clear"]).arg(folder);
+    cargo::run(command)
+}
+
+/// `python3` as the tests' user has it.
+fn system_python() -> PathBuf {
+    env::var_os("PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from)
+}
