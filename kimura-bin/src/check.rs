@@ -3,8 +3,9 @@
 use crate::arguments::Wishes;
 use crate::error::Error;
 use crate::identity;
+use crate::logs;
 use crate::settings::{self, Origin};
-use config::{Config, Problems};
+use config::Config;
 
 /// Checks the configuration and the system.
 ///
@@ -12,7 +13,7 @@ use config::{Config, Problems};
 /// Every problem of the configuration, or else what the system denies.
 pub(crate) fn check(wishes: &Wishes) -> Result<String, Error> {
     let (loaded, origin) = settings::load(wishes)?;
-    let mut problems = Problems::new();
+    let mut problems = logs::check(&loaded.config, &loaded.registry);
     if let Err(found) = site::compile(&loaded.config, &loaded.registry) {
         problems.extend(found.iter().cloned());
     }

@@ -1,8 +1,24 @@
 //! The log files that the configuration names.
 
-use config::{Config, Level, Output, Problems, Registry, Settings};
+use config::{Config, Level, Output, Problem, Problems, Registry};
 use log::LevelFilter;
-use logging::{Sinks, Target, error_log};
+use logging::{Error, Sinks, Target, error_log};
+use std::collections::HashSet;
+use std::path::Path;
+
+/// Finds the log files that cannot be opened, without making any.
+pub(crate) fn check(config: &Config, registry: &Registry) -> Problems {
+    let error_log = (&config.server.error_log, "/server/error_log".to_owned());
+    let mut problems = Problems::new();
+    for (output, pointer) in access_logs(config).into_iter().chain([error_log]) {
+        let Output::File(path) = output else { continue };
+        if !path.parent().is_none_or(Path::is_dir) {
+            let cause = format!("the log file {} cannot be made: its folder does not exist", path.display());
+            problems.push(registry.problem(&pointer, cause, CURE));
+        }
+    }
+    problems
+}
 
 /// Opens every access log.
 ///
@@ -11,10 +27,9 @@ use logging::{Sinks, Target, error_log};
 pub(crate) fn open_access_logs(config: &Config, registry: &Registry) -> Result<Sinks, Problems> {
     let mut sinks = Sinks::new();
     let mut problems = Problems::new();
-    for (settings, pointer) in places(config) {
-        let Some(log) = &settings.access_log else { continue };
-        if let Err(error) = sinks.open(&target(&log.output)) {
-            problems.push(registry.problem(&format!("{pointer}/access_log"), error.to_string(), CURE));
+    for (output, pointer) in access_logs(config) {
+        if let Err(error) = sinks.open(&target(output)) {
+            problems.push(problem(registry, &pointer, &error));
         }
     }
     problems.or(sinks)
@@ -24,21 +39,37 @@ pub(crate) fn open_access_logs(config: &Config, registry: &Registry) -> Result<S
 ///
 /// # Errors
 /// When that file cannot be opened.
-pub(crate) fn open_error_log(config: &Config, registry: &Registry) -> Result<(), Problems> {
+pub(crate) fn open_error_log(config: &Config, registry: &Registry) -> Result<(), Problem> {
     let opened = error_log::redirect(&target(&config.server.error_log));
-    opened.map_err(|error| Problems::from(registry.problem("/server/error_log", error.to_string(), CURE)))?;
+    opened.map_err(|error| problem(registry, "/server/error_log", &error))?;
     error_log::set_level(level(config.server.error_log_level));
     Ok(())
 }
 
 const CURE: &str = "create the folder, or let the user of the server write there";
 
-/// Every place that can set an access log.
-fn places(config: &Config) -> impl Iterator<Item = (&Settings, &str)> {
-    config.hosts.iter().flat_map(|host| {
-        let locations = host.locations.iter().map(|location| (&location.settings, location.pointer.as_str()));
-        std::iter::once((&host.settings, host.pointer.as_str())).chain(locations)
-    })
+fn problem(registry: &Registry, pointer: &str, error: &Error) -> Problem {
+    match error {
+        Error::Open { path, cause } => {
+            let cause = format!("the log file {} cannot be opened: {cause}", path.display());
+            registry.problem(pointer, cause, CURE)
+        }
+        other => registry.problem(pointer, other.to_string(), "log to a file"),
+    }
+}
+
+/// Every access log once, with the first place where it is in force.
+fn access_logs(config: &Config) -> Vec<(&Output, String)> {
+    let places = config.hosts.iter().flat_map(|host| {
+        let locations = host.locations.iter().map(|location| (&location.settings, &location.pointer));
+        std::iter::once((&host.settings, &host.pointer)).chain(locations)
+    });
+    let mut seen = HashSet::new();
+    places
+        .filter_map(|(settings, pointer)| Some((&settings.access_log.as_ref()?.output, pointer)))
+        .filter(|(output, _)| seen.insert(*output))
+        .map(|(output, pointer)| (output, format!("{pointer}/access_log")))
+        .collect()
 }
 
 fn target(output: &Output) -> Target {

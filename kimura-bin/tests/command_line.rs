@@ -68,6 +68,18 @@ fn refused_it_says_why_and_exits_with_1() {
         ("-t -c unknown.conf", "unknown.conf:2:3: unknown key \"rooot\""),
         ("-t --set /server/shards=none", "--set /server/shards=none"),
         ("-t --set shards=1", "--set shards=1"),
+        (
+            "-t --set /server/error_log=/absent/e.log",
+            "/absent/e.log cannot be made: its folder does not exist",
+        ),
+        (
+            "-t --set /defaults/access_log=/absent/a.log",
+            "/absent/a.log cannot be made: its folder does not exist",
+        ),
+        (
+            "--set /defaults/access_log=/absent/a.log --set /server/listen=[\"127.0.0.1:0\"]",
+            "cannot be opened",
+        ),
         ("-t -u nobody-of-this-name", "--user nobody-of-this-name"),
         ("-t -g nobody-of-this-name", "--group nobody-of-this-name"),
         ("absent", "absent"),

@@ -35,6 +35,13 @@ pub(crate) fn fuzz(arguments: &[String]) -> Outcome {
         return Err(Failure::Missing { what: "fuzz/run", cure: "the checkout is incomplete".to_owned() });
     }
     let mut command = Command::new("bash");
-    command.current_dir(root()).arg(script).args(arguments);
+    command.current_dir(root()).arg(script);
+    // A number alone is for each of the targets.
+    if let [runs] = arguments
+        && runs.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        command.arg("all");
+    }
+    command.args(arguments);
     run(command)
 }

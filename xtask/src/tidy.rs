@@ -62,7 +62,9 @@ fn is_decoration(c: char) -> bool {
 
 /// Whether every octet of a file means something, as in golden messages.
 fn is_data(source: &Source) -> bool {
-    source.path.contains("/testdata/") || ["case", "http", "json", "svg", "txt"].contains(&source.extension())
+    source.path.contains("/testdata/")
+        || source.path.starts_with("fuzz/seeds/")
+        || ["case", "http", "json", "svg", "txt"].contains(&source.extension())
 }
 
 fn check_rust(source: &Source, faults: &mut Vec<String>) {
