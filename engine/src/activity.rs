@@ -107,8 +107,8 @@ impl Activity {
 /// All activities of a shard.
 pub(crate) struct Activities {
     /// `None` while the lane polls one.
-    entries: Slab<Option<Box<Activity>>>,
-    spare: Vec<Box<Activity>>,
+    entries: Slab<Option<Activity>>,
+    spare: Vec<Activity>,
 }
 
 impl Activities {
@@ -117,17 +117,17 @@ impl Activities {
     }
 
     pub(crate) fn begin(&mut self) -> (u32, Rc<Port>) {
-        let activity = self.spare.pop().unwrap_or_else(|| Box::new(Activity::new()));
+        let activity = self.spare.pop().unwrap_or_else(Activity::new);
         let port = Rc::clone(&activity.port);
         (self.entries.insert(Some(activity)) as u32, port)
     }
 
     /// Takes an activity out in order to poll it; [`Activities::put_back`] returns it.
-    pub(crate) fn take(&mut self, id: u32) -> Option<Box<Activity>> {
+    pub(crate) fn take(&mut self, id: u32) -> Option<Activity> {
         self.entries.get_mut(id as usize)?.take()
     }
 
-    pub(crate) fn put_back(&mut self, id: u32, activity: Box<Activity>) {
+    pub(crate) fn put_back(&mut self, id: u32, activity: Activity) {
         self.entries[id as usize] = Some(activity);
     }
 
@@ -136,7 +136,7 @@ impl Activities {
     }
 
     pub(crate) fn running(&self, id: u32) -> bool {
-        self.entries.get(id as usize).is_some_and(|entry| entry.as_ref().is_none_or(|a| a.running()))
+        self.entries.get(id as usize).is_some_and(|entry| entry.as_ref().is_none_or(Activity::running))
     }
 
     /// Ends an activity whose connection has nothing more to do with it.

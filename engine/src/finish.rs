@@ -32,6 +32,9 @@ pub(crate) fn record(shard: &Shard, port: &Port, finished: &Finished<'_>) {
         Ok(sent) => {
             shard.count(Counter::RequestsAnswered);
             shard.count(class(sent.status));
+            if sent.status == Status::CONTENT_TOO_LARGE {
+                shard.count(Counter::LimitBody);
+            }
         }
         Err(_) => shard.count(Counter::RequestsAborted),
     }

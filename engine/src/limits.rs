@@ -18,6 +18,13 @@ pub(crate) const FILE_CHUNK: u64 = 1024 * 1024;
 /// Body bytes that are read and thrown away so that a connection can be kept after a refused request.
 pub(crate) const DISCARD_MAX: u64 = 256 * 1024;
 
+/// Bytes that the diagnostic handler sends back at most; it keeps them in memory.
+pub(crate) const ECHO_MAX: usize = 1024 * 1024;
+
+/// Bytes a second that a body has to come with on the whole. Without this a client could make a small body last
+/// for ever, a byte at a time, and never miss the deadline between two reads.
+pub(crate) const BODY_RATE_MIN: u64 = 512;
+
 /// Bytes that are thrown away after a last response, so that the client can read it before a reset.
 pub(crate) const LINGER_BYTES_MAX: u32 = 4 * 1024 * 1024;
 

@@ -1,6 +1,5 @@
 //! The body of a request: read within its limits, or thrown away so that the connection can live on.
 
-use perf::Counter;
 use proto_http::body::{BodyLimits, Decoder};
 use proto_http::{BadRequest, Body, Request, Status};
 use site::Action;
@@ -49,6 +48,8 @@ pub(crate) struct RequestBody<'x> {
     limit: u64,
     data: u64,
     received: u64,
+    /// The tick at which reading began.
+    begun: u32,
     failed: bool,
 }
 
@@ -69,6 +70,7 @@ impl<'x> RequestBody<'x> {
             limit: u64::MAX,
             data: 0,
             received: 0,
+            begun: stream.shard.clock.tick(),
             failed: false,
         }
     }
@@ -111,10 +113,8 @@ impl<'x> RequestBody<'x> {
         let found = self.find().await;
         if let Err(error) = found {
             self.failed = true;
-            match error {
-                BodyError::TooLarge => self.stream.shard.count(Counter::LimitBody),
-                BodyError::Bad(bad) => crate::finish::count_bad(&self.stream.shard, bad),
-                BodyError::Cut | BodyError::Late | BodyError::Broken => {}
+            if let BodyError::Bad(bad) = error {
+                crate::finish::count_bad(&self.stream.shard, bad);
             }
         }
         found.map(|data| &self.input[data])
@@ -127,7 +127,8 @@ impl<'x> RequestBody<'x> {
             self.at += step.consumed;
             self.received += step.consumed as u64;
             self.data += data.len() as u64;
-            if self.limit < self.data {
+            // What a chunk announces counts as well: there is no use in waiting for it.
+            if self.limit < self.data.saturating_add(self.decoder.due()) {
                 return Err(BodyError::TooLarge);
             }
             if !data.is_empty() || step.done {
@@ -140,7 +141,7 @@ impl<'x> RequestBody<'x> {
     async fn fill(&mut self) -> Result<(), BodyError> {
         self.input.drain(..self.at);
         self.at = 0;
-        self.stream.watch(Wait::Body);
+        self.stream.watch_body(self.begun, self.received);
         match self.stream.receive(self.input).await {
             Ok(()) => Ok(()),
             Err(Gone::Ended) => Err(BodyError::Cut),

@@ -80,18 +80,14 @@ async fn requests(stream: &Stream, work: &mut Work) -> End {
             Err(Gone::Ended) => return End::Close,
             Err(Gone::Expired(_) | Gone::Broken) => return End::Abort,
         };
-        let persists = match exchange(stream, work, head).await {
-            Ok(persists) => persists,
-            Err(_) => return End::Abort,
-        };
+        let Ok(persists) = exchange(stream, work, head).await else { return End::Abort };
         if !persists {
             return if stream.send(&mut work.out).await.is_ok() { End::Close } else { End::Abort };
         }
         served_in_turn += 1;
-        if OUTPUT_MAX <= work.out.len() || served_in_turn == REQUESTS_PER_TURN {
-            if stream.send(&mut work.out).await.is_err() {
-                return End::Abort;
-            }
+        let enough = OUTPUT_MAX <= work.out.len() || served_in_turn == REQUESTS_PER_TURN;
+        if enough && stream.send(&mut work.out).await.is_err() {
+            return End::Abort;
         }
         if served_in_turn == REQUESTS_PER_TURN {
             served_in_turn = 0;
@@ -192,6 +188,8 @@ async fn exchange(stream: &Stream, work: &mut Work, head: Result<usize, Refusal>
     if let Some(place) = place {
         body.set_limit(place.location.body_size);
     }
+    // What has no place of its own gets the pages, the fields and the log of the default host.
+    let place = place.or_else(|| site.fallback(listener));
     if let Err(status) = body.make_way_for(&action).await? {
         action = refuse(status);
     }
@@ -200,7 +198,7 @@ async fn exchange(stream: &Stream, work: &mut Work, head: Result<usize, Refusal>
         stream,
         request,
         path,
-        pages: place.map(|p| &p.location.error_pages).or_else(|| site.fallback_pages(listener)),
+        pages: place.map(|p| &p.location.error_pages),
         fields: place.map_or(&[], |p| &p.location.fields),
         out: &mut work.out,
         body,

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -107,7 +107,11 @@ impl Server {
                 // The receiver lives as long as the server.
                 let _ = ended.send((number, well));
             });
-            server.threads.get_mut().unwrap_or_else(|e| e.into_inner()).push(thread.map_err(Error::Thread)?);
+            server
+                .threads
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(thread.map_err(Error::Thread)?);
         }
         drop(ready_in);
         for _ in 0..count {
@@ -147,7 +151,7 @@ impl Server {
                 self.stop();
             }
         }
-        let mut threads = self.threads.lock().unwrap_or_else(|e| e.into_inner());
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             // A panic has been caught and reported inside.
             let _ = thread.join();

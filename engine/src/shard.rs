@@ -137,7 +137,11 @@ impl Shard {
             Wait::Write => self.limits.write,
             Wait::Linger => self.limits.linger,
         };
-        let tick = self.clock.tick().saturating_add(ticks(duration));
+        self.watch_until(key, wait, self.clock.tick().saturating_add(ticks(duration)));
+    }
+
+    /// Sets the one deadline of a connection to a given tick.
+    pub(crate) fn watch_until(&self, key: Key, wait: Wait, tick: u32) {
         if let Some(connection) = self.connections.borrow_mut().get(key) {
             connection.deadline = Deadline { tick, wait };
             if tick < connection.watched {

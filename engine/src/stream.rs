@@ -7,9 +7,10 @@ use std::task::Poll;
 use perf::Counter;
 
 use crate::connection::{State, Wait};
-use crate::limits::{BACKLOG_MAX, OUTPUT_MAX};
+use crate::limits::{BACKLOG_MAX, BODY_RATE_MIN, OUTPUT_MAX};
 use crate::port::{Awaits, Port};
 use crate::shard::Shard;
+use crate::wheel::{TICKS_PER_SECOND, ticks};
 
 /// Why a connection cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +143,18 @@ impl Stream {
     /// Sets the deadline of what is waited for.
     pub(crate) fn watch(&self, wait: Wait) {
         self.shard.watch(self.port.key.get(), wait);
+    }
+
+    /// Sets the deadline of a body of which `received` bytes have come since the tick `begun`: the time between
+    /// two reads, unless the body is so slow on the whole that its time is up earlier.
+    pub(crate) fn watch_body(&self, begun: u32, received: u64) {
+        let shard = &self.shard;
+        let patience = ticks(shard.limits.body);
+        let earned =
+            u32::try_from(received / BODY_RATE_MIN).unwrap_or(u32::MAX / 8).saturating_mul(TICKS_PER_SECOND);
+        let slowest = begun.saturating_add(patience).saturating_add(earned);
+        let tick = slowest.min(shard.clock.tick().saturating_add(patience));
+        shard.watch_until(self.port.key.get(), Wait::Body, tick);
     }
 
     fn gone(&self) -> Option<Gone> {

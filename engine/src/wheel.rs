@@ -10,6 +10,9 @@ use crate::connection::Key;
 /// Resolution of all deadlines. Deadlines are rounded up, so a client gets its whole time.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
 
+/// How many ticks a second has.
+pub(crate) const TICKS_PER_SECOND: u32 = (1000 / TICK.as_millis()) as u32;
+
 /// Slots; longer deadlines are looked at once a turn of the wheel (128 s).
 const SLOTS: u32 = 512;
 

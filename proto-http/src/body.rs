@@ -105,6 +105,16 @@ impl Decoder {
         self.state == State::Done
     }
 
+    /// Bytes of data that are announced and have not come: of the body if it has a length, of the chunk if not.
+    #[must_use]
+    pub fn due(&self) -> u64 {
+        match self.state {
+            State::Length(left) | State::Data(left) => left,
+            State::Size { size, .. } | State::Extension { size, .. } | State::SizeLf { size } => size,
+            _ => 0,
+        }
+    }
+
     /// Takes framing from the front of `input` up to and with the next run of data, or to the end of the body.
     ///
     /// # Errors

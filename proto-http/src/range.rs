@@ -24,6 +24,7 @@ impl ByteRange {
 }
 
 /// What a `Range` field asks for.
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ranges {
     /// Nothing that can be understood or should be served: the whole content.

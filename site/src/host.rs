@@ -2,9 +2,9 @@
 
 use proto_http::{Request, Status};
 
+use crate::Location;
 use crate::location::Locations;
 use crate::names::Names;
-use crate::{ErrorPages, Location};
 
 /// Everything that is served; immutable, shared by all shards.
 #[derive(Debug)]
@@ -51,11 +51,11 @@ impl Site {
         Ok(Place { host, location: host.locations.find(path) })
     }
 
-    /// The error pages of the host that answers when no name is known: for requests that could not be read.
+    /// The host that answers on a listening address when no name is known: for requests that cannot be placed.
     #[must_use]
-    pub fn fallback_pages(&self, listener: usize) -> Option<&ErrorPages> {
-        let index = self.listeners[listener].find(None)?;
-        Some(&self.hosts[index].locations.root().error_pages)
+    pub fn fallback(&self, listener: usize) -> Option<Place<'_>> {
+        let host = &self.hosts[self.listeners[listener].find(None)?];
+        Some(Place { host, location: host.locations.root() })
     }
 
     /// The hosts, in the order of the configuration.

@@ -11,4 +11,6 @@ pub use address::{Address, BadAddress};
 pub use error::BindError;
 pub use holder::Holder;
 pub use listen::{ListenOptions, bind_group};
-pub use socket::{local_address, peer_of, send, send_more, sendfile, set_nonblocking, shutdown_write};
+pub use socket::{
+    local_address, peer_of, send, send_more, sendfile, set_nonblocking, shutdown_both, shutdown_write,
+};

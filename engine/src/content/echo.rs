@@ -1,39 +1,33 @@
-//! The diagnostic handler: sends the body of the request back, chunk by chunk, as it comes.
+//! The diagnostic handler: sends the body of a request back, framed as it came.
 
-use proto_http::{Status, Version, chunk};
+use proto_http::{Body, Status, Version, chunk};
 
 use super::{Responder, Sent, answer};
-use crate::limits::OUTPUT_MAX;
+use crate::limits::ECHO_MAX;
 use crate::request_body::BodyError;
 use crate::stream::Gone;
 
-/// Reads the body and sends it back.
+/// Length of the chunks that are sent.
+const CHUNK: usize = 16 * 1024;
+
+/// Reads the body to its end, so that a broken one gets its error and nothing half done is seen; then sends it.
 pub(super) async fn send(responder: &mut Responder<'_>) -> Result<Sent, Gone> {
     if responder.body.take_continue() {
         responder.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         responder.stream.shard.count(perf::Counter::Responses1xx);
         responder.stream.send(responder.out).await?;
     }
-    // A body that fits is read first: so a broken one gets its error, and nothing half done is seen.
     let mut content = Vec::new();
-    let whole = loop {
+    while !responder.body.is_read() {
         match responder.body.next().await {
-            Ok([]) => break true,
+            Ok(data) if ECHO_MAX < content.len() + data.len() => {
+                return refuse(responder, BodyError::TooLarge);
+            }
             Ok(data) => content.extend_from_slice(data),
             Err(error) => return refuse(responder, error),
         }
-        if responder.body.is_read() {
-            break true;
-        }
-        if OUTPUT_MAX < content.len() {
-            break false;
-        }
-    };
-    if whole || responder.is_head() {
-        Ok(at_once(responder, &content))
-    } else {
-        in_chunks(responder, content).await
     }
+    Ok(answer(responder, &content))
 }
 
 fn refuse(responder: &mut Responder<'_>, error: BodyError) -> Result<Sent, Gone> {
@@ -42,53 +36,32 @@ fn refuse(responder: &mut Responder<'_>, error: BodyError) -> Result<Sent, Gone>
     Ok(answer::respond(responder, status, |_| {}))
 }
 
-fn at_once(responder: &mut Responder<'_>, content: &[u8]) -> Sent {
+fn answer(responder: &mut Responder<'_>, content: &[u8]) -> Sent {
+    let status = Status::OK;
     let with_content = !responder.is_head();
+    // An HTTP/1.0 client never sends chunks, and cannot read them.
+    let chunked = responder.request.is_some_and(|request| request.body() == Body::Chunked)
+        && responder.version() == Version::Http11;
     let fields = responder.fields;
-    let writer = responder.head(Status::OK).field("Content-Type", b"application/octet-stream");
-    writer.number("Content-Length", content.len() as u64).lines(fields).finish();
-    if with_content {
+    let writer = responder.head(status).field("Content-Type", b"application/octet-stream");
+    let writer = if chunked {
+        writer.field("Transfer-Encoding", b"chunked")
+    } else {
+        writer.number("Content-Length", content.len() as u64)
+    };
+    writer.lines(fields).finish();
+    if !with_content {
+        return Sent { status, content: 0 };
+    }
+    if chunked {
+        for data in content.chunks(CHUNK) {
+            chunk::write_size(responder.out, data.len());
+            responder.out.extend_from_slice(data);
+            responder.out.extend_from_slice(chunk::END);
+        }
+        responder.out.extend_from_slice(chunk::LAST);
+    } else {
         responder.out.extend_from_slice(content);
     }
-    Sent { status: Status::OK, content: if with_content { content.len() as u64 } else { 0 } }
-}
-
-/// Sends what has come while the rest is still coming. Whether the rest will be whole is not known when the head
-/// is written, so this response is the last of its connection. An HTTP/1.0 client cannot take chunks: there the
-/// end of the connection ends the response (RFC 9112 section 6.3).
-async fn in_chunks(responder: &mut Responder<'_>, first: Vec<u8>) -> Result<Sent, Gone> {
-    let chunked = responder.version() == Version::Http11;
-    responder.close_wanted = true;
-    let fields = responder.fields;
-    let mut writer = responder.head(Status::OK).field("Content-Type", b"application/octet-stream");
-    if chunked {
-        writer = writer.field("Transfer-Encoding", b"chunked");
-    }
-    writer.lines(fields).finish();
-    put(responder.out, &first, chunked);
-    let mut content = first.len() as u64;
-    while !responder.body.is_read() {
-        responder.stream.send(responder.out).await?;
-        // Too late for an error status: the missing last chunk tells the client.
-        let data = responder.body.next().await.map_err(|_| Gone::Broken)?;
-        content += data.len() as u64;
-        put(responder.out, data, chunked);
-    }
-    if chunked {
-        responder.out.extend_from_slice(chunk::LAST);
-    }
-    Ok(Sent { status: Status::OK, content })
-}
-
-fn put(out: &mut Vec<u8>, data: &[u8], chunked: bool) {
-    if data.is_empty() {
-        return;
-    }
-    if chunked {
-        chunk::write_size(out, data.len());
-    }
-    out.extend_from_slice(data);
-    if chunked {
-        out.extend_from_slice(chunk::END);
-    }
+    Sent { status, content: content.len() as u64 }
 }

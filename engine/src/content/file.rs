@@ -203,8 +203,7 @@ async fn copy(stream: &Stream, file: &OpenFile, start: u64, len: u64) -> Result<
 
 /// Sees to it that bytes of a file are in memory, so that sending them does not wait for a disk.
 async fn warm(stream: &Stream, file: &OpenFile, at: u64, len: u64) -> Result<(), Gone> {
-    // Kernels before 6.5 cannot tell: there a thread reads ahead every time.
-    if sys::fs::resident(file.fd.as_fd(), at, len).unwrap_or(false) {
+    if is_warm(file, at, len) {
         return Ok(());
     }
     let fd = std::sync::Arc::clone(&file.fd);
@@ -223,4 +222,15 @@ async fn warm(stream: &Stream, file: &OpenFile, at: u64, len: u64) -> Result<(),
     // An error here shows again when the bytes are sent.
     let _ = read.await;
     Ok(())
+}
+
+/// Whether bytes of a file are in memory. The kernel tells for sure only to who may write the file, and only since
+/// 6.5; otherwise samples have to do, closer to each other than what is read ahead or given up at a time.
+fn is_warm(file: &OpenFile, at: u64, len: u64) -> bool {
+    const STEP: usize = 64 * 1024;
+    if let Ok(resident) = sys::fs::resident(file.fd.as_fd(), at, len) {
+        return resident;
+    }
+    let sample = |at| sys::fs::read_at_nowait(file.fd.as_fd(), &mut [0], at).is_ok();
+    (at..at + len).step_by(STEP).chain([at + len - 1]).all(sample)
 }

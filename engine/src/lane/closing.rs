@@ -21,7 +21,10 @@ impl Shard {
             connection.state.set(State::LINGERING);
             connection.fd
         };
-        self.ring.borrow_mut().shutdown(fd, libc::SHUT_WR);
+        // Fails only on a connection that the client has reset: then there is no more to wait for.
+        if sys::net::shutdown_write(fd).is_err() {
+            return self.close(key);
+        }
         self.watch(key, Wait::Linger);
         self.receive(key);
     }
@@ -40,8 +43,9 @@ impl Shard {
             (connection.fd, connection.state.busy())
         };
         if busy {
-            // Ends a receive, a send and a poll alike; their last completions bring us to `release`.
-            self.ring.borrow_mut().shutdown(fd, libc::SHUT_RDWR);
+            // Ends a receive, a send and a poll alike; their last completions bring us to `release`. Not by
+            // the ring: it would do it on a thread of its own, some time later, to whoever has the number then.
+            let _ = sys::net::shutdown_both(fd);
         } else {
             self.release(key);
         }
@@ -137,7 +141,8 @@ impl Shard {
                 self.ring.borrow_mut().cancel_accept(index as u16);
             }
         }
-        for key in self.connections.borrow().keys() {
+        let keys = self.connections.borrow().keys();
+        for key in keys {
             let idle = self.connections.borrow_mut().get(key).is_some_and(|c| c.activity.is_none());
             if idle {
                 self.linger(key);
@@ -161,7 +166,8 @@ impl Shard {
 
     /// Ends everything where it stands.
     pub(super) fn stop(self: &Rc<Self>) {
-        for key in self.connections.borrow().keys() {
+        let keys = self.connections.borrow().keys();
+        for key in keys {
             self.abandon(key);
         }
         self.life.set(Life::Stopped);
@@ -178,7 +184,7 @@ impl Shard {
             }
         }
         if let Some(connection) = self.connections.borrow_mut().remove(key) {
-            self.ring.borrow_mut().shutdown(connection.fd, libc::SHUT_RDWR);
+            let _ = sys::net::shutdown_both(connection.fd);
             self.count(Counter::ConnectionsClosedByUs);
         }
         self.publish_open();

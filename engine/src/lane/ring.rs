@@ -27,7 +27,7 @@ pub(crate) enum Event {
     Accepted { listener: u16, result: Result<RawFd, i32>, more: bool },
     /// Bytes, the end of the stream (`Ok(None)`) or an errno. `more` = the receive is still armed.
     Received { key: Key, result: Result<Option<Filled>, i32>, more: bool },
-    /// All bytes of a send are with the kernel, or it failed. The buffer comes back, its content spent.
+    /// All bytes of a send are with the kernel, so many by the ring; or it failed. The buffer comes back.
     Sent { key: Key, result: Result<usize, i32>, buffer: Vec<u8> },
     /// The socket can take bytes again.
     Writable { key: Key },
@@ -60,7 +60,7 @@ enum Kind {
     Writable,
     Wake,
     Tick,
-    /// Completions that tell nothing: cancel, close, shutdown.
+    /// Completions that tell nothing: cancel and close.
     Quiet,
 }
 
@@ -76,6 +76,8 @@ struct Outgoing {
     key: Key,
     fd: RawFd,
     bytes: Vec<u8>,
+    /// Where the ring began.
+    from: usize,
     sent: usize,
 }
 
@@ -124,7 +126,7 @@ impl Ring {
     /// Accepts on `listener` until cancelled or out of descriptors.
     pub(crate) fn accept(&mut self, listener: u16, fd: RawFd) {
         let entry = opcode::AcceptMulti::new(Fd(fd)).flags(libc::SOCK_CLOEXEC).build();
-        self.push(entry.user_data(tag(Kind::Accept, u64::from(listener))));
+        self.push(&entry.user_data(tag(Kind::Accept, u64::from(listener))));
     }
 
     /// Ends the accept of `listener`; its last completion says so.
@@ -135,7 +137,7 @@ impl Ring {
     /// Receives on a connection until the stream ends, fails, or is cancelled.
     pub(crate) fn receive(&mut self, key: Key, fd: RawFd) {
         let entry = opcode::RecvMulti::new(Fd(fd), buffers::GROUP).build();
-        self.push(entry.user_data(tag(Kind::Receive, key.bits())));
+        self.push(&entry.user_data(tag(Kind::Receive, key.bits())));
     }
 
     /// Ends the receive of a connection; its last completion says so.
@@ -145,7 +147,7 @@ impl Ring {
 
     /// Sends all of `bytes` from `sent` on.
     pub(crate) fn send(&mut self, key: Key, fd: RawFd, bytes: Vec<u8>, sent: usize) {
-        let slot = self.outgoing.insert(Outgoing { key, fd, bytes, sent });
+        let slot = self.outgoing.insert(Outgoing { key, fd, bytes, from: sent, sent });
         self.push_send(slot);
     }
 
@@ -156,52 +158,46 @@ impl Ring {
         let entry = opcode::Send::new(Fd(out.fd), rest.as_ptr(), rest.len() as u32)
             .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
             .build();
-        self.push(entry.user_data(tag(Kind::Send, slot as u64)));
+        self.push(&entry.user_data(tag(Kind::Send, slot as u64)));
     }
 
     /// Tells once when the socket can take bytes.
     pub(crate) fn writable(&mut self, key: Key, fd: RawFd) {
         let entry = opcode::PollAdd::new(Fd(fd), libc::POLLOUT as u32).build();
-        self.push(entry.user_data(tag(Kind::Writable, key.bits())));
-    }
-
-    /// Shuts a socket down: `libc::SHUT_WR` after a last response, `libc::SHUT_RDWR` to end what is under way.
-    pub(crate) fn shutdown(&mut self, fd: RawFd, how: i32) {
-        let entry = opcode::Shutdown::new(Fd(fd), how).build();
-        self.push(entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Quiet, 0)));
+        self.push(&entry.user_data(tag(Kind::Writable, key.bits())));
     }
 
     /// Closes a descriptor on which nothing is under way.
     pub(crate) fn close(&mut self, fd: RawFd) {
         let entry = opcode::Close::new(Fd(fd)).build();
-        self.push(entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Quiet, 0)));
+        self.push(&entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Quiet, 0)));
     }
 
     /// Watches the eventfd through which other threads wake this shard.
     pub(crate) fn watch_inbox(&mut self, fd: RawFd) {
         let entry = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).multi(true).build();
-        self.push(entry.user_data(tag(Kind::Wake, 0)));
+        self.push(&entry.user_data(tag(Kind::Wake, 0)));
     }
 
     /// Asks for one tick after `delay`. At most one may be asked for at a time.
     pub(crate) fn tick_after(&mut self, delay: Duration) {
         *self.tick = Timespec::from(delay);
         let entry = opcode::Timeout::new(&raw const *self.tick).build();
-        self.push(entry.user_data(tag(Kind::Tick, 0)));
+        self.push(&entry.user_data(tag(Kind::Tick, 0)));
     }
 
     fn cancel(&mut self, user_data: u64) {
         let entry = opcode::AsyncCancel2::new(CancelBuilder::user_data(user_data)).build();
-        self.push(entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Quiet, 0)));
+        self.push(&entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Quiet, 0)));
     }
 
-    fn push(&mut self, entry: squeue::Entry) {
+    fn push(&mut self, entry: &squeue::Entry) {
         self.tally.submissions += 1;
         loop {
             // SAFETY: every pointer in an entry is to memory owned by `self` until the completion is
             // reaped: bytes of `outgoing` (a Vec whose heap block does not move with its slab entry) and
             // the boxed `tick`. Descriptors belong to connections, which outlive their operations.
-            if unsafe { self.ring.submission().push(&entry) }.is_ok() {
+            if unsafe { self.ring.submission().push(entry) }.is_ok() {
                 return;
             }
             self.submit_early();
@@ -317,7 +313,7 @@ impl Ring {
         }
         let out = self.outgoing.remove(slot);
         let result = match outcome {
-            Ok(_) if out.sent == out.bytes.len() => Ok(out.sent),
+            Ok(_) if out.sent == out.bytes.len() => Ok(out.sent - out.from),
             Ok(_) => Err(libc::EPIPE),
             Err(errno) => Err(errno),
         };

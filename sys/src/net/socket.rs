@@ -49,6 +49,18 @@ pub fn shutdown_write(fd: RawFd) -> io::Result<()> {
     }
 }
 
+/// Ends both directions: whoever waits on the socket goes on at once, and the other side reads the end.
+///
+/// # Errors
+/// `NotConnected` when the other side has reset the connection.
+pub fn shutdown_both(fd: RawFd) -> io::Result<()> {
+    // SAFETY: shutdown takes no pointers.
+    match unsafe { libc::shutdown(fd, libc::SHUT_RDWR) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Switches `O_NONBLOCK`, for all who share the open file.
 ///
 /// # Errors
