@@ -108,9 +108,9 @@ bad_requests! {
     CodingInHttp10 = Framing BAD_REQUEST "Transfer-Encoding in a request of HTTP/1.0";
     /// A `Transfer-Encoding` that is not a list of names.
     CodingMalformed = Framing BAD_REQUEST "the Transfer-Encoding is malformed";
-    /// A coding other than `chunked`.
+    /// A coding other than `chunked` before `chunked`.
     CodingUnknown = Framing NOT_IMPLEMENTED "a transfer coding other than chunked";
-    /// `chunked` before another coding, so that the length of the body is not known.
+    /// The last coding is not `chunked`, so that the length of the body is not known.
     CodingNotFinal = Framing BAD_REQUEST "chunked is not the final transfer coding";
     /// `chunked` more than once.
     ChunkedRepeated = Framing BAD_REQUEST "chunked is applied more than once";

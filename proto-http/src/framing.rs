@@ -89,15 +89,15 @@ fn codings<'a>(members: impl Iterator<Item = &'a [u8]>) -> Result<(), BadRequest
         if chunked {
             return Err(if is_chunked { BadRequest::ChunkedRepeated } else { BadRequest::CodingNotFinal });
         }
-        // `identity` was a way to say that there is no coding (RFC 2616 section 3.6), so chunked is
-        // not the final one.
-        if coding.eq_ignore_ascii_case(b"identity") {
-            return Err(BadRequest::CodingNotFinal);
-        }
         chunked = is_chunked;
         unknown |= !is_chunked;
     }
-    if unknown { Err(BadRequest::CodingUnknown) } else { Ok(()) }
+    match (chunked, unknown) {
+        (true, false) => Ok(()),
+        // Where the body ends is known, what it means is not.
+        (true, true) => Err(BadRequest::CodingUnknown),
+        (false, _) => Err(BadRequest::CodingNotFinal),
+    }
 }
 
 fn keep_alive(head: &Head, buf: &[u8]) -> bool {
