@@ -53,6 +53,8 @@ pub(crate) struct Shard {
     pub(crate) ring: RefCell<Ring>,
     pub(crate) connections: RefCell<Connections>,
     pub(crate) activities: RefCell<Activities>,
+    /// How much this pass has to do.
+    pub(crate) events: Cell<usize>,
     /// Connections whose futures go on in the next pass.
     pub(crate) ready: RefCell<VecDeque<Key>>,
     /// Connections whose receive ended because no buffer was free.
@@ -98,6 +100,7 @@ impl Shard {
             ring: RefCell::new(parts.ring),
             connections: RefCell::new(Connections::new()),
             activities: RefCell::new(Activities::new()),
+            events: Cell::new(0),
             ready: RefCell::default(),
             starved: RefCell::default(),
             wheel: RefCell::new(Wheel::new(clock.tick())),

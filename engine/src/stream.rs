@@ -1,13 +1,15 @@
 //! The face that a connection shows to the future that serves it: receive, send, wait, let others go first.
 
 use std::future::poll_fn;
+use std::io;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::Poll;
 
 use perf::Counter;
 
 use crate::connection::{State, Wait};
-use crate::limits::{BACKLOG_MAX, BODY_RATE_MIN, OUTPUT_MAX};
+use crate::limits::{BACKLOG_MAX, BODY_RATE_MIN, OUTPUT_MAX, RING_SEND_MAX, SENDS_TOGETHER_MIN};
 use crate::port::{Awaits, Port};
 use crate::shard::Shard;
 use crate::wheel::{TICKS_PER_SECOND, ticks};
@@ -97,6 +99,17 @@ impl Stream {
         self.wait(Awaits::Output)
     }
 
+    /// As [`Stream::send`], for the head of a response whose content follows at once by another way: the kernel
+    /// may wait for that, so that both leave in the same segment. Comes back when all is with the kernel.
+    pub(crate) async fn send_ahead(&self, out: &mut Vec<u8>) -> Result<(), Gone> {
+        if !self.port.sending.get() && self.gone().is_none() {
+            let sent = self.shard.send_now(&self.port, out, sys::net::send_more);
+            out.drain(..sent);
+        }
+        self.send(out).await?;
+        self.sent().await
+    }
+
     /// Waits until everything handed over is with the kernel.
     pub(crate) async fn sent(&self) -> Result<(), Gone> {
         poll_fn(|_| {
@@ -171,21 +184,14 @@ impl Stream {
 }
 
 impl Shard {
-    /// Sends `bytes` on a connection that sends nothing now: at once as far as the socket takes them, the rest
-    /// through the ring.
+    /// Sends `bytes` on a connection that sends nothing now. In a pass with many events the ring takes all small
+    /// sends with its next entry; with few, or much to copy, a system call at once is cheaper. What the socket
+    /// does not take goes through the ring in any case.
     pub(crate) fn transmit(&self, port: &Port, bytes: Vec<u8>) {
         self.count(Counter::Sends);
-        let sent = match sys::net::send(port.fd.get(), &bytes) {
-            Ok(sent) => sent,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
-            Err(_) => {
-                // The receive, which is armed or fails as well, brings the news to the lane.
-                port.broken.set(true);
-                return self.recycle(bytes);
-            }
-        };
-        self.count_by(Counter::BytesSent, sent as u64);
-        if sent == bytes.len() {
+        let together = SENDS_TOGETHER_MIN <= self.events.get() && bytes.len() <= RING_SEND_MAX;
+        let sent = if together { 0 } else { self.send_now(port, &bytes, sys::net::send) };
+        if sent == bytes.len() || port.broken.get() {
             return self.recycle(bytes);
         }
         let key = port.key.get();
@@ -195,6 +201,22 @@ impl Shard {
         port.sending.set(true);
         self.ring.borrow_mut().send(key, port.fd.get(), bytes, sent);
         self.watch(key, Wait::Write);
+    }
+
+    /// Sends what the socket takes at once; answers how much that was. A failure marks the connection.
+    fn send_now(&self, port: &Port, bytes: &[u8], send: fn(RawFd, &[u8]) -> io::Result<usize>) -> usize {
+        match send(port.fd.get(), bytes) {
+            Ok(sent) => {
+                self.count_by(Counter::BytesSent, sent as u64);
+                sent
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(_) => {
+                // The receive, which is armed or fails as well, brings the news to the lane.
+                port.broken.set(true);
+                0
+            }
+        }
     }
 
     fn watch_room(&self, key: crate::connection::Key) {

@@ -1,6 +1,7 @@
 //! Files: conditions, ranges, and sending without a copy where that pays.
 
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
 use perf::Counter;
 use proto_http::condition::{Validators, Verdict, evaluate};
@@ -12,7 +13,7 @@ use site::Files;
 use super::{Responder, Sent, answer, multipart};
 use crate::file_cache::{OpenFile, Prepared};
 use crate::file_lookup::{self, Found, run_job};
-use crate::limits::FILE_CHUNK;
+use crate::limits::{FILE_CHUNK, WARM_AHEAD};
 use crate::stream::{Gone, Stream};
 
 /// Sends the file that the request's path leads to, or what stands for its absence.
@@ -145,8 +146,7 @@ pub(super) async fn content(
         return Ok(());
     }
     let stream = responder.stream;
-    stream.send(responder.out).await?;
-    stream.sent().await?;
+    stream.send_ahead(responder.out).await?;
     let direct = Direct::begin(stream)?;
     let outcome = copy(stream, file, start, len).await;
     drop(direct);
@@ -177,50 +177,58 @@ async fn copy(stream: &Stream, file: &OpenFile, start: u64, len: u64) -> Result<
     let mut warm_until = start;
     while at < end {
         if warm_until <= at {
-            let chunk = FILE_CHUNK.min(end - at);
-            warm(stream, file, at, chunk).await?;
-            warm_until = at + chunk;
+            warm_until = at + warm(stream, file, at, end - at).await;
         }
         stream.shard.count(Counter::Sendfiles);
-        let count = usize::try_from(warm_until - at).unwrap_or(usize::MAX);
+        let count = FILE_CHUNK.min(warm_until - at) as usize;
         match sys::net::sendfile(stream.port.fd.get(), file.fd.as_fd(), at, count) {
             // The file is shorter than it was: the length that was promised cannot be kept.
             Ok(0) => return Err(Gone::Broken),
             Ok(sent) => {
                 at += sent as u64;
                 stream.shard.count_by(Counter::BytesSent, sent as u64);
-                if warm_until <= at && at < end {
+                if sent < count {
+                    // The socket is full: to try again would only say so.
+                    stream.room().await?;
+                } else if at < end {
                     stream.turn().await;
                 }
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => stream.room().await?,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.room().await?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return Err(Gone::Broken),
         }
     }
     Ok(())
 }
 
-/// Sees to it that bytes of a file are in memory, so that sending them does not wait for a disk.
-async fn warm(stream: &Stream, file: &OpenFile, at: u64, len: u64) -> Result<(), Gone> {
-    if is_warm(file, at, len) {
-        return Ok(());
+/// Sees to it that the next bytes of a file are in memory, so that sending them does not wait for a disk; answers
+/// for how many of `len` that holds.
+async fn warm(stream: &Stream, file: &OpenFile, at: u64, len: u64) -> u64 {
+    let far = WARM_AHEAD.min(len);
+    if is_warm(file, at, far) {
+        return far;
     }
-    let fd = std::sync::Arc::clone(&file.fd);
-    let read = run_job(stream, move || {
-        let mut buffer = vec![0; 128 * 1024];
-        let mut done = 0;
-        while done < len {
-            let want = buffer.len().min((len - done) as usize);
-            match sys::fs::read_at(fd.as_fd(), &mut buffer[..want], at + done)? {
-                0 => break,
-                read => done += read as u64,
-            }
+    let near = FILE_CHUNK.min(len);
+    if !is_warm(file, at, near) {
+        let fd = std::sync::Arc::clone(&file.fd);
+        // An error shows again when the bytes are sent.
+        let _ = run_job(stream, move || read_through(&fd, at, near)).await;
+    }
+    near
+}
+
+/// Reads bytes of a file for no other end than that the kernel then has them.
+fn read_through(fd: &OwnedFd, at: u64, len: u64) -> io::Result<()> {
+    let mut buffer = vec![0; 128 * 1024];
+    let mut done = 0;
+    while done < len {
+        let want = buffer.len().min((len - done) as usize);
+        match sys::fs::read_at(fd.as_fd(), &mut buffer[..want], at + done)? {
+            0 => break,
+            read => done += read as u64,
         }
-        Ok(())
-    });
-    // An error here shows again when the bytes are sent.
-    let _ = read.await;
+    }
     Ok(())
 }
 

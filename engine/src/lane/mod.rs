@@ -31,10 +31,10 @@ use crate::lane::ring::{Event, Tally};
 use crate::shard::{Life, Shard};
 use crate::wheel::{TICK, ticks};
 
-/// How long a pass waits in the ring before the shard parks. Parking costs the executor several system calls,
-/// so it should happen only when the pause is long against them; other tasks of the executor wait this long
-/// at most.
-const LINGER: Duration = Duration::from_millis(1);
+/// How long a pass waits in the ring before the shard parks. Parking costs the executor about ten system calls, so
+/// it should happen only when the pause is long against them. Other threads end the wait by the inbox's bell; other
+/// tasks of the executor wait this long at most.
+const LINGER: Duration = Duration::from_millis(10);
 
 /// Drives the connections of a shard until it is stopped.
 pub(crate) struct Lane {
@@ -89,7 +89,8 @@ impl Lane {
         self.shard.clock.refresh();
         self.shard.ring.borrow_mut().events(&mut self.events);
         let mut events = std::mem::take(&mut self.events);
-        let busy = !events.is_empty() || !self.shard.ready.borrow().is_empty();
+        let count = events.len() + self.shard.ready.borrow().len();
+        self.shard.events.set(count);
         for event in events.drain(..) {
             match event {
                 Event::Woken { more } => self.watch_on(more),
@@ -102,7 +103,7 @@ impl Lane {
         self.run_ready();
         self.shard.feed_starved();
         self.shard.count(Counter::Passes);
-        Ok(busy)
+        Ok(count > 0)
     }
 
     fn enter(&self) -> io::Result<()> {

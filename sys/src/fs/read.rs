@@ -28,7 +28,8 @@ pub fn read_at(fd: BorrowedFd<'_>, buf: &mut [u8], offset: u64) -> io::Result<us
 }
 
 /// Whether all pages of `len` bytes at `offset` are in the page cache, so that reading or sending them will
-/// not wait for storage. `len` 0 asks for all from `offset` to the end of the file.
+/// not wait for storage. `len` 0 asks for all from `offset` to the end of the file; bytes beyond it are in no
+/// memory.
 ///
 /// # Errors
 /// `Unsupported`: `ENOSYS` on kernels before 6.5, which lack cachestat(2), and `EOPNOTSUPP` on hugetlbfs.
@@ -37,7 +38,7 @@ pub fn read_at(fd: BorrowedFd<'_>, buf: &mut [u8], offset: u64) -> io::Result<us
 pub fn resident(fd: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<bool> {
     let end = match len {
         0 => crate::fs::stat(fd)?.len,
-        len => offset.saturating_add(len).min(crate::fs::stat(fd)?.len),
+        len => offset.saturating_add(len),
     };
     if offset >= end {
         return Ok(true);
