@@ -1,6 +1,8 @@
 //! The way of a request, from the first byte of its head to the decision whether another may follow.
 //!
-//!     read head -> locate host and location -> phases -> action -> send -> finish -> next?
+//! ```text
+//! read head -> locate host and location -> phases -> action -> send -> finish -> next?
+//! ```
 //!
 //! The lane polls this future directly. In the usual case it runs through without waiting once.
 
