@@ -41,7 +41,7 @@ const EXCHANGES: &[(&str, u16, &str)] = &[
     ("misdirected", 421, "GET /index.html HTTP/1.1\r\nHost: elsewhere.example\r\n"),
     ("fields-too-large", 431, "GET /index.html HTTP/1.1\r\nHost: localhost\r\nCookie: @LONG@\r\n"),
     ("unknown-method", 501, "FROB /index.html HTTP/1.1\r\nHost: localhost\r\n"),
-    ("unknown-coding", 501, "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: br\r\n"),
+    ("unknown-coding", 501, "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: br, chunked\r\n"),
     ("version", 505, "GET /index.html HTTP/3.0\r\nHost: localhost\r\n"),
     ("echo", 200, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"),
 ];

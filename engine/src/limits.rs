@@ -6,6 +6,12 @@ use std::time::Duration;
 /// Output that one request may gather before it is handed to the kernel, in bytes.
 pub(crate) const OUTPUT_MAX: usize = 64 * 1024;
 
+/// Room that a send buffer begins with, in bytes: enough for the answers of one turn as a rule.
+pub(crate) const OUTPUT_CAPACITY: usize = 16 * 1024;
+
+/// Room that a receive buffer begins with, in bytes: enough for nearly every head.
+pub(crate) const INPUT_CAPACITY: usize = 2048;
+
 /// Largest send that is left to the ring's next entry, in bytes: above, the copy outweighs the system call saved.
 pub(crate) const RING_SEND_MAX: usize = 16 * 1024;
 

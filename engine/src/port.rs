@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::os::fd::RawFd;
 
 use crate::connection::{Key, Peer, Wait};
+use crate::limits::INPUT_CAPACITY;
 
 /// What the future waits for. The lane polls it again when that has come, or when the connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ impl Port {
             peer: Cell::new(nowhere),
             listener: Cell::new(0),
             served: Cell::new(0),
-            received: RefCell::new(Vec::new()),
+            received: RefCell::new(Vec::with_capacity(INPUT_CAPACITY)),
             queued: RefCell::new(Vec::new()),
             sending: Cell::new(false),
             ended: Cell::new(false),

@@ -15,7 +15,7 @@ use site::{Action, Answer, Exchange, Place, Site, decide};
 use crate::connection::Wait;
 use crate::content::{self, Responder};
 use crate::finish::{self, Finished};
-use crate::limits::{OUTPUT_MAX, REQUESTS_PER_TURN};
+use crate::limits::{INPUT_CAPACITY, OUTPUT_MAX, REQUESTS_PER_TURN};
 use crate::port::Port;
 use crate::request_body::RequestBody;
 use crate::shard::Shard;
@@ -57,7 +57,7 @@ impl Work {
         for buffer in [&mut self.input, &mut self.after_head, &mut self.path, &mut self.out] {
             buffer.clear();
             if KEPT_BYTES_MAX < buffer.capacity() {
-                *buffer = Vec::new();
+                buffer.shrink_to(INPUT_CAPACITY);
             }
         }
         self.start = 0;
@@ -166,6 +166,9 @@ async fn read_head(stream: &Stream, work: &mut Work) -> Result<Next, Gone> {
 async fn exchange(stream: &Stream, work: &mut Work, head: Result<usize, Refusal>) -> Result<bool, Gone> {
     let shard = &stream.shard;
     let begun = shard.clock.now();
+    if work.out.capacity() == 0 {
+        work.out = shard.buffer();
+    }
     shard.count(Counter::RequestsBegun);
     let site = shard.site();
     let listener = usize::from(stream.port.listener.get());

@@ -18,7 +18,7 @@ use crate::file_cache::FileCache;
 use crate::inbox::Inbox;
 use crate::jobs::Jobs;
 use crate::lane::ring::Ring;
-use crate::limits::Limits;
+use crate::limits::{Limits, OUTPUT_CAPACITY};
 use crate::wheel::{Wheel, ticks};
 
 /// A listening socket of this shard.
@@ -167,7 +167,7 @@ impl Shard {
 
     /// An empty send buffer.
     pub(crate) fn buffer(&self) -> Vec<u8> {
-        self.spare.borrow_mut().pop().unwrap_or_default()
+        self.spare.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(OUTPUT_CAPACITY))
     }
 
     /// Takes a send buffer back.

@@ -1,0 +1,135 @@
+//! A keep-alive request for a cached small file allocates nothing.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+mod common;
+
+/// Counts what shards allocate while it is switched on.
+struct Counting;
+
+static ON: AtomicBool = AtomicBool::new(false);
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// Whether this thread is a shard: looked up once, for the look-up itself may allocate.
+    static SHARD: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+fn on_a_shard() -> bool {
+    SHARD.try_with(|known| match known.get() {
+        Some(shard) => shard,
+        None => {
+            known.set(Some(false));
+            let shard = std::thread::current().name().is_some_and(|name| name.starts_with("shard"));
+            known.set(Some(shard));
+            shard
+        }
+    }) == Ok(true)
+}
+
+/// Counts an allocation made within a pass of the lane. What the executor allocates for its own timer, ten times a
+/// second, is no request's.
+fn count() {
+    if ON.load(Ordering::Relaxed) && on_a_shard() {
+        // Taking and writing a backtrace allocates as well.
+        SHARD.with(|known| known.set(Some(false)));
+        let trace = std::backtrace::Backtrace::force_capture().to_string();
+        if trace.contains("engine::lane::Lane::pass") {
+            COUNT.fetch_add(1, Ordering::Relaxed);
+            eprintln!("an allocation:\n{trace}");
+        }
+        SHARD.with(|known| known.set(Some(true)));
+    }
+}
+
+// SAFETY: everything is handed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises hold for the system's allocator as well.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const REQUEST: &[u8] =
+    b"GET /small.txt HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n";
+
+/// Sends `count` requests at once and reads as many answers, each `answer` bytes long.
+fn exchange(client: &mut TcpStream, count: usize, answer: usize) {
+    client.write_all(&REQUEST.repeat(count)).expect("a request is sent");
+    let mut answers = vec![0; answer * count];
+    client.read_exact(&mut answers).expect("the answers come");
+    assert!(answers.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    assert!(answers.ends_with(b"Hello, world!\n"));
+}
+
+fn length_of_answer(client: &mut TcpStream) -> usize {
+    client.write_all(REQUEST).expect("a request is sent");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"Hello, world!\n") {
+        let mut more = [0; 1024];
+        let read = client.read(&mut more).expect("an answer comes");
+        assert!(read > 0, "the connection stays open");
+        answer.extend_from_slice(&more[..read]);
+    }
+    answer.len()
+}
+
+#[test]
+fn keep_alive_requests_allocate_nothing() {
+    let configuration = r#"{
+        "server": { "file_cache": { "valid": "1h" } },
+        "hosts": { "localhost": {
+            "root": "ROOT",
+            "access_log": "ROOT/access.log"
+        } }
+    }"#;
+    let running = common::start(1, configuration, |folder| {
+        std::fs::write(folder.join("small.txt"), "Hello, world!\n").expect("a file");
+    });
+    let mut clients: Vec<TcpStream> = (0..16).map(|_| running.connect()).collect();
+    let answer = length_of_answer(&mut clients[0]);
+    let round = |clients: &mut [TcpStream]| {
+        for client in clients.iter_mut() {
+            exchange(client, 1, answer);
+            exchange(client, 16, answer);
+        }
+        // All at once: then a pass has many events, and the ring takes the sends.
+        for client in clients.iter_mut() {
+            client.write_all(&REQUEST.repeat(16)).expect("requests are sent");
+        }
+        for client in clients.iter_mut() {
+            client.read_exact(&mut vec![0; 16 * answer]).expect("the answers come");
+        }
+    };
+    for _ in 0..40 {
+        round(&mut clients);
+    }
+    ON.store(true, Ordering::Relaxed);
+    for _ in 0..40 {
+        round(&mut clients);
+    }
+    ON.store(false, Ordering::Relaxed);
+    let requests: u64 = 40 * 16 * 33;
+    assert_eq!(COUNT.load(Ordering::Relaxed), 0, "allocations in {requests} requests");
+    assert_eq!(running.stop(), engine::Outcome::Stopped);
+    assert!(running.blocks[0].get(perf::Counter::RequestsAnswered) >= 2 * requests);
+}
