@@ -69,6 +69,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+const CONTENT: &[u8] = b"Hello, world!\n";
 const REQUEST: &[u8] =
     b"GET /small.txt HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n";
 
@@ -78,19 +79,7 @@ fn exchange(client: &mut TcpStream, count: usize, answer: usize) {
     let mut answers = vec![0; answer * count];
     client.read_exact(&mut answers).expect("the answers come");
     assert!(answers.starts_with(b"HTTP/1.1 200 OK\r\n"));
-    assert!(answers.ends_with(b"Hello, world!\n"));
-}
-
-fn length_of_answer(client: &mut TcpStream) -> usize {
-    client.write_all(REQUEST).expect("a request is sent");
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"Hello, world!\n") {
-        let mut more = [0; 1024];
-        let read = client.read(&mut more).expect("an answer comes");
-        assert!(read > 0, "the connection stays open");
-        answer.extend_from_slice(&more[..read]);
-    }
-    answer.len()
+    assert!(answers.ends_with(CONTENT));
 }
 
 #[test]
@@ -103,10 +92,11 @@ fn keep_alive_requests_allocate_nothing() {
         } }
     }"#;
     let running = common::start(1, configuration, |folder| {
-        std::fs::write(folder.join("small.txt"), "Hello, world!\n").expect("a file");
+        std::fs::write(folder.join("small.txt"), CONTENT).expect("a file");
     });
     let mut clients: Vec<TcpStream> = (0..16).map(|_| running.connect()).collect();
-    let answer = length_of_answer(&mut clients[0]);
+    clients[0].write_all(REQUEST).expect("a request is sent");
+    let answer = common::answer(&mut clients[0], CONTENT).len();
     let round = |clients: &mut [TcpStream]| {
         for client in clients.iter_mut() {
             exchange(client, 1, answer);

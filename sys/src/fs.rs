@@ -5,5 +5,5 @@ mod read;
 mod stat;
 
 pub use open::{Cached, Symlinks, open_beneath, open_root};
-pub use read::{read_at, read_at_nowait, readahead, resident};
+pub use read::{read_at, read_at_nowait, resident};
 pub use stat::{Kind, Stat, stat};

@@ -17,7 +17,6 @@ pub mod pid_file;
 pub mod poll;
 pub mod signal;
 mod threads;
-pub mod title;
 pub mod uring;
 
 #[cfg(test)]

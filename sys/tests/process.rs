@@ -9,7 +9,6 @@ use std::sync::mpsc;
 use sys::creds::{CredsError, Identity, drop_to};
 use sys::daemon::daemonize;
 use sys::pid_file::PidFile;
-use sys::title::set_process_title;
 
 /// Names the scenario in the processes that this program starts from itself.
 const SCENARIO: &str = "KIMURA_SYS_SCENARIO";
@@ -20,7 +19,6 @@ fn main() {
     let Ok(scenario) = std::env::var(SCENARIO) else { return run_all() };
     let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
     match scenario.as_str() {
-        "title" => title(),
         "rights" => rights(&folder),
         "daemon-serves" => daemon_serves(&folder),
         "daemon-gives-up" => daemon_gives_up(),
@@ -31,8 +29,7 @@ fn main() {
 }
 
 /// The scenario, its exit status, and what it must say on standard error.
-const SCENARIOS: [(&str, i32, &str); 6] = [
-    ("title", 0, ""),
+const SCENARIOS: [(&str, i32, &str); 5] = [
     ("rights", 0, ""),
     ("daemon-serves", 0, "seen before serving\n"),
     ("daemon-gives-up", 1, "cannot start\n"),
@@ -58,20 +55,6 @@ fn run_all() {
         fs::remove_dir_all(&folder).unwrap();
         println!("test process::{scenario} ... ok");
     }
-}
-
-fn title() {
-    let shown = || fs::read_to_string("/proc/self/cmdline").unwrap().trim_end_matches('\0').to_owned();
-    let path = std::env::var("PATH");
-    let room = shown().len();
-    set_process_title("kimura: test").unwrap();
-    assert_eq!(shown(), "kimura: test");
-    set_process_title(&"é".repeat(room)).unwrap();
-    assert_eq!(shown(), "é".repeat(room / 2), "cut at a character's boundary");
-    set_process_title("short").unwrap();
-    assert_eq!(shown(), "short", "nothing of the longer one is left");
-    assert_eq!(std::env::var("PATH"), path, "the environment is untouched");
-    assert!(std::env::args_os().count() > 0, "the arguments are garbage, but they still end");
 }
 
 /// Numbers that no user and no group has.

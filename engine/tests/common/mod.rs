@@ -1,5 +1,6 @@
 //! A server in the test's own process, over a folder of its own.
 
+use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,4 +81,16 @@ impl Drop for Running {
         // Left over in the temporary folder at worst.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Reads one answer whose content ends so.
+pub(crate) fn answer(client: &mut TcpStream, ending: &[u8]) -> Vec<u8> {
+    let mut answer = Vec::new();
+    while !answer.ends_with(ending) {
+        let mut more = [0; 1024];
+        let read = client.read(&mut more).expect("an answer comes");
+        assert!(read > 0, "the connection stays open");
+        answer.extend_from_slice(&more[..read]);
+    }
+    answer
 }

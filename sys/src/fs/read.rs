@@ -62,17 +62,6 @@ pub fn resident(fd: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<bool> {
     Ok(found.cached >= pages(offset, end))
 }
 
-/// Asks for `count` bytes at `offset` to be brought into the page cache. The wait, if there is any, is for the
-/// reads to be queued, and the file system may have to read its own tables first: not for the event loop.
-///
-/// # Errors
-/// `EINVAL` for what is not a regular file.
-pub fn readahead(fd: BorrowedFd<'_>, offset: u64, count: usize) -> io::Result<()> {
-    let offset = file_offset(offset)?;
-    // SAFETY: readahead takes no pointers.
-    retry(|| unsafe { libc::readahead(fd.as_raw_fd(), offset, count) }).map(|_| ())
-}
-
 /// cachestat(2), the same number on every architecture (Linux 6.5); the libc crate has no name for it on all.
 const SYS_CACHESTAT: libc::c_long = 451;
 
@@ -181,7 +170,6 @@ mod tests {
         if let Ok(found) = resident(file.as_fd(), 0, 0) {
             assert!(!found);
         }
-        readahead(file.as_fd(), 0, 1 << 16).unwrap();
     }
 
     #[test]
