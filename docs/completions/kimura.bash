@@ -6,7 +6,7 @@ _kimura() {
         -m|--manager) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
         -u|--user) mapfile -t COMPREPLY < <(compgen -u -- "$word"); return ;;
         --set) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
-        --generate) mapfile -t COMPREPLY < <(compgen -W 'man bash zsh fish' -- "$word"); return ;;
+        --generate) mapfile -t COMPREPLY < <(compgen -W 'man bash zsh fish reference' -- "$word"); return ;;
     esac
     case $word in
         -*) mapfile -t COMPREPLY < <(compgen -W '-c --conf -d --daemon -g --group -h --help -m --manager -t --test -u --user -v --version -V --verbose --set --generate' -- "$word") ;;

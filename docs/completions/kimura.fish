@@ -9,4 +9,4 @@ complete -c kimura -s u -l user -x -a '(__fish_complete_users)' -d 'Serve as USE
 complete -c kimura -s v -l version -d 'Print the version and exit'
 complete -c kimura -s V -l verbose -d 'Print the counters once a second'
 complete -c kimura -l set -x -d 'Override one value of the configuration'
-complete -c kimura -l generate -x -a 'man bash zsh fish' -d 'Print the man page or a shell completion and exit'
+complete -c kimura -l generate -x -a 'man bash zsh fish reference' -d 'Print the man page, a shell completion or the list of keys, and exit'

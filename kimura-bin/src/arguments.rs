@@ -227,7 +227,7 @@ mod tests {
             ("-d -V", "--verbose and --daemon exclude each other; give one of them"),
             ("-c a b", "--conf and DIR exclude each other; give one of them"),
             ("a b", "only one folder can be served; use a configuration file for more"),
-            ("--generate pdf", "'pdf' cannot be generated; these can: man, bash, zsh, fish"),
+            ("--generate pdf", "'pdf' cannot be generated; these can: man, bash, zsh, fish, reference"),
             ("-m a,b", "this version cannot connect to managers; leave '--manager' out"),
             ("-m a,,b", "the list of managers 'a,,b' has an empty name; separate names by single commas"),
         ] {

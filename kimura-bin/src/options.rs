@@ -48,7 +48,7 @@ pub(crate) enum Kind {
 }
 
 /// What `--generate` can make.
-pub(crate) const ARTEFACTS: &[&str] = &["man", "bash", "zsh", "fish"];
+pub(crate) const ARTEFACTS: &[&str] = &["man", "bash", "zsh", "fish", "reference"];
 
 const fn value(name: &'static str, kind: Kind) -> Option<Value> {
     Some(Value { name, kind })
@@ -143,8 +143,8 @@ pub(crate) const OPTIONS: &[Opt] = &[
         None,
         "generate",
         value("WHAT", Kind::Words(ARTEFACTS)),
-        "Print the man page or a shell completion and exit",
-        "WHAT is one of man, bash, zsh and fish.",
+        "Print the man page, a shell completion or the list of keys, and exit",
+        "WHAT is one of man, bash, zsh, fish, and reference for the list of all keys of the configuration.",
     ),
 ];
 

@@ -13,6 +13,7 @@ const GENERATED: &[(&str, &str)] = &[
     ("bash", "docs/completions/kimura.bash"),
     ("zsh", "docs/completions/_kimura"),
     ("fish", "docs/completions/kimura.fish"),
+    ("reference", "docs/configuration.md"),
 ];
 
 /// Whether all are what `server` would write.

@@ -222,7 +222,7 @@ keys! {
             "From the first byte of a request's head to its last. Later is answered with 408.";
         BODY: Span = "body", PATIENCE,
             default Some(r#""30s""#), example r#""10s""#,
-            "Between two reads of a request's body.";
+            "Between two reads of a request's body. It also has to come with 512 bytes a second on the whole.";
         IDLE: Span = "idle", PATIENCE,
             default Some(r#""75s""#), example r#""15s""#,
             "How long a connection waits for a request, the first one or the next.";

@@ -13,6 +13,8 @@ pub(crate) enum Artefact {
     Bash,
     Zsh,
     Fish,
+    /// Of the configuration, not of the command line.
+    Reference,
 }
 
 impl Artefact {
@@ -23,6 +25,7 @@ impl Artefact {
             "bash" => Some(Self::Bash),
             "zsh" => Some(Self::Zsh),
             "fish" => Some(Self::Fish),
+            "reference" => Some(Self::Reference),
             _ => None,
         }
     }
@@ -34,6 +37,7 @@ impl Artefact {
             Self::Bash => completions::bash(),
             Self::Zsh => completions::zsh(),
             Self::Fish => completions::fish(),
+            Self::Reference => config::reference(),
         }
     }
 }
@@ -44,8 +48,8 @@ mod tests {
     use crate::options::{ARTEFACTS, OPTIONS};
 
     #[test]
-    fn every_artefact_names_every_option() {
-        for name in ARTEFACTS {
+    fn every_artefact_of_the_command_line_names_every_option() {
+        for name in ARTEFACTS.iter().filter(|name| **name != "reference") {
             let text = Artefact::named(name).expect("a listed artefact exists").text();
             for option in OPTIONS {
                 assert!(text.contains(option.long), "{name} lacks --{}", option.long);
