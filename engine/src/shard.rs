@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use perf::{Block, Counter};
@@ -62,7 +63,8 @@ pub(crate) struct Shard {
     pub(crate) wheel: RefCell<Wheel>,
     pub(crate) clock: Clock,
     pub(crate) clients: RefCell<HashMap<IpAddr, u32>>,
-    pub(crate) site: Arc<Site>,
+    /// Counted once more, by this shard alone: a count that all shards share would be written by all.
+    site: Rc<Arc<Site>>,
     pub(crate) limits: Limits,
     pub(crate) files: FileCache,
     pub(crate) counters: Arc<Block>,
@@ -106,7 +108,7 @@ impl Shard {
             wheel: RefCell::new(Wheel::new(clock.tick())),
             clock,
             clients: RefCell::default(),
-            site: parts.site,
+            site: Rc::new(parts.site),
             limits: parts.limits,
             files: FileCache::new(&parts.file_cache),
             counters: parts.counters,
@@ -119,8 +121,8 @@ impl Shard {
     }
 
     /// What is served; an exchange keeps the one that it began with.
-    pub(crate) fn site(&self) -> Arc<Site> {
-        Arc::clone(&self.site)
+    pub(crate) fn site(&self) -> Rc<Arc<Site>> {
+        Rc::clone(&self.site)
     }
 
     pub(crate) fn count(&self, counter: Counter) {
