@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,6 +38,17 @@ impl Listener {
     }
 }
 
+/// What is served, counted by this shard alone: the count of the `Arc` is shared, and every request would write it.
+pub(crate) struct Served(Arc<Site>);
+
+impl Deref for Served {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.0
+    }
+}
+
 /// How far the shard is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
@@ -63,8 +75,7 @@ pub(crate) struct Shard {
     pub(crate) wheel: RefCell<Wheel>,
     pub(crate) clock: Clock,
     pub(crate) clients: RefCell<HashMap<IpAddr, u32>>,
-    /// Counted once more, by this shard alone: a count that all shards share would be written by all.
-    site: Rc<Arc<Site>>,
+    site: Rc<Served>,
     pub(crate) limits: Limits,
     pub(crate) files: FileCache,
     pub(crate) counters: Arc<Block>,
@@ -108,7 +119,7 @@ impl Shard {
             wheel: RefCell::new(Wheel::new(clock.tick())),
             clock,
             clients: RefCell::default(),
-            site: Rc::new(parts.site),
+            site: Rc::new(Served(parts.site)),
             limits: parts.limits,
             files: FileCache::new(&parts.file_cache),
             counters: parts.counters,
@@ -121,7 +132,7 @@ impl Shard {
     }
 
     /// What is served; an exchange keeps the one that it began with.
-    pub(crate) fn site(&self) -> Rc<Arc<Site>> {
+    pub(crate) fn site(&self) -> Rc<Served> {
         Rc::clone(&self.site)
     }
 
