@@ -94,7 +94,7 @@ impl Decoder {
         let state = match body {
             Body::None | Body::Length(0) => State::Done,
             Body::Length(length) => State::Length(length),
-            Body::Chunked => State::Size { size: 0, digits: 0 },
+            Body::Chunked | Body::Coded => State::Size { size: 0, digits: 0 },
         };
         Decoder { state, limits, extension_bytes: 0, trailer_bytes: 0 }
     }

@@ -109,7 +109,7 @@ bad_requests! {
     /// A `Transfer-Encoding` that is not a list of names.
     CodingMalformed = Framing BAD_REQUEST "the Transfer-Encoding is malformed";
     /// A coding other than `chunked` before `chunked`.
-    CodingUnknown = Framing NOT_IMPLEMENTED "a transfer coding other than chunked";
+    CodingUnknown = Framing NOT_IMPLEMENTED "a transfer coding that is not registered";
     /// The last coding is not `chunked`, so that the length of the body is not known.
     CodingNotFinal = Framing BAD_REQUEST "chunked is not the final transfer coding";
     /// `chunked` more than once.

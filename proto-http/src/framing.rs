@@ -50,8 +50,7 @@ fn body(head: &Head, buf: &[u8]) -> Result<Body, BadRequest> {
         if head.has(Known::ContentLength) {
             return Err(BadRequest::LengthAndCoding);
         }
-        codings(members(head, buf, Known::TransferEncoding))?;
-        return Ok(Body::Chunked);
+        return codings(members(head, buf, Known::TransferEncoding));
     }
     if head.is_repeated(Known::ContentLength) {
         return Err(BadRequest::ContentLengthRepeated);
@@ -75,10 +74,13 @@ fn content_length(value: &[u8]) -> Result<u64, BadRequest> {
         .ok_or(BadRequest::ContentLengthTooLarge)
 }
 
-/// Checks that the body is chunked and nothing else (RFC 9112 sections 6.1 and 6.3, item 4).
-fn codings<'a>(members: impl Iterator<Item = &'a [u8]>) -> Result<(), BadRequest> {
+/// The transfer codings that HTTP registers, besides chunked (RFC 9112 section 7). `identity` was one of them once.
+const REGISTERED: [&[u8]; 6] = [b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress", b"identity"];
+
+/// Checks that the body is chunked last and only once (RFC 9112 sections 6.1 and 6.3, item 4).
+fn codings<'a>(members: impl Iterator<Item = &'a [u8]>) -> Result<Body, BadRequest> {
     let mut chunked = false;
-    let mut unknown = false;
+    let (mut coded, mut unknown) = (false, false);
     for coding in members {
         // Parameters and empty members are refused with the rest: no client has a use for them, and
         // what another server makes of them is anybody's guess.
@@ -90,13 +92,15 @@ fn codings<'a>(members: impl Iterator<Item = &'a [u8]>) -> Result<(), BadRequest
             return Err(if is_chunked { BadRequest::ChunkedRepeated } else { BadRequest::CodingNotFinal });
         }
         chunked = is_chunked;
-        unknown |= !is_chunked;
+        coded |= !is_chunked;
+        unknown |= !is_chunked && !REGISTERED.iter().any(|known| coding.eq_ignore_ascii_case(known));
     }
-    match (chunked, unknown) {
-        (true, false) => Ok(()),
-        // Where the body ends is known, what it means is not.
-        (true, true) => Err(BadRequest::CodingUnknown),
-        (false, _) => Err(BadRequest::CodingNotFinal),
+    match (chunked, unknown, coded) {
+        (false, _, _) => Err(BadRequest::CodingNotFinal),
+        // What nobody has registered is more likely an attempt to hide `chunked` from somebody than a coding.
+        (true, true, _) => Err(BadRequest::CodingUnknown),
+        (true, false, true) => Ok(Body::Coded),
+        (true, false, false) => Ok(Body::Chunked),
     }
 }
 

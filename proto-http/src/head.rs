@@ -69,6 +69,9 @@ pub enum Body {
     Length(u64),
     /// It is chunked.
     Chunked,
+    /// It is chunked, and what the chunks hold is in other transfer codings, which nothing here undoes. Where it
+    /// ends is certain, so it can be passed over; who needs the content answers 501 (RFC 9112 section 6.1).
+    Coded,
 }
 
 /// What a call to [`HeadParser::parse`](crate::HeadParser::parse) came to.

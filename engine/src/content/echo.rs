@@ -12,6 +12,10 @@ const CHUNK: usize = 16 * 1024;
 
 /// Reads the body to its end, so that a broken one gets its error and nothing half done is seen; then sends it.
 pub(super) async fn send(responder: &mut Responder<'_>) -> Result<Sent, Gone> {
+    if responder.request.is_some_and(|request| request.body() == Body::Coded) {
+        // RFC 9112 section 6.1: the codings below chunked are not implemented.
+        return Ok(answer::respond(responder, Status::NOT_IMPLEMENTED, |_| {}));
+    }
     if responder.body.take_continue() {
         responder.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         responder.stream.shard.count(perf::Counter::Responses1xx);

@@ -18,6 +18,8 @@ pub(crate) enum Error {
     Label { label: String, problem: &'static str },
     /// Nothing is left to measure.
     NoServers,
+    /// Two processors are needed.
+    OneProcessor,
     /// A program is missing and was not to be installed, or could not be.
     MissingProgram { program: &'static str, package: &'static str },
     /// The system refused an operation.
@@ -88,6 +90,9 @@ impl fmt::Display for Error {
             }
             Error::Label { label, problem } => write!(f, "{label:?} {problem}"),
             Error::NoServers => write!(f, "no server to measure: give --kimura or --peers"),
+            Error::OneProcessor => {
+                write!(f, "needs two processors; give --server-cpu and --client-cpu different ones")
+            }
             Error::MissingProgram { program, package } => {
                 write!(f, "{program} is not installed; as root: apt-get install {package}")
             }

@@ -76,7 +76,7 @@ impl Generators {
     }
 
     fn finish(&self, mut command: Command, seconds: u64, interrupt: &Interrupt) -> Result<Delivered, Error> {
-        let log = self.folder.join("load.log");
+        let log = self.folder.join(format!("load-{}.log", self.cpu));
         let limit = Duration::from_secs(seconds) + SLACK;
         let output = process::output(&mut command, "the load generator", &log, limit, interrupt)?;
         delivered(&output).ok_or(Error::Output { program: "the load generator".to_owned(), output })
@@ -100,7 +100,7 @@ impl Generators {
             duration: Duration::from_secs(order.seconds),
         };
         let own = std::env::current_exe().map_err(Error::io("find", "the bench itself"))?;
-        let mut command = pinned(self.cpu, &own);
+        let mut command = pinned(&[self.cpu], &own);
         command.args(options::generate_arguments(&task));
         Ok(command)
     }
@@ -108,7 +108,7 @@ impl Generators {
     fn wrk(&self, order: &Order, connections: usize) -> Result<Command, Error> {
         let script = self.folder.join("report.lua");
         fs::write(&script, include_str!("../wrk/report.lua")).map_err(Error::io("write", &script))?;
-        let mut command = pinned(self.cpu, &self.wrk);
+        let mut command = pinned(&[self.cpu], &self.wrk);
         command.args(["-t1", "--timeout", "10s", "-c"]).arg(connections.to_string());
         command.arg("-d").arg(format!("{}s", order.seconds)).arg("-s").arg(script);
         command.arg(format!("http://{}/{}", order.to, order.file.name));

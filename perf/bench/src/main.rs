@@ -20,6 +20,7 @@ mod report;
 mod results;
 mod run;
 mod server;
+mod shards;
 mod summary;
 mod workload;
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
 fn act() -> Result<(), Error> {
     match options::read(std::env::args_os().skip(1))? {
         Command::Help => print!("{}", options::HELP),
+        Command::Bench(options) if options.shards => print!("{}", run::shards(&options)?),
         Command::Bench(options) => {
             let (folder, results) = run::run(&options)?;
             print!("{}", report::write(&results, &folder)?);

@@ -23,6 +23,7 @@ Usage: cargo xtask bench [OPTIONS]
   --no-kimura             only the peers
   --peers LIST            of nginx,nginx-tuned,h2o,lighttpd,caddy, or none (default: all)
   --only LIST             of small,10k,1m,64m,pipeline,short,conns1,conns1000,idle (default: all)
+  --shards                only what a second shard costs: one process of two shards beside two of one
   --baseline LABEL        what the ratios refer to (default: nginx, or else the first server)
   --rounds N              rounds in which the servers take turns, 1 to 100 (default: 7)
   --seconds S             length of one measurement, 1 to 60 (default: 5)
@@ -47,12 +48,14 @@ pub(crate) enum Command {
 }
 
 /// The options of a run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) kimura: Vec<KimuraBinary>,
     pub(crate) no_kimura: bool,
     pub(crate) peers: Vec<Kind>,
     pub(crate) workloads: Vec<&'static Workload>,
+    /// Measure what a second shard costs, and nothing else.
+    pub(crate) shards: bool,
     pub(crate) baseline: Option<String>,
     pub(crate) rounds: usize,
     pub(crate) seconds: u64,
@@ -65,7 +68,7 @@ pub(crate) struct Options {
 }
 
 /// A Kimura binary and its name in the report.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct KimuraBinary {
     pub(crate) label: String,
     pub(crate) path: PathBuf,
@@ -78,6 +81,7 @@ impl Default for Options {
             no_kimura: false,
             peers: Kind::PEERS.to_vec(),
             workloads: WORKLOADS.iter().collect(),
+            shards: false,
             baseline: None,
             rounds: 7,
             seconds: 5,
@@ -105,6 +109,7 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Comm
             Long("no-kimura") => options.no_kimura = true,
             Long("peers") => options.peers = peers(&parser.value()?.string()?)?,
             Long("only") => options.workloads = Workload::select(&parser.value()?.string()?)?,
+            Long("shards") => options.shards = true,
             Long("baseline") => options.baseline = Some(parser.value()?.string()?),
             Long("rounds") => options.rounds = number("--rounds", &parser.value()?, 1..=100, "1 to 100")?,
             Long("seconds") => options.seconds = number("--seconds", &parser.value()?, 1..=60, "1 to 60")?,

@@ -19,11 +19,12 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How long a child may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// `program`, pinned to `cpu`, and sent SIGTERM by the kernel should the bench itself be killed. (A program that
+/// `program`, pinned to `cpus`, and sent SIGTERM by the kernel should the bench itself be killed. (A program that
 /// changes its user loses the latter; the guard still stops it on all other ways out.)
-pub(crate) fn pinned(cpu: usize, program: &Path) -> Command {
+pub(crate) fn pinned(cpus: &[usize], program: &Path) -> Command {
+    let list: Vec<String> = cpus.iter().map(usize::to_string).collect();
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", "taskset", "-c"]).arg(cpu.to_string()).arg(program);
+    command.args(["--pdeathsig", "TERM", "taskset", "-c"]).arg(list.join(",")).arg(program);
     command
 }
 

@@ -16,6 +16,7 @@ use crate::options::Options;
 use crate::packages::{self, PERF, SETPRIV, TASKSET, WRK};
 use crate::results::{Participant, Results, Samples, ServerResult, WorkloadResult};
 use crate::server::{Contender, Kind, Server};
+use crate::shards;
 use crate::workload::{Load, Measure, Workload};
 
 /// Rounds with idle connections: each starts every server afresh, and memory hardly varies.
@@ -53,6 +54,18 @@ pub(crate) fn run(options: &Options) -> Result<(PathBuf, Results), Error> {
     let machine = Machine::read(lab.cpu, lab.generators.cpu);
     let (rounds, seconds) = (options.rounds, options.seconds);
     Ok((out, Results { machine, rounds, seconds, baseline, participants, workloads }))
+}
+
+/// Measures what a second shard costs, and gives back the report.
+pub(crate) fn shards(options: &Options) -> Result<String, Error> {
+    let options = &Options { peers: Vec::new(), ..options.clone() };
+    let interrupt = Interrupt::install().map_err(Error::io("watch for", "signals"))?;
+    let target = target_folder()?;
+    let folder = RunFolder::create()?;
+    install(options, &folder, &interrupt)?;
+    let contenders = contenders(options, &target)?;
+    let lab = lab(options, folder, interrupt)?;
+    shards::run(&lab, contenders.first().ok_or(Error::NoServers)?, options)
 }
 
 fn install(options: &Options, folder: &RunFolder, interrupt: &Interrupt) -> Result<(), Error> {

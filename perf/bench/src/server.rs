@@ -115,14 +115,25 @@ impl Contender {
         cpu: usize,
         interrupt: &Interrupt,
     ) -> Result<Server, Error> {
+        self.start_on(folder, &[cpu], interrupt)
+    }
+
+    /// As [`Contender::start`], with a worker on each of `cpus`; only of Kimura for more than one.
+    pub(crate) fn start_on(
+        &self,
+        folder: &RunFolder,
+        cpus: &[usize],
+        interrupt: &Interrupt,
+    ) -> Result<Server, Error> {
         let address = free_port().map_err(Error::io("find a free port on", "127.0.0.1"))?;
         let config = folder.path().join(format!("{}.conf", self.label));
-        let text = fill(self.kind.template(), address.port(), &folder.docroot(), folder.path());
+        let text = fill(self.kind.template(), address.port(), &folder.docroot(), folder.path())
+            .replace("{{shards}}", &cpus.len().to_string());
         fs::write(&config, text).map_err(Error::io("write", &config))?;
         let log = folder.path().join(format!("{}.log", self.label));
         let output = File::create(&log).map_err(Error::io("create", &log))?;
         let errors = output.try_clone().map_err(Error::io("use", &log))?;
-        let mut command = pinned(cpu, &self.program);
+        let mut command = pinned(cpus, &self.program);
         self.kind.arguments(&mut command, &config, folder.path());
         let running = Running::start(command.stdout(output).stderr(errors), &self.label)?;
         let mut server = Server { label: self.label.clone(), address, running, log };
@@ -218,7 +229,8 @@ mod tests {
     #[test]
     fn templates_have_no_hole_left() {
         for kind in Kind::PEERS.into_iter().chain([Kind::Kimura]) {
-            let text = fill(kind.template(), 4711, Path::new("/the/root"), Path::new("/the/run"));
+            let text = fill(kind.template(), 4711, Path::new("/the/root"), Path::new("/the/run"))
+                .replace("{{shards}}", "1");
             assert!(text.contains("4711") && text.contains("/the/root"), "{text}");
             assert!(!text.contains("{{") && !text.contains("}}"), "{text}");
         }

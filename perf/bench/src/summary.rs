@@ -1,4 +1,4 @@
-//! From samples to the figures of the report: medians with their ranges, and ratios round by round.
+//! From samples to the figures of the report: medians with their ranges, and ratios of medians.
 
 use serde::Serialize;
 
@@ -22,13 +22,17 @@ impl Spread {
         Some(Spread { median: f64::midpoint(low, high), min, max })
     }
 
-    /// Of the quotients of the values of one round: what slows the whole machine for a while cancels out.
+    /// The quotient of the medians, with the least and the greatest quotient of one round: what slows the whole
+    /// machine for a while cancels out in those.
     pub(crate) fn of_ratios(
         values: impl IntoIterator<Item = f64>,
         base: impl IntoIterator<Item = f64>,
     ) -> Option<Spread> {
-        let pairs = values.into_iter().zip(base).filter(|&(_, base)| base > 0.0);
-        Spread::of(pairs.map(|(value, base)| value / base))
+        let pairs: Vec<_> = values.into_iter().zip(base).filter(|&(_, base)| base > 0.0).collect();
+        let rounds = Spread::of(pairs.iter().map(|(value, base)| value / base))?;
+        let value = Spread::of(pairs.iter().map(|pair| pair.0))?;
+        let base = Spread::of(pairs.iter().map(|pair| pair.1))?;
+        Some(Spread { median: value.median / base.median, ..rounds })
     }
 }
 
@@ -37,7 +41,7 @@ impl Spread {
 pub(crate) struct LoadRow {
     pub(crate) label: String,
     pub(crate) requests_per_cpu_second: Spread,
-    /// To the baseline, round by round; more is better.
+    /// To the baseline; more is better.
     pub(crate) ratio: Option<Spread>,
     /// Rounds in which it was ahead of the baseline.
     pub(crate) rounds_ahead: usize,
@@ -45,7 +49,7 @@ pub(crate) struct LoadRow {
     pub(crate) requests_per_second: Spread,
     pub(crate) p50_us: Spread,
     pub(crate) p99_us: Spread,
-    /// To the baseline, round by round; less is better.
+    /// To the baseline; less is better.
     pub(crate) p99_ratio: Option<Spread>,
     /// User-space part of the processor time per request, in microseconds.
     pub(crate) user_us: Spread,
@@ -68,7 +72,7 @@ pub(crate) struct IdleRow {
     pub(crate) connections: usize,
     /// User-space memory per connection in bytes.
     pub(crate) user_bytes: Spread,
-    /// To the baseline, round by round; less is better.
+    /// To the baseline; less is better.
     pub(crate) ratio: Option<Spread>,
     /// Whole server before and with the connections.
     pub(crate) before_kib: Spread,
@@ -169,8 +173,8 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_taken_round_by_round() {
-        check(&[2.0, 30.0, 8.0], &[1.0, 10.0, 2.0], Some((3.0, 2.0, 4.0)));
+    fn ratios_are_those_of_medians_with_the_extremes_of_the_rounds() {
+        check(&[2.0, 30.0, 8.0], &[1.0, 10.0, 2.0], Some((4.0, 2.0, 4.0)));
         check(&[1.0, 3.0], &[1.0, 1.0], Some((2.0, 1.0, 3.0)));
         // A baseline without a value for the round says nothing about it.
         check(&[1.0, 3.0], &[0.0, 1.0], Some((3.0, 3.0, 3.0)));

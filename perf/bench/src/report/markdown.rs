@@ -26,8 +26,8 @@ pub(super) fn report(results: &Results, summaries: &[Summary]) -> String {
 const HOW: &str = "
 ## How to read this
 
-Figures are medians over the rounds, with the least and the greatest in parentheses; ratios are taken round by
-round, then their median. CPU time is that of the server's whole process tree, from schedstat. \"user time\" is its
+Figures are medians over the rounds, with the least and the greatest in parentheses; ratios are those of
+the medians, with the least and the greatest of one round. CPU time is that of the server's whole process tree, from schedstat. \"user time\" is its
 part in user space, per request. \"load's time\" is the load generator's whole time per request: on loopback either
 end may do the kernel's work for both, so a server that looks cheap while its load gets dear has only moved it.
 \"busy\" is the server's CPU time over wall time: well below 100 % the load was the limit, and only figures per
