@@ -26,6 +26,7 @@ mod overrides;
 mod parse;
 mod pointer;
 mod problem;
+mod public;
 mod read;
 mod reader;
 mod reference;
@@ -40,8 +41,8 @@ pub use builtin::builtin;
 pub use cause::{Cause, Flaw};
 pub use explain::Explanation;
 pub use model::{
-    AccessLog, Config, DefaultHost, Dotfiles, ErrorStatus, FileCache, Handler, Host, Level, Limits, Listen,
-    Location, LogFormat, Matcher, Output, Server, Settings, Shards, Symlinks, Timeouts,
+    AccessLog, Config, Control, DefaultHost, Dotfiles, ErrorStatus, FileCache, Handler, Host, Level, Limits,
+    Listen, Location, LogFormat, Matcher, Output, Peer, Rank, Server, Settings, Shards, Symlinks, Timeouts,
 };
 pub use name::{BadHostName, HostName};
 pub use overrides::Override;

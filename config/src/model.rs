@@ -4,6 +4,7 @@
 //! built-in table) has already happened, sizes are bytes, times are [`Duration`]s, paths are resolved
 //! against the folder they are relative to.
 
+mod control;
 mod host;
 mod server;
 mod settings;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use sys::net::Address;
 
+pub use control::{Control, Peer, Rank};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use server::{FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{AccessLog, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};

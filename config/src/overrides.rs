@@ -53,6 +53,11 @@ impl Override {
         }
     }
 
+    /// Where it goes, and what.
+    pub(crate) fn into_parts(self) -> (Vec<String>, Value) {
+        (self.tokens, self.value)
+    }
+
     /// Puts the value into the tree; objects on the way that are missing are made.
     pub(crate) fn apply(&self, root: &mut Node) -> Result<(), Problem> {
         let origin = Origin::CommandLine(self.flag.clone());

@@ -46,6 +46,10 @@ impl Registry {
         self.source.as_ref().map(|source| source.name.as_str())
     }
 
+    pub(crate) fn source(&self) -> Option<&Source> {
+        self.source.as_ref()
+    }
+
     /// The value in force at `pointer`: set there, inherited, or default. `None` when there is none.
     #[must_use]
     pub fn get(&self, pointer: &str) -> Option<Entry> {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use sys::net::{Address, BadAddress};
 
 use crate::cause::Flaw;
-use crate::model::{ErrorStatus, Matcher};
+use crate::model::{ErrorStatus, Matcher, Peer, Rank};
 use crate::name::HostName;
 use crate::near::nearest;
 use crate::tree::quoted;
@@ -102,6 +102,81 @@ pub(crate) fn account(text: &str) -> Result<String, Flaw> {
         return Err(Flaw::new(what, "write a name such as \"www-data\", or a number in quotes"));
     }
     Ok(text.to_owned())
+}
+
+/// The mode of a file: `0660` or `660`.
+pub(crate) fn mode(text: &str) -> Result<u32, Flaw> {
+    let digits = text.strip_prefix('0').filter(|rest| !rest.is_empty()).unwrap_or(text);
+    match u32::from_str_radix(digits, 8) {
+        Ok(mode) if digits.len() == 3 && !digits.starts_with('+') => Ok(mode),
+        _ => {
+            let what = format!("{} is no mode of a file", quoted(text));
+            Err(Flaw::new(what, "write three octal digits, such as \"0600\""))
+        }
+    }
+}
+
+/// `user:NAME` or `group:NAME`.
+pub(crate) fn peer(text: &str) -> Result<Peer, Flaw> {
+    match text.split_once(':') {
+        Some(("user", name)) => account(name).map(Peer::User),
+        Some(("group", name)) => account(name).map(Peer::Group),
+        _ => {
+            let what = format!("{} is neither a user nor a group", quoted(text));
+            Err(Flaw::new(what, "write \"user:NAME\" or \"group:NAME\""))
+        }
+    }
+}
+
+/// A name of something that only the configuration knows.
+pub(crate) fn short_name(text: &str) -> Result<String, Flaw> {
+    const MAX: usize = 64;
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if text.is_empty() || text.len() > MAX || !text.chars().all(fine) {
+        let what = format!("{} is no name", quoted(text));
+        return Err(Flaw::new(what, "write at most 64 letters, digits, and . - _"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A rank, a space, and the hash of a password.
+pub(crate) fn ranked_hash(text: &str) -> Result<(Rank, String), Flaw> {
+    const CURE: &str =
+        "make the hash with `openssl passwd -6`, and write the rank before it: \"operator $6$...\"";
+    let (rank, hash) = ranked(text, CURE)?;
+    if hash.starts_with("$6$") || hash.starts_with("$5$") {
+        return Ok((rank, hash.to_owned()));
+    }
+    // Not repeated: it may be the password itself.
+    Err(Flaw::new("what follows the rank is no hash of a password that begins with $6$ or $5$", CURE))
+}
+
+/// A rank, a space, and a SHA-256 in hexadecimal digits.
+pub(crate) fn ranked_digest(text: &str) -> Result<(Rank, [u8; 32]), Flaw> {
+    const CURE: &str = "make the digest with `printf %s TOKEN | sha256sum`, and write the rank before it: \"operator 9f86...\"";
+    let (rank, digits) = ranked(text, CURE)?;
+    let mut digest = [0; 32];
+    let fine = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    for (byte, pair) in digest.iter_mut().zip(digits.as_bytes().chunks(2)).filter(|_| fine) {
+        let pair = std::str::from_utf8(pair).unwrap_or_default();
+        *byte = u8::from_str_radix(pair, 16).unwrap_or_default();
+    }
+    // Not repeated: it may be the token itself.
+    if fine {
+        Ok((rank, digest))
+    } else {
+        Err(Flaw::new("what follows the rank are no 64 hexadecimal digits", CURE))
+    }
+}
+
+fn ranked<'t>(text: &'t str, cure: &str) -> Result<(Rank, &'t str), Flaw> {
+    let split = text.split_once(' ').and_then(|(word, rest)| match word {
+        "viewer" => Some((Rank::Viewer, rest)),
+        "operator" => Some((Rank::Operator, rest)),
+        "admin" => Some((Rank::Admin, rest)),
+        _ => None,
+    });
+    split.ok_or_else(|| Flaw::new("it does not begin with viewer, operator or admin and a space", cure))
 }
 
 /// Any text.

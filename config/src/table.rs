@@ -11,8 +11,8 @@ use crate::problem::Problems;
 use crate::source::Origin;
 use crate::tree::Node;
 
-pub(crate) use keys::{DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, SERVER, TIMEOUTS, TOP};
-pub(crate) use keys::{file_cache, host, limits, server, settings, timeouts, top};
+pub(crate) use keys::{CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, SERVER, TIMEOUTS, TOP};
+pub(crate) use keys::{control, file_cache, host, limits, server, settings, timeouts, top};
 
 /// One key.
 pub(crate) struct Key<K> {
@@ -171,8 +171,8 @@ pub(crate) fn lookup<S: AsRef<str>>(tokens: &[S]) -> Result<Target, (&'static Se
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 8] =
-    [&TOP, &SERVER, &LIMITS, &TIMEOUTS, &FILE_CACHE, &DEFAULTS, &HOST, &LOCATION];
+pub(crate) const SECTIONS: [&Section; 9] =
+    [&TOP, &SERVER, &LIMITS, &TIMEOUTS, &FILE_CACHE, &CONTROL, &DEFAULTS, &HOST, &LOCATION];
 
 /// Where else a key of this name exists: "/server", "/defaults or a host".
 pub(crate) fn elsewhere(name: &str, not: &Section) -> Option<String> {

@@ -22,51 +22,73 @@ pub(crate) fn ticks(duration: Duration) -> u32 {
     u32::try_from(ticks).unwrap_or(u32::MAX / 2)
 }
 
-/// Appointments with connections, by tick.
+/// The end of a list of appointments.
+const NONE: u32 = u32::MAX;
+
+/// Appointments with connections, by tick. All of them lie in one table, chained by slot, so that a server
+/// that has seen its peak allocates nothing, whichever slots its deadlines fall into.
 pub(crate) struct Wheel {
-    slots: Vec<Vec<Key>>,
+    /// The first appointment of each slot.
+    slots: Box<[u32]>,
+    appointments: Vec<Appointment>,
+    /// The first unused place in `appointments`.
+    unused: u32,
     /// The next tick to look at.
     next: u32,
-    appointments: usize,
+    /// What is left of the tick before it.
+    due: u32,
+    count: usize,
+}
+
+struct Appointment {
+    key: Key,
+    /// The next one of the slot, or the next unused place.
+    next: u32,
 }
 
 impl Wheel {
     pub(crate) fn new(now: u32) -> Wheel {
-        Wheel { slots: vec![Vec::new(); SLOTS as usize], next: now, appointments: 0 }
+        let slots = vec![NONE; SLOTS as usize].into_boxed_slice();
+        Wheel { slots, appointments: Vec::new(), unused: NONE, next: now, due: NONE, count: 0 }
     }
 
     /// Makes an appointment; answers the tick at which it will be, which is `tick` or earlier.
     pub(crate) fn appoint(&mut self, key: Key, tick: u32) -> u32 {
         let tick = tick.clamp(self.next, self.next + SLOTS - 1);
-        self.slots[(tick % SLOTS) as usize].push(key);
-        self.appointments += 1;
+        let first = &mut self.slots[(tick % SLOTS) as usize];
+        let appointment = Appointment { key, next: *first };
+        if self.unused == NONE {
+            *first = self.appointments.len() as u32;
+            self.appointments.push(appointment);
+        } else {
+            *first = self.unused;
+            let place = &mut self.appointments[*first as usize];
+            self.unused = place.next;
+            *place = appointment;
+        }
+        self.count += 1;
         tick
     }
 
-    /// Takes the appointments of the next due tick up to `now`; `None` when all are taken.
-    /// The emptied list should come back by [`Wheel::reuse`].
-    pub(crate) fn due(&mut self, now: u32) -> Option<(u32, Vec<Key>)> {
-        if self.next > now {
-            return None;
+    /// Takes the next appointment of the ticks up to `now`, with its tick; `None` when all are taken.
+    pub(crate) fn due(&mut self, now: u32) -> Option<(u32, Key)> {
+        while self.due == NONE {
+            if self.next > now {
+                return None;
+            }
+            self.due = std::mem::replace(&mut self.slots[(self.next % SLOTS) as usize], NONE);
+            self.next += 1;
         }
-        let tick = self.next;
-        self.next += 1;
-        let keys = std::mem::take(&mut self.slots[(tick % SLOTS) as usize]);
-        self.appointments -= keys.len();
-        Some((tick, keys))
-    }
-
-    /// Gives an emptied list back, so that a steady load allocates nothing. Large ones are let go.
-    pub(crate) fn reuse(&mut self, tick: u32, mut keys: Vec<Key>) {
-        let slot = &mut self.slots[(tick % SLOTS) as usize];
-        if slot.capacity() == 0 && keys.capacity() <= 64 {
-            keys.clear();
-            *slot = keys;
-        }
+        let taken = self.due;
+        let Appointment { key, next } = &mut self.appointments[taken as usize];
+        self.due = std::mem::replace(next, self.unused);
+        self.unused = taken;
+        self.count -= 1;
+        Some((self.next - 1, *key))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.appointments == 0
+        self.count == 0
     }
 }
 
@@ -82,14 +104,29 @@ mod tests {
         assert_eq!(wheel.appoint(key(2), 11), 11);
         assert_eq!(wheel.appoint(key(3), 5), 10, "the past is now");
         assert_eq!(wheel.appoint(key(4), 100_000), 10 + SLOTS - 1, "the far future is looked at earlier");
-        let mut seen = Vec::new();
-        while let Some((tick, keys)) = wheel.due(12) {
-            seen.extend(keys.iter().map(|k| (tick, k.bits())));
-            wheel.reuse(tick, keys);
+        let mut taken = |now| {
+            let mut seen = Vec::new();
+            while let Some((tick, key)) = wheel.due(now) {
+                seen.push((tick, key.bits()));
+            }
+            seen
+        };
+        assert_eq!(taken(12), [(10, 3), (11, 2), (12, 1)]);
+        assert_eq!(taken(10 + SLOTS - 2), []);
+        assert_eq!(taken(10 + SLOTS - 1), [(10 + SLOTS - 1, 4)]);
+        assert!(wheel.is_empty());
+    }
+
+    #[test]
+    fn places_are_used_again() {
+        let mut wheel = Wheel::new(0);
+        for tick in 0..3 * SLOTS {
+            for bits in 0..3 {
+                wheel.appoint(Key::from_bits(bits), tick + 7);
+            }
+            while wheel.due(tick).is_some() {}
         }
-        assert_eq!(seen, [(10, 3), (11, 2), (12, 1)]);
-        assert!(!wheel.is_empty());
-        assert_eq!(wheel.due(10 + SLOTS - 2).map(|(tick, _)| tick), Some(13));
+        assert_eq!(wheel.appointments.len(), 3 * 8);
     }
 
     #[test]

@@ -1,103 +1,140 @@
-//! From a command line to a serving process, and to its end: one straight list.
+//! The program around the supervisor: its terminal, its text and its log.
 
-use crate::arguments::{Reports, Wishes};
-use crate::counters::{Counters, Ticker};
+use crate::arguments::{Override, Reports, Wishes};
+use crate::counters::Ticker;
 use crate::error::Error;
-use crate::listeners::{self, Listeners};
-use crate::settings::{self, Origin};
-use crate::{identity, limits, logs, print, shards, watch};
-use config::Loaded;
-use engine::{Outcome, Plan, Server, ShardPlan};
+use crate::settings::Origin;
+use crate::{print, role};
 use log::LevelFilter;
-use logging::{Logger, Target, error_log};
+use logging::{Target, error_log};
+use perf::Snapshot;
+use privsep::message::{Needs, Output, Subject};
+use privsep::role::Role;
+use privsep::stage::Stage;
+use privsep::supervisor::{self, House};
 use std::io::{self, IsTerminal};
 use std::panic;
-use std::sync::Arc;
-use std::time::Duration;
-use sys::daemon::daemonize;
-use sys::net::Address;
-use sys::pid_file::PidFile;
-use sys::signal::Signals;
+use std::path::PathBuf;
 
-/// How long the last lines of the logs may take to be written.
-const LOG_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Serves until a signal ends it.
+/// Serves until a signal or a command ends it.
 ///
 /// # Errors
-/// Whatever prevents the start, with nothing left behind; afterwards only that a shard was lost.
+/// Whatever prevents the start, with nothing left behind.
 pub(crate) fn serve(wishes: &Wishes, reports: Reports) -> Result<(), Error> {
     error_log::install(&Target::Stderr, LevelFilter::Info)?;
     // A server in the background has no standard error, where a panic would be told otherwise.
     panic::set_hook(Box::new(|panic| log::error!("{panic}")));
-    let nofile = limits::raise().map_err(Error::process("read the limits of the process"))?;
     sys::uring::probe()?;
-    let (Loaded { config, registry }, origin) = settings::load(wishes)?;
-    let site = Arc::new(site::compile(&config, &registry)?);
-    let identity = identity::resolve(&config.server, &registry)?;
-    let cores = shards::cores(config.server.shards).map_err(Error::process("learn which cores there are"))?;
-    limits::compare(nofile, &config.server, &registry, cores.len());
-    let Listeners { addresses, by_shard } = listeners::bind(&config, &registry, cores.len())?;
-    let counters = Counters::create(cores.len()).map_err(Error::process("make the counters"))?;
-    let sinks = logs::open_access_logs(&config, &registry)?;
-    logs::open_error_log(&config, &registry)?;
-
-    // No thread before this line: only the calling one would go along to the background.
-    let background = config.server.daemon.then(daemonize).transpose();
-    let background = background.map_err(Error::process("go to the background"))?;
-    let pid_file = config.server.pid_file.as_deref().map(PidFile::create).transpose()?;
-    if let Some(identity) = &identity {
-        sys::creds::drop_to(identity)?;
-    }
-    // Nor before this one: a thread that has not blocked a signal dies of it.
-    let signals = Signals::block(watch::ENDING).map_err(Error::process("receive signals"))?;
-    let logger = Logger::start(sinks)?;
-    let shards = cores.iter().zip(by_shard).zip(counters.blocks());
-    let shards =
-        shards.map(|((&cpu, listeners), block)| ShardPlan { cpu, listeners, block: Arc::clone(block) });
-    let plan = Plan { site, config: &config.server, shards: shards.collect(), logger: &logger };
-    let server = Arc::new(Server::start(plan)?);
-
-    let ticker = || Ticker::new(counters.clone(), io::stdout().is_terminal());
-    let (every_second, mut at_the_end) = match reports {
-        Reports::Quiet => (None, None),
-        Reports::Verbose => (Some(ticker()), Some(ticker())),
+    let mut home = Home::new(wishes, reports)?;
+    let program = sys::spawn::Program::own().map_err(Error::process("open the program itself"))?;
+    let stage = |needs: &Needs| {
+        if needs.privsep { Stage::Processes(program) } else { Stage::Threads(role::in_thread) }
     };
-    watch::start(signals, Arc::clone(&server), config.server.timeouts.drain, every_second)
-        .map_err(Error::process("start a thread for signals"))?;
-    banner(&origin, cores.len(), &addresses);
-    if let Some(ready) = background {
-        ready.serving().map_err(Error::process("let go of the terminal"))?;
-        logger.reopen_streams();
-    }
+    Ok(supervisor::serve(&mut home, stage)?)
+}
 
-    let outcome = server.wait();
-    if let Some(ticker) = &mut at_the_end {
-        print::out(&ticker.line()).map_err(Error::process("print the counters"))?;
-    }
-    finish(logger, &counters);
-    drop(pid_file);
-    match outcome {
-        Outcome::Stopped => Ok(()),
-        Outcome::ShardLost { shard } => Err(engine::Error::ShardLost { shard }.into()),
+/// The program around the supervisor.
+pub(crate) struct Home {
+    origin: Origin,
+    overrides: Vec<Override>,
+    /// Where it was started.
+    folder: PathBuf,
+    ticker: Option<Ticker>,
+}
+
+impl Home {
+    pub(crate) fn new(wishes: &Wishes, reports: Reports) -> Result<Self, Error> {
+        let folder = std::env::current_dir().map_err(Error::process("find the current folder"))?;
+        let ticker = match reports {
+            Reports::Quiet => None,
+            Reports::Verbose => Some(Ticker::new(io::stdout().is_terminal())),
+        };
+        let origin = Origin::find(wishes).map_err(Error::Unreadable)?;
+        Ok(Self { origin, overrides: wishes.overrides.clone(), folder, ticker })
     }
 }
 
-/// Tells people what runs, when all of it runs.
-fn banner(origin: &Origin, shards: usize, addresses: &[Address]) {
-    let plural = if shards == 1 { "" } else { "s" };
-    print::note(&format!("kimura {}: {origin}; {shards} shard{plural}", env!("CARGO_PKG_VERSION")));
-    for address in addresses {
-        print::note(&format!("kimura: listening on {}", listeners::url(address)));
+impl House for Home {
+    fn subject(&self) -> Subject {
+        self.origin.subject(&self.overrides)
+    }
+
+    fn text(&self) -> Result<Vec<u8>, String> {
+        self.origin.text(&self.folder)
+    }
+
+    fn origin(&self) -> String {
+        self.origin.to_string()
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.folder.clone()
+    }
+
+    fn errors_to(&self, output: &Output) -> Result<(), String> {
+        let target = match output {
+            Output::Stdout => Target::Stdout,
+            Output::Stderr => Target::Stderr,
+            Output::File { path } => Target::File(path.clone()),
+        };
+        error_log::redirect(&target).map_err(|error| error.to_string())
+    }
+
+    fn verbosity(&self, level: u32) {
+        error_log::set_level(role::level(level));
+    }
+
+    fn stamp(&self) -> String {
+        logging::now()
+    }
+
+    /// Tells people what runs, when all of it runs.
+    fn serving(&self, addresses: &[String], shards: usize) {
+        let plural = if shards == 1 { "" } else { "s" };
+        print::note(&format!(
+            "kimura {}: {}; {shards} shard{plural}",
+            env!("CARGO_PKG_VERSION"),
+            self.origin
+        ));
+        for address in addresses {
+            print::note(&format!("kimura: listening on {}", url(address)));
+        }
+        // The arguments are read long ago; what matters to who looks is the role.
+        if let Err(error) = sys::title::set_process_title(Role::Supervisor.row().title) {
+            log::debug!("the title stays as it was: {error}");
+        }
+    }
+
+    fn ticks(&self) -> bool {
+        self.ticker.is_some()
+    }
+
+    fn tick(&mut self, counters: &Snapshot) {
+        if let Some(ticker) = &mut self.ticker
+            && let Err(error) = print::out(&ticker.line(counters))
+        {
+            log::error!("the counters cannot be printed: {error}");
+        }
     }
 }
 
-/// Empties the logs, and accounts for every connection, request and log line.
-fn finish(logger: Logger, counters: &Counters) {
-    match logger.stop(LOG_PATIENCE) {
-        Some(totals) if totals.lost == 0 => {}
-        Some(totals) => log::warn!("{} lines of the access logs were lost to write errors", totals.lost),
-        None => log::warn!("an access log takes no more lines; its last ones are lost"),
+/// What a browser or a client takes for the address.
+fn url(address: &str) -> String {
+    if address.starts_with("unix:") { address.to_owned() } else { format!("http://{address}/") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        for (address, wanted) in [
+            ("127.0.0.1:80", "http://127.0.0.1:80/"),
+            ("[::1]:8080", "http://[::1]:8080/"),
+            ("unix:/run/k.sock", "unix:/run/k.sock"),
+        ] {
+            assert_eq!(url(address), wanted);
+        }
     }
-    log::info!("ended; {}", counters.ledger());
 }

@@ -1,38 +1,30 @@
 //! `--test`: everything that can be known without serving.
 
-use crate::arguments::Wishes;
+use crate::arguments::{Reports, Wishes};
+use crate::boot::Home;
 use crate::error::Error;
-use crate::identity;
-use crate::logs;
-use crate::settings::{self, Origin};
-use config::Config;
+use privsep::message::Needs;
+use privsep::supervisor::{self, House};
 
 /// Checks the configuration and the system.
 ///
 /// # Errors
 /// Every problem of the configuration, or else what the system denies.
 pub(crate) fn check(wishes: &Wishes) -> Result<String, Error> {
-    let (loaded, origin) = settings::load(wishes)?;
-    let mut problems = logs::check(&loaded.config, &loaded.registry);
-    if let Err(found) = site::compile(&loaded.config, &loaded.registry) {
-        problems.extend(found.iter().cloned());
-    }
-    if let Err(problem) = identity::resolve(&loaded.config.server, &loaded.registry) {
-        problems.push(problem);
-    }
-    problems.or(())?;
+    let mut home = Home::new(wishes, Reports::Quiet)?;
+    let needs = supervisor::examine(&mut home)?;
     sys::uring::probe()?;
-    Ok(summary(&loaded.config, &origin))
+    Ok(summary(&needs, &home.origin()))
 }
 
 /// One line for people.
-fn summary(config: &Config, origin: &Origin) -> String {
-    let locations = config.hosts.iter().map(|host| host.locations.len()).sum();
+fn summary(needs: &Needs, origin: &str) -> String {
+    let locations = needs.hosts.iter().map(|host| host.locations as usize).sum();
     format!(
         "configuration ok: {origin}; {}, {}, {}\n",
-        counted(config.hosts.len(), "host"),
+        counted(needs.hosts.len(), "host"),
         counted(locations, "location"),
-        counted_with(config.listeners().len(), "address", "addresses"),
+        counted_with(needs.listeners.len(), "address", "addresses"),
     )
 }
 

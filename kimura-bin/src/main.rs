@@ -6,24 +6,29 @@ mod boot;
 mod check;
 mod counters;
 mod error;
-mod identity;
-mod limits;
-mod listeners;
 mod logs;
 mod manual;
 mod options;
 mod print;
-mod problem;
+mod role;
 mod settings;
-mod shards;
 mod usage;
-mod watch;
 
 use arguments::Command;
 use error::Error;
+use privsep::role::Role;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A child is this program again, and knows its role by the name that it was given.
+    let title = std::env::args_os().next();
+    let role = title.as_deref().and_then(|title| title.to_str()).and_then(Role::titled);
+    if let Some(role) = role
+        && let Some(link) = sys::spawn::take_link()
+    {
+        role::in_process(role, link);
+        return ExitCode::SUCCESS;
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,8 +1,8 @@
-//! Finding and reading the configuration.
+//! Finding the configuration, and reading it.
 
 use crate::arguments::{From, Override, Wishes};
-use crate::error::Error;
 use config::{Loaded, Problem, Problems, Source};
+use privsep::message::{Setting, Subject};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -28,33 +28,96 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Reads the configuration that is wished for.
+impl Origin {
+    /// What the wishes lead to.
+    ///
+    /// # Errors
+    /// A file of the search order that is there and cannot be looked at.
+    pub(crate) fn find(wishes: &Wishes) -> Result<Self, String> {
+        Ok(match &wishes.from {
+            From::File(path) => Self::File(path.clone()),
+            From::Folder(folder) => Self::Folder(folder.clone()),
+            From::Search => match search(std::env::home_dir().as_deref())? {
+                Some(path) => Self::File(path),
+                None => Self::Folder(PathBuf::from(".")),
+            },
+        })
+    }
+
+    /// With what the command line sets, as other processes are told.
+    pub(crate) fn subject(&self, overrides: &[Override]) -> Subject {
+        let settings = overrides.iter().map(setting).collect();
+        match self {
+            Self::File(path) => Subject::File { name: path.display().to_string(), settings },
+            Self::Folder(path) => Subject::Folder { path: path.clone(), settings },
+        }
+    }
+
+    /// The text of the file, looked for from `folder`; nothing without one.
+    ///
+    /// # Errors
+    /// Why it cannot be read, for people.
+    pub(crate) fn text(&self, folder: &Path) -> Result<Vec<u8>, String> {
+        let Self::File(path) = self else { return Ok(Vec::new()) };
+        let mut bytes = Vec::new();
+        // One byte more than allowed, so that the configuration crate sees that it is too much.
+        let limit = config::TEXT_MAX as u64 + 1;
+        let read = File::open(folder.join(path)).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+        read.map_err(|cause| unreadable(path, &cause))?;
+        Ok(bytes)
+    }
+}
+
+fn unreadable(path: &Path, cause: &io::Error) -> String {
+    format!("cannot read the configuration {}: {cause}; correct it, or name another with -c", path.display())
+}
+
+fn setting(wish: &Override) -> Setting {
+    match wish {
+        Override::Set(argument) => Setting::Set { argument: argument.clone() },
+        Override::User(name) => Setting::User { name: name.clone() },
+        Override::Group(name) => Setting::Group { name: name.clone() },
+        Override::Background => Setting::Background,
+        Override::Foreground => Setting::Foreground,
+    }
+}
+
+/// Why a configuration does not load.
+pub(crate) enum Unloadable {
+    /// What is wrong in it.
+    Problems(Problems),
+    /// It is not even text; why, for people.
+    NoText(String),
+}
+
+/// The configuration that `text` says, with what the command line sets.
 ///
 /// # Errors
-/// A file that cannot be read, or every problem found in it.
-pub(crate) fn load(wishes: &Wishes) -> Result<(Loaded, Origin), Error> {
-    let origin = match &wishes.from {
-        From::File(path) => Origin::File(path.clone()),
-        From::Folder(folder) => Origin::Folder(folder.clone()),
-        From::Search => match search(std::env::home_dir().as_deref())? {
-            Some(path) => Origin::File(path),
-            None => Origin::Folder(PathBuf::from(".")),
-        },
-    };
-    let overrides = overrides(&wishes.overrides)?;
-    let loaded = match &origin {
-        Origin::File(path) => config::load(Some(read(path)?), &overrides)?,
-        Origin::Folder(folder) => config::builtin(Some(folder), &overrides)?,
-    };
-    Ok((loaded, origin))
+/// Every problem found in it.
+pub(crate) fn load(subject: &Subject, text: Vec<u8>) -> Result<Loaded, Unloadable> {
+    let (Subject::File { settings, .. } | Subject::Folder { settings, .. }) = subject;
+    let overrides = overrides(settings).map_err(Unloadable::Problems)?;
+    match subject {
+        Subject::Folder { path, .. } => config::builtin(Some(path), &overrides),
+        Subject::File { name, .. } => {
+            let text = String::from_utf8(text).map_err(|error| {
+                let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+                let line = before.split(|&byte| byte == b'\n').count();
+                let cause = io::Error::new(ErrorKind::InvalidData, format!("line {line} is not UTF-8 text"));
+                Unloadable::NoText(unreadable(Path::new(name), &cause))
+            })?;
+            config::load(Some(Source { name: name.clone(), text }), &overrides)
+        }
+    }
+    .map_err(Unloadable::Problems)
 }
 
 /// The values of the command line in the words of the configuration.
-fn overrides(wishes: &[Override]) -> Result<Vec<config::Override>, Problems> {
+fn overrides(settings: &[Setting]) -> Result<Vec<config::Override>, Problems> {
     let mut problems = Problems::new();
     let mut overrides = Vec::new();
-    for wish in wishes {
-        match in_configuration(wish) {
+    for setting in settings {
+        match in_configuration(setting) {
             Ok(value) => overrides.push(value),
             Err(problem) => problems.push(problem),
         }
@@ -62,24 +125,43 @@ fn overrides(wishes: &[Override]) -> Result<Vec<config::Override>, Problems> {
     problems.or(overrides)
 }
 
-fn in_configuration(wish: &Override) -> Result<config::Override, Problem> {
+fn in_configuration(setting: &Setting) -> Result<config::Override, Problem> {
     use config::Override as Value;
-    match wish {
-        Override::Set(argument) => Value::set(argument),
-        Override::User(name) => {
+    match setting {
+        Setting::Set { argument } => Value::set(argument),
+        Setting::User { name } => {
             Ok(Value::flag(&format!("--user {name}"), &["server", "user"], name.as_str()))
         }
-        Override::Group(name) => {
+        Setting::Group { name } => {
             Ok(Value::flag(&format!("--group {name}"), &["server", "group"], name.as_str()))
         }
-        Override::Background => Ok(Value::flag("--daemon", &["server", "daemon"], true)),
-        Override::Foreground => Ok(Value::flag("--verbose", &["server", "daemon"], false)),
+        Setting::Background => Ok(Value::flag("--daemon", &["server", "daemon"], true)),
+        Setting::Foreground => Ok(Value::flag("--verbose", &["server", "daemon"], false)),
+    }
+}
+
+/// The same without what is secret.
+pub(crate) fn public(subject: Subject) -> Subject {
+    let public = |settings: Vec<Setting>| {
+        let keep = |setting| match setting {
+            Setting::Set { argument } => {
+                // What does not parse is nothing that could be in force.
+                let argument = config::Override::public(&argument).ok().flatten()?;
+                Some(Setting::Set { argument })
+            }
+            other => Some(other),
+        };
+        settings.into_iter().filter_map(keep).collect()
+    };
+    match subject {
+        Subject::File { name, settings } => Subject::File { name, settings: public(settings) },
+        Subject::Folder { path, settings } => Subject::Folder { path, settings: public(settings) },
     }
 }
 
 /// The first file of the search order that exists. One that exists and cannot be read is not passed over: another
 /// file would then be served without anybody noticing.
-fn search(home: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+fn search(home: Option<&Path>) -> Result<Option<PathBuf>, String> {
     for candidate in SEARCHED {
         let path = match (candidate.strip_prefix("~/"), home) {
             (Some(rest), Some(home)) => home.join(rest),
@@ -89,21 +171,8 @@ fn search(home: Option<&Path>) -> Result<Option<PathBuf>, Error> {
         match path.symlink_metadata() {
             Ok(_) => return Ok(Some(path)),
             Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-            Err(cause) => return Err(Error::Read { path, cause }),
+            Err(cause) => return Err(unreadable(&path, &cause)),
         }
     }
     Ok(None)
-}
-
-fn read(path: &Path) -> Result<Source, Error> {
-    let fault = |cause| Error::Read { path: path.to_owned(), cause };
-    let mut bytes = Vec::new();
-    // One byte more than allowed, so that the configuration crate sees that it is too much.
-    let limit = config::TEXT_MAX as u64 + 1;
-    File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(fault)?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|&byte| byte == b'\n').count();
-        fault(io::Error::new(ErrorKind::InvalidData, format!("line {line} is not UTF-8 text")))
-    })?;
-    Ok(Source { name: path.display().to_string(), text })
 }

@@ -61,7 +61,7 @@ fn refused_it_says_why_and_exits_with_1() {
         ("-m one,two", "kimura: this version cannot connect to managers; leave '--manager' out\n"),
         ("-c", "kimura: option '--conf' needs a value: --conf PATH\n"),
         ("-c absent.conf", "kimura: cannot read the configuration absent.conf: No such file or directory"),
-        ("-c latin1.conf", "kimura: cannot read the configuration latin1.conf: line 2 is not UTF-8"),
+        ("-c latin1.conf", "cannot read the configuration latin1.conf: line 2 is not UTF-8"),
         ("-c .", "kimura: cannot read the configuration .: Is a directory"),
         ("-c unknown.conf", "unknown.conf:2:3: unknown key \"rooot\""),
         ("-c missing.conf", "missing.conf:1:34: the folder"),
@@ -78,7 +78,7 @@ fn refused_it_says_why_and_exits_with_1() {
         ),
         (
             "--set /defaults/access_log=/absent/a.log --set /server/listen=[\"127.0.0.1:0\"]",
-            "cannot be opened",
+            "cannot be made: its folder does not exist",
         ),
         ("-t -u nobody-of-this-name", "--user nobody-of-this-name"),
         ("-t -g nobody-of-this-name", "--group nobody-of-this-name"),

@@ -1,6 +1,7 @@
 //! Dates of the Gregorian calendar, in UTC, in the two shapes that the logs use.
 
 use crate::number::zero_padded;
+use std::time::SystemTime;
 
 const MONTHS: [&[u8; 3]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
@@ -84,6 +85,15 @@ impl Stamp {
     pub(crate) fn rfc3339(&self) -> &[u8] {
         &self.rfc3339
     }
+}
+
+/// The time now, as the error log writes it: `2000-10-10T13:55:36Z`.
+#[must_use]
+pub fn now() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut stamp = Stamp::new();
+    stamp.set(now.as_secs());
+    format!("{}Z", String::from_utf8_lossy(stamp.rfc3339()))
 }
 
 #[cfg(test)]

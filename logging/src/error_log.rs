@@ -7,7 +7,7 @@
 use crate::civil::Stamp;
 use crate::error::Error;
 use crate::escape;
-use crate::sink::{Reopen, Target};
+use crate::sink::Target;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use log::{LevelFilter, Log, Metadata, Record};
 use std::fmt::{self, Write as _};
@@ -25,20 +25,9 @@ const MESSAGE_MAX: usize = 4096;
 static INSTALLED: OnceLock<ErrorLog> = OnceLock::new();
 
 struct ErrorLog {
-    out: RwLock<Output>,
+    out: RwLock<File>,
     queue: RwLock<Option<Sender<Vec<u8>>>>,
     dropped: AtomicU64,
-}
-
-struct Output {
-    target: Target,
-    file: File,
-}
-
-impl Output {
-    fn open(target: &Target) -> Result<Self, Error> {
-        Ok(Self { target: target.clone(), file: target.open()? })
-    }
 }
 
 /// Installs the error log as the process's logger of the `log` facade.
@@ -46,11 +35,8 @@ impl Output {
 /// # Errors
 /// When the target cannot be opened, or the facade already has a logger.
 pub fn install(target: &Target, level: LevelFilter) -> Result<(), Error> {
-    let log = ErrorLog {
-        out: RwLock::new(Output::open(target)?),
-        queue: RwLock::new(None),
-        dropped: AtomicU64::new(0),
-    };
+    let log =
+        ErrorLog { out: RwLock::new(target.open()?), queue: RwLock::new(None), dropped: AtomicU64::new(0) };
     INSTALLED.set(log).map_err(|_| Error::FacadeTaken)?;
     let installed = INSTALLED.get().ok_or(Error::FacadeTaken)?;
     log::set_logger(installed).map_err(|_| Error::FacadeTaken)?;
@@ -69,7 +55,7 @@ pub fn set_level(level: LevelFilter) {
 /// When the target cannot be opened; the old one stays in use.
 pub fn redirect(target: &Target) -> Result<(), Error> {
     let Some(log) = INSTALLED.get() else { return Ok(()) };
-    let output = Output::open(target)?;
+    let output = target.open()?;
     *log.out.write().unwrap_or_else(PoisonError::into_inner) = output;
     Ok(())
 }
@@ -103,17 +89,6 @@ pub(crate) fn write_now(line: &[u8]) {
     }
 }
 
-/// Opens the target anew, if it is of that kind; on failure what was open before stays in use.
-pub(crate) fn reopen(which: Reopen) {
-    let Some(log) = INSTALLED.get() else { return };
-    let target = log.out.read().unwrap_or_else(PoisonError::into_inner).target.clone();
-    if which.concerns(&target)
-        && let Err(error) = redirect(&target)
-    {
-        log::error!("{error}; what was open before stays in use");
-    }
-}
-
 impl ErrorLog {
     fn set_queue(&self, queue: Option<Sender<Vec<u8>>>) {
         *self.queue.write().unwrap_or_else(PoisonError::into_inner) = queue;
@@ -121,7 +96,7 @@ impl ErrorLog {
 
     fn write(&self, line: &[u8]) {
         let out = self.out.read().unwrap_or_else(PoisonError::into_inner);
-        if (&out.file).write_all(line).is_err() {
+        if (&*out).write_all(line).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }

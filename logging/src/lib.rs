@@ -11,10 +11,12 @@
 
 mod batch;
 mod civil;
+mod desk;
 mod error;
 pub mod error_log;
 mod escape;
 mod format;
+mod forward;
 #[cfg(test)]
 mod injection;
 mod json;
@@ -25,6 +27,8 @@ mod shard;
 mod sink;
 mod text;
 
+pub use civil::now;
+pub use desk::{Desk, Fed};
 pub use error::Error;
 pub use format::{Format, LINE_MAX};
 pub use logger::{Logger, Totals};

@@ -4,8 +4,9 @@ use crate::batch::{BATCH_BYTES, Batch};
 use crate::error::Error;
 use crate::error_log;
 use crate::shard::{Lane, ShardLog};
-use crate::sink::{Reopen, SinkId, Sinks, Target};
+use crate::sink::{SinkId, Sinks, Target};
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded, never};
+use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ const CONTROL_QUEUE: usize = 64;
 
 enum Control {
     Attach(Lane),
-    Reopen(Reopen),
+    Reconnect(OwnedFd),
     Stop,
 }
 
@@ -74,20 +75,14 @@ impl Logger {
         shard
     }
 
-    /// Opens the files anew, after a rotator has moved them away.
-    pub fn reopen(&self) {
-        self.control.send(Control::Reopen(Reopen::Files)).ok();
-    }
-
-    /// Takes standard output and standard error anew, after the process has pointed them elsewhere: a server that
-    /// went to the background keeps no terminal and no pipe open.
-    pub fn reopen_streams(&self) {
-        self.control.send(Control::Reopen(Reopen::Streams)).ok();
+    /// Has another logger process write from now on.
+    pub fn reconnect(&self, socket: OwnedFd) {
+        self.control.send(Control::Reconnect(socket)).ok();
     }
 
     /// Writes what the shards have handed over and ends the thread; the shards have let go of their ends before.
     /// `None` when a sink is so stuck that the thread did not end within `patience`.
-    pub fn stop(self, patience: Duration) -> Option<Totals> {
+    pub fn stop(&self, patience: Duration) -> Option<Totals> {
         self.control.send_timeout(Control::Stop, patience).ok();
         let totals = self.finished.recv_timeout(patience).ok();
         error_log::end_queue();
@@ -121,10 +116,7 @@ impl Worker {
         loop {
             match self.next() {
                 Event::Request(Control::Attach(lane)) => self.lanes.push(lane),
-                Event::Request(Control::Reopen(which)) => {
-                    self.sinks.iter_mut().for_each(|sink| sink.reopen(which));
-                    error_log::reopen(which);
-                }
+                Event::Request(Control::Reconnect(socket)) => self.sinks.reconnect(socket),
                 Event::Request(Control::Stop) | Event::Orphaned => return self.finish(),
                 Event::Message(line) => error_log::write_now(&line),
                 Event::MessagesClosed => self.messages = never(),
@@ -174,8 +166,10 @@ impl Worker {
     /// Writes what is still under way, without waiting for more.
     fn finish(mut self) -> Totals {
         while let Ok(request) = self.requests.try_recv() {
-            if let Control::Attach(lane) = request {
-                self.lanes.push(lane);
+            match request {
+                Control::Attach(lane) => self.lanes.push(lane),
+                Control::Reconnect(socket) => self.sinks.reconnect(socket),
+                Control::Stop => {}
             }
         }
         for lane in 0..self.lanes.len() {

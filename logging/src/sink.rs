@@ -1,6 +1,7 @@
 //! Where lines end up.
 
 use crate::error::Error;
+use crate::forward::{Forward, Way};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -58,6 +59,27 @@ impl Target {
     }
 }
 
+/// What a sink writes to.
+pub(crate) enum Out {
+    /// A file or stream of this process.
+    File(File),
+    /// The logger process.
+    Forward(Forward),
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Forward(forward) => forward.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn open_file(path: &Path) -> io::Result<File> {
     // Append mode: several processes, and a rotator that truncates, may share the file.
     OpenOptions::new().append(true).create(true).open(path)
@@ -71,6 +93,8 @@ fn own(stream: &impl AsFd) -> io::Result<File> {
 #[derive(Default)]
 pub struct Sinks {
     sinks: Vec<Sink>,
+    /// To the logger process, if there is one.
+    way: Option<Way>,
 }
 
 impl Sinks {
@@ -78,6 +102,24 @@ impl Sinks {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// All of `targets`, written by the logger process at the other end of `socket`, which knows each by its place.
+    #[must_use]
+    pub fn forward(targets: Vec<Target>, socket: OwnedFd) -> Self {
+        let way = Way::new(socket);
+        let sinks = (0u16..).zip(targets).map(|(number, target)| {
+            let out = Out::Forward(Forward::new(way.clone(), number));
+            Sink::new(target.name(), Some(target), out)
+        });
+        Self { sinks: sinks.collect(), way: Some(way) }
+    }
+
+    /// From now on another logger process writes.
+    pub(crate) fn reconnect(&self, socket: OwnedFd) {
+        if let Some(way) = &self.way {
+            way.replace(socket);
+        }
     }
 
     /// Opens `target`, once: the same target gives the same sink.
@@ -89,7 +131,7 @@ impl Sinks {
             return Ok(id);
         }
         let file = target.open()?;
-        self.add(Sink::new(target.name(), Some(target.clone()), file))
+        self.add(Sink::new(target.name(), Some(target.clone()), Out::File(file)))
     }
 
     /// Takes a descriptor that somebody else opened for appending; it cannot be reopened.
@@ -97,7 +139,7 @@ impl Sinks {
     /// # Errors
     /// [`Error::TooManySinks`].
     pub fn adopt(&mut self, name: &str, fd: OwnedFd) -> Result<SinkId, Error> {
-        self.add(Sink::new(name.to_owned(), None, File::from(fd)))
+        self.add(Sink::new(name.to_owned(), None, Out::File(File::from(fd))))
     }
 
     fn add(&mut self, sink: Sink) -> Result<SinkId, Error> {
@@ -114,10 +156,6 @@ impl Sinks {
         self.sinks.get_mut(id.index())
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Sink> {
-        self.sinks.iter_mut()
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Sink> {
         self.sinks.iter()
     }
@@ -128,7 +166,7 @@ fn id_of(index: usize) -> Result<SinkId, Error> {
 }
 
 /// One destination and its state of health.
-pub(crate) struct Sink<W = File> {
+pub(crate) struct Sink<W = Out> {
     name: String,
     target: Option<Target>,
     out: W,
@@ -144,7 +182,7 @@ pub(crate) struct Sink<W = File> {
 }
 
 impl<W: Write> Sink<W> {
-    fn new(name: String, target: Option<Target>, out: W) -> Self {
+    pub(crate) fn new(name: String, target: Option<Target>, out: W) -> Self {
         Self { name, target, out, failing: false, torn: false, lost_in_outage: 0, written: 0, lost: 0 }
     }
 
@@ -193,33 +231,11 @@ impl<W: Write> Sink<W> {
     }
 }
 
-/// Which sinks are opened anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reopen {
-    /// After a rotator has moved the files away.
-    Files,
-    /// After the standard streams of the process were pointed elsewhere.
-    Streams,
-}
-
-impl Reopen {
-    /// Whether `target` is one of them.
-    pub(crate) fn concerns(self, target: &Target) -> bool {
-        matches!(target, Target::File(_)) == (self == Self::Files)
-    }
-}
-
 impl Sink {
-    /// Opens the target anew, if it is of that kind. On failure what was opened before stays in use.
-    pub(crate) fn reopen(&mut self, which: Reopen) {
-        let Some(target) = self.target.as_ref().filter(|target| which.concerns(target)) else { return };
-        match target.open() {
-            Ok(file) => {
-                self.out = file;
-                self.torn = false;
-            }
-            Err(error) => log::error!("{error}; what was open before stays in use"),
-        }
+    /// Goes on with another file.
+    pub(crate) fn replace(&mut self, file: File) {
+        self.out = Out::File(file);
+        self.torn = false;
     }
 }
 

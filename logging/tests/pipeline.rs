@@ -164,32 +164,6 @@ fn a_device_without_space_costs_its_lines_and_is_counted() {
 }
 
 #[test]
-fn after_a_reopen_lines_go_to_the_new_file() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (path, rotated) = (folder.path().join("access.log"), folder.path().join("access.log.1"));
-    let mut sinks = Sinks::new();
-    let sink = sinks.open(&Target::File(path.clone())).expect("a sink");
-    let logger = Logger::start(sinks).expect("a logger");
-    let mut log = logger.shard();
-    write_numbered(&mut log, sink, 0..1);
-    log.tick();
-    await_text(&path, |text| text.ends_with('\n'));
-    fs::rename(&path, &rotated).expect("a rotation");
-    logger.reopen();
-    await_text(&path, str::is_empty);
-    let deadline = Instant::now() + PATIENCE;
-    while !path.exists() {
-        assert!(Instant::now() < deadline, "the file was not made anew");
-        std::thread::yield_now();
-    }
-    write_numbered(&mut log, sink, 1..2);
-    drop(log);
-    assert_eq!(logger.stop(PATIENCE), Some(Totals { written: 2, lost: 0 }));
-    assert_eq!(targets(&fs::read_to_string(rotated).expect("the old log")), ["/0"]);
-    assert_eq!(targets(&fs::read_to_string(path).expect("the new log")), ["/1"]);
-}
-
-#[test]
 fn a_file_that_cannot_be_opened_is_named_with_a_cure() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("missing/access.log");

@@ -100,6 +100,16 @@ impl Distribution {
         change
     }
 
+    /// Both together.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        let mut sum = self.clone();
+        for (count, more) in sum.counts.iter_mut().zip(other.counts.iter()) {
+            *count = count.saturating_add(*more);
+        }
+        sum.sum = sum.sum.saturating_add(other.sum);
+        sum
+    }
+
     /// For each power of two: its end in nanoseconds, and the requests that were quicker.
     pub(crate) fn octaves(&self) -> impl Iterator<Item = (u64, u64)> {
         let mut below = 0;

@@ -77,6 +77,26 @@ impl Identity {
     }
 }
 
+/// The number of a user, given by name or by number.
+///
+/// # Errors
+/// [`CredsError::NoUser`], or [`CredsError::System`] when the database fails.
+pub fn find_uid(text: &str) -> Result<u32, CredsError> {
+    match (find_user(text)?, text.parse()) {
+        (Some(user), _) => Ok(user.uid.as_raw()),
+        (None, Ok(uid)) => Ok(uid),
+        (None, Err(_)) => Err(CredsError::NoUser(text.to_owned())),
+    }
+}
+
+/// The number of a group, given by name or by number.
+///
+/// # Errors
+/// As [`find_uid`], with [`CredsError::NoGroup`].
+pub fn find_gid(text: &str) -> Result<u32, CredsError> {
+    find_group(text)
+}
+
 fn find_user(text: &str) -> Result<Option<User>, CredsError> {
     let by_name = User::from_name(text).map_err(CredsError::at("looking up the user"))?;
     match (by_name, text.parse()) {

@@ -13,10 +13,14 @@ pub mod fs;
 pub mod limits;
 pub mod mem;
 pub mod net;
+pub mod packet;
 pub mod pid_file;
 pub mod poll;
+pub mod process;
 pub mod signal;
+pub mod spawn;
 mod threads;
+pub mod title;
 pub mod uring;
 
 #[cfg(test)]

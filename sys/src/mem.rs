@@ -29,15 +29,7 @@ impl Cells {
     /// memfd_create(2), ftruncate(2) or mmap(2) report: no file descriptors or no memory left.
     pub fn create(name: &str, len: usize) -> io::Result<Self> {
         let bytes = byte_len(len)?;
-        let name = CString::new(name)?;
-        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-        // SAFETY: `name` is NUL-terminated and outlives the call.
-        let fd = unsafe { libc::memfd_create(name.as_ptr(), flags) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: memfd_create has just returned this descriptor, and nobody else has it.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let fd = memfd(name)?;
         set_len(&fd, bytes)?;
         Self::map(fd, len)
     }
@@ -124,6 +116,52 @@ fn invalid_data(message: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
+/// A memfd with `bytes` that nobody can change any more, not even its maker: what was handed over is what is read.
+///
+/// # Errors
+/// No descriptors or no memory left; `InvalidInput` for a name with a NUL byte.
+pub fn sealed(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = std::fs::File::from(memfd(name)?);
+    io::Write::write_all(&mut file, bytes)?;
+    // SAFETY: F_ADD_SEALS takes an integer argument.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, ALL_SEALS) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(file.into())
+}
+
+const ALL_SEALS: libc::c_int =
+    libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE | libc::F_SEAL_SEAL;
+
+/// What [`sealed`] has stored.
+///
+/// # Errors
+/// `InvalidData` when it could still be changed, or is longer than `max` bytes.
+pub fn read_sealed(fd: BorrowedFd<'_>, max: usize) -> io::Result<Vec<u8>> {
+    // SAFETY: F_GET_SEALS takes no argument.
+    let seals = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) };
+    if seals < 0 || seals & ALL_SEALS != ALL_SEALS {
+        return Err(invalid_data("what is handed over must be in a memfd that nobody can change"));
+    }
+    let len = usize::try_from(crate::fs::stat(fd)?.len).ok().filter(|&len| len <= max);
+    let mut bytes = vec![0; len.ok_or_else(|| invalid_data("what is handed over is too long"))?];
+    // From its beginning, wherever the shared position of the descriptor is.
+    std::os::unix::fs::FileExt::read_exact_at(&std::fs::File::from(fd.try_clone_to_owned()?), &mut bytes, 0)?;
+    Ok(bytes)
+}
+
+fn memfd(name: &str) -> io::Result<OwnedFd> {
+    let name = CString::new(name)?;
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // SAFETY: `name` is NUL-terminated and outlives the call.
+    let fd = unsafe { libc::memfd_create(name.as_ptr(), flags) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: memfd_create has just returned this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::Ordering::Relaxed;
@@ -156,6 +194,18 @@ mod tests {
         for (name, len) in [("none", 0), ("huge", usize::MAX), ("nul\0", 1)] {
             assert_eq!(Cells::create(name, len).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{name:?}");
         }
+    }
+
+    #[test]
+    fn what_is_sealed_stays_as_it_is() {
+        let fd = sealed("test", b"text").unwrap();
+        assert_eq!(read_sealed(fd.as_fd(), 4).unwrap(), b"text");
+        assert_eq!(read_sealed(fd.as_fd(), 4).unwrap(), b"text", "as often as you like");
+        assert_eq!(read_sealed(fd.as_fd(), 3).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        let file = std::fs::File::from(fd);
+        assert_eq!(io::Write::write(&mut &file, b"x").unwrap_err().raw_os_error(), Some(libc::EPERM));
+        let changing = Cells::create("test", 1).unwrap();
+        assert_eq!(read_sealed(changing.fd(), 100).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Waiting for one file descriptor.
+//! Waiting for file descriptors.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -10,20 +10,50 @@ use std::time::{Duration, Instant};
 /// # Errors
 /// `ENOMEM` or `EINVAL` from poll(2); a signal that interrupts is not an error, the wait goes on.
 pub fn readable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<bool> {
+    let mut entries = [entry(fd, libc::POLLIN)];
+    poll(&mut entries, timeout).map(|ready| ready > 0)
+}
+
+/// As [`readable`], but until `fd` can be written to.
+///
+/// # Errors
+/// As [`readable`].
+pub fn writable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<bool> {
+    let mut entries = [entry(fd, libc::POLLOUT)];
+    poll(&mut entries, timeout).map(|ready| ready > 0)
+}
+
+/// Waits until one of `fds` can be read, has failed or has been hung up, or `timeout` has passed. Says of each, in
+/// their order, whether it is so.
+///
+/// # Errors
+/// As [`readable`].
+pub fn any_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<Vec<bool>> {
+    let mut entries: Vec<libc::pollfd> = fds.iter().map(|&fd| entry(fd, libc::POLLIN)).collect();
+    poll(&mut entries, timeout)?;
+    Ok(entries.iter().map(|entry| entry.revents != 0).collect())
+}
+
+fn entry(fd: BorrowedFd<'_>, events: libc::c_short) -> libc::pollfd {
+    libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 }
+}
+
+/// How many of `entries` are ready.
+fn poll(entries: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<usize> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     loop {
-        // SAFETY: `entry` is one pollfd, and it outlives the call.
-        let ready = unsafe { libc::poll(&mut entry, 1, milliseconds_until(deadline)) };
-        match ready {
-            0 => {
+        let (start, count) = (entries.as_mut_ptr(), entries.len() as libc::nfds_t);
+        // SAFETY: `start` points to `count` pollfds, which outlive the call.
+        let ready = unsafe { libc::poll(start, count, milliseconds_until(deadline)) };
+        match usize::try_from(ready) {
+            Ok(0) => {
                 // The longest wait that poll can express may be shorter than the one asked for.
                 if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    return Ok(false);
+                    return Ok(0);
                 }
             }
-            1 => return Ok(true),
-            _ => {
+            Ok(ready) => return Ok(ready),
+            Err(_) => {
                 let error = io::Error::last_os_error();
                 if error.kind() != io::ErrorKind::Interrupted {
                     return Err(error);

@@ -114,7 +114,10 @@ impl Signals {
     }
 
     /// A signal that is there already.
-    fn pending(&self) -> io::Result<Option<Signal>> {
+    ///
+    /// # Errors
+    /// As for [`Signals::wait`].
+    pub fn pending(&self) -> io::Result<Option<Signal>> {
         // SAFETY: signalfd_siginfo consists of integers, for which zero is a value.
         let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
         let size = size_of::<libc::signalfd_siginfo>();

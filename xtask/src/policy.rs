@@ -6,6 +6,8 @@ pub(crate) const LAYERS: &[(&str, u32)] = &[
     ("perf", 1),
     ("proto-http", 2),
     ("config", 2),
+    ("auth", 2),
+    ("privsep", 3),
     ("logging", 3),
     ("site", 4),
     ("engine", 6),
@@ -30,6 +32,9 @@ pub(crate) const NEVER_REACHES: &[(&str, &[&str])] = &[
     ("logging", &["glommio-ng", "io-uring", "tokio"]),
     ("site", &["glommio-ng", "io-uring", "tokio"]),
     ("perf", &["glommio-ng", "io-uring", "tokio"]),
+    ("auth", &["glommio-ng", "io-uring", "tokio", "proto-http", "engine"]),
+    // The process with the rights parses no text and serves nobody.
+    ("privsep", &["glommio-ng", "io-uring", "tokio", "proto-http", "engine", "config", "serde_json"]),
 ];
 
 /// Features that nobody may enable: (library, features). A second runtime is what they would bring.

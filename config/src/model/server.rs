@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Listen, Output};
+use super::{Control, Listen, Output};
 
 /// `/server`: shards, addresses, identity, limits, times.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +35,10 @@ pub struct Server {
     pub timeouts: Timeouts,
     /// The cache of open files that every shard keeps.
     pub file_cache: FileCache,
+    /// Whether each role is a process of its own.
+    pub privsep: bool,
+    /// Commands to the running server.
+    pub control: Control,
 }
 
 /// Number of shards.

@@ -4,11 +4,11 @@ use sys::net::Address;
 
 use crate::cause::{Cause, Flaw};
 use crate::kind::{List, Text};
-use crate::model::{FileCache, Limits, Listen, Server, Timeouts};
+use crate::model::{Control, FileCache, Limits, Listen, Server, Timeouts};
 use crate::pointer;
 use crate::problem::Problems;
 use crate::reader::Reader;
-use crate::table::{Key, file_cache, limits, server, timeouts};
+use crate::table::{Key, control, file_cache, limits, server, timeouts};
 
 pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Server {
     Server {
@@ -28,6 +28,22 @@ pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Server {
         limits: read_limits(&reader.section(&server::LIMITS, problems), problems),
         timeouts: read_timeouts(&reader.section(&server::TIMEOUTS, problems), problems),
         file_cache: read_file_cache(&reader.section(&server::FILE_CACHE, problems), problems),
+        privsep: reader.or_default(&server::PRIVSEP, problems),
+        control: read_control(&reader.section(&server::CONTROL, problems), problems),
+    }
+}
+
+fn read_control(reader: &Reader<'_>, problems: &mut Problems) -> Control {
+    let users = reader.or_default(&control::USERS, problems).into_iter();
+    let tokens = reader.or_default(&control::TOKENS, problems).into_iter();
+    let peers = reader.or_default(&control::PEERS, problems).into_iter();
+    Control {
+        socket: reader.get(&control::SOCKET, problems),
+        mode: reader.or_default(&control::MODE, problems),
+        audit_log: reader.get(&control::AUDIT_LOG, problems),
+        peers: peers.filter_map(|(peer, rank)| Some((peer, rank?))).collect(),
+        users: users.filter_map(|(name, value)| value.map(|(rank, hash)| (name, rank, hash))).collect(),
+        tokens: tokens.filter_map(|(name, value)| value.map(|(rank, digest)| (name, rank, digest))).collect(),
     }
 }
 

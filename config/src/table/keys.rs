@@ -9,7 +9,7 @@ use crate::kind::{
     AutoCount, Choice, Count, FilePath, Flag, Integer, List, MapOf, Named, Object, OrOff, OutputTo, Size,
     Span, Text,
 };
-use crate::model::{Dotfiles, ErrorStatus, Handler, Level, LogFormat, Symlinks};
+use crate::model::{Dotfiles, ErrorStatus, Handler, Level, LogFormat, Peer, Rank, Symlinks};
 use crate::name::HostName;
 use crate::syntax::{self, DefaultName, FieldName};
 
@@ -78,6 +78,17 @@ pub(crate) static FILE_CACHE: Section = Section {
     prose: "The cache of open files that every shard keeps.",
     inherited: &[],
     own: file_cache::KEYS,
+};
+
+/// `/server/control`.
+pub(crate) static CONTROL: Section = Section {
+    name: "control",
+    place: "/server/control",
+    prose: "Commands to the running server (kimura status, kimura reload and so on), over a Unix socket. \
+            Root and the user that started the server may give all of them; a viewer may look, an operator may \
+            also reload and see to the logs, an admin may also end the server.",
+    inherited: &[],
+    own: control::KEYS,
 };
 
 /// `/defaults`.
@@ -184,6 +195,63 @@ keys! {
         FILE_CACHE: Object = "file_cache", Object(&super::FILE_CACHE),
             default None, example r#"{"entries": 1000}"#,
             "The cache of open files that every shard keeps.";
+        PRIVSEP: Flag = "privsep", Flag,
+            default Some("true"), example "false",
+            "Whether each role of the server is a process of its own with only the rights that it needs; \
+             without it, all are threads of one process.";
+        CONTROL: Object = "control", Object(&super::CONTROL),
+            default None, example r#"{"socket": "/run/kimura/control.sock"}"#,
+            "Commands to the running server.";
+    }
+}
+
+const RANK: Choice<Rank> =
+    Choice { words: &[("viewer", Rank::Viewer), ("operator", Rank::Operator), ("admin", Rank::Admin)] };
+
+keys! {
+    /// Keys of `/server/control`.
+    control {
+        SOCKET: FilePath = "socket", FilePath,
+            default None, example r#""/run/kimura/control.sock""#,
+            "Path of the socket; without it there are no commands.";
+        MODE: Text<u32> = "mode",
+            Text { noun: "an octal number in quotes", pattern: Some("^0?[0-7]{3}$"), parse: syntax::mode },
+            default Some(r#""0600""#), example r#""0666""#,
+            "Mode of the socket's file: connecting takes the right to write.";
+        AUDIT_LOG: FilePath = "audit_log", FilePath,
+            default None, example r#""/var/log/kimura/audit.log""#,
+            "File to which every command is appended, with who gave it, from where and its result; without it, the error \
+             log has them.";
+        PEERS: MapOf<Peer, Choice<Rank>> = "peers",
+            MapOf {
+                key: Text { noun: "\"user:NAME\" or \"group:NAME\"", pattern: Some("^(user|group):"), parse: syntax::peer },
+                value: RANK,
+            },
+            default Some("{}"), example r#"{"group:adm": "operator"}"#,
+            "What users and groups of the machine may do.";
+        USERS: MapOf<String, Text<(Rank, String)>> = "users",
+            MapOf {
+                key: Text { noun: "a name", pattern: None, parse: syntax::short_name },
+                value: Text {
+                    noun: "a rank and the hash of a password, such as \"operator $6$...\"",
+                    pattern: Some("^(viewer|operator|admin) [$]"),
+                    parse: syntax::ranked_hash,
+                },
+            },
+            default Some("{}"), example r#"{"anna": "operator $6$salt$hash"}"#,
+            "Users with a password: `openssl passwd -6` makes the hash.";
+        TOKENS: MapOf<String, Text<(Rank, [u8; 32])>> = "tokens",
+            MapOf {
+                key: Text { noun: "a name", pattern: None, parse: syntax::short_name },
+                value: Text {
+                    noun: "a rank and the SHA-256 of a token, such as \"operator 9f86...\"",
+                    pattern: Some("^(viewer|operator|admin) [0-9a-fA-F]{64}$"),
+                    parse: syntax::ranked_digest,
+                },
+            },
+            default Some("{}"),
+            example r#"{"deploy": "operator 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}"#,
+            "Tokens, which need no user: `printf %s TOKEN | sha256sum` makes the digest.";
     }
 }
 

@@ -79,11 +79,8 @@ impl Shard {
         let now = self.clock.tick();
         loop {
             let due = self.wheel.borrow_mut().due(now);
-            let Some((tick, keys)) = due else { break };
-            for &key in &keys {
-                self.look_at(key, tick, now);
-            }
-            self.wheel.borrow_mut().reuse(tick, keys);
+            let Some((tick, key)) = due else { break };
+            self.look_at(key, tick, now);
         }
     }
 

@@ -60,7 +60,7 @@ pub enum BindError {
 
 impl BindError {
     /// Sorts what went wrong by its cause.
-    pub(super) fn new(address: &Address, Failed { step, source }: Failed) -> Self {
+    pub(crate) fn new(address: &Address, Failed { step, source }: Failed) -> Self {
         let address = address.clone();
         match source.raw_os_error() {
             Some(libc::EADDRINUSE) => {

@@ -53,14 +53,14 @@ pub fn bind_group(address: &Address, n: usize, options: &ListenOptions) -> Resul
 
 /// A system call that failed, and which.
 #[derive(Debug)]
-pub(super) struct Failed {
+pub(crate) struct Failed {
     pub(super) step: &'static str,
     pub(super) source: io::Error,
 }
 
 impl Failed {
     /// To be given to `map_err`.
-    pub(super) fn at<E: Into<io::Error>>(step: &'static str) -> impl FnOnce(E) -> Self {
+    pub(crate) fn at<E: Into<io::Error>>(step: &'static str) -> impl FnOnce(E) -> Self {
         move |error| Self { step, source: error.into() }
     }
 }
@@ -113,7 +113,7 @@ fn tcp_listener(
     Ok(fd)
 }
 
-pub(super) fn listen(fd: &OwnedFd, backlog: u32) -> Result<(), Failed> {
+pub(crate) fn listen(fd: &OwnedFd, backlog: u32) -> Result<(), Failed> {
     let backlog = libc::c_int::try_from(backlog).unwrap_or(libc::c_int::MAX);
     // SAFETY: listen takes no pointers.
     match unsafe { libc::listen(fd.as_raw_fd(), backlog) } {

@@ -16,12 +16,7 @@ use super::listen::{self, Failed};
 
 /// One socket at `path`, as `n` descriptors of it. `ENOTSOCK` means that `path` is something else.
 pub(super) fn listen(path: &Path, n: usize, options: &ListenOptions) -> Result<Vec<OwnedFd>, Failed> {
-    // Two servers that find the same dead socket must not remove each other's new one. Where the folder cannot
-    // be locked (no right to read it, a file system without locks) that chance is taken.
-    let _lock = lock_folder(path);
-    if exists(path).map_err(Failed::at("stat"))? {
-        remove_dead(path)?;
-    }
+    let _lock = remove_dead_socket(path)?;
     let name = UnixAddr::new(path).map_err(Failed::at("path"))?;
     let fd = stream()?;
     // The mode of the socket becomes that of the file, less the umask: it is never wider than asked for, not
@@ -32,6 +27,17 @@ pub(super) fn listen(path: &Path, n: usize, options: &ListenOptions) -> Result<V
     std::fs::set_permissions(path, Permissions::from_mode(mode.bits())).map_err(Failed::at("chmod"))?;
     listen::listen(&fd, options.backlog)?;
     repeat(fd, n).map_err(Failed::at("dup"))
+}
+
+/// Makes room for a new socket at `path`. Keep what it returns until that is bound: two servers that find the same
+/// dead socket must not remove each other's new one. Where the folder cannot be locked (no right to read it, a file
+/// system without locks) that chance is taken.
+pub(crate) fn remove_dead_socket(path: &Path) -> Result<Option<Flock<File>>, Failed> {
+    let lock = lock_folder(path);
+    if exists(path).map_err(Failed::at("stat"))? {
+        remove_dead(path)?;
+    }
+    Ok(lock)
 }
 
 /// Shared by all `n` descriptors: the open socket with its one queue of connections.

@@ -1,0 +1,70 @@
+//! Compares passwords and tokens, for whoever asks through the supervisor.
+
+use super::{Fault, Place, begin};
+use auth::{Tokens, Users, Verdict};
+use privsep::link::Link;
+use privsep::message::{FromAuth, Proof, Secrets, ToAuth};
+use privsep::wire;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Most bytes of the secrets.
+const SECRETS_MAX: usize = 16 << 20;
+
+/// Answers questions until the supervisor is gone.
+pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
+    let link: Link<FromAuth, ToAuth> = Link::new(link);
+    let (ToAuth::Hello { hello }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
+    begin(&hello, place)?;
+    let mut judge = Judge::default();
+    loop {
+        match link.receive_waiting()? {
+            (ToAuth::Hello { .. }, _) => return Err(Fault::Order),
+            (ToAuth::Learn, descriptors) => {
+                let sealed = descriptors.first().ok_or(Fault::Order)?;
+                judge = Judge::new(sealed);
+                link.send_waiting(&FromAuth::Ready, &[])?;
+            }
+            (ToAuth::Ask { id, proof }, _) => {
+                let name = judge.name(&proof);
+                link.send_waiting(&FromAuth::Verdict { id, name }, &[])?;
+            }
+        }
+    }
+}
+
+/// What proofs are compared with; by default with nothing, so that none is right.
+#[derive(Default)]
+struct Judge {
+    users: Option<Users>,
+    tokens: Tokens,
+}
+
+impl Judge {
+    fn new(sealed: &OwnedFd) -> Self {
+        let bytes = sys::mem::read_sealed(sealed.as_fd(), SECRETS_MAX).map_err(|error| error.to_string());
+        let secrets = bytes.and_then(|bytes| wire::decode::<Secrets>(&bytes).map_err(|bad| bad.to_string()));
+        let secrets = secrets.unwrap_or_else(|why| {
+            log::error!("the secrets cannot be read: {why}; nobody is let in by a password or a token");
+            Secrets { users: Vec::new(), tokens: Vec::new() }
+        });
+        let users = Users::new(secrets.users.into_iter().map(|entry| (entry.name, entry.hash)));
+        let tokens = secrets.tokens.into_iter().filter_map(|entry| {
+            let digest = entry.sha256.0.try_into().ok()?;
+            Some((entry.name, digest))
+        });
+        Self { users: users.ok(), tokens: Tokens::new(tokens) }
+    }
+
+    /// The name under which the proof is known.
+    fn name(&self, proof: &Proof) -> Option<String> {
+        match proof {
+            // Only the supervisor sees who is at the other end of a connection.
+            Proof::Peer => None,
+            Proof::Password { user, secret } => {
+                let verdict = self.users.as_ref()?.ask(user, &secret.0);
+                (verdict == Verdict::Granted).then(|| user.clone())
+            }
+            Proof::Token { secret } => self.tokens.ask(&secret.0).map(str::to_owned),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Reads the text of a configuration, which nobody with rights does.
+
+use super::{Fault, Place, begin, needs};
+use crate::logs;
+use crate::settings::{self, Unloadable};
+use config::{Loaded, Problems, Registry};
+use privsep::link::Link;
+use privsep::message::{Depth, FromCheck, Subject, ToCheck, Trouble};
+use std::os::fd::{AsFd, OwnedFd};
+
+type Up = Link<FromCheck, ToCheck>;
+
+/// Most bytes of a text that is handed over.
+const TEXT_MAX: usize = config::TEXT_MAX + 1;
+
+/// Examines one text, and explains what could not be done for it, until nobody asks any more.
+pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
+    let link = Up::new(link);
+    let (ToCheck::Examine { hello, subject, depth }, text) = link.receive_waiting()? else {
+        return Err(Fault::Order);
+    };
+    begin(&hello, place)?;
+    let text = text.first().ok_or(Fault::Order)?;
+    let text = sys::mem::read_sealed(text.as_fd(), TEXT_MAX).map_err(|error| Fault::Link(error.into()))?;
+    let loaded = match examine(&subject, text, &depth) {
+        Ok(loaded) => loaded,
+        Err(Unloadable::Problems(problems)) => return refuse(&link, problems.len(), &problems.to_string()),
+        Err(Unloadable::NoText(why)) => return refuse(&link, 1, &why),
+    };
+    let public = loaded.public_source().map_or_else(String::new, |source| source.text);
+    let needs = needs::of(&loaded);
+    let sealed = seal(public.as_bytes())?;
+    link.send_waiting(&FromCheck::Needs { needs, subject: settings::public(subject) }, &[sealed.as_fd()])?;
+    loop {
+        let (ToCheck::Explain { troubles }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
+        let problems = explained(&troubles, &loaded.registry);
+        refuse(&link, problems.len(), &problems.to_string())?;
+    }
+}
+
+fn examine(subject: &Subject, text: Vec<u8>, depth: &Depth) -> Result<Loaded, Unloadable> {
+    let loaded = settings::load(subject, text)?;
+    if matches!(depth, Depth::Text) {
+        return Ok(loaded);
+    }
+    let Loaded { config, registry } = &loaded;
+    let mut problems = logs::check(config, registry);
+    if let Err(found) = site::compile(config, registry) {
+        problems.extend(found.iter().cloned());
+    }
+    problems.extend(hashes(&loaded).iter().cloned());
+    problems.or(loaded).map_err(Unloadable::Problems)
+}
+
+/// What is wrong with the hashes of passwords.
+fn hashes(loaded: &Loaded) -> Problems {
+    let mut problems = Problems::new();
+    for (name, _, hash) in &loaded.config.server.control.users {
+        if let Err(bad) = auth::Users::new([(name.clone(), hash.clone())]) {
+            let sentence = bad.to_string();
+            let (cause, cure) = sentence.split_once(": ").unwrap_or((&sentence, "make another"));
+            let pointer = format!("/server/control/users/{name}");
+            problems.push(loaded.registry.problem(&pointer, cause, cure));
+        }
+    }
+    problems
+}
+
+fn explained(troubles: &[Trouble], registry: &Registry) -> Problems {
+    let mut problems = Problems::new();
+    for Trouble { pointer, cause, cure } in troubles {
+        problems.push(registry.problem(pointer, cause, cure));
+    }
+    problems
+}
+
+fn refuse(link: &Up, count: usize, text: &str) -> Result<(), Fault> {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    Ok(link.send_waiting(&FromCheck::Problems { count }, &[seal(text.as_bytes())?.as_fd()])?)
+}
+
+fn seal(bytes: &[u8]) -> Result<OwnedFd, Fault> {
+    sys::mem::sealed("kimura-check", bytes).map_err(|error| Fault::Link(error.into()))
+}

@@ -1,0 +1,128 @@
+//! What a configuration needs of the supervisor.
+
+use config::{Config, Level, Loaded, Origin, Output, Peer, Rank, Shards};
+use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
+use privsep::message::{Secrets, TokenEntry, UserEntry};
+use privsep::wire::{Bytes, encode};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+/// All of it.
+pub(super) fn of(loaded: &Loaded) -> Needs {
+    let Loaded { config, registry } = loaded;
+    let server = &config.server;
+    let promised = registry.get("/server/limits/connections_per_shard");
+    Needs {
+        listeners: listeners(config),
+        backlog: server.backlog,
+        access_logs: crate::logs::access_logs(config)
+            .into_iter()
+            .map(|(target, pointer)| LogNeeds { output: output(target), pointer })
+            .collect(),
+        error_log: LogNeeds { output: output(&server.error_log), pointer: "/server/error_log".to_owned() },
+        error_level: level(server.error_log_level),
+        user: server.user.clone(),
+        group: server.group.clone(),
+        shards: match server.shards {
+            Shards::Auto => None,
+            Shards::Count(count) => Some(count.get()),
+        },
+        pid_file: server.pid_file.clone(),
+        daemon: server.daemon,
+        privsep: server.privsep,
+        drain_millis: millis(server.timeouts.drain),
+        connections_per_shard: u32::try_from(server.limits.connections_per_shard).unwrap_or(u32::MAX),
+        connections_by_default: promised.is_some_and(|entry| entry.origin == Origin::Default),
+        hosts: hosts(config),
+        control: control(&server.control),
+    }
+}
+
+fn listeners(config: &Config) -> Vec<ListenNeeds> {
+    let listeners = config.listeners().into_iter();
+    let needs = listeners
+        .map(|listen| ListenNeeds { address: listen.address.to_string(), pointer: listen.pointer.clone() });
+    needs.collect()
+}
+
+/// Each host with a number that changes when anything of it does, or of what all hosts share.
+fn hosts(config: &Config) -> Vec<HostNeeds> {
+    let server = &config.server;
+    let shared =
+        format!("{:?} {:?} {:?} {}", server.limits, server.timeouts, server.file_cache, server.server_header);
+    let digest = |host: &config::Host| {
+        let mut hasher = DefaultHasher::new();
+        (format!("{host:?}"), &shared).hash(&mut hasher);
+        hasher.finish()
+    };
+    let needs = config.hosts.iter().map(|host| HostNeeds {
+        name: host.name.to_string(),
+        digest: digest(host),
+        locations: host.locations.len() as u32,
+    });
+    needs.collect()
+}
+
+fn control(control: &config::Control) -> ControlNeeds {
+    let entry = |name: &String, rank: Rank| RankEntry { name: name.clone(), rank: message_rank(rank) };
+    let users = control.users.iter();
+    let tokens = control.tokens.iter();
+    let secrets = Secrets {
+        users: users
+            .clone()
+            .map(|(name, _, hash)| UserEntry { name: name.clone(), hash: hash.clone() })
+            .collect(),
+        tokens: tokens
+            .clone()
+            .map(|(name, _, digest)| TokenEntry { name: name.clone(), sha256: Bytes(digest.to_vec()) })
+            .collect(),
+    };
+    ControlNeeds {
+        socket: control.socket.clone(),
+        mode: control.mode,
+        audit_log: control.audit_log.clone(),
+        peers: control.peers.iter().map(|(peer, rank)| peer_entry(peer, *rank)).collect(),
+        users: users.map(|(name, rank, _)| entry(name, *rank)).collect(),
+        tokens: tokens.map(|(name, rank, _)| entry(name, *rank)).collect(),
+        secrets: Bytes(encode(&secrets)),
+    }
+}
+
+fn peer_entry(peer: &Peer, rank: Rank) -> PeerEntry {
+    let (kind, name, group) = match peer {
+        Peer::User(name) => ("user", name, false),
+        Peer::Group(name) => ("group", name, true),
+    };
+    let pointer = format!("/server/control/peers/{kind}:{name}");
+    PeerEntry { name: name.clone(), group, rank: message_rank(rank), pointer }
+}
+
+fn message_rank(rank: Rank) -> message::Rank {
+    match rank {
+        Rank::Viewer => message::Rank::Viewer,
+        Rank::Operator => message::Rank::Operator,
+        Rank::Admin => message::Rank::Admin,
+    }
+}
+
+fn output(output: &Output) -> message::Output {
+    match output {
+        Output::Stdout => message::Output::Stdout,
+        Output::Stderr => message::Output::Stderr,
+        Output::File(path) => message::Output::File { path: path.clone() },
+    }
+}
+
+fn level(level: Level) -> u32 {
+    match level {
+        Level::Error => 1,
+        Level::Warn => 2,
+        Level::Info => 3,
+        Level::Debug => 4,
+        Level::Trace => 5,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

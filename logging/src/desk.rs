@@ -1,0 +1,227 @@
+//! The logger process: takes what workers forward, and writes it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use sys::packet::{self, Wait};
+
+use crate::error::Error;
+use crate::forward::{HEADER, PACKET_MAX};
+use crate::logger::Totals;
+use crate::sink::{Out, Sink, Target};
+
+/// Packets that are taken from one worker before the others have their turn.
+const TURN: usize = 64;
+
+/// What a look at a worker's socket has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fed {
+    /// There may be more.
+    More,
+    /// Nothing is left for now.
+    Empty,
+    /// The worker has ended.
+    Closed,
+}
+
+/// All sinks by their numbers.
+pub struct Desk {
+    sinks: BTreeMap<u16, Sink>,
+    packet: Vec<u8>,
+    /// Lines for sinks that nobody has named.
+    unknown: u64,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Desk {
+    /// Without sinks.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { sinks: BTreeMap::new(), packet: vec![0; PACKET_MAX], unknown: 0 }
+    }
+
+    /// A file that somebody else has opened for appending, new or in place of the one with this number.
+    pub fn file(&mut self, number: u16, name: &str, fd: OwnedFd) {
+        self.place(number, name, File::from(fd));
+    }
+
+    /// One of the process's own standard streams.
+    ///
+    /// # Errors
+    /// [`Error::Stream`] when the process has none.
+    pub fn stream(&mut self, number: u16, target: &Target) -> Result<(), Error> {
+        let file = target.open()?;
+        self.place(number, &target.name(), file);
+        Ok(())
+    }
+
+    fn place(&mut self, number: u16, name: &str, file: File) {
+        match self.sinks.get_mut(&number) {
+            Some(sink) => sink.replace(file),
+            None => drop(self.sinks.insert(number, Sink::new(name.to_owned(), None, Out::File(file)))),
+        }
+    }
+
+    /// Writes what has come from a worker.
+    ///
+    /// # Errors
+    /// `InvalidData` for a packet that no worker sends: whoever sent it is not to be listened to any more. What
+    /// reading a socket reports.
+    pub fn read(&mut self, worker: BorrowedFd<'_>) -> io::Result<Fed> {
+        for _ in 0..TURN {
+            let len = match packet::receive(worker, &mut self.packet, 0, Wait::Never) {
+                Ok(received) => received.len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Fed::Empty),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Fed::Closed),
+                Err(error) => return Err(error),
+            };
+            if len == 0 {
+                return Ok(Fed::Closed);
+            }
+            let (number, lines) = parse(&self.packet[..len])?;
+            match self.sinks.get_mut(&number) {
+                Some(sink) => sink.write(lines),
+                None => self.unknown += lines.iter().filter(|&&byte| byte == b'\n').count() as u64,
+            }
+        }
+        Ok(Fed::More)
+    }
+
+    /// What the sinks did so far.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let none = Totals { written: 0, lost: self.unknown };
+        self.sinks.values().fold(none, |sum, sink| Totals {
+            written: sum.written + sink.written,
+            lost: sum.lost + sink.lost,
+        })
+    }
+}
+
+fn parse(packet: &[u8]) -> io::Result<(u16, &[u8])> {
+    let bad = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+    let (number, lines) =
+        packet.split_first_chunk::<HEADER>().ok_or_else(|| bad("a packet without a sink"))?;
+    if lines.last() != Some(&b'\n') {
+        return Err(bad("a packet that does not end with a line"));
+    }
+    Ok((u16::from_le_bytes(*number), lines))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::{Format, Logger, Record, Sinks};
+
+    const LINES: u64 = 20_000;
+
+    fn file(folder: &tempfile::TempDir, name: &str) -> OwnedFd {
+        File::options().append(true).create(true).open(folder.path().join(name)).unwrap().into()
+    }
+
+    /// Takes packets until `enough`, waiting for them.
+    fn read_until(desk: &mut Desk, socket: &OwnedFd, enough: impl Fn(&Desk, Fed) -> bool) {
+        loop {
+            let fed = desk.read(socket.as_fd()).unwrap();
+            if enough(desk, fed) {
+                return;
+            }
+            if fed == Fed::Empty {
+                sys::poll::readable(socket.as_fd(), None).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn lines_arrive_whole_once_and_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, other) = packet::pair().unwrap();
+        let target = Target::File("a".into());
+        let logger = Logger::start(Sinks::forward(vec![Target::Stdout, target.clone()], own)).unwrap();
+        let sink = logger.sink(&target).unwrap();
+        let mut shard = logger.shard();
+        let writer = std::thread::spawn(move || {
+            for number in 0..LINES {
+                let target = format!("/{number}");
+                let record = Record { method: b"GET", target: target.as_bytes(), ..Record::default() };
+                shard.write(sink, Format::Common, &record);
+                if number % 64 == 0 {
+                    shard.tick();
+                    std::thread::yield_now();
+                }
+            }
+            drop(shard);
+            logger.stop(std::time::Duration::from_secs(10)).unwrap()
+        });
+        let mut desk = Desk::new();
+        desk.file(1, "a", file(&folder, "a"));
+        read_until(&mut desk, &other, |_, fed| fed == Fed::Closed);
+        // A shard does not wait, so that some may be missing; none that was handed over is.
+        let totals = writer.join().unwrap();
+        assert_eq!((desk.totals(), totals.lost), (totals, 0));
+        let text = std::fs::read_to_string(folder.path().join("a")).unwrap();
+        let number = |line: &str| line.split("GET /").nth(1)?.split(' ').next()?.parse::<u64>().ok();
+        let numbers: Vec<u64> = text.lines().map(|line| number(line).unwrap()).collect();
+        assert_eq!(numbers.len() as u64, totals.written);
+        assert!(numbers.is_sorted_by(|a, b| a < b) && numbers.first() == Some(&0));
+    }
+
+    #[test]
+    fn a_logger_that_ends_costs_lines_and_another_takes_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, other) = packet::pair().unwrap();
+        let target = Target::File("a".into());
+        let logger = Logger::start(Sinks::forward(vec![target.clone()], own)).unwrap();
+        let sink = logger.sink(&target).unwrap();
+        let mut shard = logger.shard();
+        let mut line = || {
+            shard.write(sink, Format::Common, &Record::default());
+            shard.tick();
+        };
+        let mut desk = Desk::new();
+        desk.file(0, "a", file(&folder, "a"));
+        line();
+        read_until(&mut desk, &other, |desk, _| desk.totals().written == 1);
+        drop(other);
+        line();
+        let (own, other) = packet::pair().unwrap();
+        logger.reconnect(own);
+        line();
+        // The middle one went wherever the thread was when the way changed.
+        drop(shard);
+        let at_worker = logger.stop(std::time::Duration::from_secs(10)).unwrap();
+        read_until(&mut desk, &other, |_, fed| fed == Fed::Closed);
+        let at_logger = desk.totals();
+        assert_eq!(at_worker.written + at_worker.lost, 3);
+        assert_eq!(at_logger, Totals { written: at_worker.written, lost: 0 });
+        assert!(at_worker.written >= 2);
+    }
+
+    #[test]
+    fn packets_that_no_worker_sends() {
+        for (bytes, wanted) in [
+            (&b"\0"[..], "a packet without a sink"),
+            (b"\0\0", "a packet that does not end with a line"),
+            (b"\0\0line", "a packet that does not end with a line"),
+            (&[b'\n'; PACKET_MAX + 1], "the packet is larger than allowed"),
+        ] {
+            let (own, other) = packet::pair().unwrap();
+            packet::send(own.as_fd(), bytes, &[], Wait::Block).unwrap();
+            assert_eq!(Desk::new().read(other.as_fd()).unwrap_err().to_string(), wanted);
+        }
+        let (own, other) = packet::pair().unwrap();
+        packet::send(own.as_fd(), b"\x07\0a\nb\n", &[], Wait::Block).unwrap();
+        let mut desk = Desk::new();
+        assert_eq!(desk.read(other.as_fd()).unwrap(), Fed::Empty);
+        assert_eq!(desk.totals(), Totals { written: 0, lost: 2 }, "a sink that nobody has named");
+    }
+}

@@ -1,0 +1,57 @@
+//! Every message of every link. Each link has one enum for each direction, so that a message in the wrong one does
+//! not compile.
+
+mod auth;
+mod check;
+mod control;
+mod logger;
+mod worker;
+
+pub use auth::{FromAuth, Proof, Secrets, ToAuth, TokenEntry, UserEntry};
+pub use check::{
+    ControlNeeds, Depth, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs, Output, PeerEntry, RankEntry,
+    Setting, Subject, ToCheck, Trouble,
+};
+pub use control::{Answer, Command, LedgerEntry, PlanReport, Rank, Request, StatusReport, WorkerReport};
+pub use logger::{FromLogger, ToLogger};
+pub use worker::{FromWorker, ToWorker};
+
+use std::path::PathBuf;
+
+use crate::wire::{Wire, records};
+
+/// Version of all links together. Both ends are the same program nearly always; during an upgrade they are not, and
+/// then the older one has to know before it misunderstands.
+pub const LINK_VERSION: u32 = 1;
+
+records! {
+    /// What every child is told first.
+    pub struct Hello {
+        /// [`LINK_VERSION`] of the supervisor.
+        version: u32,
+        /// Who to become; none to stay.
+        identity: Option<IdentityEntry>,
+        /// The least important level of the error log: 1 errors to 5 traces.
+        level: u32,
+        /// The folder that relative paths are meant for.
+        folder: PathBuf,
+    }
+
+    /// A user and its groups.
+    pub struct IdentityEntry {
+        /// The user.
+        uid: u32,
+        /// The main group.
+        gid: u32,
+        /// All others.
+        groups: Vec<u32>,
+    }
+}
+
+/// One direction of a link.
+pub trait Message: Wire {
+    /// How many descriptors the message comes with; any other number is a bad frame.
+    fn descriptors(&self) -> usize {
+        0
+    }
+}

@@ -1,0 +1,89 @@
+//! Supervisor and auth: secrets in, verdicts out.
+
+use super::{Hello, Message};
+use crate::wire::{Bytes, records, variants};
+
+variants! {
+    /// To auth.
+    pub enum ToAuth {
+        /// The first frame.
+        1 Hello {
+            /// As every child is told.
+            hello: Hello,
+        },
+        /// What to compare with from now on. Comes with an encoded [`Secrets`] in sealed memory.
+        3 Learn,
+        /// Whether a proof is right.
+        2 Ask {
+            /// Names the question in the verdict.
+            id: u64,
+            /// What is to be judged.
+            proof: Proof,
+        },
+    }
+
+    /// From auth.
+    pub enum FromAuth {
+        /// Ready for questions.
+        1 Ready,
+        /// The answer to a question.
+        2 Verdict {
+            /// Which question.
+            id: u64,
+            /// The name under which the proof is known; none when it is wrong.
+            name: Option<String>,
+        },
+    }
+
+    /// What somebody shows to be let in.
+    pub enum Proof {
+        /// Nothing but the credentials of the connection.
+        1 Peer,
+        /// A name and a password.
+        2 Password {
+            /// The name.
+            user: String,
+            /// The password.
+            secret: Bytes,
+        },
+        /// A token.
+        3 Token {
+            /// The token.
+            secret: Bytes,
+        },
+    }
+}
+
+records! {
+    /// Everything that auth compares with.
+    pub struct Secrets {
+        /// Users with a password.
+        users: Vec<UserEntry>,
+        /// Tokens.
+        tokens: Vec<TokenEntry>,
+    }
+
+    /// A user and the hash of a password.
+    pub struct UserEntry {
+        /// The name.
+        name: String,
+        /// As crypt(5) writes it.
+        hash: String,
+    }
+
+    /// A token's name and SHA-256.
+    pub struct TokenEntry {
+        /// The name.
+        name: String,
+        /// 32 bytes.
+        sha256: Bytes,
+    }
+}
+
+impl Message for ToAuth {
+    fn descriptors(&self) -> usize {
+        usize::from(matches!(self, Self::Learn))
+    }
+}
+
+impl Message for FromAuth {}

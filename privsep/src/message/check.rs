@@ -1,0 +1,230 @@
+//! Supervisor and check: the text of a configuration in, what it needs out.
+
+use std::path::PathBuf;
+
+use super::{Hello, Message, Rank};
+use crate::wire::{records, variants};
+
+variants! {
+    /// To check.
+    pub enum ToCheck {
+        /// The first frame: examine this. Comes with the text of the configuration in sealed memory, empty when there
+        /// is none.
+        1 Examine {
+            /// As every child is told.
+            hello: Hello,
+            /// What to examine.
+            subject: Subject,
+            /// How far to go.
+            depth: Depth,
+        },
+        /// What the supervisor could not do for it, to be told in terms of the text.
+        2 Explain {
+            /// All of it.
+            troubles: Vec<Trouble>,
+        },
+    }
+
+    /// From check.
+    pub enum FromCheck {
+        /// The configuration is right. Comes with its text without secrets in sealed memory, which workers read.
+        1 Needs {
+            /// Where it comes from, for workers: without the secrets of the command line.
+            subject: Subject,
+            /// What has to be done for it.
+            needs: Needs,
+        },
+        /// It is not, or could not be carried out. Comes with the problems in sealed memory, to be shown to people.
+        2 Problems {
+            /// How many.
+            count: u32,
+        },
+    }
+
+    /// How far an examination goes.
+    pub enum Depth {
+        /// The text alone.
+        1 Text,
+        /// Also the folders and files that it names, as the user that will serve them.
+        2 Whole,
+    }
+
+    /// Where a configuration comes from.
+    pub enum Subject {
+        /// A file.
+        1 File {
+            /// Its name in messages.
+            name: String,
+            /// What the command line sets.
+            settings: Vec<Setting>,
+        },
+        /// The built-in configuration for a folder.
+        2 Folder {
+            /// The folder.
+            path: PathBuf,
+            /// What the command line sets.
+            settings: Vec<Setting>,
+        },
+    }
+
+    /// One value that the command line sets.
+    pub enum Setting {
+        /// `--set`, with its argument.
+        1 Set {
+            /// The argument.
+            argument: String,
+        },
+        /// `--user`
+        2 User {
+            /// Name or number.
+            name: String,
+        },
+        /// `--group`
+        3 Group {
+            /// Name or number.
+            name: String,
+        },
+        /// `--daemon`
+        4 Background,
+        /// `--verbose`
+        5 Foreground,
+    }
+
+    /// Where lines go.
+    #[derive(Eq, Hash)]
+    pub enum Output {
+        /// Standard output.
+        1 Stdout,
+        /// Standard error.
+        2 Stderr,
+        /// A file.
+        3 File {
+            /// Its path.
+            path: PathBuf,
+        },
+    }
+}
+
+records! {
+    /// What a configuration needs: everything that the supervisor has to know of it, and nothing of its text.
+    pub struct Needs {
+        /// Addresses to listen on, in the order in which the site numbers them.
+        listeners: Vec<ListenNeeds>,
+        /// Connections that may wait at each listening socket.
+        backlog: u32,
+        /// Access logs, in the order in which the logger numbers them.
+        access_logs: Vec<LogNeeds>,
+        /// The error log.
+        error_log: LogNeeds,
+        /// The least important level that goes there: 1 errors to 5 traces.
+        error_level: u32,
+        /// Name or number of the user to serve as.
+        user: Option<String>,
+        /// Name or number of the group to serve as.
+        group: Option<String>,
+        /// Number of shards; none for one on each core.
+        shards: Option<u32>,
+        /// File for the process id.
+        pid_file: Option<PathBuf>,
+        /// Whether to go to the background.
+        daemon: bool,
+        /// Whether each role is a process of its own.
+        privsep: bool,
+        /// How long requests may go on after the end was asked for, in milliseconds.
+        drain_millis: u64,
+        /// Most connections of a shard.
+        connections_per_shard: u32,
+        /// Whether that number is only the default, which nobody relies on.
+        connections_by_default: bool,
+        /// The hosts.
+        hosts: Vec<HostNeeds>,
+        /// Commands from outside.
+        control: ControlNeeds,
+    }
+
+    /// An address to listen on.
+    pub struct ListenNeeds {
+        /// As [`sys::net::Address`] is written.
+        address: String,
+        /// Where the configuration says so.
+        pointer: String,
+    }
+
+    /// A log to be opened.
+    pub struct LogNeeds {
+        /// Where its lines go.
+        output: Output,
+        /// Where the configuration says so.
+        pointer: String,
+    }
+
+    /// A host, as far as a comparison of two configurations needs it.
+    pub struct HostNeeds {
+        /// Its name.
+        name: String,
+        /// Changes when anything of it changes.
+        digest: u64,
+        /// How many locations it has.
+        locations: u32,
+    }
+
+    /// Who may command what.
+    pub struct ControlNeeds {
+        /// Path of the socket; without one nobody may.
+        socket: Option<PathBuf>,
+        /// Mode of the socket's file.
+        mode: u32,
+        /// The record of commands; without it they are told in the error log.
+        audit_log: Option<PathBuf>,
+        /// Users and groups of the machine.
+        peers: Vec<PeerEntry>,
+        /// Users with a password, by name.
+        users: Vec<RankEntry>,
+        /// Tokens, by name.
+        tokens: Vec<RankEntry>,
+        /// For the auth process alone: an encoded [`super::Secrets`].
+        secrets: crate::wire::Bytes,
+    }
+
+    /// A user or group of the machine and what it may do.
+    pub struct PeerEntry {
+        /// Name or number.
+        name: String,
+        /// Whether it is a group.
+        group: bool,
+        /// What it may do.
+        rank: Rank,
+        /// Where the configuration says so.
+        pointer: String,
+    }
+
+    /// A name and what it may do.
+    pub struct RankEntry {
+        /// The name.
+        name: String,
+        /// What it may do.
+        rank: Rank,
+    }
+
+    /// Something that could not be done.
+    pub struct Trouble {
+        /// For which value of the configuration.
+        pointer: String,
+        /// What is wrong.
+        cause: String,
+        /// What to do about it.
+        cure: String,
+    }
+}
+
+impl Message for ToCheck {
+    fn descriptors(&self) -> usize {
+        usize::from(matches!(self, Self::Examine { .. }))
+    }
+}
+
+impl Message for FromCheck {
+    fn descriptors(&self) -> usize {
+        1
+    }
+}

@@ -1,0 +1,161 @@
+//! Whoever commands the server, and the supervisor: a command in, an answer out.
+
+use super::{Message, Proof};
+use crate::wire::{records, variants};
+
+variants! {
+    /// What somebody may do; each rank may do all that the ones before it may.
+    #[derive(Copy, Eq, PartialOrd, Ord, Hash)]
+    pub enum Rank {
+        /// Look.
+        1 Viewer,
+        /// Change how it runs, within what the configuration says.
+        2 Operator,
+        /// Change what runs, and end it.
+        3 Admin,
+    }
+
+    /// A command.
+    pub enum Command {
+        /// Tell how it runs.
+        1 Status,
+        /// Read the configuration again and serve it.
+        2 Reload {
+            /// Only tell what would change.
+            plan: bool,
+        },
+        /// End at once.
+        3 Stop,
+        /// End when all is answered.
+        4 Drain,
+        /// Open the log files again, after somebody has moved them away.
+        5 RotateLogs,
+        /// Change the least important level of the error log.
+        6 Verbosity {
+            /// 1 errors to 5 traces.
+            level: u32,
+        },
+    }
+
+    /// What becomes of a command.
+    pub enum Answer {
+        /// It is done.
+        1 Done {
+            /// In one line.
+            what: String,
+        },
+        /// How the server runs.
+        2 Status {
+            /// All of it.
+            status: StatusReport,
+        },
+        /// What a reload changed, or would change.
+        3 Plan {
+            /// All of it.
+            plan: PlanReport,
+        },
+        /// The proof is wrong, or does not suffice.
+        4 Denied {
+            /// Why.
+            why: String,
+        },
+        /// It cannot be done now; nothing has changed.
+        5 Refused {
+            /// Why, and what to do about it.
+            why: String,
+        },
+        /// The configuration is wrong. Comes with the problems in sealed memory.
+        6 Problems {
+            /// How many.
+            count: u32,
+        },
+    }
+}
+
+records! {
+    /// A command and the proof that it may be given.
+    pub struct Request {
+        /// The version of the links.
+        version: u32,
+        /// What is to be done.
+        command: Command,
+        /// Who says so.
+        proof: Proof,
+    }
+
+    /// How the server runs.
+    pub struct StatusReport {
+        /// Version of the program.
+        version: String,
+        /// Process id of the supervisor.
+        pid: u32,
+        /// Seconds since it began.
+        uptime_seconds: u64,
+        /// What is served.
+        origin: String,
+        /// Addresses, as they are written.
+        addresses: Vec<String>,
+        /// How often the configuration was changed.
+        reloads: u32,
+        /// Processes that serve.
+        workers: Vec<WorkerReport>,
+        /// Workers that ended without being told to.
+        crashes: u32,
+        /// What became of all connections and requests, name by name.
+        ledger: Vec<LedgerEntry>,
+        /// Whether the ledger comes out even.
+        even: bool,
+        /// Wrong proofs so far.
+        wrong_proofs: u64,
+    }
+
+    /// One number of the ledger.
+    pub struct LedgerEntry {
+        /// What is counted.
+        name: String,
+        /// How often.
+        count: u64,
+    }
+
+    /// A process that serves.
+    pub struct WorkerReport {
+        /// Its number.
+        generation: u32,
+        /// Its process id; 0 when it is no process of its own.
+        pid: u32,
+        /// What it does: starting, serving or draining.
+        state: String,
+        /// Number of shards.
+        shards: u32,
+    }
+
+    /// What a reload changes.
+    pub struct PlanReport {
+        /// Whether it was carried out.
+        done: bool,
+        /// Hosts that go on as they are.
+        kept: Vec<String>,
+        /// Hosts that change.
+        replaced: Vec<String>,
+        /// Hosts that are new.
+        added: Vec<String>,
+        /// Hosts that are no more.
+        removed: Vec<String>,
+        /// Addresses that are new.
+        opened: Vec<String>,
+        /// Addresses that are no more.
+        closed: Vec<String>,
+        /// Keys whose change takes a new worker beside the old one.
+        new_worker: Vec<String>,
+        /// Keys whose change takes a restart of the server, and which stay as they were.
+        restart: Vec<String>,
+    }
+}
+
+impl Message for Request {}
+
+impl Message for Answer {
+    fn descriptors(&self) -> usize {
+        usize::from(matches!(self, Self::Problems { .. }))
+    }
+}

@@ -1,0 +1,86 @@
+//! Supervisor and worker: sockets and sites in, words of readiness out.
+
+use super::{Hello, Message, Output, Subject};
+use crate::wire::variants;
+
+variants! {
+    /// To a worker.
+    pub enum ToWorker {
+        /// The first frame.
+        1 Hello {
+            /// As every child is told.
+            hello: Hello,
+            /// Number of this worker among all that there were.
+            generation: u32,
+            /// The core of each shard.
+            cores: Vec<u32>,
+        },
+        /// The counters of a shard, in the order of the shards. Comes with the memory.
+        2 Counters,
+        /// Where batches of log lines go. Comes with a socket to the logger.
+        3 Log,
+        /// The configuration of what is begun by the next `Start`. Comes with its text, without secrets,
+        /// in sealed memory.
+        4 Configuration {
+            /// Where it comes from.
+            subject: Subject,
+        },
+        /// A socket of that configuration for a shard. Comes with it.
+        6 Socket {
+            /// The shard.
+            shard: u32,
+            /// Names the socket for the life of the server.
+            id: u32,
+            /// The number of its address in the site.
+            address: u32,
+        },
+        /// A destination of log lines, in the order of their numbers; those that are known already are not repeated.
+        15 Sink {
+            /// What the configuration calls it.
+            output: Output,
+        },
+        /// Begin to serve that configuration.
+        7 Start,
+        /// Accept no more, and end when all is answered.
+        11 Drain {
+            /// What is not answered after so many milliseconds is given up.
+            millis: u64,
+        },
+        /// End at once.
+        12 Stop,
+        /// The least important level of the error log: 1 errors to 5 traces.
+        13 Verbosity {
+            /// The level.
+            level: u32,
+        },
+        /// A new error log. Comes with its descriptor.
+        14 ErrorLog,
+    }
+
+    /// From a worker.
+    pub enum FromWorker {
+        /// Every shard accepts.
+        1 Serving,
+        /// They cannot begin.
+        3 Refused {
+            /// Why, for people.
+            why: String,
+        },
+        /// All shards have ended.
+        5 Ended {
+            /// Lines of the access logs that were given up.
+            lines_lost: u64,
+        },
+    }
+}
+
+impl Message for ToWorker {
+    fn descriptors(&self) -> usize {
+        usize::from(matches!(
+            self,
+            Self::Counters | Self::Log | Self::Configuration { .. } | Self::Socket { .. } | Self::ErrorLog
+        ))
+    }
+}
+
+impl Message for FromWorker {}

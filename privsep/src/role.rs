@@ -1,0 +1,88 @@
+//! THE table of processes: which there are, what they are called, and what becomes of them when they end.
+
+use std::fmt;
+
+/// A process, by what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Holds the rights: opens, binds, starts and replaces the others. Parses no text.
+    Supervisor,
+    /// Reads the text of a configuration, once.
+    Check,
+    /// Compares passwords and tokens.
+    Auth,
+    /// Writes the access logs.
+    Logger,
+    /// Serves.
+    Worker,
+}
+
+/// What happens when a process ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// Nothing is left to be done.
+    Never,
+    /// It is started again, after a pause that grows while it fails.
+    Backoff,
+}
+
+/// One process.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Which.
+    pub role: Role,
+    /// What `ps` shows, and how the program knows its role when it is started.
+    pub title: &'static str,
+    /// What happens when it ends by itself.
+    pub restart: Restart,
+}
+
+/// All processes, in the order in which they start. ARCHITECTURE.md and README.md show the same list.
+pub const ROLES: &[Row] = &[
+    Row { role: Role::Supervisor, title: "kimura: supervisor [priv]", restart: Restart::Never },
+    Row { role: Role::Check, title: "kimura: check", restart: Restart::Never },
+    Row { role: Role::Auth, title: "kimura: auth", restart: Restart::Backoff },
+    Row { role: Role::Logger, title: "kimura: logger", restart: Restart::Backoff },
+    Row { role: Role::Worker, title: "kimura: worker", restart: Restart::Backoff },
+];
+
+impl Role {
+    /// Its row of the table.
+    ///
+    /// # Panics
+    /// Never: a test looks every role up.
+    #[must_use]
+    pub fn row(self) -> &'static Row {
+        ROLES.iter().find(|row| row.role == self).expect("every role has a row")
+    }
+
+    /// The role that is called `title`.
+    #[must_use]
+    pub fn titled(title: &str) -> Option<Self> {
+        ROLES.iter().find(|row| row.title == title).map(|row| row.role)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Supervisor => "supervisor",
+            Self::Check => "check",
+            Self::Auth => "auth",
+            Self::Logger => "logger",
+            Self::Worker => "worker",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_role_has_a_row_and_a_title_of_its_own() {
+        for role in [Role::Supervisor, Role::Check, Role::Auth, Role::Logger, Role::Worker] {
+            assert_eq!(Role::titled(role.row().title), Some(role));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! How a role is started: as a process of its own, or as a thread of this one.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread::{self, JoinHandle};
+
+use sys::spawn::{Birth, Child, Program};
+
+use crate::link::Link;
+use crate::message::Message;
+use crate::role::Role;
+
+/// What a role does with its end of the link, until its end.
+pub type Run = fn(Role, OwnedFd);
+
+/// Where roles run.
+#[derive(Debug)]
+pub enum Stage {
+    /// Each as a process: this program again, under the title of the role.
+    Processes(Program),
+    /// Each as a thread of this process.
+    Threads(Run),
+}
+
+/// A role that was started.
+#[derive(Debug)]
+pub enum Life {
+    /// A process.
+    Process(Child),
+    /// A thread; none once it was waited for.
+    Thread(Option<JoinHandle<()>>),
+}
+
+impl Stage {
+    /// Starts a role. `errors` becomes its standard error, if it is a process.
+    ///
+    /// # Errors
+    /// When processes, threads or descriptors have run out, or the program cannot be executed any more.
+    pub fn start<Tx: Message, Rx: Message>(
+        &self,
+        role: Role,
+        errors: Option<BorrowedFd<'_>>,
+    ) -> io::Result<(Life, Link<Tx, Rx>)> {
+        let (link, other) = Link::pair()?;
+        let title = role.row().title;
+        let life = match self {
+            Self::Processes(program) => {
+                Life::Process(program.spawn(&Birth { title, link: other.as_fd(), errors })?)
+            }
+            &Self::Threads(run) => {
+                let name = format!("kimura-{role}");
+                Life::Thread(Some(thread::Builder::new().name(name).spawn(move || run(role, other))?))
+            }
+        };
+        Ok((life, link))
+    }
+}
+
+impl Life {
+    /// Process id; 0 for a thread.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        match self {
+            Self::Process(child) => child.pid(),
+            Self::Thread(_) => 0,
+        }
+    }
+
+    /// To be polled: readable when the process has ended. A thread tells by closing its link.
+    #[must_use]
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Process(child) => Some(child.fd()),
+            Self::Thread(_) => None,
+        }
+    }
+
+    /// Ends a process at once. A thread cannot be ended; it does so when its link is closed.
+    pub fn kill(&self) {
+        if let Self::Process(child) = self
+            && let Err(error) = child.kill()
+        {
+            log::error!("process {} cannot be ended: {error}", child.pid());
+        }
+    }
+
+    /// How it has ended, in words; none while it runs.
+    pub fn ended(&mut self) -> Option<String> {
+        match self {
+            Self::Process(child) => match child.reap() {
+                Ok(ended) => ended.map(|ended| ended.to_string()),
+                Err(error) => Some(format!("unknown end ({error})")),
+            },
+            Self::Thread(thread) => {
+                if thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+                    return None;
+                }
+                let ended = thread.take().map(JoinHandle::join);
+                Some(if matches!(ended, Some(Err(_))) { "panic".to_owned() } else { "end".to_owned() })
+            }
+        }
+    }
+}

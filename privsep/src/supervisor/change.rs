@@ -1,0 +1,74 @@
+//! A change of what is served, step by step. Until the last one, what is in force stays in force.
+
+use std::time::{Duration, Instant};
+
+use super::Deployment;
+use super::control::{self, Prepared};
+use super::estate::Opened;
+use super::examination::Examination;
+use super::worker::START_PATIENCE;
+use crate::message::PlanReport;
+
+/// Who wants a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A signal: the log is told.
+    Signal,
+    /// A command: the connection is told.
+    Control(control::Id),
+}
+
+/// A change under way.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) asker: Asker,
+    /// Only tell what would change.
+    pub(crate) plan_only: bool,
+    pub(crate) step: Step,
+    /// When it is given up.
+    pub(crate) deadline: Instant,
+}
+
+/// How far it is.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The text is being read, or what could not be done is being explained in its terms.
+    Examining(Examination),
+    /// A new generation of workers begins.
+    Starting(Box<Next>),
+}
+
+/// What is to be in force.
+#[derive(Debug)]
+pub(crate) struct Next {
+    pub(crate) deployment: Deployment,
+    pub(crate) opened: Opened,
+    pub(crate) control: Prepared,
+    pub(crate) plan: PlanReport,
+    /// Who is to serve it.
+    pub(crate) identity: Option<sys::creds::Identity>,
+    /// The generation that has to serve it.
+    pub(crate) generation: u32,
+}
+
+impl Change {
+    pub(crate) fn new(asker: Asker, plan_only: bool, examination: Examination) -> Self {
+        let deadline = examination.deadline;
+        Self { asker, plan_only, step: Step::Examining(examination), deadline }
+    }
+
+    /// The generation that it waits for.
+    pub(crate) fn generation(&self) -> Option<u32> {
+        match &self.step {
+            Step::Starting(next) => Some(next.generation),
+            Step::Examining(_) => None,
+        }
+    }
+
+    /// Waits for the new generation from now on.
+    pub(crate) fn start(&mut self, next: Next) {
+        // Its worker has a deadline of its own, which comes first and says more.
+        self.deadline = Instant::now() + START_PATIENCE + Duration::from_secs(1);
+        self.step = Step::Starting(Box::new(next));
+    }
+}

@@ -1,0 +1,266 @@
+//! The control socket: connections, one command each, and what is owed to them.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use sys::packet::{self, Peer};
+
+use super::permit::{self, Permits};
+use crate::link::Link;
+use crate::message::{Answer, Command, ControlNeeds, Request, Trouble};
+
+/// Most connections at a time; others wait in the queue of the socket.
+const CONNECTIONS_MAX: usize = 32;
+/// How long somebody may take to say what is wanted.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the answer to a wrong proof is held back.
+const SLOWED: Duration = Duration::from_secs(1);
+
+/// Names a connection.
+pub(crate) type Id = u64;
+
+/// The socket and its connections.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    listener: Option<(PathBuf, OwnedFd)>,
+    audit: Option<File>,
+    pub(crate) permits: Permits,
+    connections: Vec<Connection>,
+    next: Id,
+    /// Proofs that were wrong.
+    pub(crate) wrong_proofs: u64,
+}
+
+#[derive(Debug)]
+struct Connection {
+    id: Id,
+    link: Link<Answer, Request>,
+    peer: Peer,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The request has not come; it is closed then.
+    Silent(Instant),
+    /// Auth judges the proof.
+    Judged(Command),
+    /// The command is carried out.
+    Working(Command, String),
+    /// The proof was wrong; that is told then.
+    Slowed(Instant),
+}
+
+/// What was prepared for a configuration.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// None: the socket stays as it is.
+    listener: Option<Option<(PathBuf, OwnedFd)>>,
+    audit: Option<File>,
+    permits: Permits,
+}
+
+impl Control {
+    /// Opens what `needs` takes; nothing changes yet.
+    pub(crate) fn prepare(&self, needs: &ControlNeeds, own_uid: u32) -> Result<Prepared, Vec<Trouble>> {
+        let trouble = |key: &str, message: &str| {
+            let (cause, cure) = message.split_once(": ").unwrap_or((message, "choose another path"));
+            let pointer = format!("/server/control/{key}");
+            vec![Trouble { pointer, cause: cause.to_owned(), cure: cure.to_owned() }]
+        };
+        let permits = Permits::new(needs, own_uid)?;
+        let audit = needs.audit_log.as_deref().map(open_audit).transpose();
+        let audit = audit.map_err(|error| {
+            trouble("audit_log", &format!("the audit log cannot be opened ({error}): create its folder"))
+        })?;
+        let same = self.listener.as_ref().map(|(path, _)| path) == needs.socket.as_ref();
+        let listener = if same {
+            None
+        } else {
+            let bound =
+                needs.socket.as_ref().map(|path| Ok((path.clone(), packet::listen(path, needs.mode)?)));
+            let bound: Result<_, sys::net::BindError> = bound.transpose();
+            Some(bound.map_err(|error| trouble("socket", &error.to_string()))?)
+        };
+        Ok(Prepared { listener, audit, permits })
+    }
+
+    /// Puts it in force.
+    pub(crate) fn adopt(&mut self, prepared: Prepared) {
+        if let Some(listener) = prepared.listener {
+            self.remove_file();
+            self.listener = listener;
+        }
+        self.audit = prepared.audit;
+        self.permits = prepared.permits;
+    }
+
+    /// Takes the file of the socket away, which nobody answers any more.
+    pub(crate) fn remove_file(&mut self) {
+        if let Some((path, _)) = self.listener.take() {
+            // Somebody may have removed it before.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// The listener, as long as there is room for another connection.
+    pub(crate) fn listener(&self) -> Option<BorrowedFd<'_>> {
+        let (_, fd) = self.listener.as_ref()?;
+        (self.connections.len() < CONNECTIONS_MAX).then(|| fd.as_fd())
+    }
+
+    /// Connections of which something may come: a request, or the end.
+    pub(crate) fn fds(&self) -> impl Iterator<Item = (Id, BorrowedFd<'_>)> {
+        self.connections.iter().map(|connection| (connection.id, connection.link.fd()))
+    }
+
+    /// When the next of them falls due.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let times = self.connections.iter().filter_map(|connection| match connection.state {
+            State::Silent(until) | State::Slowed(until) => Some(until),
+            State::Judged(_) | State::Working(..) => None,
+        });
+        times.min()
+    }
+
+    /// Takes a connection.
+    pub(crate) fn accept(&mut self) {
+        let Some(listener) = self.listener() else { return };
+        match packet::accept(listener) {
+            Ok(Some(socket)) => {
+                self.next += 1;
+                let peer = permit::who(socket.as_fd());
+                let state = State::Silent(Instant::now() + PATIENCE);
+                self.connections.push(Connection { id: self.next, link: Link::new(socket), peer, state });
+            }
+            Ok(None) => {}
+            Err(error) => log::error!("a control connection cannot be taken: {error}"),
+        }
+    }
+
+    /// The request of a connection that has one; whoever sends anything else is gone.
+    pub(crate) fn read(&mut self, id: Id) -> Option<(Request, Peer)> {
+        let connection = self.get(id)?;
+        match (&connection.state, connection.link.receive()) {
+            (State::Silent(_), Ok(Some((request, _)))) => Some((request, connection.peer)),
+            (_, Ok(None)) => None,
+            _ => {
+                self.connections.retain(|connection| connection.id != id);
+                None
+            }
+        }
+    }
+
+    /// Auth is asked about the proof.
+    pub(crate) fn judged(&mut self, id: Id, command: Command) {
+        if let Some(connection) = self.get(id) {
+            connection.state = State::Judged(command);
+        }
+    }
+
+    /// What waits for the verdict of auth under this number.
+    pub(crate) fn waiting_for_verdict(&mut self, id: Id) -> Option<Command> {
+        match &self.get(id)?.state {
+            State::Judged(command) => Some(command.clone()),
+            _ => None,
+        }
+    }
+
+    /// All that wait for a verdict: auth is gone.
+    pub(crate) fn judged_ids(&self) -> Vec<Id> {
+        let judged =
+            self.connections.iter().filter(|connection| matches!(connection.state, State::Judged(_)));
+        judged.map(|connection| connection.id).collect()
+    }
+
+    /// Somebody may give the command, which is about to be carried out.
+    pub(crate) fn working(&mut self, id: Id, command: Command, who: String) {
+        if let Some(connection) = self.get(id) {
+            connection.state = State::Working(command, who);
+        }
+    }
+
+    /// The proof is wrong, which is told after a while.
+    pub(crate) fn slow_down(&mut self, id: Id, command: &Command, who: &str, stamp: &str) {
+        self.wrong_proofs += 1;
+        let Some(connection) = self.get(id) else { return };
+        connection.state = State::Slowed(Instant::now() + SLOWED);
+        let peer = connection.peer;
+        self.record(stamp, peer, who, command, "denied");
+    }
+
+    /// Answers and lets go.
+    pub(crate) fn answer(&mut self, id: Id, answer: &Answer, sealed: Option<&OwnedFd>, stamp: &str) {
+        let Some(at) = self.connections.iter().position(|connection| connection.id == id) else { return };
+        let connection = self.connections.swap_remove(at);
+        let descriptors: Vec<BorrowedFd<'_>> = sealed.iter().map(|fd| fd.as_fd()).collect();
+        if let Err(error) = connection.link.send(answer, &descriptors) {
+            log::warn!("an answer could not be delivered: {error}");
+        }
+        if let State::Working(command, who) = &connection.state {
+            let result = match answer {
+                Answer::Done { .. } | Answer::Status { .. } | Answer::Plan { .. } => "done",
+                Answer::Denied { .. } => "denied",
+                Answer::Refused { .. } | Answer::Problems { .. } => "refused",
+            };
+            self.record(stamp, connection.peer, who, command, result);
+        }
+    }
+
+    /// Tells those whose time has come.
+    pub(crate) fn on_time(&mut self, now: Instant) {
+        self.connections.retain(|connection| match connection.state {
+            State::Silent(until) => now < until,
+            State::Slowed(until) if now >= until => {
+                // Whoever is gone does not hear it.
+                let _ = connection.link.send(&Answer::Denied { why: WRONG.to_owned() }, &[]);
+                false
+            }
+            _ => true,
+        });
+    }
+
+    fn get(&mut self, id: Id) -> Option<&mut Connection> {
+        self.connections.iter_mut().find(|connection| connection.id == id)
+    }
+
+    /// One line of the audit log: when, who, from where, what, and with what result.
+    fn record(&mut self, stamp: &str, peer: Peer, who: &str, command: &Command, result: &str) {
+        let what = describe(command);
+        let line =
+            format!("{stamp} {who:?} uid={} gid={} pid={} {what} {result}\n", peer.uid, peer.gid, peer.pid);
+        match &mut self.audit {
+            Some(file) => {
+                if let Err(error) = file.write_all(line.as_bytes()) {
+                    log::error!("the audit log cannot be written ({error}): {}", line.trim_end());
+                }
+            }
+            // Those who only look are not worth a line among the errors.
+            None if permit::needed(command) == crate::message::Rank::Viewer && result == "done" => {}
+            None => log::info!("command: {}", line.trim_end()),
+        }
+    }
+}
+
+/// Says the same whatever was wrong with a proof.
+const WRONG: &str = "the proof is wrong, or may not do this";
+
+fn describe(command: &Command) -> String {
+    match command {
+        Command::Status => "status".to_owned(),
+        Command::Reload { plan: false } => "reload".to_owned(),
+        Command::Reload { plan: true } => "reload --plan".to_owned(),
+        Command::Stop => "stop".to_owned(),
+        Command::Drain => "drain".to_owned(),
+        Command::RotateLogs => "rotate-logs".to_owned(),
+        Command::Verbosity { level } => format!("verbosity {level}"),
+    }
+}
+
+fn open_audit(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}

@@ -1,0 +1,219 @@
+//! What the supervisor holds for its workers: listening sockets and the numbers of log files. Workers come and go;
+//! these stay, so that no connection in a queue is lost with them.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsFd, OwnedFd};
+
+use sys::net::{Address, ListenOptions, bind_group, local_address};
+
+use crate::message::{ListenNeeds, LogNeeds, Needs, Output, Trouble};
+
+/// One listening socket.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    /// Names it for the life of the server.
+    pub(crate) id: u32,
+    pub(crate) fd: OwnedFd,
+}
+
+/// All sockets of one address.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// As the configuration writes it.
+    pub(crate) written: String,
+    /// As it is, with the port that the system chose.
+    pub(crate) actual: Address,
+    pub(crate) sockets: Vec<Socket>,
+}
+
+/// Sockets and numbers of logs.
+#[derive(Debug, Default)]
+pub(crate) struct Estate {
+    listeners: Vec<Listener>,
+    next_id: u32,
+    /// Every destination of access logs that there ever was; its place is its number. A number stays even when the
+    /// change that brought it is given up: workers and logger may have heard of it.
+    sinks: Vec<Sink>,
+}
+
+/// A destination of access logs.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    pub(crate) output: Output,
+    /// None for the standard streams.
+    pub(crate) file: Option<File>,
+}
+
+/// What was opened for a configuration that is not in force yet.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    listeners: Vec<Listener>,
+}
+
+/// Most destinations of access logs.
+const SINKS_MAX: usize = 4096;
+
+impl Estate {
+    /// Opens what `needs` takes and is not there yet. Nothing that is in use changes.
+    ///
+    /// # Errors
+    /// Everything that cannot be opened; no new address stays open then.
+    pub(crate) fn open(&mut self, needs: &Needs, group: usize) -> Result<Opened, Vec<Trouble>> {
+        let mut opened = Opened::default();
+        let mut troubles = Vec::new();
+        let options = ListenOptions { backlog: needs.backlog, ..ListenOptions::default() };
+        for listen in &needs.listeners {
+            if self.listeners.iter().any(|known| known.written == listen.address) {
+                continue;
+            }
+            match bind(listen, group, &options) {
+                Ok((actual, sockets)) => {
+                    let sockets = sockets.into_iter().map(|fd| self.number(fd)).collect();
+                    opened.listeners.push(Listener { written: listen.address.clone(), actual, sockets });
+                }
+                Err(trouble) => troubles.push(trouble),
+            }
+        }
+        for log in &needs.access_logs {
+            if self.sinks.iter().any(|known| known.output == log.output) {
+                continue;
+            }
+            match open_log(log) {
+                Ok(_) if self.sinks.len() >= SINKS_MAX => troubles.push(too_many_logs(log)),
+                Ok(file) => self.sinks.push(Sink { output: log.output.clone(), file }),
+                Err(trouble) => troubles.push(trouble),
+            }
+        }
+        if troubles.is_empty() { Ok(opened) } else { Err(troubles) }
+    }
+
+    fn number(&mut self, fd: OwnedFd) -> Socket {
+        self.next_id += 1;
+        Socket { id: self.next_id, fd }
+    }
+
+    /// Takes over what was opened.
+    pub(crate) fn adopt(&mut self, opened: Opened) {
+        self.listeners.extend(opened.listeners);
+    }
+
+    /// Closes the sockets of all addresses that `needs` does not name.
+    pub(crate) fn keep_only(&mut self, needs: &Needs) {
+        self.listeners.retain(|known| needs.listeners.iter().any(|listen| listen.address == known.written));
+    }
+
+    /// The sockets of an address, there or just opened.
+    pub(crate) fn listener<'e>(&'e self, opened: &'e Opened, written: &str) -> Option<&'e Listener> {
+        self.listeners.iter().chain(&opened.listeners).find(|known| known.written == written)
+    }
+
+    /// Every destination of access logs, by number.
+    pub(crate) fn sinks(&self) -> &[Sink] {
+        &self.sinks
+    }
+
+    /// Opens all log files again, after somebody has moved them away. One that cannot be opened stays as it was.
+    pub(crate) fn reopen_sinks(&mut self) -> Vec<Trouble> {
+        let mut troubles = Vec::new();
+        for sink in &mut self.sinks {
+            match open_log(&LogNeeds { output: sink.output.clone(), pointer: String::new() }) {
+                Ok(file) => sink.file = file,
+                Err(trouble) => troubles.push(trouble),
+            }
+        }
+        troubles
+    }
+
+    /// What is listened on, in the order of `needs`.
+    pub(crate) fn addresses(&self, needs: &Needs) -> Vec<String> {
+        let none = Opened::default();
+        let known = needs.listeners.iter().filter_map(|listen| self.listener(&none, &listen.address));
+        known.map(|listener| listener.actual.to_string()).collect()
+    }
+}
+
+impl Listener {
+    /// The sockets of shard number `shard` of `shards`: a group has a fixed size, the number of shards has not.
+    pub(crate) fn of_shard(&self, shard: usize, shards: usize) -> impl Iterator<Item = &Socket> {
+        let size = self.sockets.len();
+        // More shards than sockets: some share one, and the kernel wakes one of them.
+        let shared = (shard >= size).then(|| shard % size.max(1));
+        self.sockets.iter().enumerate().filter_map(move |(index, socket)| {
+            let own = match shared {
+                Some(shared) => index == shared,
+                None => index % shards.max(1) == shard,
+            };
+            own.then_some(socket)
+        })
+    }
+}
+
+fn bind(
+    listen: &ListenNeeds,
+    group: usize,
+    options: &ListenOptions,
+) -> Result<(Address, Vec<OwnedFd>), Trouble> {
+    let trouble = |message: &str| {
+        let (cause, cure) = message.split_once(": ").unwrap_or((message, "choose another address"));
+        Trouble { pointer: listen.pointer.clone(), cause: cause.to_owned(), cure: cure.to_owned() }
+    };
+    let address: Address = listen.address.parse().map_err(|bad| trouble(&format!("{bad}")))?;
+    let sockets = bind_group(&address, group, options).map_err(|error| trouble(&error.to_string()))?;
+    let actual = sockets.first().and_then(|socket| local_address(socket.as_fd()).ok());
+    Ok((actual.unwrap_or(address), sockets))
+}
+
+/// What messages call a destination.
+pub(crate) fn name(output: &Output) -> String {
+    match output {
+        Output::Stdout => "standard output".to_owned(),
+        Output::Stderr => "standard error".to_owned(),
+        Output::File { path } => path.display().to_string(),
+    }
+}
+
+/// Opens a log file for appending; standard streams have theirs open already.
+pub(crate) fn open_log(log: &LogNeeds) -> Result<Option<File>, Trouble> {
+    let Output::File { path } = &log.output else { return Ok(None) };
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    file.map(Some).map_err(|cause| Trouble {
+        pointer: log.pointer.clone(),
+        cause: format!("the log file {} cannot be opened: {cause}", path.display()),
+        cure: "create the folder, or let the user of the server write there".to_owned(),
+    })
+}
+
+fn too_many_logs(log: &LogNeeds) -> Trouble {
+    Trouble {
+        pointer: log.pointer.clone(),
+        cause: format!("more than {SINKS_MAX} log files since the server began"),
+        cure: "restart the server".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(size: u32) -> Listener {
+        let null = || OwnedFd::from(File::open("/dev/null").unwrap());
+        let sockets = (0..size).map(|id| Socket { id, fd: null() }).collect();
+        Listener { written: String::new(), actual: "127.0.0.1:1".parse().unwrap(), sockets }
+    }
+
+    #[test]
+    fn every_socket_has_a_shard_whatever_their_numbers() {
+        for size in 1..6 {
+            for shards in 1..9 {
+                let listener = listener(size);
+                let of = |shard| listener.of_shard(shard, shards).map(|socket| socket.id).collect::<Vec<_>>();
+                let all: Vec<Vec<u32>> = (0..shards).map(of).collect();
+                assert!(all.iter().all(|own| !own.is_empty()), "{size} sockets, {shards} shards: {all:?}");
+                let mut served: Vec<u32> = all.concat();
+                served.sort_unstable();
+                served.dedup();
+                assert_eq!(served.len() as u32, size, "{size} sockets, {shards} shards: {all:?}");
+            }
+        }
+    }
+}

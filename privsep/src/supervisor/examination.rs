@@ -1,0 +1,118 @@
+//! One examination of a configuration by a child that has no rights: text in, needs or problems out.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use crate::link::{Link, LinkError};
+use crate::message::{Depth, FromCheck, Hello, Needs, Subject, ToCheck, Trouble};
+use crate::role::Role;
+use crate::stage::{Life, Stage};
+
+/// How long an examination may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Most bytes of a list of problems.
+pub(crate) const PROBLEMS_MAX: usize = 4 << 20;
+
+/// A configuration that was found right, and what it needs.
+#[derive(Debug)]
+pub struct Deployment {
+    /// Where it comes from, for workers: without the secrets of the command line.
+    pub subject: Subject,
+    /// Its text without secrets, sealed.
+    pub text: OwnedFd,
+    /// What it needs.
+    pub needs: Needs,
+}
+
+/// How an examination has ended.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// The configuration is right.
+    Right(Box<Deployment>),
+    /// It is not: how many problems, and the sealed text of them.
+    Wrong(u32, OwnedFd),
+}
+
+/// A check under way.
+#[derive(Debug)]
+pub(crate) struct Examination {
+    life: Life,
+    link: Link<ToCheck, FromCheck>,
+    pub(crate) deadline: Instant,
+}
+
+impl Examination {
+    /// Starts one of `text`.
+    pub(crate) fn start(
+        stage: &Stage,
+        hello: Hello,
+        subject: Subject,
+        text: &[u8],
+        depth: Depth,
+    ) -> io::Result<Self> {
+        let sealed = sys::mem::sealed("kimura-configuration", text)?;
+        let (life, link) = stage.start(Role::Check, None)?;
+        let examination = Self { life, link, deadline: Instant::now() + PATIENCE };
+        let message = ToCheck::Examine { hello, subject, depth };
+        examination.link.send(&message, &[sealed.as_fd()]).map_err(io::Error::other)?;
+        Ok(examination)
+    }
+
+    /// To be polled.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.link.fd()
+    }
+
+    /// Has the child tell in terms of the text what could not be done; the next verdict has it.
+    pub(crate) fn explain(&mut self, troubles: Vec<Trouble>) -> Result<(), LinkError> {
+        self.deadline = Instant::now() + PATIENCE;
+        self.link.send(&ToCheck::Explain { troubles }, &[])
+    }
+
+    /// The verdict, if it is there.
+    pub(crate) fn verdict(&mut self) -> Result<Option<Verdict>, LinkError> {
+        let Some((message, mut descriptors)) = self.link.receive()? else { return Ok(None) };
+        // Every message of check comes with one, or the link has refused it.
+        let descriptor = descriptors.pop().ok_or(LinkError::Closed)?;
+        Ok(Some(match message {
+            FromCheck::Needs { needs, subject } => {
+                Verdict::Right(Box::new(Deployment { subject, text: descriptor, needs }))
+            }
+            FromCheck::Problems { count } => Verdict::Wrong(count, descriptor),
+        }))
+    }
+
+    /// Waits for the verdict: for the start, when there is nothing else to do.
+    pub(crate) fn wait(&mut self) -> Result<Verdict, LinkError> {
+        loop {
+            if let Some(verdict) = self.verdict()? {
+                return Ok(verdict);
+            }
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(LinkError::Full);
+            }
+            sys::poll::readable(self.fd(), Some(left))?;
+        }
+    }
+}
+
+impl Drop for Examination {
+    fn drop(&mut self) {
+        self.life.kill();
+        if let Life::Process(child) = &self.life {
+            // It was killed, so that this takes no time; without it a zombie would stay.
+            let _ = sys::poll::readable(child.fd(), Some(Duration::from_secs(1)));
+            let _ = child.reap();
+        }
+    }
+}
+
+/// The text of a list of problems, for the log.
+pub(crate) fn problems_text(sealed: &OwnedFd) -> String {
+    match sys::mem::read_sealed(sealed.as_fd(), PROBLEMS_MAX) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => format!("(the problems cannot be shown: {error})"),
+    }
+}

@@ -1,0 +1,34 @@
+//! The process with the rights. It has one thread and one loop, opens what a configuration needs, starts the others
+//! and replaces them, and decides who may command what. It parses no text: that is for check, which has no rights.
+//!
+//! - [`serve`]: the start, and the end;
+//! - `run`: the loop, and what each event leads to;
+//! - `change`, `reload`: a change of what is served, step by step; `plan`: what changes; `examination`: the check of a
+//!   text;
+//! - `worker`, `post`: the children; `backoff`: when they are started again;
+//! - `estate`: sockets and log files; `ledger`: what became of every connection and request;
+//! - `control`, `command`: commands; `permit`: who may give which.
+
+mod backoff;
+mod boot;
+mod change;
+mod command;
+mod control;
+mod estate;
+mod examination;
+mod house;
+mod identity;
+mod ledger;
+mod permit;
+mod plan;
+mod post;
+mod refusal;
+mod reload;
+mod run;
+mod shards;
+mod worker;
+
+pub use boot::{examine, serve};
+pub use examination::Deployment;
+pub use house::House;
+pub use refusal::Refusal;

@@ -1,0 +1,200 @@
+//! How a change of what is served comes about: the steps of [`Change`], and what each of them may meet.
+
+use std::time::Instant;
+
+use super::boot::own_uid;
+use super::change::{Asker, Change, Next, Step};
+use super::examination::{Deployment, Examination, Verdict, problems_text};
+use super::run::Supervisor;
+use super::worker::Phase;
+use super::{identity, plan, shards};
+use crate::message::{Answer, Depth, PlanReport, ToAuth, ToWorker, Trouble};
+
+impl Supervisor<'_> {
+    /// The examination under way.
+    pub(super) fn examination(&self) -> Option<&Examination> {
+        match &self.change.as_ref()?.step {
+            Step::Examining(examination) => Some(examination),
+            Step::Starting(_) => None,
+        }
+    }
+
+    /// Begins to read the configuration again.
+    pub(super) fn begin_reload(&mut self, asker: Asker, plan_only: bool) {
+        if self.is_ending() {
+            return self.tell(asker, refused("the server is ending"));
+        }
+        if self.change.is_some() {
+            return self.tell(asker, refused("a reload is under way already; try again when it has ended"));
+        }
+        match self.begin_examination() {
+            Ok(examination) => self.change = Some(Change::new(asker, plan_only, examination)),
+            Err(why) => self.tell(asker, refused(&why)),
+        }
+    }
+
+    fn begin_examination(&mut self) -> Result<Examination, String> {
+        let text = self.house.text()?;
+        Examination::start(&self.stage, self.hello(), self.house.subject(), &text, Depth::Whole)
+            .map_err(|error| format!("the configuration cannot be examined: {error}"))
+    }
+
+    /// Something came from the examination.
+    pub(super) fn on_examination(&mut self) {
+        let Some(Change { step: Step::Examining(examination), .. }) = &mut self.change else { return };
+        match examination.verdict() {
+            Ok(None) => {}
+            Ok(Some(Verdict::Wrong(count, text))) => {
+                let Some(change) = self.change.take() else { return };
+                let answer = Answer::Problems { count };
+                match change.asker {
+                    Asker::Signal => {
+                        log::error!("reload refused, nothing has changed:\n{}", problems_text(&text));
+                    }
+                    Asker::Control(id) => {
+                        let stamp = self.house.stamp();
+                        self.control.answer(id, &answer, Some(&text), &stamp);
+                    }
+                }
+            }
+            Ok(Some(Verdict::Right(deployment))) => self.on_right(*deployment),
+            Err(error) => self.abandon(&format!("its examination failed: {error}")),
+        }
+    }
+
+    /// The configuration is right: opens what it needs and starts who is to serve it.
+    fn on_right(&mut self, mut deployment: Deployment) {
+        let report = plan::plan(&self.deployment.needs, &deployment.needs);
+        let Some(change) = &self.change else { return };
+        if change.plan_only {
+            let asker = change.asker;
+            self.change = None;
+            return self.tell(asker, Answer::Plan { plan: report });
+        }
+        deployment.needs = plan::without_restart(&self.deployment.needs, deployment.needs);
+        match self.open(deployment, report) {
+            Ok(next) => self.start_next(next),
+            Err(troubles) => self.explain(troubles),
+        }
+    }
+
+    fn open(&mut self, deployment: Deployment, plan: PlanReport) -> Result<Next, Vec<Trouble>> {
+        let needs = &deployment.needs;
+        let identity = identity::resolve(needs).map_err(|trouble| vec![trouble])?;
+        let count = shards::cores(needs.shards).map_or(1, |cores| cores.len());
+        let opened = self.estate.open(needs, shards::group(count))?;
+        let control = self.control.prepare(&needs.control, own_uid())?;
+        self.tell_sinks();
+        Ok(Next { deployment, opened, control, plan, identity, generation: 0 })
+    }
+
+    /// Has the examination tell in terms of the text what could not be done.
+    fn explain(&mut self, troubles: Vec<Trouble>) {
+        let Some(Change { step: Step::Examining(examination), deadline, .. }) = &mut self.change else {
+            return;
+        };
+        match examination.explain(troubles) {
+            Ok(()) => *deadline = examination.deadline,
+            Err(error) => self.abandon(&format!("its examination failed: {error}")),
+        }
+    }
+
+    fn start_next(&mut self, mut next: Next) {
+        let begun = self.begin_worker(next.deployment.needs.shards, next.identity.as_ref());
+        let mut worker = match begun {
+            Ok(worker) => worker,
+            Err(error) => return self.abandon(&format!("no worker can be started: {error}")),
+        };
+        next.generation = worker.generation;
+        let told = worker.deploy(&next.deployment, &self.estate, &next.opened);
+        let told = told.and_then(|()| worker.link.send(&ToWorker::Start, &[]));
+        self.workers.push(worker);
+        if let Some(change) = &mut self.change {
+            change.start(next);
+        }
+        if let Err(error) = told {
+            self.abandon(&format!("the new worker does not listen: {error}"));
+        }
+    }
+
+    /// The new generation serves: what it serves is in force from now on, and the others end.
+    pub(super) fn carry_out(&mut self) {
+        let Some(Change { asker, step: Step::Starting(next), .. }) = self.change.take() else { return };
+        let Next { deployment, opened, control, mut plan, identity, generation } = *next;
+        self.estate.adopt(opened);
+        self.estate.keep_only(&deployment.needs);
+        self.control.adopt(control);
+        let old = std::mem::replace(&mut self.deployment, deployment);
+        self.identity = identity;
+        let needs = self.deployment.needs.clone();
+        if old.needs.control.secrets != needs.control.secrets {
+            match sys::mem::sealed("kimura-secrets", &needs.control.secrets.0) {
+                Ok(sealed) => {
+                    self.auth.send(&ToAuth::Learn, &[std::os::fd::AsFd::as_fd(&sealed)]);
+                }
+                Err(error) => {
+                    log::error!("auth cannot be told the new secrets: {error}; it is started again");
+                    self.auth.dismiss();
+                }
+            }
+        }
+        if old.needs.error_log.output != needs.error_log.output {
+            self.redirect_errors(&needs.error_log);
+        }
+        if old.needs.error_level != needs.error_level {
+            self.set_level(needs.error_level);
+        }
+        let patience = self.drain_patience();
+        for worker in self.workers.iter_mut().filter(|worker| worker.generation != generation) {
+            worker.drain(patience);
+        }
+        self.worker_due = None;
+        self.reloads += 1;
+        plan.done = true;
+        log::info!("reloaded: {}", summary(&plan));
+        self.tell(asker, Answer::Plan { plan });
+    }
+
+    /// Gives the change under way up, if there is one: what is in force stays.
+    pub(super) fn abandon(&mut self, why: &str) {
+        let Some(change) = self.change.take() else { return };
+        if let Some(generation) = change.generation() {
+            for worker in self.workers.iter_mut().filter(|worker| worker.generation == generation) {
+                // Its end is no loss: nobody waits for it.
+                worker.phase = Phase::Draining;
+                worker.deadline = Some(Instant::now());
+                worker.life.kill();
+            }
+        }
+        self.tell(change.asker, refused(&format!("nothing has changed: {why}")));
+    }
+
+    /// Tells whoever has asked.
+    pub(super) fn tell(&mut self, asker: Asker, answer: Answer) {
+        match (asker, answer) {
+            (Asker::Control(id), answer) => {
+                let stamp = self.house.stamp();
+                self.control.answer(id, &answer, None, &stamp);
+            }
+            (Asker::Signal, Answer::Refused { why }) => log::error!("reload refused: {why}"),
+            // The log has been told.
+            (Asker::Signal, _) => {}
+        }
+    }
+}
+
+fn refused(why: &str) -> Answer {
+    Answer::Refused { why: why.to_owned() }
+}
+
+fn summary(plan: &PlanReport) -> String {
+    format!(
+        "hosts: {} kept, {} replaced, {} added, {} removed; addresses: {} opened, {} closed",
+        plan.kept.len(),
+        plan.replaced.len(),
+        plan.added.len(),
+        plan.removed.len(),
+        plan.opened.len(),
+        plan.closed.len(),
+    )
+}

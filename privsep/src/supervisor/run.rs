@@ -1,0 +1,612 @@
+//! The loop of the supervisor, and what each event leads to.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use perf::Snapshot;
+use sys::creds::Identity;
+use sys::signal::{Signal, Signals};
+
+use super::backoff::Backoff;
+use super::boot::Ground;
+use super::change::Change;
+use super::control::{self, Control};
+use super::estate::{Estate, Opened};
+use super::house::House;
+use super::ledger::Ledger;
+use super::post::Post;
+use super::refusal::Refusal;
+use super::worker::{Birth, Phase, Worker};
+use super::{Deployment, shards};
+use crate::link::LinkError;
+use crate::message::{
+    FromAuth, FromLogger, FromWorker, Hello, IdentityEntry, LINK_VERSION, ToAuth, ToLogger, ToWorker,
+};
+use crate::role::Role;
+use crate::stage::Stage;
+
+/// How often counters are shown.
+const SECOND: Duration = Duration::from_secs(1);
+/// Longest sleep of the loop: it wakes for what falls due.
+const NAP: Duration = Duration::from_secs(3600);
+
+/// The supervisor and everything that it holds.
+pub(super) struct Supervisor<'h> {
+    pub(super) house: &'h mut dyn House,
+    pub(super) stage: Stage,
+    signals: Signals,
+    pub(super) deployment: Deployment,
+    pub(super) estate: Estate,
+    pub(super) identity: Option<Identity>,
+    pub(super) errors: Option<File>,
+    pub(super) level: u32,
+    pub(super) auth: Post<ToAuth, FromAuth>,
+    auth_ready: bool,
+    pub(super) logger: Post<ToLogger, FromLogger>,
+    pub(super) workers: Vec<Worker>,
+    generations: u32,
+    backoff: Backoff,
+    /// When to start a worker in place of one that ended by itself.
+    pub(super) worker_due: Option<Instant>,
+    pub(super) change: Option<Change>,
+    pub(super) control: Control,
+    /// Of workers that have ended.
+    past: Ledger,
+    counters: Snapshot,
+    pub(super) reloads: u32,
+    pub(super) crashes: u32,
+    pub(super) begun: Instant,
+    next_tick: Instant,
+    ending: Ending,
+    /// Why the first worker could not serve.
+    failed: Option<String>,
+    served: bool,
+}
+
+/// How far the server is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Not,
+    Draining,
+    Stopping,
+}
+
+/// Where an event comes from.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Signals,
+    Auth,
+    Logger,
+    /// The link of a worker, by generation.
+    Worker(u32),
+    /// The process of a worker has ended.
+    WorkerEnd(u32),
+    Examination,
+    Listener,
+    Connection(control::Id),
+}
+
+impl<'h> Supervisor<'h> {
+    pub(super) fn new(house: &'h mut dyn House, stage: Stage, signals: Signals, ground: Ground) -> Self {
+        let Ground { deployment, estate, control, identity, errors } = ground;
+        let now = Instant::now();
+        Self {
+            house,
+            stage,
+            signals,
+            level: deployment.needs.error_level,
+            deployment,
+            estate,
+            identity,
+            errors,
+            auth: Post::new(Role::Auth),
+            auth_ready: false,
+            logger: Post::new(Role::Logger),
+            workers: Vec::new(),
+            generations: 0,
+            backoff: Backoff::default(),
+            worker_due: Some(now),
+            change: None,
+            control,
+            past: Ledger::default(),
+            counters: Snapshot::read([]),
+            reloads: 0,
+            crashes: 0,
+            begun: now,
+            next_tick: now + SECOND,
+            ending: Ending::Not,
+            failed: None,
+            served: false,
+        }
+    }
+
+    /// Starts everybody; returns when all shards accept.
+    pub(super) fn start(&mut self) -> Result<(), Refusal> {
+        while !self.served {
+            self.turn();
+            if let Some(why) = self.failed.take() {
+                self.end();
+                return Err(Refusal::Worker(why));
+            }
+            if self.ending != Ending::Not && self.workers.is_empty() {
+                self.end();
+                return Err(Refusal::Worker("ended by a signal before it served".to_owned()));
+            }
+        }
+        let addresses = self.estate.addresses(&self.deployment.needs);
+        self.house.serving(&addresses, self.workers.first().map_or(0, |worker| worker.blocks.len()));
+        Ok(())
+    }
+
+    /// Runs until the end was asked for and everybody has ended.
+    pub(super) fn run(&mut self) {
+        while self.ending == Ending::Not || !self.workers.is_empty() {
+            self.turn();
+        }
+        self.end();
+    }
+
+    /// Standard output and error have moved: whoever has the old ones is told.
+    pub(super) fn streams_moved(&mut self) {
+        self.logger.dismiss_quietly();
+        self.auth.dismiss_quietly();
+        self.fill_posts(Instant::now());
+        self.reconnect_logs();
+    }
+
+    /// One turn of the loop: waits for events and lets each have its effect.
+    fn turn(&mut self) {
+        self.on_time(Instant::now());
+        let (sources, fds): (Vec<Source>, Vec<BorrowedFd<'_>>) = self.sources().into_iter().unzip();
+        let nap = self.due().map_or(NAP, |due| due.saturating_duration_since(Instant::now()));
+        match sys::poll::any_readable(&fds, Some(nap)) {
+            Ok(ready) => {
+                drop(fds);
+                let ready = sources.into_iter().zip(ready).filter(|(_, ready)| *ready);
+                for (source, _) in ready {
+                    self.on(source);
+                }
+            }
+            Err(error) => log::error!("the supervisor cannot wait: {error}"),
+        }
+    }
+
+    fn sources(&self) -> Vec<(Source, BorrowedFd<'_>)> {
+        let mut sources = vec![(Source::Signals, self.signals.fd())];
+        sources.extend(self.auth.fds().map(|fd| (Source::Auth, fd)));
+        sources.extend(self.logger.fds().map(|fd| (Source::Logger, fd)));
+        for worker in &self.workers {
+            sources.push((Source::Worker(worker.generation), worker.link.fd()));
+            sources.extend(worker.life.fd().map(|fd| (Source::WorkerEnd(worker.generation), fd)));
+        }
+        sources.extend(self.examination().map(|examination| (Source::Examination, examination.fd())));
+        sources.extend(self.control.listener().map(|fd| (Source::Listener, fd)));
+        sources.extend(self.control.fds().map(|(id, fd)| (Source::Connection(id), fd)));
+        sources
+    }
+
+    /// When something falls due.
+    fn due(&self) -> Option<Instant> {
+        let workers = self.workers.iter().filter_map(|worker| worker.deadline);
+        let others = [
+            self.auth.due(),
+            self.logger.due(),
+            self.worker_due,
+            self.change.as_ref().map(|change| change.deadline),
+            self.control.due(),
+            self.house.ticks().then_some(self.next_tick),
+        ];
+        workers.chain(others.into_iter().flatten()).min()
+    }
+
+    fn on_time(&mut self, now: Instant) {
+        self.fill_posts(now);
+        if self.worker_due.is_some_and(|due| due <= now) {
+            self.worker_due = None;
+            if self.ending == Ending::Not {
+                self.replace_worker();
+            }
+        }
+        for worker in &mut self.workers {
+            if worker.deadline.is_some_and(|deadline| deadline <= now) {
+                log::error!("worker {} took too long and is ended", worker.generation);
+                worker.deadline = None;
+                worker.life.kill();
+            }
+        }
+        if self.change.as_ref().is_some_and(|change| change.deadline <= now) {
+            self.abandon("it took too long");
+        }
+        self.control.on_time(now);
+        if self.house.ticks() && self.served && self.next_tick <= now {
+            self.next_tick += SECOND;
+            self.tick();
+        }
+    }
+
+    fn tick(&mut self) {
+        let running = Snapshot::read(self.workers.iter().flat_map(|worker| &worker.blocks));
+        self.house.tick(&self.counters.and(&running));
+    }
+
+    fn on(&mut self, source: Source) {
+        match source {
+            Source::Signals => self.on_signals(),
+            Source::Auth => self.on_auth(),
+            Source::Logger => while self.logger.receive().is_some() {},
+            Source::Worker(generation) => self.on_worker(generation),
+            Source::WorkerEnd(generation) => self.on_worker_end(generation),
+            Source::Examination => self.on_examination(),
+            Source::Listener => self.control.accept(),
+            Source::Connection(id) => self.on_request(id),
+        }
+    }
+
+    fn on_signals(&mut self) {
+        loop {
+            match self.signals.pending() {
+                Ok(Some(signal)) => self.on_signal(signal),
+                Ok(None) => return,
+                Err(error) => return log::error!("a signal cannot be read: {error}"),
+            }
+        }
+    }
+
+    fn on_signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Terminate | Signal::Interrupt | Signal::Quit if self.ending == Ending::Not => {
+                let patience = self.drain_patience();
+                log::info!("{signal}: accepting no more; running requests have {} s", patience.as_secs_f32());
+                self.begin_drain();
+            }
+            Signal::Terminate | Signal::Interrupt | Signal::Quit => {
+                log::warn!("{signal} again: stopping at once");
+                self.begin_stop();
+            }
+            Signal::Hangup => self.begin_reload(super::change::Asker::Signal, false),
+            Signal::User1 => self.rotate_logs(),
+            Signal::User2 | Signal::Child => {}
+        }
+    }
+
+    pub(super) fn drain_patience(&self) -> Duration {
+        Duration::from_millis(self.deployment.needs.drain_millis)
+    }
+
+    /// Ends when all is answered.
+    pub(super) fn begin_drain(&mut self) {
+        self.ending = Ending::Draining;
+        self.worker_due = None;
+        self.abandon("the server is ending");
+        let patience = self.drain_patience();
+        self.workers.iter_mut().for_each(|worker| worker.drain(patience));
+    }
+
+    /// Ends now.
+    pub(super) fn begin_stop(&mut self) {
+        self.ending = Ending::Stopping;
+        self.worker_due = None;
+        self.abandon("the server is ending");
+        self.workers.iter_mut().for_each(Worker::stop);
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending != Ending::Not
+    }
+
+    // Children.
+
+    pub(super) fn hello(&self) -> Hello {
+        let own = matches!(self.stage, Stage::Processes(_));
+        let identity = self.identity.as_ref().filter(|_| own).map(IdentityEntry::from);
+        Hello { version: LINK_VERSION, identity, level: self.level, folder: self.house.folder() }
+    }
+
+    /// Starts auth and logger where they are missing.
+    fn fill_posts(&mut self, now: Instant) {
+        if self.ending == Ending::Not && self.auth.due().is_some_and(|due| due <= now) {
+            let hello = self.hello();
+            let errors = self.errors.as_ref().map(AsFd::as_fd);
+            self.auth_ready = false;
+            let secrets = sys::mem::sealed("kimura-secrets", &self.deployment.needs.control.secrets.0);
+            self.auth.fill(&self.stage, errors, |link| {
+                link.send(&ToAuth::Hello { hello }, &[])?;
+                link.send(&ToAuth::Learn, &[secrets?.as_fd()])
+            });
+        }
+        // Also while the end is near: the last lines are to be written.
+        if self.logger.due().is_some_and(|due| due <= now) {
+            let hello = self.hello();
+            let errors = self.errors.as_ref().map(AsFd::as_fd);
+            self.logger.fill(&self.stage, errors, |link| link.send(&ToLogger::Hello { hello }, &[]));
+            self.tell_sinks();
+            self.reconnect_logs();
+        }
+    }
+
+    /// Tells the logger all destinations.
+    pub(super) fn tell_sinks(&mut self) {
+        let null = File::options().write(true).open("/dev/null");
+        for (number, sink) in self.estate.sinks().iter().enumerate() {
+            let name = super::estate::name(&sink.output);
+            let message = ToLogger::Sink { number: number as u16, name, output: sink.output.clone() };
+            // The standard streams are there already; something has to come with the message.
+            let fd = sink.file.as_ref().or(null.as_ref().ok()).map(AsFd::as_fd);
+            if let Some(fd) = fd
+                && !self.logger.send(&message, &[fd])
+            {
+                return;
+            }
+        }
+    }
+
+    /// Gives every worker a new way to the logger.
+    fn reconnect_logs(&mut self) {
+        for at in 0..self.workers.len() {
+            let Some(log) = self.producer(self.workers[at].generation) else { return };
+            if let Err(error) = self.workers[at].link.send(&ToWorker::Log, &[log.as_fd()]) {
+                self.distrust(at, &error);
+            }
+        }
+    }
+
+    /// The worker's end of a new way to the logger.
+    fn producer(&mut self, generation: u32) -> Option<std::os::fd::OwnedFd> {
+        match sys::packet::pair() {
+            Ok((own, other)) => {
+                self.logger.send(&ToLogger::Producer { generation }, &[other.as_fd()]);
+                Some(own)
+            }
+            Err(error) => {
+                log::error!("no way from worker {generation} to the logger: {error}");
+                None
+            }
+        }
+    }
+
+    /// Starts a worker for what is in force.
+    fn replace_worker(&mut self) {
+        let opened = Opened::default();
+        let (shards, identity) = (self.deployment.needs.shards, self.identity.clone());
+        match self.begin_worker(shards, identity.as_ref()) {
+            Ok(mut worker) => {
+                let told = worker.deploy(&self.deployment, &self.estate, &opened);
+                let told = told.and_then(|()| worker.link.send(&ToWorker::Start, &[]));
+                self.workers.push(worker);
+                if let Err(error) = told {
+                    self.distrust(self.workers.len() - 1, &error);
+                }
+            }
+            Err(error) => self.worker_lost(&format!("worker cannot be started: {error}"), Duration::ZERO),
+        }
+    }
+
+    /// Starts a worker up to the point where it needs a site.
+    pub(super) fn begin_worker(
+        &mut self,
+        wanted: Option<u32>,
+        identity: Option<&Identity>,
+    ) -> std::io::Result<Worker> {
+        self.generations += 1;
+        let generation = self.generations;
+        let cores = shards::cores(wanted)?;
+        let own = matches!(self.stage, Stage::Processes(_));
+        let identity = identity.filter(|_| own).map(IdentityEntry::from);
+        let hello = Hello { identity, ..self.hello() };
+        let log = self.producer(generation).ok_or(std::io::ErrorKind::Other)?;
+        let errors = self.errors.as_ref().map(AsFd::as_fd);
+        let (life, link) = self.stage.start(Role::Worker, errors)?;
+        Worker::greet(life, link, Birth { generation, hello, cores: &cores, log })
+    }
+
+    fn worker_at(&self, generation: u32) -> Option<usize> {
+        self.workers.iter().position(|worker| worker.generation == generation)
+    }
+
+    fn on_worker(&mut self, generation: u32) {
+        loop {
+            let Some(at) = self.worker_at(generation) else { return };
+            match self.workers[at].link.receive() {
+                Ok(None) => return,
+                Ok(Some((message, _))) => self.on_worker_message(at, message),
+                Err(LinkError::Closed) => return self.on_worker_closed(at),
+                Err(error) => return self.distrust(at, &error),
+            }
+        }
+    }
+
+    fn on_worker_message(&mut self, at: usize, message: FromWorker) {
+        let worker = &mut self.workers[at];
+        let generation = worker.generation;
+        match (message, worker.phase) {
+            (FromWorker::Serving, Phase::Starting) => {
+                worker.phase = Phase::Serving;
+                worker.deadline = None;
+                if self.change.as_ref().and_then(Change::generation) == Some(generation) {
+                    self.carry_out();
+                }
+                self.served = true;
+            }
+            (FromWorker::Refused { why }, Phase::Starting) => {
+                if self.change.as_ref().and_then(Change::generation) == Some(generation) {
+                    self.abandon(&why);
+                } else if self.served {
+                    log::error!("worker {generation} cannot serve: {why}");
+                } else {
+                    self.failed = Some(why);
+                }
+            }
+            // What the last lines say is in its counters, too.
+            (FromWorker::Ended { .. }, _) => {}
+            _ => self.distrust(at, &"it said what it may not say now"),
+        }
+    }
+
+    /// Ends a worker that sends or takes what it should not; its end is handled when it comes.
+    fn distrust(&mut self, at: usize, why: &dyn std::fmt::Display) {
+        let worker = &self.workers[at];
+        log::error!("worker {} is ended: {why}", worker.generation);
+        worker.life.kill();
+        if worker.life.fd().is_none() {
+            self.on_worker_closed(at);
+        }
+    }
+
+    /// Its link is closed: a process is about to end, a thread has.
+    fn on_worker_closed(&mut self, at: usize) {
+        let generation = self.workers[at].generation;
+        self.workers[at].life.kill();
+        if let Some(fd) = self.workers[at].life.fd() {
+            // It was killed, so that this takes no time.
+            let _ = sys::poll::readable(fd, Some(SECOND));
+        }
+        self.on_worker_end(generation);
+    }
+
+    fn on_worker_end(&mut self, generation: u32) {
+        let Some(at) = self.worker_at(generation) else { return };
+        // The last words of a process are read before its end is.
+        while let Ok(Some((message, _))) = self.workers[at].link.receive() {
+            if let FromWorker::Refused { .. } = message {
+                self.on_worker_message(at, message);
+            }
+        }
+        let mut worker = self.workers.swap_remove(at);
+        let how = worker.life.ended().unwrap_or_else(|| "closed link".to_owned());
+        self.bury(&worker);
+        let mine = self.change.as_ref().and_then(Change::generation) == Some(generation);
+        if mine {
+            self.abandon(&format!("the new worker has ended ({how})"));
+        } else if worker.phase != Phase::Draining && self.ending == Ending::Not {
+            self.worker_lost(&format!("worker {generation} has ended ({how})"), worker.begun.elapsed());
+        }
+    }
+
+    /// Adds the numbers of a worker that has ended to those of the others.
+    fn bury(&mut self, worker: &Worker) {
+        self.past = self.past.and(Ledger::ended(&worker.blocks));
+        self.counters = self.counters.and(&Snapshot::of_ended(&worker.blocks));
+    }
+
+    /// A worker that ought to serve does not.
+    fn worker_lost(&mut self, what: &str, ran: Duration) {
+        if !self.served {
+            self.failed.get_or_insert(what.to_owned());
+            return;
+        }
+        self.crashes += 1;
+        let pause = self.backoff.pause(ran);
+        log::error!("{what}; another is started in {} s", pause.as_secs_f32());
+        self.worker_due = Some(Instant::now() + pause);
+    }
+
+    fn on_auth(&mut self) {
+        while let Some(message) = self.auth.receive() {
+            match message {
+                FromAuth::Ready => self.auth_ready = true,
+                FromAuth::Verdict { id, name } => self.on_verdict(id, name.as_deref()),
+            }
+        }
+        if !self.auth.is_filled() {
+            self.auth_ready = false;
+            self.auth_lost();
+        }
+    }
+
+    pub(super) fn auth_is_ready(&self) -> bool {
+        self.auth_ready
+    }
+
+    // Logs and numbers.
+
+    /// Opens all log files again.
+    pub(super) fn rotate_logs(&mut self) {
+        for trouble in self.estate.reopen_sinks() {
+            log::error!("{}; what was open before stays in use", trouble.cause);
+        }
+        self.tell_sinks();
+        let log = self.deployment.needs.error_log.clone();
+        self.redirect_errors(&log);
+    }
+
+    /// Sends the messages of all processes there.
+    pub(super) fn redirect_errors(&mut self, log: &crate::message::LogNeeds) {
+        match super::estate::open_log(log) {
+            Ok(file) => self.errors = file,
+            Err(trouble) => return log::error!("{}; what was open before stays in use", trouble.cause),
+        }
+        if let Err(why) = self.house.errors_to(&log.output) {
+            log::error!("{why}");
+        }
+        let Some(file) = &self.errors else { return };
+        self.logger.send(&ToLogger::ErrorLog, &[file.as_fd()]);
+        for worker in &self.workers {
+            // Whoever cannot be told is about to end.
+            let _ = worker.link.send(&ToWorker::ErrorLog, &[file.as_fd()]);
+        }
+    }
+
+    /// Sets the least important level of all messages.
+    pub(super) fn set_level(&mut self, level: u32) {
+        self.level = level;
+        self.house.verbosity(level);
+        for worker in &self.workers {
+            // As above.
+            let _ = worker.link.send(&ToWorker::Verbosity { level }, &[]);
+        }
+    }
+
+    /// What became of everything so far.
+    pub(super) fn ledger(&self) -> Ledger {
+        let running = self.workers.iter().map(|worker| Ledger::running(&worker.blocks));
+        running.fold(self.past, Ledger::and)
+    }
+
+    /// Ends everybody and accounts for everything.
+    fn end(&mut self) {
+        for mut worker in std::mem::take(&mut self.workers) {
+            worker.life.kill();
+            if let Some(fd) = worker.life.fd() {
+                let _ = sys::poll::readable(fd, Some(SECOND));
+            }
+            let _ = worker.life.ended();
+            self.bury(&worker);
+        }
+        if self.house.ticks() && self.served {
+            self.tick();
+        }
+        self.auth.close();
+        let lost = self.finish_logger();
+        if lost > 0 {
+            log::warn!("{lost} lines of the access logs were lost to write errors");
+        }
+        self.control.remove_file();
+        if self.served {
+            log::info!("ended; {}", self.past);
+        }
+    }
+
+    /// Lets the logger write what it has; gives back how many lines it had to give up.
+    fn finish_logger(&mut self) -> u64 {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let deadline = Instant::now() + PATIENCE;
+        if !self.logger.send(&ToLogger::Finish, &[]) {
+            return 0;
+        }
+        while self.logger.is_filled() && Instant::now() < deadline {
+            if let Some(FromLogger::Totals { lost, .. }) = self.logger.receive() {
+                self.logger.close();
+                return lost;
+            }
+            let fds: Vec<BorrowedFd<'_>> = self.logger.fds().collect();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if sys::poll::any_readable(&fds, Some(left)).is_err() {
+                break;
+            }
+        }
+        log::warn!("the logger does not end; its last lines may be lost");
+        self.logger.close();
+        0
+    }
+}

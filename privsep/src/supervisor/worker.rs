@@ -1,0 +1,148 @@
+//! One generation of workers, as the supervisor sees it.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use perf::Block;
+
+use super::Deployment;
+use super::estate::{Estate, Opened};
+use crate::link::{Link, LinkError};
+use crate::message::{FromWorker, Hello, ToWorker, WorkerReport};
+use crate::stage::Life;
+
+/// How long a worker may take until all its shards accept.
+pub(crate) const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How much longer than the requests a worker may take to end.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a worker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Its shards begin.
+    Starting,
+    /// All of them accept.
+    Serving,
+    /// It accepts no more.
+    Draining,
+}
+
+/// A worker.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) generation: u32,
+    pub(crate) life: Life,
+    pub(crate) link: Link<ToWorker, FromWorker>,
+    pub(crate) phase: Phase,
+    /// When it is ended unless it has got further.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) begun: Instant,
+    pub(crate) blocks: Vec<Block>,
+    /// So many destinations of logs it knows.
+    sinks: usize,
+}
+
+/// What a worker is started with.
+pub(crate) struct Birth<'b> {
+    pub(crate) generation: u32,
+    pub(crate) hello: Hello,
+    /// The core of each shard.
+    pub(crate) cores: &'b [usize],
+    /// Where batches of log lines go.
+    pub(crate) log: std::os::fd::OwnedFd,
+}
+
+impl Worker {
+    /// Tells a worker that was just started everything up to the site.
+    pub(crate) fn greet(life: Life, link: Link<ToWorker, FromWorker>, birth: Birth<'_>) -> io::Result<Self> {
+        let blocks: Vec<Block> = (0..birth.cores.len()).map(Block::create).collect::<io::Result<_>>()?;
+        let cores = birth.cores.iter().map(|&core| core as u32).collect();
+        let hello = ToWorker::Hello { hello: birth.hello, generation: birth.generation, cores };
+        let now = Instant::now();
+        let worker = Self {
+            generation: birth.generation,
+            life,
+            link,
+            phase: Phase::Starting,
+            deadline: Some(now + START_PATIENCE),
+            begun: now,
+            blocks,
+            sinks: 0,
+        };
+        worker.link.send(&hello, &[]).map_err(io::Error::other)?;
+        for block in &worker.blocks {
+            worker.link.send(&ToWorker::Counters, &[block.fd()]).map_err(io::Error::other)?;
+        }
+        worker.link.send(&ToWorker::Log, &[birth.log.as_fd()]).map_err(io::Error::other)?;
+        Ok(worker)
+    }
+
+    /// Tells it a site and all its sockets, to be followed by `Start`.
+    pub(crate) fn deploy(
+        &mut self,
+        deployment: &Deployment,
+        estate: &Estate,
+        opened: &Opened,
+    ) -> Result<(), LinkError> {
+        self.tell_sinks(estate)?;
+        let subject = deployment.subject.clone();
+        self.link.send(&ToWorker::Configuration { subject }, &[deployment.text.as_fd()])?;
+        let shards = self.blocks.len();
+        for (address, listen) in deployment.needs.listeners.iter().enumerate() {
+            let Some(listener) = estate.listener(opened, &listen.address) else { continue };
+            for shard in 0..shards {
+                for socket in listener.of_shard(shard, shards) {
+                    let (shard, id, address) = (shard as u32, socket.id, address as u32);
+                    self.link.send(&ToWorker::Socket { shard, id, address }, &[socket.fd.as_fd()])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells it the destinations of logs that are new to it.
+    fn tell_sinks(&mut self, estate: &Estate) -> Result<(), LinkError> {
+        for sink in &estate.sinks()[self.sinks..] {
+            self.link.send(&ToWorker::Sink { output: sink.output.clone() }, &[])?;
+            self.sinks += 1;
+        }
+        Ok(())
+    }
+
+    /// Has it end when all is answered.
+    pub(crate) fn drain(&mut self, patience: Duration) {
+        if self.phase == Phase::Draining {
+            return;
+        }
+        self.phase = Phase::Draining;
+        self.deadline = Some(Instant::now() + patience + END_PATIENCE);
+        let millis = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        if self.link.send(&ToWorker::Drain { millis }, &[]).is_err() {
+            self.life.kill();
+        }
+    }
+
+    /// Has it end now.
+    pub(crate) fn stop(&mut self) {
+        self.phase = Phase::Draining;
+        self.deadline = Some(Instant::now() + END_PATIENCE);
+        if self.link.send(&ToWorker::Stop, &[]).is_err() {
+            self.life.kill();
+        }
+    }
+
+    pub(crate) fn report(&self) -> WorkerReport {
+        let state = match self.phase {
+            Phase::Starting => "starting",
+            Phase::Serving => "serving",
+            Phase::Draining => "draining",
+        };
+        WorkerReport {
+            generation: self.generation,
+            pid: self.life.pid(),
+            state: state.to_owned(),
+            shards: self.blocks.len() as u32,
+        }
+    }
+}
