@@ -13,6 +13,7 @@ pub mod failure;
 pub mod folder;
 pub mod ledger;
 pub mod output;
+pub mod processes;
 pub mod python;
 pub mod response;
 pub mod server;
@@ -21,6 +22,7 @@ pub mod text;
 pub use client::Client;
 pub use failure::{Failure, Outcome};
 pub use folder::Folder;
+pub use processes::Process;
 pub use response::Response;
 pub use server::{Options, Server};
 

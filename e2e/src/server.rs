@@ -1,10 +1,9 @@
 //! Starting and ending the server under test.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,6 +12,7 @@ use crate::binary;
 use crate::failure::{Failure, Outcome};
 use crate::ledger::{self, Counters};
 use crate::output::{Output, Place};
+use crate::processes::Process;
 use crate::{Client, PATIENCE};
 
 /// How the server is started, beside its configuration.
@@ -108,29 +108,32 @@ impl Server {
         Err(Failure::Late { what: "report of the server".to_owned(), waited: PATIENCE })
     }
 
-    /// Private and shared memory in use, in bytes.
-    pub fn resident(&self) -> Outcome<u64> {
-        let path = format!("/proc/{}/status", self.pid());
-        let status = fs::read_to_string(&path).map_err(Failure::machine("read", &path))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());
-        kilobytes
-            .map(|kilobytes| kilobytes * 1024)
-            .ok_or_else(|| Failure::mismatch("VmRSS", "a number", &status))
+    /// All processes of the server that run now, the supervisor first.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Process> {
+        Process::tree(self.pid())
     }
 
-    /// CPU time used so far, by user and system.
-    pub fn cpu_time(&self) -> Outcome<Duration> {
-        let path = format!("/proc/{}/stat", self.pid());
-        let stat = fs::read_to_string(&path).map_err(Failure::machine("read", &path))?;
-        // Fields are counted behind the name, which may hold spaces; utime and stime are the 14th and 15th of
-        // all, in hundredths of a second on every Linux (USER_HZ).
-        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let ticks: Vec<u64> = fields.skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
-        match ticks.as_slice() {
-            [user, system] => Ok(Duration::from_millis((user + system) * 10)),
-            _ => Err(Failure::mismatch("CPU time", "two numbers", &stat)),
+    /// The process of that title, waited for.
+    pub fn process(&self, title: &str) -> Outcome<Process> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(found) = self.processes().into_iter().find(|process| process.title == title) {
+                return Ok(found);
+            }
+            std::thread::yield_now();
         }
+        Err(Failure::Late { what: format!("process {title:?}"), waited: PATIENCE })
+    }
+
+    /// Private and shared memory of all processes, in bytes.
+    pub fn resident(&self) -> Outcome<u64> {
+        self.processes().iter().map(Process::resident).sum()
+    }
+
+    /// CPU time that all processes have used so far.
+    pub fn cpu_time(&self) -> Outcome<Duration> {
+        self.processes().iter().map(Process::cpu_time).sum()
     }
 
     /// Sends a signal.

@@ -3,7 +3,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -154,10 +153,14 @@ struct Use {
 }
 
 impl Use {
+    /// All processes together.
     fn of(server: &Server) -> Outcome<Use> {
-        let path = format!("/proc/{}/fd", server.pid());
-        let descriptors = fs::read_dir(&path).map_err(Failure::machine("list", &path))?.count() as u64;
-        Ok(Use { memory: server.resident()?, descriptors })
+        let mut sum = Use { memory: 0, descriptors: 0 };
+        for process in server.processes() {
+            sum.memory += process.resident()?;
+            sum.descriptors += process.descriptors()?;
+        }
+        Ok(sum)
     }
 }
 
