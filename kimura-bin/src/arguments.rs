@@ -1,9 +1,11 @@
 //! The command line, parsed. Whatever makes no sense is refused here.
 
 use crate::manual::Artefact;
-use crate::options::{self, Id, Opt};
+use crate::options::{self, Id, OPTIONS, Opt, Scope};
 use crate::usage::Usage;
+use crate::verbs::{self, Verb};
 use lexopt::{Arg, Parser, ValueExt};
+use privsep::message::Command as ToServer;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -15,6 +17,37 @@ pub(crate) enum Command {
     Generate(Artefact),
     Test(Wishes),
     Serve(Wishes, Reports),
+    /// To a server that runs.
+    Order(Order),
+}
+
+/// A command to a server that runs.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Order {
+    pub(crate) command: ToServer,
+    /// The socket of the server; otherwise the configuration that `wishes` lead to names it.
+    pub(crate) socket: Option<PathBuf>,
+    pub(crate) wishes: Wishes,
+    pub(crate) proof: ProofFrom,
+    pub(crate) form: Form,
+}
+
+/// What shows that a command may be given.
+#[derive(Debug, PartialEq)]
+pub(crate) enum ProofFrom {
+    /// The user who gives it.
+    Peer,
+    /// A password, from a file or the terminal.
+    Password { user: String, file: Option<PathBuf> },
+    /// A token, from a file.
+    Token(PathBuf),
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    People,
+    Json,
 }
 
 /// What a server prints while it serves.
@@ -68,7 +101,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     while let Some(argument) = parser.next().map_err(Usage::from)? {
         let option = match argument {
             Arg::Value(operand) => {
-                given.folder(operand)?;
+                given.operands.push(operand);
                 continue;
             }
             Arg::Short(name) => options::by_short(name).ok_or_else(|| Usage::unknown_short(name))?,
@@ -88,32 +121,33 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
 struct Given {
     seen: Vec<Id>,
     conf: Option<PathBuf>,
-    folder: Option<PathBuf>,
+    operands: Vec<OsString>,
     artefact: Option<Artefact>,
     overrides: Vec<Override>,
+    socket: Option<PathBuf>,
+    login: Option<String>,
+    password_file: Option<PathBuf>,
+    token_file: Option<PathBuf>,
 }
 
 impl Given {
-    fn folder(&mut self, operand: OsString) -> Result<(), Usage> {
-        match self.folder.replace(operand.into()) {
-            None => Ok(()),
-            Some(_) => Err(Usage::TwoFolders),
-        }
-    }
-
     fn option(&mut self, option: &'static Opt, value: OsString) -> Result<(), Usage> {
         if self.has(option.id) && !option.repeatable {
             return Err(Usage::Twice(option.long));
         }
         self.seen.push(option.id);
         match option.id {
-            Id::Help | Id::Test | Id::Version => {}
+            Id::Help | Id::Test | Id::Version | Id::Json | Id::Plan => {}
             Id::Conf => self.conf = Some(value.into()),
             Id::Daemon => self.overrides.push(Override::Background),
             Id::Verbose => self.overrides.push(Override::Foreground),
             Id::Group => self.overrides.push(Override::Group(text(option, value)?)),
             Id::User => self.overrides.push(Override::User(text(option, value)?)),
             Id::Set => self.overrides.push(Override::Set(text(option, value)?)),
+            Id::Socket => self.socket = Some(value.into()),
+            Id::Login => self.login = Some(text(option, value)?),
+            Id::PasswordFile => self.password_file = Some(value.into()),
+            Id::TokenFile => self.token_file = Some(value.into()),
             Id::Generate => {
                 let name = text(option, value)?;
                 self.artefact = Some(Artefact::named(&name).ok_or(Usage::BadArtefact(name))?);
@@ -132,7 +166,7 @@ impl Given {
     }
 
     /// The command that all of it together means.
-    fn command(self) -> Result<Command, Usage> {
+    fn command(mut self) -> Result<Command, Usage> {
         // Who asks for help or the version wants nothing else.
         if self.has(Id::Help) {
             return Ok(Command::Help);
@@ -143,21 +177,87 @@ impl Given {
         if let Some(artefact) = self.artefact {
             return Ok(Command::Generate(artefact));
         }
+        if let Some(verb) = self.verb() {
+            return self.order(verb).map(Command::Order);
+        }
+        self.only(Scope::Server)?;
         let (test, verbose, daemon) = (self.has(Id::Test), self.has(Id::Verbose), self.has(Id::Daemon));
         if verbose && daemon {
             return Err(Usage::Contradiction("--verbose", "--daemon"));
         }
-        let from = match (self.conf, self.folder) {
-            (Some(_), Some(_)) => return Err(Usage::Contradiction("--conf", options::OPERAND)),
-            (Some(path), None) => From::File(path),
-            (None, Some(folder)) => From::Folder(folder),
-            (None, None) => From::Search,
-        };
-        let wishes = Wishes { from, overrides: self.overrides };
+        let wishes = self.wishes()?;
         Ok(match (test, verbose) {
             (true, _) => Command::Test(wishes),
             (false, true) => Command::Serve(wishes, Reports::Verbose),
             (false, false) => Command::Serve(wishes, Reports::Quiet),
+        })
+    }
+}
+
+impl Given {
+    /// The command that the first operand names; a folder of that name is written `./status`.
+    fn verb(&mut self) -> Option<&'static Verb> {
+        let verb = verbs::by_name(self.operands.first()?.to_str()?)?;
+        self.operands.remove(0);
+        Some(verb)
+    }
+
+    /// Refuses options that go with something else.
+    fn only(&self, scope: Scope) -> Result<(), Usage> {
+        let all = self.seen.iter().filter_map(|id| OPTIONS.iter().find(|option| option.id == *id));
+        let mut others = all.filter(|option| option.scope != scope && option.scope != Scope::All);
+        others.next().map_or(Ok(()), |option| Err(Usage::OutOfScope(option)))
+    }
+
+    /// Where the configuration comes from, and what overrides it.
+    fn wishes(&mut self) -> Result<Wishes, Usage> {
+        if self.operands.len() > 1 {
+            return Err(Usage::TwoFolders);
+        }
+        let from = match (self.conf.take(), self.operands.pop()) {
+            (Some(_), Some(_)) => return Err(Usage::Contradiction("--conf", options::OPERAND)),
+            (Some(path), None) => From::File(path),
+            (None, Some(folder)) => From::Folder(folder.into()),
+            (None, None) => From::Search,
+        };
+        Ok(Wishes { from, overrides: std::mem::take(&mut self.overrides) })
+    }
+
+    fn order(&mut self, verb: &'static Verb) -> Result<Order, Usage> {
+        self.only(Scope::Verb)?;
+        if self.has(Id::Plan) && verb.id != verbs::Id::Reload {
+            return Err(Usage::Contradiction("--plan", verb.name));
+        }
+        let command = self.command_of(verb)?;
+        if let Some(further) = self.operands.first() {
+            return Err(Usage::FurtherOperand(verb.name, further.to_string_lossy().into_owned()));
+        }
+        let proof = match (self.login.take(), self.password_file.take(), self.token_file.take()) {
+            (Some(_), _, Some(_)) => return Err(Usage::Contradiction("--login", "--token-file")),
+            (Some(user), file, None) => ProofFrom::Password { user, file },
+            (None, Some(_), _) => return Err(Usage::NeedsOther("--password-file", "--login")),
+            (None, None, Some(file)) => ProofFrom::Token(file),
+            (None, None, None) => ProofFrom::Peer,
+        };
+        let form = if self.has(Id::Json) { Form::Json } else { Form::People };
+        Ok(Order { command, socket: self.socket.take(), wishes: self.wishes()?, proof, form })
+    }
+
+    /// The command as the server takes it.
+    fn command_of(&mut self, verb: &'static Verb) -> Result<ToServer, Usage> {
+        Ok(match verb.id {
+            verbs::Id::Status => ToServer::Status,
+            verbs::Id::Reload => ToServer::Reload { plan: self.has(Id::Plan) },
+            verbs::Id::Stop => ToServer::Stop,
+            verbs::Id::Drain => ToServer::Drain,
+            verbs::Id::RotateLogs => ToServer::RotateLogs,
+            verbs::Id::Verbosity => {
+                let given = (!self.operands.is_empty()).then(|| self.operands.remove(0));
+                let name = given.ok_or(Usage::MissingOperand(verb))?;
+                let level = verbs::LEVELS.iter().position(|level| name == **level);
+                let level = level.ok_or_else(|| Usage::BadLevel(name.to_string_lossy().into_owned()))?;
+                ToServer::Verbosity { level: level as u32 + 1 }
+            }
         })
     }
 }
@@ -212,6 +312,39 @@ mod tests {
     }
 
     #[test]
+    fn accepts_commands_to_a_server() {
+        let order =
+            |command, proof, form| Order { command, socket: None, wishes: Wishes::default(), proof, form };
+        for (line, wanted) in [
+            ("status", order(ToServer::Status, ProofFrom::Peer, Form::People)),
+            ("--json status", order(ToServer::Status, ProofFrom::Peer, Form::Json)),
+            ("reload --plan", order(ToServer::Reload { plan: true }, ProofFrom::Peer, Form::People)),
+            ("verbosity debug", order(ToServer::Verbosity { level: 4 }, ProofFrom::Peer, Form::People)),
+            (
+                "stop --login anna --password-file -",
+                order(
+                    ToServer::Stop,
+                    ProofFrom::Password { user: "anna".into(), file: Some("-".into()) },
+                    Form::People,
+                ),
+            ),
+            ("drain --token-file t", order(ToServer::Drain, ProofFrom::Token("t".into()), Form::People)),
+            (
+                "rotate-logs --socket s -c c",
+                Order {
+                    socket: Some("s".into()),
+                    wishes: Wishes { from: From::File("c".into()), overrides: vec![] },
+                    ..order(ToServer::RotateLogs, ProofFrom::Peer, Form::People)
+                },
+            ),
+        ] {
+            assert_eq!(parsed(line), Ok(Command::Order(wanted)), "{line}");
+        }
+        let folder = Wishes { from: From::Folder("./status".into()), overrides: vec![] };
+        assert_eq!(parsed("./status"), Ok(Command::Serve(folder, Reports::Quiet)));
+    }
+
+    #[test]
     fn refuses_with_a_sentence() {
         for (line, wanted) in [
             ("--verbos", "unknown option '--verbos'; did you mean '--verbose'?"),
@@ -226,6 +359,17 @@ mod tests {
             ("-d -d", "option '--daemon' is given twice; give it once"),
             ("-d -V", "--verbose and --daemon exclude each other; give one of them"),
             ("-c a b", "--conf and DIR exclude each other; give one of them"),
+            ("status -t", "'--test' does not go with a command to a running server; leave it out"),
+            ("--json", "'--json' goes with a command to a running server, such as 'kimura status'"),
+            ("status --plan", "--plan and status exclude each other; give one of them"),
+            ("status now", "'status' takes no further operand; leave 'now' out"),
+            ("verbosity", "'verbosity' needs an operand: kimura verbosity LEVEL"),
+            ("verbosity loud", "'loud' is no level; these are: error, warn, info, debug, trace"),
+            ("stop --password-file p", "--password-file goes with --login; give both"),
+            (
+                "stop --login a --token-file t",
+                "--login and --token-file exclude each other; give one of them",
+            ),
             ("a b", "only one folder can be served; use a configuration file for more"),
             ("--generate pdf", "'pdf' cannot be generated; these can: man, bash, zsh, fish, reference"),
             ("-m a,b", "this version cannot connect to managers; leave '--manager' out"),

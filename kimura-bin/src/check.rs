@@ -11,8 +11,8 @@ use privsep::supervisor::{self, House};
 /// # Errors
 /// Every problem of the configuration, or else what the system denies.
 pub(crate) fn check(wishes: &Wishes) -> Result<String, Error> {
-    let mut home = Home::new(wishes, Reports::Quiet)?;
-    let needs = supervisor::examine(&mut home)?;
+    let home = Home::new(wishes, Reports::Quiet)?;
+    let needs = supervisor::examine(&home)?;
     sys::uring::probe()?;
     Ok(summary(&needs, &home.origin()))
 }

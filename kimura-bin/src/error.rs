@@ -1,9 +1,11 @@
 //! Why the command fails, by whose fault it is.
 
 use crate::usage::Usage;
+use privsep::link::LinkError;
 use privsep::supervisor::Refusal;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use sys::uring::UringDenied;
 
 /// Why nothing is served, or no longer.
@@ -21,12 +23,42 @@ pub(crate) enum Error {
     Process { what: &'static str, cause: io::Error },
     /// The server does not come to serve.
     Refused(Refusal),
+    /// The configuration names no socket for commands.
+    NoSocket,
+    /// Nobody listens on the socket.
+    NoServer { path: PathBuf, cause: io::Error },
+    /// The server does not answer as it should.
+    Unanswered { cause: LinkError },
+    /// A password or token cannot be read.
+    Secret { path: PathBuf, cause: io::Error },
+    /// The server does not take the command from us: why.
+    Denied(String),
+    /// The server cannot carry the command out now: why.
+    NotDone(String),
 }
 
 impl Error {
     /// For `map_err`: an error of the system, and what was tried.
     pub(crate) fn process(what: &'static str) -> impl Fn(io::Error) -> Self {
         move |cause| Self::Process { what, cause }
+    }
+
+    /// The exit status, as docs and scripts know it.
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Self::Usage(_)
+            | Self::Unreadable(_)
+            | Self::Ring(_)
+            | Self::Log(_)
+            | Self::Process { .. }
+            | Self::Refused(_)
+            | Self::NoSocket
+            | Self::Unanswered { .. }
+            | Self::Secret { .. }
+            | Self::NotDone(_) => 1,
+            Self::NoServer { .. } => 3,
+            Self::Denied(_) => 4,
+        }
     }
 }
 
@@ -39,6 +71,17 @@ impl fmt::Display for Error {
             Self::Log(error) => error.fmt(f),
             Self::Process { what, cause } => write!(f, "cannot {what}: {cause}"),
             Self::Refused(refusal) => refusal.fmt(f),
+            Self::NoSocket => f.write_str(
+                "the configuration names no socket for commands; set /server/control/socket and restart, or name \
+                 the server's socket with --socket",
+            ),
+            Self::NoServer { path, cause } => {
+                write!(f, "no server answers at {} ({cause}); is it running?", path.display())
+            }
+            Self::Unanswered { cause } => write!(f, "the server does not answer as it should: {cause}"),
+            Self::Secret { path, cause } => write!(f, "cannot read {}: {cause}", path.display()),
+            Self::Denied(why) => write!(f, "denied: {why}"),
+            Self::NotDone(why) => f.write_str(why),
         }
     }
 }
@@ -58,6 +101,12 @@ impl From<UringDenied> for Error {
 impl From<logging::Error> for Error {
     fn from(error: logging::Error) -> Self {
         Self::Log(error)
+    }
+}
+
+impl From<LinkError> for Error {
+    fn from(cause: LinkError) -> Self {
+        Self::Unanswered { cause }
     }
 }
 

@@ -9,10 +9,12 @@ mod error;
 mod logs;
 mod manual;
 mod options;
+mod order;
 mod print;
 mod role;
 mod settings;
 mod usage;
+mod verbs;
 
 use arguments::Command;
 use error::Error;
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             print::note(&format!("kimura: {error}"));
-            ExitCode::FAILURE
+            ExitCode::from(error.status())
         }
     }
 }
@@ -46,5 +48,6 @@ fn run() -> Result<(), Error> {
         Command::Generate(artefact) => print(&artefact.text()),
         Command::Test(wishes) => print(&check::check(&wishes)?),
         Command::Serve(wishes, reports) => boot::serve(&wishes, reports),
+        Command::Order(order) => order::give(&order),
     }
 }

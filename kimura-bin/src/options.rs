@@ -8,15 +8,22 @@ pub(crate) enum Id {
     Generate,
     Group,
     Help,
+    Json,
+    Login,
     Manager,
+    PasswordFile,
+    Plan,
     Set,
+    Socket,
     Test,
+    TokenFile,
     User,
     Verbose,
     Version,
 }
 
 /// One option.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Opt {
     pub(crate) id: Id,
     pub(crate) short: Option<char>,
@@ -24,13 +31,26 @@ pub(crate) struct Opt {
     pub(crate) value: Option<Value>,
     /// May stand on one command line several times.
     pub(crate) repeatable: bool,
+    pub(crate) scope: Scope,
     /// One line for the help text and the completions: no full stop, and none of `'[]:\`, which shells use.
     pub(crate) summary: &'static str,
     /// Further sentences for the man page.
     pub(crate) detail: &'static str,
 }
 
+/// What an option goes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// A server that is started or tested.
+    Server,
+    /// A command to one that runs.
+    Verb,
+    /// Both.
+    All,
+}
+
 /// The value that an option takes.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Value {
     /// Its name in the help text.
     pub(crate) name: &'static str,
@@ -62,19 +82,33 @@ const fn option(
     summary: &'static str,
     detail: &'static str,
 ) -> Opt {
-    Opt { id, short, long, value, repeatable: false, summary, detail }
+    Opt { id, short, long, value, repeatable: false, scope: Scope::Server, summary, detail }
+}
+
+/// An option of the commands to a running server.
+const fn of_verbs(
+    id: Id,
+    long: &'static str,
+    value: Option<Value>,
+    summary: &'static str,
+    detail: &'static str,
+) -> Opt {
+    Opt { scope: Scope::Verb, ..option(id, None, long, value, summary, detail) }
 }
 
 /// Every option, in the order in which they are shown.
 pub(crate) const OPTIONS: &[Opt] = &[
-    option(
-        Id::Conf,
-        Some('c'),
-        "conf",
-        value("PATH", Kind::File),
-        "Read the configuration from PATH",
-        "Without it the first of the files listed under FILES that exists is read.",
-    ),
+    Opt {
+        scope: Scope::All,
+        ..option(
+            Id::Conf,
+            Some('c'),
+            "conf",
+            value("PATH", Kind::File),
+            "Read the configuration from PATH",
+            "Without it the first of the files listed under FILES that exists is read.",
+        )
+    },
     option(
         Id::Daemon,
         Some('d'),
@@ -128,6 +162,7 @@ pub(crate) const OPTIONS: &[Opt] = &[
     ),
     Opt {
         repeatable: true,
+        scope: Scope::All,
         ..option(
             Id::Set,
             None,
@@ -145,6 +180,36 @@ pub(crate) const OPTIONS: &[Opt] = &[
         value("WHAT", Kind::Words(ARTEFACTS)),
         "Print the man page, a shell completion or the list of keys, and exit",
         "WHAT is one of man, bash, zsh, fish, and reference for the list of all keys of the configuration.",
+    ),
+    of_verbs(
+        Id::Socket,
+        "socket",
+        value("PATH", Kind::File),
+        "Command the server that listens on this Unix socket",
+        "Without it, the one that /server/control/socket of the configuration names.",
+    ),
+    of_verbs(Id::Json, "json", None, "Print the answer as JSON", ""),
+    of_verbs(Id::Plan, "plan", None, "With reload - only print what would change", ""),
+    of_verbs(
+        Id::Login,
+        "login",
+        value("NAME", Kind::Free),
+        "Command as NAME of /server/control/users",
+        "The password is asked for on the terminal, or read from --password-file. Without --login and --token-file the          server goes by the user who gives the command.",
+    ),
+    of_verbs(
+        Id::PasswordFile,
+        "password-file",
+        value("PATH", Kind::File),
+        "Read the password of --login from the first line of PATH",
+        "A single dash stands for standard input.",
+    ),
+    of_verbs(
+        Id::TokenFile,
+        "token-file",
+        value("PATH", Kind::File),
+        "Command with the token in the first line of PATH",
+        "A single dash stands for standard input.",
     ),
 ];
 

@@ -1,6 +1,7 @@
 //! Why a command line is refused. It is always the fault of whoever typed it, so each message has the cure.
 
-use crate::options::{self, OPTIONS, Opt};
+use crate::options::{self, OPTIONS, Opt, Scope};
+use crate::verbs::{self, Verb};
 use std::fmt;
 
 /// Why a command line is refused.
@@ -26,6 +27,16 @@ pub(crate) enum Usage {
     NoManagers,
     /// More than one folder.
     TwoFolders,
+    /// The option goes with a server to be started, and not with a command to a running one; or the other way round.
+    OutOfScope(&'static Opt),
+    /// The first option goes only with the second one.
+    NeedsOther(&'static str, &'static str),
+    /// The command lacks its operand.
+    MissingOperand(&'static Verb),
+    /// The command does not take this operand.
+    FurtherOperand(&'static str, String),
+    /// No level of the error log.
+    BadLevel(String),
     /// Anything else that the parser of options finds.
     Malformed(String),
 }
@@ -108,6 +119,24 @@ impl fmt::Display for Usage {
             }
             Self::NoManagers => write!(f, "this version cannot connect to managers; leave '--manager' out"),
             Self::TwoFolders => write!(f, "only one folder can be served; use a configuration file for more"),
+            Self::OutOfScope(option) if option.scope == Scope::Verb => {
+                let long = option.long;
+                write!(f, "'--{long}' goes with a command to a running server, such as 'kimura status'")
+            }
+            Self::OutOfScope(option) => {
+                let long = option.long;
+                write!(f, "'--{long}' does not go with a command to a running server; leave it out")
+            }
+            Self::NeedsOther(one, other) => write!(f, "{one} goes with {other}; give both"),
+            Self::MissingOperand(verb) => {
+                write!(f, "'{}' needs an operand: kimura {}", verb.name, verb.usage())
+            }
+            Self::FurtherOperand(verb, operand) => {
+                write!(f, "'{verb}' takes no further operand; leave '{operand}' out")
+            }
+            Self::BadLevel(name) => {
+                write!(f, "'{name}' is no level; these are: {}", verbs::LEVELS.join(", "))
+            }
             Self::Malformed(what) => write!(f, "{what}; 'kimura --help' lists all options"),
         }
     }

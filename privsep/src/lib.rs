@@ -2,6 +2,7 @@
 //!
 //! - [`role`]: the table of processes;
 //! - [`wire`]: values to bytes and back; [`message`]: every message; [`link`]: one end of a link;
+//!   [`sealed`]: what is too long for a frame;
 //! - [`stage`]: how a role is started, as a process or as a thread;
 //! - [`child`]: what a child does first;
 //! - [`supervisor`]: the process that opens, binds, starts and replaces.
@@ -11,6 +12,7 @@ pub mod child;
 pub mod link;
 pub mod message;
 pub mod role;
+pub mod sealed;
 pub mod stage;
 pub mod supervisor;
 pub mod wire;

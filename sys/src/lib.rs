@@ -19,6 +19,7 @@ pub mod poll;
 pub mod process;
 pub mod signal;
 pub mod spawn;
+pub mod terminal;
 mod threads;
 pub mod title;
 pub mod uring;

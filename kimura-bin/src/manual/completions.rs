@@ -1,11 +1,24 @@
 //! Completions for bash, zsh and fish.
 
 use crate::options::{Kind, OPERAND, OPTIONS, Opt};
+use crate::verbs::VERBS;
 
 /// `-c --conf`.
 fn names(option: &Opt) -> impl Iterator<Item = String> {
     let short = option.short.map(|short| format!("-{short}"));
     short.into_iter().chain([format!("--{}", option.long)])
+}
+
+fn verb_names() -> String {
+    VERBS.iter().map(|verb| verb.name).collect::<Vec<_>>().join(" ")
+}
+
+/// The words that may follow a command.
+fn operands() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    VERBS.iter().filter_map(|verb| match verb.operand.as_ref()?.kind {
+        Kind::Words(words) => Some((verb.name, words)),
+        _ => None,
+    })
 }
 
 /// For bash: sourced, or put into the folder of its completions.
@@ -25,6 +38,12 @@ pub(crate) fn bash() -> String {
             "        {pattern}) mapfile -t COMPREPLY < <(compgen {source} -- \"$word\"); return ;;\n"
         ));
     }
+    for (name, words) in operands() {
+        let words = words.join(" ");
+        arms.push_str(&format!(
+            "        {name}) mapfile -t COMPREPLY < <(compgen -W '{words}' -- \"$word\"); return ;;\n"
+        ));
+    }
     let all: Vec<String> = OPTIONS.iter().flat_map(names).collect();
     format!(
         "_kimura() {{\n    \
@@ -34,11 +53,12 @@ pub(crate) fn bash() -> String {
              esac\n    \
              case $word in\n        \
                  -*) mapfile -t COMPREPLY < <(compgen -W '{all}' -- \"$word\") ;;\n        \
-                 *) mapfile -t COMPREPLY < <(compgen -d -- \"$word\") ;;\n    \
+                 *) mapfile -t COMPREPLY < <(compgen -d -W '{verbs}' -- \"$word\") ;;\n    \
              esac\n\
          }}\n\
          complete -o filenames -F _kimura kimura\n",
         all = all.join(" "),
+        verbs = verb_names(),
     )
 }
 
@@ -72,13 +92,31 @@ pub(crate) fn zsh() -> String {
             text.push_str(&format!("    '{others}{name}[{}]{action}' \\\n", option.summary));
         }
     }
-    text.push_str(&format!("    '::{OPERAND}:_files -/'\n"));
+    let words: String = operands().flat_map(|(_, words)| words).map(|word| format!(" {word}")).collect();
+    let verbs = verb_names();
+    text.push_str(&format!(
+        "    '::{OPERAND} or COMMAND:_alternative \"commands\\:command\\:({verbs})\" \"folders\\:folder\\:_files -/\"' \\\n    \
+             '::operand:({})'\n",
+        words.trim_start()
+    ));
     text
 }
 
 /// For fish: a file `kimura.fish` in the folder of its completions.
 pub(crate) fn fish() -> String {
     let mut text = String::from("complete -c kimura -f -a '(__fish_complete_directories)'\n");
+    for verb in VERBS {
+        text.push_str(&format!(
+            "complete -c kimura -n __fish_is_first_arg -a {} -d '{}'\n",
+            verb.name, verb.summary
+        ));
+    }
+    for (name, words) in operands() {
+        text.push_str(&format!(
+            "complete -c kimura -n '__fish_seen_subcommand_from {name}' -a '{}'\n",
+            words.join(" ")
+        ));
+    }
     for option in OPTIONS {
         text.push_str("complete -c kimura");
         if let Some(short) = option.short {

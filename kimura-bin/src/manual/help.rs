@@ -1,6 +1,7 @@
 //! `--help`.
 
-use crate::options::{OPERAND, OPERAND_SUMMARY, OPTIONS, Opt};
+use crate::options::{OPERAND, OPERAND_SUMMARY, OPTIONS, Opt, Scope};
+use crate::verbs::VERBS;
 
 /// The column at which the summaries begin.
 const COLUMN: usize = 26;
@@ -10,13 +11,23 @@ pub(crate) fn help() -> String {
     let mut text = format!(
         "kimura {version}: a web server\n\
          \n\
-         Usage: kimura [OPTION]... [{OPERAND}]\n\
+         Usage: kimura [OPTION]... [{OPERAND}]\n       \
+                kimura [OPTION]... COMMAND\n\
          \n",
         version = env!("CARGO_PKG_VERSION"),
     );
     text.push_str(&entry(OPERAND, OPERAND_SUMMARY));
     text.push('\n');
-    for option in OPTIONS {
+    let options = |scope| OPTIONS.iter().filter(move |option| (option.scope == Scope::Verb) == scope);
+    for option in options(false) {
+        text.push_str(&entry(&names(option), option.summary));
+    }
+    text.push_str("\nCommands to a running server, found by its configuration:\n\n");
+    for verb in VERBS {
+        text.push_str(&entry(&verb.usage(), verb.summary));
+    }
+    text.push('\n');
+    for option in options(true) {
         text.push_str(&entry(&names(option), option.summary));
     }
     text.push_str("\nExit status: 0, or 1 with the reason on standard error. More: man kimura\n");
@@ -67,6 +78,9 @@ mod tests {
         for option in OPTIONS {
             let lines = text.lines().filter(|line| line.trim_start().starts_with(names(option).trim_start()));
             assert_eq!(lines.count(), 1, "--{}", option.long);
+        }
+        for verb in VERBS {
+            assert!(text.contains(&format!("\n  {}", verb.usage())), "{}", verb.name);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The man page `kimura.1`, in mdoc: fixed parts around the list made of the option table.
 
-use crate::options::{OPERAND, OPERAND_SUMMARY, OPTIONS, Opt};
+use crate::options::{OPERAND, OPERAND_SUMMARY, OPTIONS, Opt, Scope};
 use crate::settings::SEARCHED;
+use crate::verbs::{VERBS, Verb};
 
 /// The day the fixed parts were last revised.
-const REVISED: &str = "November 22, 2026";
+const REVISED: &str = "November 23, 2026";
 
 /// Longest line of the source; mandoc's style check asks for it.
 const WIDTH: usize = 80;
@@ -23,6 +24,18 @@ The operand and the options are:
 .Bl -tag -width Ds
 ";
 
+const COMMANDS: &str = "\
+.El
+.Sh COMMANDS
+A command goes to the server that runs with the same configuration, over the
+Unix socket that /server/control/socket names.
+Root and the user that started the server may give all of them, others what
+/server/control grants.
+A folder with the name of a command is served as
+.Pa ./status .
+.Bl -tag -width Ds
+";
+
 const SIGNALS: &str = "\
 .El
 .Sh SIGNALS
@@ -31,6 +44,12 @@ const SIGNALS: &str = "\
 Accept nothing new, finish the running requests within /server/timeouts/drain,
 then exit.
 A second one ends the server at once.
+.It Dv SIGHUP
+As the command
+.Cm reload .
+.It Dv SIGUSR1
+As the command
+.Cm rotate-logs .
 .El
 .Sh FILES
 The first of these that exists is read:
@@ -41,8 +60,12 @@ The first of these that exists is read:
 const EXAMPLES: &str = "\
 .El
 .Sh EXIT STATUS
-0 when the server was stopped by a signal, or when what was asked for was done.
-1 otherwise; the reason is on standard error.
+0 when the server was stopped by a signal or command, or when what was asked for
+was done.
+Otherwise the reason is on standard error, and the status is
+3 when no server answers a command,
+4 when the server does not take it from whoever gives it,
+1 in all other cases.
 .Sh EXAMPLES
 Serve a folder:
 .Pp
@@ -61,12 +84,24 @@ Try another address without touching the file:
 pub(crate) fn page() -> String {
     let mut page = format!(".Dd {REVISED}\n.Dt KIMURA 1\n.Os\n.Sh NAME\n.Nm kimura\n.Nd web server\n");
     page.push_str(".Sh SYNOPSIS\n.Nm\n");
-    for option in OPTIONS {
+    for option in OPTIONS.iter().filter(|option| option.scope != Scope::Verb) {
         page.push_str(&format!(".Op {}\n", flag(option)));
     }
-    page.push_str(&format!(".Op Ar {OPERAND}\n{DESCRIPTION}.It Ar {OPERAND}\n"));
+    page.push_str(&format!(".Op Ar {OPERAND}\n.Nm\n.Op Fl c Ar PATH\n"));
+    for option in OPTIONS.iter().filter(|option| option.scope == Scope::Verb) {
+        page.push_str(&format!(".Op {}\n", flag(option)));
+    }
+    page.push_str(&format!(".Ar COMMAND\n{DESCRIPTION}.It Ar {OPERAND}\n"));
     page.push_str(&prose(&format!("{OPERAND_SUMMARY}.")));
-    for option in OPTIONS {
+    for option in OPTIONS.iter().filter(|option| option.scope != Scope::Verb) {
+        page.push_str(&item(option));
+    }
+    page.push_str(COMMANDS);
+    for verb in VERBS {
+        page.push_str(&command(verb));
+    }
+    page.push_str(".El\n.Pp\nThe options of commands are:\n.Bl -tag -width Ds\n");
+    for option in OPTIONS.iter().filter(|option| option.scope == Scope::Verb) {
         page.push_str(&item(option));
     }
     page.push_str(SIGNALS);
@@ -82,6 +117,13 @@ fn item(option: &Opt) -> String {
     let short = option.short.map_or_else(String::new, |short| format!("Fl {short} , "));
     let head = format!(".It {short}Fl -{}{}\n", option.long, argument(option));
     head + &prose(&format!("{}. {}", option.summary, option.detail))
+}
+
+/// The entry of a command in the list.
+fn command(verb: &Verb) -> String {
+    let operand = verb.operand.as_ref().map_or_else(String::new, |operand| format!(" Ar {}", operand.name));
+    let text = format!("{}. {} Takes the rank of {}.", verb.summary, verb.detail, verb.rank);
+    format!(".It Cm {}{operand}\n", verb.name) + &prose(&text)
 }
 
 /// The name by which the synopsis calls an option.

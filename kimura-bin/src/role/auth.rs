@@ -4,11 +4,7 @@ use super::{Fault, Place, begin};
 use auth::{Tokens, Users, Verdict};
 use privsep::link::Link;
 use privsep::message::{FromAuth, Proof, Secrets, ToAuth};
-use privsep::wire;
-use std::os::fd::{AsFd, OwnedFd};
-
-/// Most bytes of the secrets.
-const SECRETS_MAX: usize = 16 << 20;
+use std::os::fd::OwnedFd;
 
 /// Answers questions until the supervisor is gone.
 pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
@@ -41,9 +37,7 @@ struct Judge {
 
 impl Judge {
     fn new(sealed: &OwnedFd) -> Self {
-        let bytes = sys::mem::read_sealed(sealed.as_fd(), SECRETS_MAX).map_err(|error| error.to_string());
-        let secrets = bytes.and_then(|bytes| wire::decode::<Secrets>(&bytes).map_err(|bad| bad.to_string()));
-        let secrets = secrets.unwrap_or_else(|why| {
+        let secrets = privsep::sealed::unseal(sealed).unwrap_or_else(|why| {
             log::error!("the secrets cannot be read: {why}; nobody is let in by a password or a token");
             Secrets { users: Vec::new(), tokens: Vec::new() }
         });

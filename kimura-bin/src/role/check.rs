@@ -6,6 +6,7 @@ use crate::settings::{self, Unloadable};
 use config::{Loaded, Problems, Registry};
 use privsep::link::Link;
 use privsep::message::{Depth, FromCheck, Subject, ToCheck, Trouble};
+use privsep::sealed;
 use std::os::fd::{AsFd, OwnedFd};
 
 type Up = Link<FromCheck, ToCheck>;
@@ -28,9 +29,9 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
         Err(Unloadable::NoText(why)) => return refuse(&link, 1, &why),
     };
     let public = loaded.public_source().map_or_else(String::new, |source| source.text);
-    let needs = needs::of(&loaded);
-    let sealed = seal(public.as_bytes())?;
-    link.send_waiting(&FromCheck::Needs { needs, subject: settings::public(subject) }, &[sealed.as_fd()])?;
+    let needs = sealed::seal(&needs::of(&loaded)).map_err(|error| Fault::Link(error.into()))?;
+    let right = FromCheck::Needs { subject: settings::public(subject) };
+    link.send_waiting(&right, &[seal(public.as_bytes())?.as_fd(), needs.as_fd()])?;
     loop {
         let (ToCheck::Explain { troubles }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
         let problems = explained(&troubles, &loaded.registry);

@@ -27,12 +27,11 @@ variants! {
 
     /// From check.
     pub enum FromCheck {
-        /// The configuration is right. Comes with its text without secrets in sealed memory, which workers read.
+        /// The configuration is right. Comes with its text without secrets, which workers read, and with an encoded
+        /// [`Needs`], both in sealed memory.
         1 Needs {
             /// Where it comes from, for workers: without the secrets of the command line.
             subject: Subject,
-            /// What has to be done for it.
-            needs: Needs,
         },
         /// It is not, or could not be carried out. Comes with the problems in sealed memory, to be shown to people.
         2 Problems {
@@ -225,6 +224,9 @@ impl Message for ToCheck {
 
 impl Message for FromCheck {
     fn descriptors(&self) -> usize {
-        1
+        match self {
+            Self::Needs { .. } => 2,
+            Self::Problems { .. } => 1,
+        }
     }
 }

@@ -44,16 +44,10 @@ variants! {
             /// In one line.
             what: String,
         },
-        /// How the server runs.
-        2 Status {
-            /// All of it.
-            status: StatusReport,
-        },
-        /// What a reload changed, or would change.
-        3 Plan {
-            /// All of it.
-            plan: PlanReport,
-        },
+        /// How the server runs. Comes with an encoded [`StatusReport`] in sealed memory.
+        2 Status,
+        /// What a reload changed, or would change. Comes with an encoded [`PlanReport`] in sealed memory.
+        3 Plan,
         /// The proof is wrong, or does not suffice.
         4 Denied {
             /// Why.
@@ -156,6 +150,6 @@ impl Message for Request {}
 
 impl Message for Answer {
     fn descriptors(&self) -> usize {
-        usize::from(matches!(self, Self::Problems { .. }))
+        usize::from(matches!(self, Self::Status | Self::Plan | Self::Problems { .. }))
     }
 }

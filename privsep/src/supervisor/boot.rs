@@ -1,6 +1,7 @@
 //! From nothing to a serving daemon: one straight list.
 
 use std::fs::File;
+use std::path::PathBuf;
 
 use sys::creds::Identity;
 use sys::daemon::daemonize;
@@ -14,7 +15,7 @@ use super::house::House;
 use super::refusal::Refusal;
 use super::run::Supervisor;
 use super::{identity, shards};
-use crate::message::{Depth, Hello, IdentityEntry, LINK_VERSION, Needs, Trouble};
+use crate::message::{Depth, Hello, IdentityEntry, LINK_VERSION, Needs, Subject, Trouble};
 use crate::stage::Stage;
 
 /// What the supervisor is told from outside; its children ignore all of it.
@@ -72,31 +73,8 @@ pub fn serve(house: &mut dyn House, stage: impl FnOnce(&Needs) -> Stage) -> Resu
 
 /// Examines the configuration and opens what it needs.
 fn prepare(house: &mut dyn House) -> Result<Ground, Refusal> {
-    let text = house.text().map_err(Refusal::Unreadable)?;
-    let program = sys::spawn::Program::own().map_err(Refusal::system("open the program itself"))?;
-    let stage = Stage::Processes(program);
-    let examine = |depth, identity: Option<IdentityEntry>| {
-        let hello = Hello { version: LINK_VERSION, identity, level: 3, folder: house.folder() };
-        Examination::start(&stage, hello, house.subject(), &text, depth)
-            .map_err(Refusal::system("start the examination of the configuration"))
-    };
-    let root = Identity::current().map_err(Refusal::Identity)?.uid == 0;
-    let mut identity = None;
-    if root {
-        // Who will serve is known only from the text, which root does not read.
-        let nobody = IdentityEntry { uid: NOBODY, gid: NOBODY, groups: Vec::new() };
-        let mut first = examine(Depth::Text, Some(nobody))?;
-        let deployment = right(first.wait())?;
-        identity =
-            or_explain(&mut first, identity::resolve(&deployment.needs).map_err(|trouble| vec![trouble]))?;
-    }
-    let mut examination = examine(Depth::Whole, identity.as_ref().map(IdentityEntry::from))?;
-    let deployment = right(examination.wait())?;
+    let Examined { mut examination, deployment, identity } = Reading::new(house)?.examine()?;
     let needs = &deployment.needs;
-    if !root {
-        let resolved = identity::resolve(needs).map_err(|trouble| vec![trouble]);
-        identity = or_explain(&mut examination, resolved)?;
-    }
     let shards = shards::cores(needs.shards).map_err(Refusal::system("learn which cores there are"))?.len();
     let mut estate = Estate::default();
     let opened = estate.open(needs, shards::group(shards));
@@ -109,6 +87,60 @@ fn prepare(house: &mut dyn House) -> Result<Ground, Refusal> {
     house.errors_to(&needs.error_log.output).map_err(Refusal::Unreadable)?;
     house.verbosity(needs.error_level);
     Ok(Ground { deployment, estate, control, identity, errors })
+}
+
+/// A text that was read and is not understood yet.
+struct Reading {
+    text: Vec<u8>,
+    subject: Subject,
+    folder: PathBuf,
+    stage: Stage,
+}
+
+/// A text that was found right.
+struct Examined {
+    /// To be told what could not be done.
+    examination: Examination,
+    deployment: Deployment,
+    /// Who is to serve.
+    identity: Option<Identity>,
+}
+
+impl Reading {
+    fn new(house: &dyn House) -> Result<Self, Refusal> {
+        let text = house.text().map_err(Refusal::Unreadable)?;
+        let program = sys::spawn::Program::own().map_err(Refusal::system("open the program itself"))?;
+        let stage = Stage::Processes(program);
+        Ok(Self { text, subject: house.subject(), folder: house.folder(), stage })
+    }
+
+    fn begin(&self, depth: Depth, identity: Option<IdentityEntry>) -> Result<Examination, Refusal> {
+        let hello = Hello { version: LINK_VERSION, identity, level: 3, folder: self.folder.clone() };
+        Examination::start(&self.stage, hello, self.subject.clone(), &self.text, depth)
+            .map_err(Refusal::system("start the examination of the configuration"))
+    }
+
+    /// What the text says, without a look at what it names. Root does not read it, so `nobody` does.
+    fn understand(&self) -> Result<(Examination, Deployment), Refusal> {
+        let nobody = IdentityEntry { uid: NOBODY, gid: NOBODY, groups: Vec::new() };
+        let mut examination = self.begin(Depth::Text, is_root()?.then_some(nobody))?;
+        let deployment = right(examination.wait())?;
+        Ok((examination, deployment))
+    }
+
+    /// All of it, by whoever is to serve: as root that is known only from the text.
+    fn examine(&self) -> Result<Examined, Refusal> {
+        let (mut first, understood) = self.understand()?;
+        let identity = identity::resolve(&understood.needs).map_err(|trouble| vec![trouble]);
+        let identity = or_explain(&mut first, identity)?;
+        let mut examination = self.begin(Depth::Whole, identity.as_ref().map(IdentityEntry::from))?;
+        let deployment = right(examination.wait())?;
+        Ok(Examined { examination, deployment, identity })
+    }
+}
+
+fn is_root() -> Result<bool, Refusal> {
+    Ok(Identity::current().map_err(Refusal::Identity)?.uid == 0)
 }
 
 /// Our user, who may command all.
@@ -141,16 +173,14 @@ fn or_explain<T>(examination: &mut Examination, done: Result<T, Vec<Trouble>>) -
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn examine(house: &mut dyn House) -> Result<Needs, Refusal> {
-    let text = house.text().map_err(Refusal::Unreadable)?;
-    let program = sys::spawn::Program::own().map_err(Refusal::system("open the program itself"))?;
-    let hello = Hello { version: LINK_VERSION, identity: None, level: 3, folder: house.folder() };
-    let examination =
-        Examination::start(&Stage::Processes(program), hello, house.subject(), &text, Depth::Whole);
-    let mut examination =
-        examination.map_err(Refusal::system("start the examination of the configuration"))?;
-    let deployment = right(examination.wait())?;
-    let resolved = identity::resolve(&deployment.needs).map(drop).map_err(|trouble| vec![trouble]);
-    or_explain(&mut examination, resolved)?;
-    Ok(deployment.needs)
+pub fn examine(house: &dyn House) -> Result<Needs, Refusal> {
+    Ok(Reading::new(house)?.examine()?.deployment.needs)
+}
+
+/// Reads the configuration without a look at what it names, for whoever only wants to know where the server is.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn understand(house: &dyn House) -> Result<Needs, Refusal> {
+    Ok(Reading::new(house)?.understand()?.1.needs)
 }

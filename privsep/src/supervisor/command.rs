@@ -3,8 +3,9 @@
 use super::change::Asker;
 use super::control::Id;
 use super::permit::needed;
+use super::reply::Reply;
 use super::run::Supervisor;
-use crate::message::{Answer, Command, LINK_VERSION, Proof, Rank, Request, StatusReport, ToAuth};
+use crate::message::{Command, LINK_VERSION, Proof, Rank, Request, StatusReport, ToAuth};
 
 /// Levels of the error log.
 const LEVELS: std::ops::RangeInclusive<u32> = 1..=5;
@@ -18,14 +19,14 @@ impl Supervisor<'_> {
             let why = format!(
                 "the server speaks version {LINK_VERSION} of the commands, not {version}; use its program"
             );
-            return self.answer(id, &Answer::Refused { why });
+            return self.answer(id, Reply::Refused(why));
         }
         if matches!(proof, Proof::Peer) {
             let rank = self.control.permits.of_peer(peer);
             return self.decide(id, &command, "peer", rank);
         }
         if !self.auth_is_ready() {
-            return self.answer(id, &Answer::Refused { why: AUTH_AWAY.to_owned() });
+            return self.answer(id, Reply::Refused(AUTH_AWAY.to_owned()));
         }
         self.control.judged(id, command);
         self.auth.send(&ToAuth::Ask { id, proof }, &[]);
@@ -42,7 +43,7 @@ impl Supervisor<'_> {
     /// Auth has ended: nobody whom it was to judge is let in.
     pub(super) fn auth_lost(&mut self) {
         for id in self.control.judged_ids() {
-            self.answer(id, &Answer::Refused { why: AUTH_AWAY.to_owned() });
+            self.answer(id, Reply::Refused(AUTH_AWAY.to_owned()));
         }
     }
 
@@ -59,7 +60,7 @@ impl Supervisor<'_> {
         match *command {
             Command::Status => {
                 let status = self.status();
-                self.answer(id, &Answer::Status { status });
+                self.answer(id, Reply::Status(Box::new(status)));
             }
             Command::Reload { plan } => self.begin_reload(Asker::Control(id), plan),
             Command::Stop => {
@@ -81,18 +82,18 @@ impl Supervisor<'_> {
             }
             Command::Verbosity { level } => {
                 let why = format!("there is no level {level}; levels go from 1 to 5");
-                self.answer(id, &Answer::Refused { why });
+                self.answer(id, Reply::Refused(why));
             }
         }
     }
 
     fn done(&mut self, id: Id, what: &str) {
-        self.answer(id, &Answer::Done { what: what.to_owned() });
+        self.answer(id, Reply::Done(what.to_owned()));
     }
 
-    fn answer(&mut self, id: Id, answer: &Answer) {
+    pub(super) fn answer(&mut self, id: Id, reply: Reply) {
         let stamp = self.house.stamp();
-        self.control.answer(id, answer, None, &stamp);
+        self.control.answer(id, reply, &stamp);
     }
 
     fn status(&self) -> StatusReport {

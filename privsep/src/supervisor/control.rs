@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use sys::packet::{self, Peer};
 
 use super::permit::{self, Permits};
-use crate::link::Link;
+use super::reply::Reply;
+use crate::link::{Link, LinkError};
 use crate::message::{Answer, Command, ControlNeeds, Request, Trouble};
 
 /// Most connections at a time; others wait in the queue of the socket.
@@ -41,6 +42,20 @@ struct Connection {
     link: Link<Answer, Request>,
     peer: Peer,
     state: State,
+}
+
+impl Connection {
+    fn tell(&self, reply: Reply) {
+        let told = reply.message().map_err(LinkError::System).and_then(|(answer, sealed)| {
+            let descriptors: Vec<BorrowedFd<'_>> = sealed.iter().map(AsFd::as_fd).collect();
+            self.link.send(&answer, &descriptors)
+        });
+        match told {
+            // Whoever is gone does not hear it.
+            Ok(()) | Err(LinkError::Closed) => {}
+            Err(error) => log::warn!("an answer could not be delivered: {error}"),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -194,21 +209,13 @@ impl Control {
     }
 
     /// Answers and lets go.
-    pub(crate) fn answer(&mut self, id: Id, answer: &Answer, sealed: Option<&OwnedFd>, stamp: &str) {
+    pub(crate) fn answer(&mut self, id: Id, reply: Reply, stamp: &str) {
         let Some(at) = self.connections.iter().position(|connection| connection.id == id) else { return };
         let connection = self.connections.swap_remove(at);
-        let descriptors: Vec<BorrowedFd<'_>> = sealed.iter().map(|fd| fd.as_fd()).collect();
-        if let Err(error) = connection.link.send(answer, &descriptors) {
-            log::warn!("an answer could not be delivered: {error}");
-        }
         if let State::Working(command, who) = &connection.state {
-            let result = match answer {
-                Answer::Done { .. } | Answer::Status { .. } | Answer::Plan { .. } => "done",
-                Answer::Denied { .. } => "denied",
-                Answer::Refused { .. } | Answer::Problems { .. } => "refused",
-            };
-            self.record(stamp, connection.peer, who, command, result);
+            self.record(stamp, connection.peer, who, command, reply.result());
         }
+        connection.tell(reply);
     }
 
     /// Tells those whose time has come.
@@ -216,8 +223,7 @@ impl Control {
         self.connections.retain(|connection| match connection.state {
             State::Silent(until) => now < until,
             State::Slowed(until) if now >= until => {
-                // Whoever is gone does not hear it.
-                let _ = connection.link.send(&Answer::Denied { why: WRONG.to_owned() }, &[]);
+                connection.tell(Reply::Denied);
                 false
             }
             _ => true,
@@ -245,9 +251,6 @@ impl Control {
         }
     }
 }
-
-/// Says the same whatever was wrong with a proof.
-const WRONG: &str = "the proof is wrong, or may not do this";
 
 fn describe(command: &Command) -> String {
     match command {

@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 use crate::link::{Link, LinkError};
 use crate::message::{Depth, FromCheck, Hello, Needs, Subject, ToCheck, Trouble};
 use crate::role::Role;
+use crate::sealed::unseal;
 use crate::stage::{Life, Stage};
 
 /// How long an examination may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Most troubles that are explained at a time: whoever has more begins with these.
+const TROUBLES_MAX: usize = 50;
 /// Most bytes of a list of problems.
 pub(crate) const PROBLEMS_MAX: usize = 4 << 20;
 
@@ -67,19 +70,22 @@ impl Examination {
     /// Has the child tell in terms of the text what could not be done; the next verdict has it.
     pub(crate) fn explain(&mut self, troubles: Vec<Trouble>) -> Result<(), LinkError> {
         self.deadline = Instant::now() + PATIENCE;
+        let troubles = troubles.into_iter().take(TROUBLES_MAX).collect();
         self.link.send(&ToCheck::Explain { troubles }, &[])
     }
 
     /// The verdict, if it is there.
     pub(crate) fn verdict(&mut self) -> Result<Option<Verdict>, LinkError> {
-        let Some((message, mut descriptors)) = self.link.receive()? else { return Ok(None) };
-        // Every message of check comes with one, or the link has refused it.
-        let descriptor = descriptors.pop().ok_or(LinkError::Closed)?;
+        let Some((message, descriptors)) = self.link.receive()? else { return Ok(None) };
+        // The link has seen to it that every message comes with what belongs to it.
+        let mut descriptors = descriptors.into_iter();
+        let mut next = || descriptors.next().ok_or(LinkError::Closed);
         Ok(Some(match message {
-            FromCheck::Needs { needs, subject } => {
-                Verdict::Right(Box::new(Deployment { subject, text: descriptor, needs }))
+            FromCheck::Needs { subject } => {
+                let (text, needs) = (next()?, unseal(&next()?)?);
+                Verdict::Right(Box::new(Deployment { subject, text, needs }))
             }
-            FromCheck::Problems { count } => Verdict::Wrong(count, descriptor),
+            FromCheck::Problems { count } => Verdict::Wrong(count, next()?),
         }))
     }
 

@@ -7,7 +7,7 @@
 //!   text;
 //! - `worker`, `post`: the children; `backoff`: when they are started again;
 //! - `estate`: sockets and log files; `ledger`: what became of every connection and request;
-//! - `control`, `command`: commands; `permit`: who may give which.
+//! - `control`, `command`, `reply`: commands; `permit`: who may give which.
 
 mod backoff;
 mod boot;
@@ -24,11 +24,12 @@ mod plan;
 mod post;
 mod refusal;
 mod reload;
+mod reply;
 mod run;
 mod shards;
 mod worker;
 
-pub use boot::{examine, serve};
+pub use boot::{examine, serve, understand};
 pub use examination::Deployment;
 pub use house::House;
 pub use refusal::Refusal;

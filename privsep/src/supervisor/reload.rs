@@ -5,10 +5,11 @@ use std::time::Instant;
 use super::boot::own_uid;
 use super::change::{Asker, Change, Next, Step};
 use super::examination::{Deployment, Examination, Verdict, problems_text};
+use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Phase;
 use super::{identity, plan, shards};
-use crate::message::{Answer, Depth, PlanReport, ToAuth, ToWorker, Trouble};
+use crate::message::{Depth, PlanReport, ToAuth, ToWorker, Trouble};
 
 impl Supervisor<'_> {
     /// The examination under way.
@@ -46,16 +47,7 @@ impl Supervisor<'_> {
             Ok(None) => {}
             Ok(Some(Verdict::Wrong(count, text))) => {
                 let Some(change) = self.change.take() else { return };
-                let answer = Answer::Problems { count };
-                match change.asker {
-                    Asker::Signal => {
-                        log::error!("reload refused, nothing has changed:\n{}", problems_text(&text));
-                    }
-                    Asker::Control(id) => {
-                        let stamp = self.house.stamp();
-                        self.control.answer(id, &answer, Some(&text), &stamp);
-                    }
-                }
+                self.tell(change.asker, Reply::Problems(count, text));
             }
             Ok(Some(Verdict::Right(deployment))) => self.on_right(*deployment),
             Err(error) => self.abandon(&format!("its examination failed: {error}")),
@@ -69,7 +61,7 @@ impl Supervisor<'_> {
         if change.plan_only {
             let asker = change.asker;
             self.change = None;
-            return self.tell(asker, Answer::Plan { plan: report });
+            return self.tell(asker, Reply::Plan(Box::new(report)));
         }
         deployment.needs = plan::without_restart(&self.deployment.needs, deployment.needs);
         match self.open(deployment, report) {
@@ -152,7 +144,7 @@ impl Supervisor<'_> {
         self.reloads += 1;
         plan.done = true;
         log::info!("reloaded: {}", summary(&plan));
-        self.tell(asker, Answer::Plan { plan });
+        self.tell(asker, Reply::Plan(Box::new(plan)));
     }
 
     /// Gives the change under way up, if there is one: what is in force stays.
@@ -170,21 +162,21 @@ impl Supervisor<'_> {
     }
 
     /// Tells whoever has asked.
-    pub(super) fn tell(&mut self, asker: Asker, answer: Answer) {
-        match (asker, answer) {
-            (Asker::Control(id), answer) => {
-                let stamp = self.house.stamp();
-                self.control.answer(id, &answer, None, &stamp);
+    pub(super) fn tell(&mut self, asker: Asker, reply: Reply) {
+        match (asker, reply) {
+            (Asker::Control(id), reply) => self.answer(id, reply),
+            (Asker::Signal, Reply::Refused(why)) => log::error!("reload refused: {why}"),
+            (Asker::Signal, Reply::Problems(_, text)) => {
+                log::error!("reload refused, nothing has changed:\n{}", problems_text(&text));
             }
-            (Asker::Signal, Answer::Refused { why }) => log::error!("reload refused: {why}"),
             // The log has been told.
             (Asker::Signal, _) => {}
         }
     }
 }
 
-fn refused(why: &str) -> Answer {
-    Answer::Refused { why: why.to_owned() }
+fn refused(why: &str) -> Reply {
+    Reply::Refused(why.to_owned())
 }
 
 fn summary(plan: &PlanReport) -> String {

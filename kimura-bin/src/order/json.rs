@@ -1,0 +1,65 @@
+//! Answers for scripts: one JSON object on one line.
+
+use super::Outcome;
+use crate::error::Error;
+use privsep::message::{PlanReport, StatusReport};
+use serde_json::{Map, Value, json};
+
+/// The line, with `"result"` as done, refused, denied or failed.
+pub(super) fn text(outcome: Result<&Outcome, &Error>) -> String {
+    let mut object = match outcome {
+        Ok(Outcome::Done(what)) => json!({ "message": what }),
+        Ok(Outcome::Status(report)) => status(report),
+        Ok(Outcome::Plan(report)) => plan(report),
+        Err(error) => json!({ "message": error.to_string() }),
+    };
+    object["result"] = match outcome {
+        Ok(_) => "done",
+        Err(Error::NotDone(_)) => "refused",
+        Err(Error::Denied(_)) => "denied",
+        Err(_) => "failed",
+    }
+    .into();
+    format!("{object}\n")
+}
+
+fn status(report: &StatusReport) -> Value {
+    let workers = report.workers.iter().map(|worker| {
+        json!({
+            "generation": worker.generation,
+            "pid": worker.pid,
+            "state": worker.state,
+            "shards": worker.shards,
+        })
+    });
+    let ledger: Map<String, Value> =
+        report.ledger.iter().map(|entry| (entry.name.clone(), entry.count.into())).collect();
+    json!({
+        "version": report.version,
+        "pid": report.pid,
+        "uptime_seconds": report.uptime_seconds,
+        "origin": report.origin,
+        "addresses": report.addresses,
+        "reloads": report.reloads,
+        "workers": workers.collect::<Vec<_>>(),
+        "crashes": report.crashes,
+        "wrong_proofs": report.wrong_proofs,
+        "ledger": ledger,
+        "ledger_even": report.even,
+    })
+}
+
+fn plan(report: &PlanReport) -> Value {
+    json!({
+        "done": report.done,
+        "hosts": {
+            "kept": report.kept,
+            "replaced": report.replaced,
+            "added": report.added,
+            "removed": report.removed,
+        },
+        "addresses": { "opened": report.opened, "closed": report.closed },
+        "new_worker_for": report.new_worker,
+        "needs_restart": report.restart,
+    })
+}

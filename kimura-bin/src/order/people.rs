@@ -1,0 +1,106 @@
+//! Answers for people.
+
+use super::Outcome;
+use privsep::message::{LedgerEntry, PlanReport, StatusReport};
+use std::fmt::Write as _;
+
+/// Lines that end with a line feed.
+pub(super) fn text(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Done(what) => format!("{what}\n"),
+        Outcome::Status(report) => status(report),
+        Outcome::Plan(report) => plan(report),
+    }
+}
+
+fn status(report: &StatusReport) -> String {
+    let mut text = format!("kimura {}, {}\n", report.version, report.origin);
+    line(&mut text, "up", &format!("{}, supervisor {}", duration(report.uptime_seconds), report.pid));
+    for address in &report.addresses {
+        line(&mut text, "address", address);
+    }
+    for worker in &report.workers {
+        let shards = if worker.shards == 1 { "shard" } else { "shards" };
+        let process = if worker.pid == 0 { String::new() } else { format!(", process {}", worker.pid) };
+        let what = format!(
+            "generation {}: {}, {} {shards}{process}",
+            worker.generation, worker.state, worker.shards
+        );
+        line(&mut text, "worker", &what);
+    }
+    line(&mut text, "reloads", &report.reloads.to_string());
+    line(&mut text, "crashes", &report.crashes.to_string());
+    line(&mut text, "wrong proofs", &report.wrong_proofs.to_string());
+    for kind in ["connections", "requests"] {
+        line(&mut text, kind, &sum(&report.ledger, kind));
+    }
+    line(&mut text, "ledger", if report.even { "even" } else { "NOT EVEN" });
+    text
+}
+
+/// `13 accepted, 12 closed by us, ...`: what begins with `kind`.
+fn sum(ledger: &[LedgerEntry], kind: &str) -> String {
+    let entries = ledger.iter().filter_map(|entry| {
+        let name = entry.name.strip_prefix(kind)?.strip_prefix('_')?;
+        Some(format!("{} {}", entry.count, name.replace('_', " ")))
+    });
+    entries.collect::<Vec<_>>().join(", ")
+}
+
+fn plan(report: &PlanReport) -> String {
+    let mut text = String::from(if report.done { "reloaded\n" } else { "would change, if reloaded now\n" });
+    for (name, list) in lists(report) {
+        if !list.is_empty() {
+            line(&mut text, name, &list.join(", "));
+        }
+    }
+    text
+}
+
+fn lists(report: &PlanReport) -> [(&'static str, &Vec<String>); 8] {
+    [
+        ("kept", &report.kept),
+        ("replaced", &report.replaced),
+        ("added", &report.added),
+        ("removed", &report.removed),
+        ("opened", &report.opened),
+        ("closed", &report.closed),
+        ("new worker for", &report.new_worker),
+        ("needs restart", &report.restart),
+    ]
+}
+
+fn line(text: &mut String, name: &str, value: &str) {
+    writeln!(text, "  {name:<14} {value}").expect("writing to a String cannot fail");
+}
+
+/// `1 d 2 h`, `3 min 4 s`: the two largest units that are not nought.
+fn duration(seconds: u64) -> String {
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
+    let shown: Vec<String> = parts
+        .iter()
+        .skip_while(|(count, _)| *count == 0)
+        .take(2)
+        .map(|(count, unit)| format!("{count} {unit}"))
+        .collect();
+    if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (seconds, wanted) in
+            [(0, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3_700, "1 h 1 min"), (90_061, "1 d 1 h")]
+        {
+            assert_eq!(duration(seconds), wanted);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What a command is answered, before it becomes a message.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use crate::message::{Answer, PlanReport, StatusReport};
+use crate::sealed::seal;
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// It is done: in one line.
+    Done(String),
+    /// How the server runs.
+    Status(Box<StatusReport>),
+    /// What a reload changed, or would change.
+    Plan(Box<PlanReport>),
+    /// The proof is wrong, or does not suffice.
+    Denied,
+    /// It cannot be done now: why.
+    Refused(String),
+    /// The configuration is wrong: how many problems, and their sealed text.
+    Problems(u32, OwnedFd),
+}
+
+/// Says the same whatever was wrong with a proof.
+const WRONG: &str = "the proof is wrong, or may not do this";
+
+impl Reply {
+    /// What the audit log says of the command.
+    pub(crate) fn result(&self) -> &'static str {
+        match self {
+            Self::Done(_) | Self::Status(_) | Self::Plan(_) => "done",
+            Self::Denied => "denied",
+            Self::Refused(_) | Self::Problems(..) => "refused",
+        }
+    }
+
+    /// The message, and what it comes with.
+    pub(crate) fn message(self) -> io::Result<(Answer, Option<OwnedFd>)> {
+        Ok(match self {
+            Self::Done(what) => (Answer::Done { what }, None),
+            Self::Status(report) => (Answer::Status, Some(seal(&*report)?)),
+            Self::Plan(report) => (Answer::Plan, Some(seal(&*report)?)),
+            Self::Denied => (Answer::Denied { why: WRONG.to_owned() }, None),
+            Self::Refused(why) => (Answer::Refused { why }, None),
+            Self::Problems(count, text) => (Answer::Problems { count }, Some(text)),
+        })
+    }
+}
