@@ -22,6 +22,10 @@ use std::path::PathBuf;
 /// Whatever prevents the start, with nothing left behind.
 pub(crate) fn serve(wishes: &Wishes, reports: Reports) -> Result<(), Error> {
     error_log::install(&Target::Stderr, LevelFilter::Info)?;
+    // The arguments are read; what matters to who looks is the role.
+    if let Err(error) = sys::title::set_process_title(Role::Supervisor.row().title) {
+        log::debug!("the title stays as it was: {error}");
+    }
     // A server in the background has no standard error, where a panic would be told otherwise.
     panic::set_hook(Box::new(|panic| log::error!("{panic}")));
     sys::uring::probe()?;
@@ -98,10 +102,6 @@ impl House for Home {
         ));
         for address in addresses {
             print::note(&format!("kimura: listening on {}", url(address)));
-        }
-        // The arguments are read long ago; what matters to who looks is the role.
-        if let Err(error) = sys::title::set_process_title(Role::Supervisor.row().title) {
-            log::debug!("the title stays as it was: {error}");
         }
     }
 

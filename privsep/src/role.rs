@@ -1,6 +1,8 @@
-//! THE table of processes: which there are, what they are called, and what becomes of them when they end.
+//! THE table of processes: which there are, what they are called, and what they begin with.
 
 use std::fmt;
+
+use sys::spawn::Stdout;
 
 /// A process, by what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,15 +19,6 @@ pub enum Role {
     Worker,
 }
 
-/// What happens when a process ends by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Restart {
-    /// Nothing is left to be done.
-    Never,
-    /// It is started again, after a pause that grows while it fails.
-    Backoff,
-}
-
 /// One process.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
@@ -33,17 +26,17 @@ pub struct Row {
     pub role: Role,
     /// What `ps` shows, and how the program knows its role when it is started.
     pub title: &'static str,
-    /// What happens when it ends by itself.
-    pub restart: Restart,
+    /// Its standard output. Logs may go there.
+    pub output: Stdout,
 }
 
 /// All processes, in the order in which they start. ARCHITECTURE.md and README.md show the same list.
 pub const ROLES: &[Row] = &[
-    Row { role: Role::Supervisor, title: "kimura: supervisor [priv]", restart: Restart::Never },
-    Row { role: Role::Check, title: "kimura: check", restart: Restart::Never },
-    Row { role: Role::Auth, title: "kimura: auth", restart: Restart::Backoff },
-    Row { role: Role::Logger, title: "kimura: logger", restart: Restart::Backoff },
-    Row { role: Role::Worker, title: "kimura: worker", restart: Restart::Backoff },
+    Row { role: Role::Supervisor, title: "kimura: supervisor [priv]", output: Stdout::Shared },
+    Row { role: Role::Check, title: "kimura: check", output: Stdout::Nowhere },
+    Row { role: Role::Auth, title: "kimura: auth", output: Stdout::Nowhere },
+    Row { role: Role::Logger, title: "kimura: logger", output: Stdout::Shared },
+    Row { role: Role::Worker, title: "kimura: worker", output: Stdout::Nowhere },
 ];
 
 impl Role {

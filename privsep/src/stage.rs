@@ -8,7 +8,7 @@ use sys::spawn::{Birth, Child, Program};
 
 use crate::link::Link;
 use crate::message::Message;
-use crate::role::Role;
+use crate::role::{Role, Row};
 
 /// What a role does with its end of the link, until its end.
 pub type Run = fn(Role, OwnedFd);
@@ -42,10 +42,10 @@ impl Stage {
         errors: Option<BorrowedFd<'_>>,
     ) -> io::Result<(Life, Link<Tx, Rx>)> {
         let (link, other) = Link::pair()?;
-        let title = role.row().title;
+        let Row { title, output, .. } = *role.row();
         let life = match self {
             Self::Processes(program) => {
-                Life::Process(program.spawn(&Birth { title, link: other.as_fd(), errors })?)
+                Life::Process(program.spawn(&Birth { title, link: other.as_fd(), output, errors })?)
             }
             &Self::Threads(run) => {
                 let name = format!("kimura-{role}");

@@ -29,8 +29,19 @@ pub struct Birth<'b> {
     pub title: &'b str,
     /// Its link, to be found at [`LINK`].
     pub link: BorrowedFd<'b>,
+    /// Its standard output.
+    pub output: Stdout,
     /// Its standard error; none for ours.
     pub errors: Option<BorrowedFd<'b>>,
+}
+
+/// What a child's standard output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stdout {
+    /// Ours.
+    Shared,
+    /// `/dev/null`.
+    Nowhere,
 }
 
 /// A child that was started. Dropping it neither ends it nor waits for it.
@@ -89,6 +100,7 @@ impl Program {
             title: &title,
             null: above(null.as_fd())?,
             link: above(birth.link)?,
+            output: birth.output,
             errors: birth.errors.map(above).transpose()?,
             report: above(report.as_fd())?,
             parent: std::process::id(),
@@ -138,6 +150,7 @@ struct Plan<'p> {
     title: &'p CStr,
     null: OwnedFd,
     link: OwnedFd,
+    output: Stdout,
     errors: Option<OwnedFd>,
     report: OwnedFd,
     parent: u32,
@@ -172,6 +185,9 @@ impl Plan<'_> {
             libc::sigemptyset(&raw mut none);
             libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
             Errno::result(libc::dup2(self.null.as_raw_fd(), 0))?;
+            if self.output == Stdout::Nowhere {
+                Errno::result(libc::dup2(self.null.as_raw_fd(), 1))?;
+            }
             if let Some(errors) = &self.errors {
                 Errno::result(libc::dup2(errors.as_raw_fd(), 2))?;
             }
@@ -292,7 +308,12 @@ mod tests {
 
     fn spawn(path: &str) -> io::Result<Child> {
         let (_own, other) = packet::pair()?;
-        Program::open(Path::new(path))?.spawn(&Birth { title: "sh", link: other.as_fd(), errors: None })
+        Program::open(Path::new(path))?.spawn(&Birth {
+            title: "sh",
+            link: other.as_fd(),
+            output: Stdout::Nowhere,
+            errors: None,
+        })
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Compares passwords and tokens, for whoever asks through the supervisor.
 
-use super::{Fault, Place, begin};
+use super::{Fault, Place, begin, replace_error_log};
 use auth::{Tokens, Users, Verdict};
 use privsep::link::Link;
 use privsep::message::{FromAuth, Proof, Secrets, ToAuth};
@@ -20,6 +20,7 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
                 judge = Judge::new(sealed);
                 link.send_waiting(&FromAuth::Ready, &[])?;
             }
+            (ToAuth::ErrorLog, descriptors) => replace_error_log(&descriptors, place),
             (ToAuth::Ask { id, proof }, _) => {
                 let name = judge.name(&proof);
                 link.send_waiting(&FromAuth::Verdict { id, name }, &[])?;

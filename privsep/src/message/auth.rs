@@ -13,6 +13,8 @@ variants! {
         },
         /// What to compare with from now on. Comes with an encoded [`Secrets`] in sealed memory.
         3 Learn,
+        /// A new error log. Comes with its descriptor.
+        4 ErrorLog,
         /// Whether a proof is right.
         2 Ask {
             /// Names the question in the verdict.
@@ -82,7 +84,7 @@ records! {
 
 impl Message for ToAuth {
     fn descriptors(&self) -> usize {
-        usize::from(matches!(self, Self::Learn))
+        usize::from(matches!(self, Self::Learn | Self::ErrorLog))
     }
 }
 

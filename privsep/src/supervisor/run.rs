@@ -149,10 +149,11 @@ impl<'h> Supervisor<'h> {
 
     /// Standard output and error have moved: whoever has the old ones is told.
     pub(super) fn streams_moved(&mut self) {
+        // Access logs may go to standard output.
         self.logger.dismiss_quietly();
-        self.auth.dismiss_quietly();
         self.fill_posts(Instant::now());
-        self.reconnect_logs();
+        let log = self.deployment.needs.error_log.clone();
+        self.redirect_errors(&log);
     }
 
     /// One turn of the loop: waits for events and lets each have its effect.
@@ -539,11 +540,13 @@ impl<'h> Supervisor<'h> {
         if let Err(why) = self.house.errors_to(&log.output) {
             log::error!("{why}");
         }
-        let Some(file) = &self.errors else { return };
-        self.logger.send(&ToLogger::ErrorLog, &[file.as_fd()]);
+        let own = std::io::stderr();
+        let errors = self.errors.as_ref().map_or(own.as_fd(), AsFd::as_fd);
+        self.logger.send(&ToLogger::ErrorLog, &[errors]);
+        self.auth.send(&ToAuth::ErrorLog, &[errors]);
         for worker in &self.workers {
             // Whoever cannot be told is about to end.
-            let _ = worker.link.send(&ToWorker::ErrorLog, &[file.as_fd()]);
+            let _ = worker.link.send(&ToWorker::ErrorLog, &[errors]);
         }
     }
 
