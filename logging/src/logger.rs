@@ -6,7 +6,6 @@ use crate::error_log;
 use crate::shard::{Lane, ShardLog};
 use crate::sink::{SinkId, Sinks, Target};
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded, never};
-use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::Duration;
 
@@ -15,7 +14,6 @@ const CONTROL_QUEUE: usize = 64;
 
 enum Control {
     Attach(Lane),
-    Reconnect(OwnedFd),
     Stop,
 }
 
@@ -75,11 +73,6 @@ impl Logger {
         shard
     }
 
-    /// Has another logger process write from now on.
-    pub fn reconnect(&self, socket: OwnedFd) {
-        self.control.send(Control::Reconnect(socket)).ok();
-    }
-
     /// Writes what the shards have handed over and ends the thread; the shards have let go of their ends before.
     /// `None` when a sink is so stuck that the thread did not end within `patience`.
     pub fn stop(&self, patience: Duration) -> Option<Totals> {
@@ -116,7 +109,6 @@ impl Worker {
         loop {
             match self.next() {
                 Event::Request(Control::Attach(lane)) => self.lanes.push(lane),
-                Event::Request(Control::Reconnect(socket)) => self.sinks.reconnect(socket),
                 Event::Request(Control::Stop) | Event::Orphaned => return self.finish(),
                 Event::Message(line) => error_log::write_now(&line),
                 Event::MessagesClosed => self.messages = never(),
@@ -168,7 +160,6 @@ impl Worker {
         while let Ok(request) = self.requests.try_recv() {
             match request {
                 Control::Attach(lane) => self.lanes.push(lane),
-                Control::Reconnect(socket) => self.sinks.reconnect(socket),
                 Control::Stop => {}
             }
         }

@@ -1,11 +1,12 @@
 //! Where lines end up.
 
 use crate::error::Error;
-use crate::forward::{Forward, Way};
+use crate::forward::Forward;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Names a sink of the logger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,8 +94,6 @@ fn own(stream: &impl AsFd) -> io::Result<File> {
 #[derive(Default)]
 pub struct Sinks {
     sinks: Vec<Sink>,
-    /// To the logger process, if there is one.
-    way: Option<Way>,
 }
 
 impl Sinks {
@@ -107,19 +106,12 @@ impl Sinks {
     /// All of `targets`, written by the logger process at the other end of `socket`, which knows each by its place.
     #[must_use]
     pub fn forward(targets: Vec<Target>, socket: OwnedFd) -> Self {
-        let way = Way::new(socket);
+        let socket = Arc::new(socket);
         let sinks = (0u16..).zip(targets).map(|(number, target)| {
-            let out = Out::Forward(Forward::new(way.clone(), number));
+            let out = Out::Forward(Forward::new(Arc::clone(&socket), number));
             Sink::new(target.name(), Some(target), out)
         });
-        Self { sinks: sinks.collect(), way: Some(way) }
-    }
-
-    /// From now on another logger process writes.
-    pub(crate) fn reconnect(&self, socket: OwnedFd) {
-        if let Some(way) = &self.way {
-            way.replace(socket);
-        }
+        Self { sinks: sinks.collect() }
     }
 
     /// Opens `target`, once: the same target gives the same sink.

@@ -22,7 +22,7 @@ use sys::mem::Cells;
 
 use crate::error::OpenError;
 use crate::latency::{self, Latency};
-use crate::table::{Counter, FINGERPRINT};
+use crate::table::{Counter, FINGERPRINT, Kind};
 
 /// Cells before the first counter: one cache line, which only readers touch once it is written.
 const HEADER: usize = 8;
@@ -42,6 +42,17 @@ const FIXED: [u64; SHARD] = [MARK, LAYOUT, Counter::COUNT as u64, latency::CELLS
 #[derive(Debug)]
 pub struct Block {
     cells: Cells,
+    /// Where the counters are in the block of another version; none in one of ours.
+    places: Option<Places>,
+}
+
+/// Where another version of the program keeps what we know.
+#[derive(Debug)]
+struct Places {
+    /// The cell of each of our counters; none when the other version does not count it.
+    counters: Vec<Option<usize>>,
+    /// The first cell of the latencies; none when they are kept otherwise.
+    latency: Option<usize>,
 }
 
 impl Block {
@@ -55,7 +66,7 @@ impl Block {
             cell.store(value, Relaxed);
         }
         cells[SHARD].store(shard as u64, Relaxed);
-        Ok(Self { cells })
+        Ok(Self { cells, places: None })
     }
 
     /// Opens a block that another process, or an earlier one, has made.
@@ -79,7 +90,46 @@ impl Block {
         if header != FIXED || len < LEN {
             return Err(OpenError::OtherLayout);
         }
-        Ok(Self { cells })
+        Ok(Self { cells, places: None })
+    }
+
+    /// Opens a block of another version of the program, which has the counters `names` in this order, to be read
+    /// only.
+    ///
+    /// # Errors
+    /// As [`Block::open`]; [`OpenError::OtherLayout`] only when the header is another one or does not fit `names`.
+    pub fn open_foreign(fd: OwnedFd, names: &[String]) -> Result<Self, OpenError> {
+        let duplicate = fd.try_clone()?;
+        match Self::open(fd) {
+            Err(OpenError::OtherLayout) => {}
+            opened => return opened,
+        }
+        let available = File::from(duplicate.try_clone()?).metadata()?.len() / size_of::<AtomicU64>() as u64;
+        let cells = Cells::from_fd(duplicate, available as usize)?;
+        let [_, layout, counters, latencies] = std::array::from_fn(|at| cells[at].load(Relaxed));
+        let fits = counters.checked_add(latencies).is_some_and(|both| both <= available - HEADER as u64);
+        if layout != LAYOUT || counters != names.len() as u64 || !fits {
+            return Err(OpenError::OtherLayout);
+        }
+        let place = |counter: &Counter| {
+            names.iter().position(|name| name == counter.descriptor().name).map(|at| HEADER + at)
+        };
+        let places = Places {
+            counters: Counter::ALL.iter().map(place).collect(),
+            latency: (latencies == latency::CELLS as u64).then_some(HEADER + names.len()),
+        };
+        Ok(Self { cells, places: Some(places) })
+    }
+
+    /// Adds what shards that have ended have counted. Gauges are left out, for nothing is open any more.
+    pub fn add_ended<'b>(&self, ended: impl IntoIterator<Item = &'b Block>) {
+        for block in ended {
+            let counters = Counter::ALL.iter().filter(|counter| counter.descriptor().kind == Kind::Counter);
+            counters.for_each(|&counter| self.add(counter, block.get(counter)));
+            for (into, from) in self.latencies().iter().zip(block.latencies()) {
+                add(into, from.load(Relaxed));
+            }
+        }
     }
 
     /// The descriptor of the memory, to be handed to a reader.
@@ -113,13 +163,25 @@ impl Block {
     /// The value now.
     #[inline]
     pub fn get(&self, counter: Counter) -> u64 {
-        self.cell(counter).load(Relaxed)
+        match &self.places {
+            None => self.cell(counter).load(Relaxed),
+            Some(places) => places.counters[counter as usize].map_or(0, |at| self.cells[at].load(Relaxed)),
+        }
     }
 
     /// The latencies of the shard's requests.
     #[inline]
     pub fn latency(&self) -> Latency<'_> {
-        Latency::new(&self.cells[LATENCY..])
+        Latency::new(self.latencies())
+    }
+
+    /// Nothing when another version keeps them otherwise.
+    fn latencies(&self) -> &[AtomicU64] {
+        let first = match &self.places {
+            None => Some(LATENCY),
+            Some(places) => places.latency,
+        };
+        first.map_or(&[], |first| &self.cells[first..][..latency::CELLS])
     }
 
     /// Counts one request that took `ns` nanoseconds.
@@ -171,6 +233,30 @@ mod tests {
         for counter in Counter::ALL {
             assert_eq!(reader.get(*counter), 1000 + *counter as u64);
         }
+    }
+
+    #[test]
+    fn another_version_is_read_by_name() {
+        // It counts one thing less than we do, and one that we do not know.
+        let mut names: Vec<String> = Counter::ALL.iter().map(|c| c.descriptor().name.to_owned()).collect();
+        names.reverse();
+        names[0] = "unknown".to_owned();
+        let cells = Cells::create("kimura-test", LEN).unwrap();
+        let header = [MARK, LAYOUT, names.len() as u64, latency::CELLS as u64, FINGERPRINT + 1];
+        cells.iter().zip(header).for_each(|(cell, value)| cell.store(value, Relaxed));
+        for at in 0..names.len() {
+            cells[HEADER + at].store(at as u64, Relaxed);
+        }
+        cells[HEADER + names.len()].store(1, Relaxed);
+        let block = Block::open_foreign(duplicate(&cells), &names).unwrap();
+        for (index, &counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(block.get(counter), (names.len() - 1 - index) as u64 % names.len() as u64);
+        }
+        let grave = Block::create(0).unwrap();
+        grave.add_ended([&block, &block]);
+        assert_eq!(grave.get(Counter::ALL[1]), 2 * block.get(Counter::ALL[1]));
+        assert_eq!(grave.latencies()[0].load(Relaxed), 2);
+        assert!(Block::open_foreign(duplicate(&cells), &names[1..]).is_err());
     }
 
     #[test]

@@ -37,9 +37,9 @@ pub struct Latency<'b> {
 }
 
 impl<'b> Latency<'b> {
-    /// `cells` has [`CELLS`] cells.
+    /// `cells` has [`CELLS`] cells, or none, which is only read.
     pub(crate) fn new(cells: &'b [AtomicU64]) -> Self {
-        debug_assert_eq!(cells.len(), CELLS);
+        debug_assert!(cells.is_empty() || cells.len() == CELLS);
         Self { cells }
     }
 
@@ -55,7 +55,8 @@ impl<'b> Latency<'b> {
         for (into, cell) in total.counts.iter_mut().zip(self.cells) {
             *into = into.wrapping_add(cell.load(Relaxed));
         }
-        total.sum = total.sum.wrapping_add(self.cells[SUM].load(Relaxed));
+        let sum = self.cells.get(SUM).map_or(0, |cell| cell.load(Relaxed));
+        total.sum = total.sum.wrapping_add(sum);
     }
 }
 
@@ -98,16 +99,6 @@ impl Distribution {
         }
         change.sum = change.sum.saturating_sub(older.sum);
         change
-    }
-
-    /// Both together.
-    pub(crate) fn and(&self, other: &Self) -> Self {
-        let mut sum = self.clone();
-        for (count, more) in sum.counts.iter_mut().zip(other.counts.iter()) {
-            *count = count.saturating_add(*more);
-        }
-        sum.sum = sum.sum.saturating_add(other.sum);
-        sum
     }
 
     /// For each power of two: its end in nanoseconds, and the requests that were quicker.

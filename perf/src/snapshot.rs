@@ -26,28 +26,6 @@ impl Snapshot {
         total
     }
 
-    /// As [`Snapshot::read`], of shards that have ended: gauges are zero, for nothing is open any more.
-    pub fn of_ended<'b>(blocks: impl IntoIterator<Item = &'b Block>) -> Self {
-        let mut last = Self::read(blocks);
-        for (value, counter) in last.values.iter_mut().zip(Counter::ALL) {
-            if counter.descriptor().kind == Kind::Gauge {
-                *value = 0;
-            }
-        }
-        last
-    }
-
-    /// Both together.
-    #[must_use]
-    pub fn and(&self, other: &Self) -> Self {
-        let mut sum = self.clone();
-        for (value, more) in sum.values.iter_mut().zip(other.values) {
-            *value = value.wrapping_add(more);
-        }
-        sum.latency = sum.latency.and(&other.latency);
-        sum
-    }
-
     /// What has happened between `older` and this one. Gauges keep their value; a counter that has gone back,
     /// because a shard began anew, gives zero.
     pub fn since(&self, older: &Self) -> Self {

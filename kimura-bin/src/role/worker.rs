@@ -43,8 +43,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
         }
     };
     link.send_waiting(&FromWorker::Serving, &[])?;
-    let control =
-        Control { link: Arc::clone(link), server: Arc::clone(&server), logger: Arc::clone(&logger), place };
+    let control = Control { link: Arc::clone(link), server: Arc::clone(&server), place };
     let thread = thread::Builder::new().name("kimura-control".to_owned()).spawn(move || control.run());
     let thread = thread.map_err(|error| Fault::Link(LinkError::System(error)))?;
     let outcome = server.wait();
@@ -75,7 +74,7 @@ struct Luggage {
 /// What runs.
 struct Serving {
     server: Arc<Server>,
-    logger: Arc<Logger>,
+    logger: Logger,
 }
 
 impl Luggage {
@@ -123,7 +122,7 @@ impl Luggage {
         let plan =
             Plan { site: Arc::new(site), config: &config.server, shards: shards.collect(), logger: &logger };
         let server = Server::start(plan).map_err(|error| error.to_string())?;
-        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger) })
+        Ok(Serving { server: Arc::new(server), logger })
     }
 
     fn load(&self) -> Result<Loaded, String> {
@@ -148,7 +147,6 @@ fn target(output: Output) -> Target {
 struct Control {
     link: Arc<Up>,
     server: Arc<Server>,
-    logger: Arc<Logger>,
     place: Place,
 }
 
@@ -156,7 +154,7 @@ impl Control {
     fn run(self) {
         loop {
             match self.link.receive_waiting() {
-                Ok((message, descriptors)) => self.hear(message, descriptors),
+                Ok((message, descriptors)) => self.hear(message, &descriptors),
                 Err(error) => {
                     if !matches!(error, LinkError::Closed) {
                         log::error!("link to the supervisor: {error}");
@@ -168,17 +166,12 @@ impl Control {
         }
     }
 
-    fn hear(&self, message: ToWorker, mut descriptors: Vec<OwnedFd>) {
+    fn hear(&self, message: ToWorker, descriptors: &[OwnedFd]) {
         match message {
             ToWorker::Drain { millis } => self.server.drain(Duration::from_millis(millis)),
             ToWorker::Stop => self.server.stop(),
             ToWorker::Verbosity { level: number } => error_log::set_level(level(number)),
-            ToWorker::ErrorLog => replace_error_log(&descriptors, self.place),
-            ToWorker::Log => {
-                if let Some(socket) = descriptors.pop() {
-                    self.logger.reconnect(socket);
-                }
-            }
+            ToWorker::ErrorLog => replace_error_log(descriptors, self.place),
             other => log::warn!("a message out of turn is ignored: {other:?}"),
         }
     }

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::path::PathBuf;
 
+use perf::Block;
+
 use sys::creds::Identity;
 use sys::daemon::daemonize;
 use sys::pid_file::PidFile;
@@ -32,6 +34,8 @@ pub(super) struct Ground {
     pub(super) identity: Option<Identity>,
     /// Standard error of the children; none for ours.
     pub(super) errors: Option<File>,
+    /// For the counters of workers that have ended.
+    pub(super) grave: Block,
 }
 
 /// Serves until it is told to end.
@@ -86,7 +90,8 @@ fn prepare(house: &mut dyn House) -> Result<Ground, Refusal> {
     let errors = or_explain(&mut examination, errors)?;
     house.errors_to(&needs.error_log.output).map_err(Refusal::Unreadable)?;
     house.verbosity(needs.error_level);
-    Ok(Ground { deployment, estate, control, identity, errors })
+    let grave = Block::create(0).map_err(Refusal::system("make room for the counters"))?;
+    Ok(Ground { deployment, estate, control, identity, errors, grave })
 }
 
 /// A text that was read and is not understood yet.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use perf::Snapshot;
+use perf::{Block, Snapshot};
 use sys::creds::Identity;
 use sys::signal::{Signal, Signals};
 
@@ -53,7 +53,8 @@ pub(super) struct Supervisor<'h> {
     pub(super) control: Control,
     /// Of workers that have ended.
     past: Ledger,
-    counters: Snapshot,
+    /// Their counters.
+    grave: Block,
     pub(super) reloads: u32,
     pub(super) crashes: u32,
     pub(super) begun: Instant,
@@ -89,7 +90,7 @@ enum Source {
 
 impl<'h> Supervisor<'h> {
     pub(super) fn new(house: &'h mut dyn House, stage: Stage, signals: Signals, ground: Ground) -> Self {
-        let Ground { deployment, estate, control, identity, errors } = ground;
+        let Ground { deployment, estate, control, identity, errors, grave } = ground;
         let now = Instant::now();
         Self {
             house,
@@ -110,7 +111,7 @@ impl<'h> Supervisor<'h> {
             change: None,
             control,
             past: Ledger::default(),
-            counters: Snapshot::read([]),
+            grave,
             reloads: 0,
             crashes: 0,
             begun: now,
@@ -227,8 +228,8 @@ impl<'h> Supervisor<'h> {
     }
 
     fn tick(&mut self) {
-        let running = Snapshot::read(self.workers.iter().flat_map(|worker| &worker.blocks));
-        self.house.tick(&self.counters.and(&running));
+        let blocks = self.workers.iter().flat_map(|worker| &worker.blocks);
+        self.house.tick(&Snapshot::read(blocks.chain([&self.grave])));
     }
 
     fn on(&mut self, source: Source) {
@@ -322,7 +323,10 @@ impl<'h> Supervisor<'h> {
             let errors = self.errors.as_ref().map(AsFd::as_fd);
             self.logger.fill(&self.stage, errors, |link| link.send(&ToLogger::Hello { hello }, &[]));
             self.tell_sinks();
-            self.reconnect_logs();
+            for worker in &self.workers {
+                let message = ToLogger::Producer { generation: worker.generation };
+                self.logger.send(&message, &[worker.lines.as_fd()]);
+            }
         }
     }
 
@@ -338,30 +342,6 @@ impl<'h> Supervisor<'h> {
                 && !self.logger.send(&message, &[fd])
             {
                 return;
-            }
-        }
-    }
-
-    /// Gives every worker a new way to the logger.
-    fn reconnect_logs(&mut self) {
-        for at in 0..self.workers.len() {
-            let Some(log) = self.producer(self.workers[at].generation) else { return };
-            if let Err(error) = self.workers[at].link.send(&ToWorker::Log, &[log.as_fd()]) {
-                self.distrust(at, &error);
-            }
-        }
-    }
-
-    /// The worker's end of a new way to the logger.
-    fn producer(&mut self, generation: u32) -> Option<std::os::fd::OwnedFd> {
-        match sys::packet::pair() {
-            Ok((own, other)) => {
-                self.logger.send(&ToLogger::Producer { generation }, &[other.as_fd()]);
-                Some(own)
-            }
-            Err(error) => {
-                log::error!("no way from worker {generation} to the logger: {error}");
-                None
             }
         }
     }
@@ -395,10 +375,12 @@ impl<'h> Supervisor<'h> {
         let own = matches!(self.stage, Stage::Processes(_));
         let identity = identity.filter(|_| own).map(IdentityEntry::from);
         let hello = Hello { identity, ..self.hello() };
-        let log = self.producer(generation).ok_or(std::io::ErrorKind::Other)?;
+        let (log, lines) = sys::packet::pair()?;
         let errors = self.errors.as_ref().map(AsFd::as_fd);
         let (life, link) = self.stage.start(Role::Worker, errors)?;
-        Worker::greet(life, link, Birth { generation, hello, cores: &cores, log })
+        let worker = Worker::greet(life, link, Birth { generation, hello, cores: &cores, log, lines })?;
+        self.logger.send(&ToLogger::Producer { generation }, &[worker.lines.as_fd()]);
+        Ok(worker)
     }
 
     fn worker_at(&self, generation: u32) -> Option<usize> {
@@ -487,7 +469,7 @@ impl<'h> Supervisor<'h> {
     /// Adds the numbers of a worker that has ended to those of the others.
     fn bury(&mut self, worker: &Worker) {
         self.past = self.past.and(Ledger::ended(&worker.blocks));
-        self.counters = self.counters.and(&Snapshot::of_ended(&worker.blocks));
+        self.grave.add_ended(&worker.blocks);
     }
 
     /// A worker that ought to serve does not.

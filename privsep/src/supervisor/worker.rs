@@ -1,7 +1,7 @@
 //! One generation of workers, as the supervisor sees it.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use perf::Block;
@@ -39,6 +39,8 @@ pub(crate) struct Worker {
     pub(crate) deadline: Option<Instant>,
     pub(crate) begun: Instant,
     pub(crate) blocks: Vec<Block>,
+    /// The logger's end of its log: what no logger has read yet waits here.
+    pub(crate) lines: OwnedFd,
     /// So many destinations of logs it knows.
     sinks: usize,
 }
@@ -50,7 +52,9 @@ pub(crate) struct Birth<'b> {
     /// The core of each shard.
     pub(crate) cores: &'b [usize],
     /// Where batches of log lines go.
-    pub(crate) log: std::os::fd::OwnedFd,
+    pub(crate) log: OwnedFd,
+    /// Where they come out.
+    pub(crate) lines: OwnedFd,
 }
 
 impl Worker {
@@ -68,6 +72,7 @@ impl Worker {
             deadline: Some(now + START_PATIENCE),
             begun: now,
             blocks,
+            lines: birth.lines,
             sinks: 0,
         };
         worker.link.send(&hello, &[]).map_err(io::Error::other)?;
