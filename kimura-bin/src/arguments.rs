@@ -251,6 +251,12 @@ impl Given {
             verbs::Id::Stop => ToServer::Stop,
             verbs::Id::Drain => ToServer::Drain,
             verbs::Id::RotateLogs => ToServer::RotateLogs,
+            verbs::Id::Upgrade => {
+                let given = (!self.operands.is_empty()).then(|| PathBuf::from(self.operands.remove(0)));
+                // The server has another working directory.
+                let path = given.map(|path| std::path::absolute(&path).unwrap_or(path));
+                ToServer::Upgrade { path }
+            }
             verbs::Id::Verbosity => {
                 let given = (!self.operands.is_empty()).then(|| self.operands.remove(0));
                 let name = given.ok_or(Usage::MissingOperand(verb))?;
@@ -318,6 +324,11 @@ mod tests {
         for (line, wanted) in [
             ("status", order(ToServer::Status, ProofFrom::Peer, Form::People)),
             ("--json status", order(ToServer::Status, ProofFrom::Peer, Form::Json)),
+            ("upgrade", order(ToServer::Upgrade { path: None }, ProofFrom::Peer, Form::People)),
+            (
+                "upgrade /bin/k",
+                order(ToServer::Upgrade { path: Some("/bin/k".into()) }, ProofFrom::Peer, Form::People),
+            ),
             ("reload --plan", order(ToServer::Reload { plan: true }, ProofFrom::Peer, Form::People)),
             ("verbosity debug", order(ToServer::Verbosity { level: 4 }, ProofFrom::Peer, Form::People)),
             (

@@ -12,7 +12,9 @@ use privsep::message::{Needs, Output, Subject};
 use privsep::role::Role;
 use privsep::stage::Stage;
 use privsep::supervisor::{self, House};
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::os::unix::ffi::OsStrExt;
 use std::panic;
 use std::path::PathBuf;
 
@@ -21,6 +23,18 @@ use std::path::PathBuf;
 /// # Errors
 /// Whatever prevents the start, with nothing left behind.
 pub(crate) fn serve(wishes: &Wishes, reports: Reports) -> Result<(), Error> {
+    let mut home = Home::new(wishes, reports)?;
+    begin()?;
+    sys::uring::probe()?;
+    let program = sys::spawn::Program::own().map_err(Error::process("open the program itself"))?;
+    let stage = |needs: &Needs| {
+        if needs.privsep { Stage::Processes(program) } else { Stage::Threads(role::in_thread) }
+    };
+    Ok(supervisor::serve(&mut home, stage)?)
+}
+
+/// What every supervisor does first.
+pub(crate) fn begin() -> Result<(), Error> {
     error_log::install(&Target::Stderr, LevelFilter::Info)?;
     // The arguments are read; what matters to who looks is the role.
     if let Err(error) = sys::title::set_process_title(Role::Supervisor.row().title) {
@@ -28,13 +42,7 @@ pub(crate) fn serve(wishes: &Wishes, reports: Reports) -> Result<(), Error> {
     }
     // A server in the background has no standard error, where a panic would be told otherwise.
     panic::set_hook(Box::new(|panic| log::error!("{panic}")));
-    sys::uring::probe()?;
-    let mut home = Home::new(wishes, reports)?;
-    let program = sys::spawn::Program::own().map_err(Error::process("open the program itself"))?;
-    let stage = |needs: &Needs| {
-        if needs.privsep { Stage::Processes(program) } else { Stage::Threads(role::in_thread) }
-    };
-    Ok(supervisor::serve(&mut home, stage)?)
+    Ok(())
 }
 
 /// The program around the supervisor.
@@ -43,22 +51,49 @@ pub(crate) struct Home {
     overrides: Vec<Override>,
     /// Where it was started.
     folder: PathBuf,
+    /// The program, as an absolute path.
+    program: PathBuf,
+    /// Its command line, without the name.
+    arguments: Vec<OsString>,
     ticker: Option<Ticker>,
 }
 
 impl Home {
     pub(crate) fn new(wishes: &Wishes, reports: Reports) -> Result<Self, Error> {
         let folder = std::env::current_dir().map_err(Error::process("find the current folder"))?;
+        let program = std::env::current_exe().map_err(Error::process("find the program itself"))?;
+        let arguments = std::env::args_os().skip(1).collect();
+        Self::with(wishes, reports, Past { folder, program, arguments })
+    }
+
+    /// One that was started another time.
+    pub(crate) fn with(wishes: &Wishes, reports: Reports, past: Past) -> Result<Self, Error> {
+        let Past { folder, program, arguments } = past;
         let ticker = match reports {
             Reports::Quiet => None,
             Reports::Verbose => Some(Ticker::new(io::stdout().is_terminal())),
         };
         let origin = Origin::find(wishes).map_err(Error::Unreadable)?;
-        Ok(Self { origin, overrides: wishes.overrides.clone(), folder, ticker })
+        Ok(Self { origin, overrides: wishes.overrides.clone(), folder, program, arguments, ticker })
     }
 }
 
+/// How a server was started.
+pub(crate) struct Past {
+    pub(crate) folder: PathBuf,
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<OsString>,
+}
+
 impl House for Home {
+    fn program(&self) -> PathBuf {
+        self.program.clone()
+    }
+
+    fn arguments(&self) -> Vec<Vec<u8>> {
+        self.arguments.iter().map(|word| word.as_bytes().to_vec()).collect()
+    }
+
     fn subject(&self) -> Subject {
         self.origin.subject(&self.overrides)
     }

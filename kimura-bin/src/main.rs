@@ -13,6 +13,7 @@ mod order;
 mod print;
 mod role;
 mod settings;
+mod takeover;
 mod usage;
 mod verbs;
 
@@ -20,18 +21,27 @@ use arguments::Command;
 use error::Error;
 use privsep::role::Role;
 use std::process::ExitCode;
+use takeover::Numbers;
 
 fn main() -> ExitCode {
-    // A child is this program again, and knows its role by the name that it was given.
+    // A child is this program again, and knows its role by the name that it was given; so does a successor.
     let title = std::env::args_os().next();
     let role = title.as_deref().and_then(|title| title.to_str()).and_then(Role::titled);
-    if let Some(role) = role
-        && let Some(link) = sys::spawn::take_link()
-    {
-        role::in_process(role, link);
-        return ExitCode::SUCCESS;
-    }
-    match run() {
+    let ended = match role {
+        Some(Role::Supervisor) => match Numbers::parse(std::env::args_os().skip(1)) {
+            Some(numbers) => takeover::take_over(&numbers),
+            None => run(),
+        },
+        Some(role) => match sys::spawn::take_link() {
+            Some(link) => {
+                role::in_process(role, link);
+                Ok(())
+            }
+            None => run(),
+        },
+        None => run(),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             print::note(&format!("kimura: {error}"));

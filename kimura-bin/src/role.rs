@@ -4,6 +4,7 @@ mod auth;
 mod check;
 mod logger;
 mod needs;
+mod rehearsal;
 mod worker;
 
 use log::LevelFilter;
@@ -75,6 +76,7 @@ pub(crate) fn in_thread(role: Role, link: OwnedFd) {
 fn fill(role: Role, link: OwnedFd, place: Place) {
     let filled = match role {
         Role::Check => check::run(link, place),
+        Role::Rehearsal => rehearsal::run(link),
         Role::Auth => auth::run(link, place),
         Role::Logger => logger::run(link, place),
         Role::Worker => worker::run(link, place),

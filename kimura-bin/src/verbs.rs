@@ -12,6 +12,7 @@ pub(crate) enum Id {
     Drain,
     RotateLogs,
     Verbosity,
+    Upgrade,
 }
 
 /// One command.
@@ -19,14 +20,30 @@ pub(crate) enum Id {
 pub(crate) struct Verb {
     pub(crate) id: Id,
     pub(crate) name: &'static str,
-    /// The operand that it takes.
-    pub(crate) operand: Option<Value>,
+    pub(crate) operand: Operand,
     /// What one has to be at least.
     pub(crate) rank: &'static str,
     /// As of an option.
     pub(crate) summary: &'static str,
     /// As of an option.
     pub(crate) detail: &'static str,
+}
+
+/// What stands behind the name of a command.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Operand {
+    None,
+    Optional(Value),
+    Required(Value),
+}
+
+impl Operand {
+    pub(crate) fn value(&self) -> Option<&Value> {
+        match self {
+            Self::None => None,
+            Self::Optional(value) | Self::Required(value) => Some(value),
+        }
+    }
 }
 
 /// Levels of the error log, the fewest messages first.
@@ -37,7 +54,7 @@ pub(crate) const VERBS: &[Verb] = &[
     Verb {
         id: Id::Status,
         name: "status",
-        operand: None,
+        operand: Operand::None,
         rank: "viewer",
         summary: "Tell how the server runs",
         detail: "Shows its processes, its addresses, and what became of all connections and requests.",
@@ -45,7 +62,7 @@ pub(crate) const VERBS: &[Verb] = &[
     Verb {
         id: Id::Reload,
         name: "reload",
-        operand: None,
+        operand: Operand::None,
         rank: "operator",
         summary: "Read the configuration again and serve it",
         detail: "Returns when it is served, and prints what has changed. A configuration that is wrong changes nothing. \
@@ -54,7 +71,7 @@ pub(crate) const VERBS: &[Verb] = &[
     Verb {
         id: Id::RotateLogs,
         name: "rotate-logs",
-        operand: None,
+        operand: Operand::None,
         rank: "operator",
         summary: "Open the log files again, after they were moved away",
         detail: "",
@@ -62,20 +79,38 @@ pub(crate) const VERBS: &[Verb] = &[
     Verb {
         id: Id::Verbosity,
         name: "verbosity",
-        operand: Some(Value { name: "LEVEL", kind: Kind::Words(LEVELS) }),
+        operand: Operand::Required(Value { name: "LEVEL", kind: Kind::Words(LEVELS) }),
         rank: "operator",
         summary: "Set the level of the error log until the next change",
         detail: "LEVEL is one of error, warn, info, debug and trace.",
     },
     Verb {
+        id: Id::Upgrade,
+        name: "upgrade",
+        operand: Operand::Optional(Value { name: "PATH", kind: Kind::File }),
+        rank: "admin",
+        summary: "Go on with another program, without losing a request",
+        detail: "PATH is the program; without it, what is now where this one was started from. The new program first \
+                 shows beside the old one that it can serve the configuration; then the process becomes it, with the \
+                 same process id and the same sockets, and the old workers end when all is answered. A program that \
+                 does not come to serve is given up, and the old one goes on.",
+    },
+    Verb {
         id: Id::Drain,
         name: "drain",
-        operand: None,
+        operand: Operand::None,
         rank: "admin",
         summary: "Accept nothing new and end when all is answered",
         detail: "What is not answered within /server/timeouts/drain is given up.",
     },
-    Verb { id: Id::Stop, name: "stop", operand: None, rank: "admin", summary: "End at once", detail: "" },
+    Verb {
+        id: Id::Stop,
+        name: "stop",
+        operand: Operand::None,
+        rank: "admin",
+        summary: "End at once",
+        detail: "",
+    },
 ];
 
 /// The command of that name.
@@ -86,7 +121,10 @@ pub(crate) fn by_name(name: &str) -> Option<&'static Verb> {
 impl Verb {
     /// `verbosity LEVEL`.
     pub(crate) fn usage(&self) -> String {
-        let operand = self.operand.as_ref().map_or_else(String::new, |operand| format!(" {}", operand.name));
-        format!("{}{operand}", self.name)
+        match &self.operand {
+            Operand::None => self.name.to_owned(),
+            Operand::Optional(value) => format!("{} [{}]", self.name, value.name),
+            Operand::Required(value) => format!("{} {}", self.name, value.name),
+        }
     }
 }

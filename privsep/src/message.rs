@@ -5,6 +5,7 @@ mod auth;
 mod check;
 mod control;
 mod logger;
+mod state;
 mod worker;
 
 pub use auth::{FromAuth, Proof, Secrets, ToAuth, TokenEntry, UserEntry};
@@ -14,6 +15,10 @@ pub use check::{
 };
 pub use control::{Answer, Command, LedgerEntry, PlanReport, Rank, Request, StatusReport, WorkerReport};
 pub use logger::{FromLogger, ToLogger};
+pub use state::{
+    FromRehearsal, Kept, KeptAsker, KeptFile, KeptListener, KeptSink, KeptSocket, KeptWorker, STATE_VERSION,
+    State, ToRehearsal,
+};
 pub use worker::{FromWorker, ToWorker};
 
 use std::path::PathBuf;

@@ -11,6 +11,8 @@ pub enum Role {
     Supervisor,
     /// Reads the text of a configuration, once.
     Check,
+    /// Shows that another version of the program could take over, once.
+    Rehearsal,
     /// Compares passwords and tokens.
     Auth,
     /// Writes the access logs.
@@ -34,6 +36,7 @@ pub struct Row {
 pub const ROLES: &[Row] = &[
     Row { role: Role::Supervisor, title: "kimura: supervisor [priv]", output: Stdout::Shared },
     Row { role: Role::Check, title: "kimura: check", output: Stdout::Nowhere },
+    Row { role: Role::Rehearsal, title: "kimura: rehearsal [priv]", output: Stdout::Nowhere },
     Row { role: Role::Auth, title: "kimura: auth", output: Stdout::Nowhere },
     Row { role: Role::Logger, title: "kimura: logger", output: Stdout::Shared },
     Row { role: Role::Worker, title: "kimura: worker", output: Stdout::Nowhere },
@@ -61,6 +64,7 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::Supervisor => "supervisor",
             Self::Check => "check",
+            Self::Rehearsal => "rehearsal",
             Self::Auth => "auth",
             Self::Logger => "logger",
             Self::Worker => "worker",
@@ -74,7 +78,7 @@ mod tests {
 
     #[test]
     fn every_role_has_a_row_and_a_title_of_its_own() {
-        for role in [Role::Supervisor, Role::Check, Role::Auth, Role::Logger, Role::Worker] {
+        for role in [Role::Supervisor, Role::Check, Role::Rehearsal, Role::Auth, Role::Logger, Role::Worker] {
             assert_eq!(Role::titled(role.row().title), Some(role));
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,37 @@ impl PidFile {
             file.set_len(0).and_then(|()| writeln!(file, "{owner}")).map_err(system)?;
             return Ok(Self { path: path.to_owned(), file, owner });
         }
+    }
+}
+
+impl PidFile {
+    /// The pid file that the program before this one has left in the process, which is the same as then.
+    ///
+    /// # Errors
+    /// [`PidFileError`], when `file` is another process's.
+    pub fn adopt(path: &Path, file: OwnedFd) -> Result<Self, PidFileError> {
+        let system = |source| PidFileError::System { path: path.to_owned(), source };
+        // The lock belongs to the open file, so that this only confirms it.
+        let lock = Flock::lock(File::from(file), FlockArg::LockExclusiveNonblock);
+        let file = lock.map_err(|(_, errno)| system(errno.into()))?;
+        Ok(Self { path: path.to_owned(), file, owner: std::process::id() })
+    }
+
+    /// Lets go of it without removing it: the program that this process becomes has it.
+    pub fn leave(mut self) {
+        self.owner = 0;
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its descriptor, to be left to a program that this process becomes.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

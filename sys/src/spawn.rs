@@ -86,6 +86,43 @@ impl Program {
         Ok(Self { file: File::open(path)?.into() })
     }
 
+    /// Becomes it: this process goes on with the other program, and only returns when that fails. Pending signals,
+    /// blocked ones, children and the working directory stay; of the descriptors the standard streams and those of
+    /// `kept`, under the same numbers.
+    ///
+    /// # Errors
+    /// As [`Program::spawn`].
+    pub fn become_it(&self, arguments: &[CString], kept: &[BorrowedFd<'_>]) -> io::Error {
+        let mut pointers: Vec<*const libc::c_char> = arguments.iter().map(|text| text.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        let mark = |flags: libc::c_int| {
+            for fd in kept {
+                // SAFETY: F_SETFD takes an integer argument.
+                unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, flags) };
+            }
+        };
+        mark(0);
+        // SAFETY: `pointers` are C strings of `arguments`, which outlive the call, and end with a null pointer.
+        let error = match unsafe { execute(self.file.as_raw_fd(), pointers.as_ptr()) } {
+            Ok(never) => match never {},
+            Err(error) => error,
+        };
+        mark(libc::FD_CLOEXEC);
+        error.into()
+    }
+
+    /// The open file.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// A program from its open file.
+    #[must_use]
+    pub fn from_fd(file: OwnedFd) -> Self {
+        Self { file }
+    }
+
     /// Starts it.
     ///
     /// # Errors
@@ -114,7 +151,7 @@ impl Program {
             pid => pid,
         };
         drop(plan);
-        let child = Child::adopt(u32::try_from(pid).unwrap_or(0))?;
+        let child = Child::find(u32::try_from(pid).unwrap_or(0))?;
         match reported(failure) {
             None => Ok(child),
             Some(error) => {
@@ -220,11 +257,13 @@ unsafe fn execute(
 }
 
 impl Child {
-    /// A child that this process had before it executed another program in place.
-    ///
-    /// # Errors
-    /// `ESRCH` when there is none.
-    pub fn adopt(pid: u32) -> io::Result<Self> {
+    /// A child that this process had before it became another program, by its process id and [`Child::fd`].
+    #[must_use]
+    pub fn from_fd(pid: u32, handle: OwnedFd) -> Self {
+        Self { pid, handle }
+    }
+
+    fn find(pid: u32) -> io::Result<Self> {
         // SAFETY: pidfd_open takes integers.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
         let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
@@ -299,6 +338,42 @@ pub fn take_link() -> Option<OwnedFd> {
     // Somebody else's: left as it was.
     let _ = fd.into_raw_fd();
     None
+}
+
+/// Descriptors that the program before this one has left in the process ([`Program::become_it`]), by number.
+///
+/// They stay open until they are released, so that the process can go back to that program with all of them.
+#[derive(Debug, Default)]
+pub struct Legacy {
+    numbers: Vec<RawFd>,
+}
+
+impl Legacy {
+    /// A duplicate of one of them.
+    ///
+    /// # Errors
+    /// `EBADF` when there is none of that number.
+    pub fn take(&mut self, number: u32) -> io::Result<OwnedFd> {
+        let number = RawFd::try_from(number).map_err(|_| Errno::EBADF)?;
+        // SAFETY: F_DUPFD_CLOEXEC takes an integer argument, and fails for a number that is not open.
+        let fd = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, LINK + 1) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if !self.numbers.contains(&number) {
+            self.numbers.push(number);
+        }
+        // SAFETY: fcntl has just returned this descriptor, and nobody else has it.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    /// Closes them: there is no way back from now on. Duplicates live on.
+    pub fn release(self) {
+        for number in self.numbers {
+            // SAFETY: the program before this one has left it open, and nobody in this one owns it.
+            drop(unsafe { OwnedFd::from_raw_fd(number) });
+        }
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ fn verb_names() -> String {
 
 /// The words that may follow a command.
 fn operands() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
-    VERBS.iter().filter_map(|verb| match verb.operand.as_ref()?.kind {
+    VERBS.iter().filter_map(|verb| match verb.operand.value()?.kind {
         Kind::Words(words) => Some((verb.name, words)),
         _ => None,
     })

@@ -2,7 +2,7 @@
 
 use crate::options::{OPERAND, OPERAND_SUMMARY, OPTIONS, Opt, Scope};
 use crate::settings::SEARCHED;
-use crate::verbs::{VERBS, Verb};
+use crate::verbs::{Operand, VERBS, Verb};
 
 /// The day the fixed parts were last revised.
 const REVISED: &str = "November 23, 2026";
@@ -121,7 +121,11 @@ fn item(option: &Opt) -> String {
 
 /// The entry of a command in the list.
 fn command(verb: &Verb) -> String {
-    let operand = verb.operand.as_ref().map_or_else(String::new, |operand| format!(" Ar {}", operand.name));
+    let operand = match &verb.operand {
+        Operand::None => String::new(),
+        Operand::Optional(value) => format!(" Op Ar {}", value.name),
+        Operand::Required(value) => format!(" Ar {}", value.name),
+    };
     let text = format!("{}. {} Takes the rank of {}.", verb.summary, verb.detail, verb.rank);
     format!(".It Cm {}{operand}\n", verb.name) + &prose(&text)
 }

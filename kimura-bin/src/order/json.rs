@@ -41,6 +41,7 @@ fn status(report: &StatusReport) -> Value {
         "origin": report.origin,
         "addresses": report.addresses,
         "reloads": report.reloads,
+        "upgrades": report.upgrades,
         "workers": workers.collect::<Vec<_>>(),
         "crashes": report.crashes,
         "wrong_proofs": report.wrong_proofs,

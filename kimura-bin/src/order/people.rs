@@ -29,6 +29,7 @@ fn status(report: &StatusReport) -> String {
         line(&mut text, "worker", &what);
     }
     line(&mut text, "reloads", &report.reloads.to_string());
+    line(&mut text, "upgrades", &report.upgrades.to_string());
     line(&mut text, "crashes", &report.crashes.to_string());
     line(&mut text, "wrong proofs", &report.wrong_proofs.to_string());
     for kind in ["connections", "requests"] {

@@ -1,5 +1,7 @@
 //! Whoever commands the server, and the supervisor: a command in, an answer out.
 
+use std::path::PathBuf;
+
 use super::{Message, Proof};
 use crate::wire::{records, variants};
 
@@ -34,6 +36,11 @@ variants! {
         6 Verbosity {
             /// 1 errors to 5 traces.
             level: u32,
+        },
+        /// Go on with another program, or with what the path of this one holds now.
+        7 Upgrade {
+            /// The program.
+            path: Option<PathBuf>,
         },
     }
 
@@ -91,6 +98,8 @@ records! {
         addresses: Vec<String>,
         /// How often the configuration was changed.
         reloads: u32,
+        /// How often the program was.
+        upgrades: u32,
         /// Processes that serve.
         workers: Vec<WorkerReport>,
         /// Workers that ended without being told to.

@@ -21,7 +21,7 @@ use crate::message::{Depth, Hello, IdentityEntry, LINK_VERSION, Needs, Subject, 
 use crate::stage::Stage;
 
 /// What the supervisor is told from outside; its children ignore all of it.
-const HEARD: &[Signal] =
+pub(super) const HEARD: &[Signal] =
     &[Signal::Terminate, Signal::Interrupt, Signal::Quit, Signal::Hangup, Signal::User1, Signal::User2];
 /// The user of whoever reads a text before it is known who is to serve.
 const NOBODY: u32 = 65_534;
@@ -65,13 +65,13 @@ pub fn serve(house: &mut dyn House, stage: impl FnOnce(&Needs) -> Stage) -> Resu
     }
     let signals = Signals::block(HEARD).map_err(Refusal::system("receive signals"))?;
     let mut supervisor = Supervisor::new(house, stage, signals, ground);
+    supervisor.pid_file = pid_file;
     supervisor.start()?;
     if let Some(ready) = background {
         ready.serving().map_err(Refusal::system("let go of the terminal"))?;
         supervisor.streams_moved();
     }
     supervisor.run();
-    drop(pid_file);
     Ok(())
 }
 
@@ -95,7 +95,7 @@ fn prepare(house: &mut dyn House) -> Result<Ground, Refusal> {
 }
 
 /// A text that was read and is not understood yet.
-struct Reading {
+pub(super) struct Reading {
     text: Vec<u8>,
     subject: Subject,
     folder: PathBuf,
@@ -103,16 +103,16 @@ struct Reading {
 }
 
 /// A text that was found right.
-struct Examined {
+pub(super) struct Examined {
     /// To be told what could not be done.
-    examination: Examination,
-    deployment: Deployment,
+    pub(super) examination: Examination,
+    pub(super) deployment: Deployment,
     /// Who is to serve.
-    identity: Option<Identity>,
+    pub(super) identity: Option<Identity>,
 }
 
 impl Reading {
-    fn new(house: &dyn House) -> Result<Self, Refusal> {
+    pub(super) fn new(house: &dyn House) -> Result<Self, Refusal> {
         let text = house.text().map_err(Refusal::Unreadable)?;
         let program = sys::spawn::Program::own().map_err(Refusal::system("open the program itself"))?;
         let stage = Stage::Processes(program);
@@ -134,7 +134,7 @@ impl Reading {
     }
 
     /// All of it, by whoever is to serve: as root that is known only from the text.
-    fn examine(&self) -> Result<Examined, Refusal> {
+    pub(super) fn examine(&self) -> Result<Examined, Refusal> {
         let (mut first, understood) = self.understand()?;
         let identity = identity::resolve(&understood.needs).map_err(|trouble| vec![trouble]);
         let identity = or_explain(&mut first, identity)?;
@@ -162,7 +162,10 @@ fn right(verdict: Result<Verdict, crate::link::LinkError>) -> Result<Deployment,
 }
 
 /// Has the examination tell what could not be done, in terms of the text.
-fn or_explain<T>(examination: &mut Examination, done: Result<T, Vec<Trouble>>) -> Result<T, Refusal> {
+pub(super) fn or_explain<T>(
+    examination: &mut Examination,
+    done: Result<T, Vec<Trouble>>,
+) -> Result<T, Refusal> {
     let troubles = match done {
         Ok(done) => return Ok(done),
         Err(troubles) => troubles,

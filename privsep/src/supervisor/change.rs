@@ -6,6 +6,7 @@ use super::Deployment;
 use super::control::{self, Prepared};
 use super::estate::Opened;
 use super::examination::Examination;
+use super::rehearsal::Rehearsal;
 use super::worker::START_PATIENCE;
 use crate::message::PlanReport;
 
@@ -32,6 +33,8 @@ pub(crate) struct Change {
 /// How far it is.
 #[derive(Debug)]
 pub(crate) enum Step {
+    /// The program that is to take over shows that it could.
+    Rehearsing(Rehearsal),
     /// The text is being read, or what could not be done is being explained in its terms.
     Examining(Examination),
     /// A new generation of workers begins.
@@ -57,11 +60,17 @@ impl Change {
         Self { asker, plan_only, step: Step::Examining(examination), deadline }
     }
 
+    /// An upgrade.
+    pub(crate) fn rehearsing(asker: Asker, rehearsal: Rehearsal) -> Self {
+        let deadline = rehearsal.deadline;
+        Self { asker, plan_only: false, step: Step::Rehearsing(rehearsal), deadline }
+    }
+
     /// The generation that it waits for.
     pub(crate) fn generation(&self) -> Option<u32> {
         match &self.step {
             Step::Starting(next) => Some(next.generation),
-            Step::Examining(_) => None,
+            Step::Examining(_) | Step::Rehearsing(_) => None,
         }
     }
 

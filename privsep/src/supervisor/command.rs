@@ -63,6 +63,7 @@ impl Supervisor<'_> {
                 self.answer(id, Reply::Status(Box::new(status)));
             }
             Command::Reload { plan } => self.begin_reload(Asker::Control(id), plan),
+            Command::Upgrade { ref path } => self.begin_upgrade(Asker::Control(id), path.clone()),
             Command::Stop => {
                 self.done(id, "stopping");
                 self.begin_stop();
@@ -105,6 +106,7 @@ impl Supervisor<'_> {
             origin: self.house.origin(),
             addresses: self.estate.addresses(&self.deployment.needs),
             reloads: self.reloads,
+            upgrades: self.upgrades,
             workers: self.workers.iter().map(super::worker::Worker::report).collect(),
             crashes: self.crashes,
             ledger: ledger.entries(),

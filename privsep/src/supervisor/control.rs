@@ -80,6 +80,60 @@ pub(crate) struct Prepared {
 }
 
 impl Control {
+    /// With a socket that is there already.
+    pub(crate) fn listening(path: PathBuf, listener: OwnedFd) -> Self {
+        Self { listener: Some((path, listener)), ..Self::default() }
+    }
+
+    /// The socket and its path.
+    pub(crate) fn socket(&self) -> Option<(&Path, BorrowedFd<'_>)> {
+        self.listener.as_ref().map(|(path, fd)| (path.as_path(), fd.as_fd()))
+    }
+
+    /// A connection whose command is being carried out, and who gave it.
+    pub(crate) fn connection(&self, id: Id) -> Option<(BorrowedFd<'_>, &str)> {
+        let connection = self.connections.iter().find(|connection| connection.id == id)?;
+        match &connection.state {
+            State::Working(_, who) => Some((connection.link.fd(), who)),
+            _ => None,
+        }
+    }
+
+    /// Connections that have not said yet what they want.
+    pub(crate) fn silent(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let silent =
+            self.connections.iter().filter(|connection| matches!(connection.state, State::Silent(_)));
+        silent.map(|connection| connection.link.fd())
+    }
+
+    /// Tells at once what would be told later: nobody will be there then.
+    pub(crate) fn settle(&mut self) {
+        self.connections.retain(|connection| {
+            let slowed = matches!(connection.state, State::Slowed(_));
+            if slowed {
+                connection.tell(Reply::Denied);
+            }
+            !slowed
+        });
+    }
+
+    /// Takes over a connection whose command is being carried out.
+    pub(crate) fn inherit_connection(&mut self, socket: OwnedFd, command: Command, who: &str) -> Id {
+        self.connect(socket, State::Working(command, who.to_owned()))
+    }
+
+    /// Takes a connection that has not said yet what it wants.
+    pub(crate) fn take(&mut self, socket: OwnedFd) {
+        self.connect(socket, State::Silent(Instant::now() + PATIENCE));
+    }
+
+    fn connect(&mut self, socket: OwnedFd, state: State) -> Id {
+        self.next += 1;
+        let peer = permit::who(socket.as_fd());
+        self.connections.push(Connection { id: self.next, link: Link::new(socket), peer, state });
+        self.next
+    }
+
     /// Opens what `needs` takes; nothing changes yet.
     pub(crate) fn prepare(&self, needs: &ControlNeeds, own_uid: u32) -> Result<Prepared, Vec<Trouble>> {
         let trouble = |key: &str, message: &str| {
@@ -142,16 +196,11 @@ impl Control {
         times.min()
     }
 
-    /// Takes a connection.
+    /// Takes the next connection.
     pub(crate) fn accept(&mut self) {
         let Some(listener) = self.listener() else { return };
         match packet::accept(listener) {
-            Ok(Some(socket)) => {
-                self.next += 1;
-                let peer = permit::who(socket.as_fd());
-                let state = State::Silent(Instant::now() + PATIENCE);
-                self.connections.push(Connection { id: self.next, link: Link::new(socket), peer, state });
-            }
+            Ok(Some(socket)) => self.take(socket),
             Ok(None) => {}
             Err(error) => log::error!("a control connection cannot be taken: {error}"),
         }
@@ -261,6 +310,8 @@ fn describe(command: &Command) -> String {
         Command::Drain => "drain".to_owned(),
         Command::RotateLogs => "rotate-logs".to_owned(),
         Command::Verbosity { level } => format!("verbosity {level}"),
+        Command::Upgrade { path: None } => "upgrade".to_owned(),
+        Command::Upgrade { path: Some(path) } => format!("upgrade {path:?}"),
     }
 }
 

@@ -2,11 +2,13 @@
 //! these stay, so that no connection in a queue is lost with them.
 
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use sys::net::{Address, ListenOptions, bind_group, local_address};
+use sys::spawn::Legacy;
 
-use crate::message::{ListenNeeds, LogNeeds, Needs, Output, Trouble};
+use crate::message::{ListenNeeds, LogNeeds, Needs, Output, State, Trouble};
 
 /// One listening socket.
 #[derive(Debug)]
@@ -67,8 +69,9 @@ impl Estate {
                 continue;
             }
             match bind(listen, group, &options) {
-                Ok((actual, sockets)) => {
-                    let sockets = sockets.into_iter().map(|fd| self.number(fd)).collect();
+                Ok((address, sockets)) => {
+                    let sockets: Vec<Socket> = sockets.into_iter().map(|fd| self.number(fd)).collect();
+                    let actual = actual(address, &sockets);
                     opened.listeners.push(Listener { written: listen.address.clone(), actual, sockets });
                 }
                 Err(trouble) => troubles.push(trouble),
@@ -99,12 +102,59 @@ impl Estate {
 
     /// Closes the sockets of all addresses that `needs` does not name.
     pub(crate) fn keep_only(&mut self, needs: &Needs) {
-        self.listeners.retain(|known| needs.listeners.iter().any(|listen| listen.address == known.written));
+        let named = |known: &Listener| needs.listeners.iter().any(|listen| listen.address == known.written);
+        self.listeners.extract_if(.., |known| !named(known)).for_each(|gone| gone.remove_file());
+    }
+
+    /// Takes the files of all sockets away, at the end.
+    pub(crate) fn remove_files(&self) {
+        self.listeners.iter().for_each(Listener::remove_file);
     }
 
     /// The sockets of an address, there or just opened.
     pub(crate) fn listener<'e>(&'e self, opened: &'e Opened, written: &str) -> Option<&'e Listener> {
         self.listeners.iter().chain(&opened.listeners).find(|known| known.written == written)
+    }
+
+    /// What the program before this one has left.
+    pub(crate) fn inherit(state: &State, legacy: &mut Legacy) -> io::Result<Self> {
+        let mut estate = Self { next_id: state.sockets, ..Self::default() };
+        for kept in &state.listeners {
+            let sockets = kept.sockets.iter();
+            let sockets = sockets.map(|socket| Ok(Socket { id: socket.id, fd: legacy.take(socket.fd)? }));
+            let sockets = sockets.collect::<io::Result<Vec<_>>>()?;
+            let written: Address = kept.written.parse().map_err(io::Error::other)?;
+            let actual = actual(written, &sockets);
+            estate.listeners.push(Listener { written: kept.written.clone(), actual, sockets });
+        }
+        for kept in &state.sinks {
+            let file = kept.fd.map(|fd| legacy.take(fd)).transpose()?.map(File::from);
+            estate.sinks.push(Sink { output: kept.output.clone(), file });
+        }
+        Ok(estate)
+    }
+
+    /// One socket for each address of `needs`, in their order, and the logs without their files.
+    pub(crate) fn of(needs: &Needs, sockets: Vec<OwnedFd>) -> Self {
+        let mut estate = Self::default();
+        for (listen, fd) in needs.listeners.iter().zip(sockets) {
+            let Ok(actual) = listen.address.parse() else { continue };
+            let sockets = vec![estate.number(fd)];
+            estate.listeners.push(Listener { written: listen.address.clone(), actual, sockets });
+        }
+        let sinks = needs.access_logs.iter().map(|log| Sink { output: log.output.clone(), file: None });
+        estate.sinks = sinks.collect();
+        estate
+    }
+
+    /// Every address.
+    pub(crate) fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// The name of the last socket.
+    pub(crate) fn last_id(&self) -> u32 {
+        self.next_id
     }
 
     /// Every destination of access logs, by number.
@@ -133,6 +183,14 @@ impl Estate {
 }
 
 impl Listener {
+    /// The file of a Unix socket, which nobody answers any more.
+    fn remove_file(&self) {
+        if let Address::Unix(path) = &self.actual {
+            // Somebody may have removed it before.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
     /// The sockets of shard number `shard` of `shards`: a group has a fixed size, the number of shards has not.
     pub(crate) fn of_shard(&self, shard: usize, shards: usize) -> impl Iterator<Item = &Socket> {
         let size = self.sockets.len();
@@ -159,8 +217,12 @@ fn bind(
     };
     let address: Address = listen.address.parse().map_err(|bad| trouble(&format!("{bad}")))?;
     let sockets = bind_group(&address, group, options).map_err(|error| trouble(&error.to_string()))?;
-    let actual = sockets.first().and_then(|socket| local_address(socket.as_fd()).ok());
-    Ok((actual.unwrap_or(address), sockets))
+    Ok((address, sockets))
+}
+
+/// The address as it is: with the port that the system chose.
+fn actual(written: Address, sockets: &[Socket]) -> Address {
+    sockets.first().and_then(|socket| local_address(socket.fd.as_fd()).ok()).unwrap_or(written)
 }
 
 /// What messages call a destination.

@@ -17,6 +17,12 @@ pub trait House {
     /// Why it cannot be read, for people.
     fn text(&self) -> Result<Vec<u8>, String>;
 
+    /// The program that runs, as an absolute path.
+    fn program(&self) -> PathBuf;
+
+    /// Its command line, without the name.
+    fn arguments(&self) -> Vec<Vec<u8>>;
+
     /// What is served, in words.
     fn origin(&self) -> String;
 

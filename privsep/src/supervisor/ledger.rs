@@ -49,6 +49,23 @@ impl Ledger {
         }
     }
 
+    /// The ledger of which [`Ledger::entries`] tells. What only another version knows is left out.
+    pub(crate) fn from_entries(entries: &[LedgerEntry]) -> Self {
+        let count =
+            |name: &str| entries.iter().find(|entry| entry.name == name).map_or(0, |entry| entry.count);
+        Self {
+            accepted: count("connections_accepted"),
+            closed_by_us: count("connections_closed_by_us"),
+            closed_by_client: count("connections_closed_by_client"),
+            connections_lost: count("connections_lost"),
+            open: count("connections_open"),
+            begun: count("requests_begun"),
+            answered: count("requests_answered"),
+            aborted: count("requests_aborted"),
+            requests_lost: count("requests_lost"),
+        }
+    }
+
     /// Both together.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
@@ -139,5 +156,6 @@ mod tests {
             (0, 0, 5, 2)
         );
         assert_eq!(ended.and(running).accepted, 20);
+        assert_eq!(Ledger::from_entries(&ended.entries()), ended);
     }
 }

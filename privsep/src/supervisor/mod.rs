@@ -5,6 +5,7 @@
 //! - `run`: the loop, and what each event leads to;
 //! - `change`, `reload`: a change of what is served, step by step; `plan`: what changes; `examination`: the check of a
 //!   text;
+//! - `upgrade`, `rehearsal`: another program in our place; `rehearse`, `resume`: the same as that program sees it;
 //! - `worker`, `post`: the children; `backoff`: when they are started again;
 //! - `estate`: sockets and log files; `ledger`: what became of every connection and request;
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
@@ -23,13 +24,20 @@ mod permit;
 mod plan;
 mod post;
 mod refusal;
+mod rehearsal;
+mod rehearse;
 mod reload;
 mod reply;
+mod resume;
 mod run;
 mod shards;
+mod upgrade;
 mod worker;
 
 pub use boot::{examine, serve, understand};
 pub use examination::Deployment;
 pub use house::House;
 pub use refusal::Refusal;
+pub use rehearse::rehearse;
+pub use resume::{Inheritance, resume};
+pub use upgrade::give_back;

@@ -12,7 +12,7 @@ pub(crate) fn needed(command: &Command) -> Rank {
     match command {
         Command::Status | Command::Reload { plan: true } => Rank::Viewer,
         Command::RotateLogs | Command::Verbosity { .. } | Command::Reload { plan: false } => Rank::Operator,
-        Command::Stop | Command::Drain => Rank::Admin,
+        Command::Stop | Command::Drain | Command::Upgrade { .. } => Rank::Admin,
     }
 }
 

@@ -9,24 +9,21 @@ use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Phase;
 use super::{identity, plan, shards};
-use crate::message::{Depth, PlanReport, ToAuth, ToWorker, Trouble};
+use crate::message::{Depth, PlanReport, ToAuth, Trouble};
 
 impl Supervisor<'_> {
     /// The examination under way.
     pub(super) fn examination(&self) -> Option<&Examination> {
         match &self.change.as_ref()?.step {
             Step::Examining(examination) => Some(examination),
-            Step::Starting(_) => None,
+            Step::Starting(_) | Step::Rehearsing(_) => None,
         }
     }
 
     /// Begins to read the configuration again.
     pub(super) fn begin_reload(&mut self, asker: Asker, plan_only: bool) {
-        if self.is_ending() {
-            return self.tell(asker, refused("the server is ending"));
-        }
-        if self.change.is_some() {
-            return self.tell(asker, refused("a reload is under way already; try again when it has ended"));
+        if let Some(why) = self.busy() {
+            return self.tell(asker, refused(why));
         }
         match self.begin_examination() {
             Ok(examination) => self.change = Some(Change::new(asker, plan_only, examination)),
@@ -99,7 +96,7 @@ impl Supervisor<'_> {
         };
         next.generation = worker.generation;
         let told = worker.deploy(&next.deployment, &self.estate, &next.opened);
-        let told = told.and_then(|()| worker.link.send(&ToWorker::Start, &[]));
+        let told = told.and_then(|()| worker.begin());
         self.workers.push(worker);
         if let Some(change) = &mut self.change {
             change.start(next);
@@ -165,7 +162,7 @@ impl Supervisor<'_> {
     pub(super) fn tell(&mut self, asker: Asker, reply: Reply) {
         match (asker, reply) {
             (Asker::Control(id), reply) => self.answer(id, reply),
-            (Asker::Signal, Reply::Refused(why)) => log::error!("reload refused: {why}"),
+            (Asker::Signal, Reply::Refused(why)) => log::error!("refused: {why}"),
             (Asker::Signal, Reply::Problems(_, text)) => {
                 log::error!("reload refused, nothing has changed:\n{}", problems_text(&text));
             }

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use perf::{Block, Snapshot};
 use sys::creds::Identity;
+use sys::pid_file::PidFile;
 use sys::signal::{Signal, Signals};
 
 use super::backoff::Backoff;
@@ -45,17 +47,21 @@ pub(super) struct Supervisor<'h> {
     auth_ready: bool,
     pub(super) logger: Post<ToLogger, FromLogger>,
     pub(super) workers: Vec<Worker>,
-    generations: u32,
+    pub(super) generations: u32,
     backoff: Backoff,
     /// When to start a worker in place of one that ended by itself.
     pub(super) worker_due: Option<Instant>,
     pub(super) change: Option<Change>,
     pub(super) control: Control,
     /// Of workers that have ended.
-    past: Ledger,
+    pub(super) past: Ledger,
     /// Their counters.
-    grave: Block,
+    pub(super) grave: Block,
+    /// The program that runs.
+    pub(super) program: PathBuf,
+    pub(super) pid_file: Option<PidFile>,
     pub(super) reloads: u32,
+    pub(super) upgrades: u32,
     pub(super) crashes: u32,
     pub(super) begun: Instant,
     next_tick: Instant,
@@ -84,6 +90,7 @@ enum Source {
     /// The process of a worker has ended.
     WorkerEnd(u32),
     Examination,
+    Rehearsal,
     Listener,
     Connection(control::Id),
 }
@@ -91,7 +98,7 @@ enum Source {
 impl<'h> Supervisor<'h> {
     pub(super) fn new(house: &'h mut dyn House, stage: Stage, signals: Signals, ground: Ground) -> Self {
         let Ground { deployment, estate, control, identity, errors, grave } = ground;
-        let now = Instant::now();
+        let (now, program) = (Instant::now(), house.program());
         Self {
             house,
             stage,
@@ -112,7 +119,10 @@ impl<'h> Supervisor<'h> {
             control,
             past: Ledger::default(),
             grave,
+            program,
+            pid_file: None,
             reloads: 0,
+            upgrades: 0,
             crashes: 0,
             begun: now,
             next_tick: now + SECOND,
@@ -138,6 +148,29 @@ impl<'h> Supervisor<'h> {
         let addresses = self.estate.addresses(&self.deployment.needs);
         self.house.serving(&addresses, self.workers.first().map_or(0, |worker| worker.blocks.len()));
         Ok(())
+    }
+
+    /// Starts a worker beside those that are there; returns when it accepts, or when the end was asked for.
+    ///
+    /// # Errors
+    /// Why it does not, for people.
+    pub(super) fn start_successor(&mut self) -> Result<(), String> {
+        while !self.served && self.ending == Ending::Not {
+            self.turn();
+            if let Some(why) = self.failed.take() {
+                return Err(why);
+            }
+        }
+        // The end may have come first.
+        self.served = true;
+        Ok(())
+    }
+
+    /// The workers that are there serve on.
+    pub(super) fn went_on(&mut self) {
+        self.served = true;
+        let serves = self.workers.iter().any(|worker| worker.phase == Phase::Serving);
+        self.worker_due = (!serves).then(Instant::now);
     }
 
     /// Runs until the end was asked for and everybody has ended.
@@ -183,6 +216,7 @@ impl<'h> Supervisor<'h> {
             sources.extend(worker.life.fd().map(|fd| (Source::WorkerEnd(worker.generation), fd)));
         }
         sources.extend(self.examination().map(|examination| (Source::Examination, examination.fd())));
+        sources.extend(self.rehearsal().map(|rehearsal| (Source::Rehearsal, rehearsal.fd())));
         sources.extend(self.control.listener().map(|fd| (Source::Listener, fd)));
         sources.extend(self.control.fds().map(|(id, fd)| (Source::Connection(id), fd)));
         sources
@@ -240,6 +274,7 @@ impl<'h> Supervisor<'h> {
             Source::Worker(generation) => self.on_worker(generation),
             Source::WorkerEnd(generation) => self.on_worker_end(generation),
             Source::Examination => self.on_examination(),
+            Source::Rehearsal => self.on_rehearsal(),
             Source::Listener => self.control.accept(),
             Source::Connection(id) => self.on_request(id),
         }
@@ -268,7 +303,8 @@ impl<'h> Supervisor<'h> {
             }
             Signal::Hangup => self.begin_reload(super::change::Asker::Signal, false),
             Signal::User1 => self.rotate_logs(),
-            Signal::User2 | Signal::Child => {}
+            Signal::User2 => self.begin_upgrade(super::change::Asker::Signal, None),
+            Signal::Child => {}
         }
     }
 
@@ -353,7 +389,7 @@ impl<'h> Supervisor<'h> {
         match self.begin_worker(shards, identity.as_ref()) {
             Ok(mut worker) => {
                 let told = worker.deploy(&self.deployment, &self.estate, &opened);
-                let told = told.and_then(|()| worker.link.send(&ToWorker::Start, &[]));
+                let told = told.and_then(|()| worker.begin());
                 self.workers.push(worker);
                 if let Err(error) = told {
                     self.distrust(self.workers.len() - 1, &error);
@@ -567,13 +603,14 @@ impl<'h> Supervisor<'h> {
             log::warn!("{lost} lines of the access logs were lost to write errors");
         }
         self.control.remove_file();
+        self.estate.remove_files();
         if self.served {
             log::info!("ended; {}", self.past);
         }
     }
 
     /// Lets the logger write what it has; gives back how many lines it had to give up.
-    fn finish_logger(&mut self) -> u64 {
+    pub(super) fn finish_logger(&mut self) -> u64 {
         const PATIENCE: Duration = Duration::from_secs(5);
         let deadline = Instant::now() + PATIENCE;
         if !self.logger.send(&ToLogger::Finish, &[]) {

@@ -83,6 +83,21 @@ impl Worker {
         Ok(worker)
     }
 
+    /// One that another program has started in this process.
+    pub(crate) fn inherit(
+        generation: u32,
+        life: Life,
+        link: Link<ToWorker, FromWorker>,
+        phase: Phase,
+        blocks: Vec<Block>,
+        lines: OwnedFd,
+    ) -> Self {
+        let now = Instant::now();
+        let deadline = (phase == Phase::Draining).then(|| now + START_PATIENCE);
+        // It is told no more destinations of logs.
+        Self { generation, life, link, phase, deadline, begun: now, blocks, lines, sinks: usize::MAX }
+    }
+
     /// Tells it a site and all its sockets, to be followed by `Start`.
     pub(crate) fn deploy(
         &mut self,
@@ -106,9 +121,14 @@ impl Worker {
         Ok(())
     }
 
+    /// Has it serve what it was told.
+    pub(crate) fn begin(&mut self) -> Result<(), LinkError> {
+        self.link.send(&ToWorker::Start, &[])
+    }
+
     /// Tells it the destinations of logs that are new to it.
     fn tell_sinks(&mut self, estate: &Estate) -> Result<(), LinkError> {
-        for sink in &estate.sinks()[self.sinks..] {
+        for sink in estate.sinks().iter().skip(self.sinks) {
             self.link.send(&ToWorker::Sink { output: sink.output.clone() }, &[])?;
             self.sinks += 1;
         }

@@ -1,0 +1,163 @@
+//! What a supervisor leaves to the program that its process becomes: everything that a new start would not find.
+//!
+//! Two versions of the program meet here. So a record never changes its meaning: another one gets another
+//! [`STATE_VERSION`], and the rehearsal tells whether the successor knows it.
+
+use std::path::PathBuf;
+
+use super::{LedgerEntry, Message, Output, Subject};
+use crate::wire::{Bytes, records, variants};
+
+/// Version of [`State`].
+pub const STATE_VERSION: u32 = 1;
+
+/// The number of a descriptor.
+pub type Kept = u32;
+
+records! {
+    /// All of it.
+    pub struct State {
+        /// [`STATE_VERSION`].
+        version: u32,
+        /// Version of the program that leaves it.
+        from: String,
+        /// Path of that program.
+        old_program: PathBuf,
+        /// Path of the one that takes it over.
+        new_program: PathBuf,
+        /// The command line, without the name of the program.
+        arguments: Vec<Bytes>,
+        /// Where relative paths begin.
+        folder: PathBuf,
+        /// The least important level of the error log: 1 errors to 5 traces.
+        level: u32,
+        /// For how long the server has run, in milliseconds.
+        uptime_millis: u64,
+        /// How often the configuration was changed.
+        reloads: u32,
+        /// How often the program was.
+        upgrades: u32,
+        /// Workers that ended without being told to.
+        crashes: u32,
+        /// Wrong proofs.
+        wrong_proofs: u64,
+        /// Workers that there ever were.
+        generations: u32,
+        /// Where the configuration in force comes from.
+        subject: Subject,
+        /// Its text without secrets, sealed.
+        text: Kept,
+        /// An encoded [`super::Needs`], sealed.
+        needs: Kept,
+        /// Listening sockets.
+        listeners: Vec<KeptListener>,
+        /// Number of the last listening socket.
+        sockets: u32,
+        /// Destinations of access logs, by number.
+        sinks: Vec<KeptSink>,
+        /// The socket for commands.
+        control: Option<KeptFile>,
+        /// The pid file, locked.
+        pid_file: Option<KeptFile>,
+        /// Names of the counters, in the order in which blocks have them.
+        counters: Vec<String>,
+        /// The block of workers that have ended.
+        grave: Kept,
+        /// Their ledger.
+        ended: Vec<LedgerEntry>,
+        /// Workers that run.
+        workers: Vec<KeptWorker>,
+        /// Control connections that have not said yet what they want.
+        silent: Vec<Kept>,
+        /// Whoever waits for an answer to the command that this came from.
+        asker: Option<KeptAsker>,
+    }
+
+    /// All sockets of an address.
+    pub struct KeptListener {
+        /// The address as the configuration writes it.
+        written: String,
+        /// Its sockets.
+        sockets: Vec<KeptSocket>,
+    }
+
+    /// A listening socket.
+    pub struct KeptSocket {
+        /// Its name for the life of the server.
+        id: u32,
+        /// The socket.
+        fd: Kept,
+    }
+
+    /// A destination of access logs.
+    pub struct KeptSink {
+        /// What it is.
+        output: Output,
+        /// Its file; none for a standard stream.
+        fd: Option<Kept>,
+    }
+
+    /// A file that has to be removed at the end.
+    pub struct KeptFile {
+        /// Its path.
+        path: PathBuf,
+        /// What it is open as.
+        fd: Kept,
+    }
+
+    /// A worker.
+    pub struct KeptWorker {
+        /// Its number.
+        generation: u32,
+        /// Its process id.
+        pid: u32,
+        /// Its process, as a pidfd.
+        process: Kept,
+        /// The link to it.
+        link: Kept,
+        /// The logger's end of its log.
+        lines: Kept,
+        /// Whether it has been told to end.
+        draining: bool,
+        /// The counters of its shards.
+        blocks: Vec<Kept>,
+    }
+
+    /// A control connection.
+    pub struct KeptAsker {
+        /// The connection.
+        fd: Kept,
+        /// Who it is, for the audit log.
+        who: String,
+    }
+}
+
+variants! {
+    /// To a rehearsal of the program that is to take over.
+    pub enum ToRehearsal {
+        /// Show that you could. Comes with an encoded [`State`] in sealed memory, whose descriptors it does not have.
+        1 Rehearse,
+    }
+
+    /// From it.
+    pub enum FromRehearsal {
+        /// It could.
+        1 Fit {
+            /// Its version.
+            version: String,
+        },
+        /// It could not.
+        2 Unfit {
+            /// Why.
+            why: String,
+        },
+    }
+}
+
+impl Message for ToRehearsal {
+    fn descriptors(&self) -> usize {
+        1
+    }
+}
+
+impl Message for FromRehearsal {}
