@@ -3,24 +3,17 @@
 use logging::{Counts, Format, Record, ShardLog, SinkId};
 use perf::{Block, Counter};
 
-/// Which location logs where, and the shard's end of the logger.
+/// The shard's end of the logger.
 pub(crate) struct AccessLog {
     shard: ShardLog,
-    /// By the id of the location.
-    sinks: Vec<Option<(SinkId, Format)>>,
     published: Counts,
     /// Lines have gathered since the last tick.
     waiting: bool,
 }
 
 impl AccessLog {
-    pub(crate) fn new(shard: ShardLog, sinks: Vec<Option<(SinkId, Format)>>) -> AccessLog {
-        AccessLog { shard, sinks, published: Counts::default(), waiting: false }
-    }
-
-    /// Where a location logs to.
-    pub(crate) fn to(&self, location: u32) -> Option<(SinkId, Format)> {
-        self.sinks.get(location as usize).copied().flatten()
+    pub(crate) fn new(shard: ShardLog) -> AccessLog {
+        AccessLog { shard, published: Counts::default(), waiting: false }
     }
 
     pub(crate) fn write(&mut self, sink: SinkId, format: Format, record: &Record<'_>) {

@@ -102,8 +102,8 @@ pub(crate) struct Connection {
     generation: u32,
     pub(crate) fd: RawFd,
     pub(crate) peer: Peer,
-    /// Index of the listening address it came in by.
-    pub(crate) listener: u16,
+    /// Slot of the listener it came in by.
+    pub(crate) listener: u32,
     pub(crate) state: State,
     /// Who ended it first, for the ledger.
     pub(crate) ended_by_client: bool,
@@ -133,7 +133,7 @@ impl Connections {
         self.entries.len()
     }
 
-    pub(crate) fn open(&mut self, fd: RawFd, peer: Peer, listener: u16, deadline: Deadline) -> Key {
+    pub(crate) fn open(&mut self, fd: RawFd, peer: Peer, listener: u32, deadline: Deadline) -> Key {
         self.generation = self.generation.wrapping_add(1) & GENERATION_MASK;
         let generation = self.generation;
         let index = self.entries.insert(Connection {
@@ -163,7 +163,18 @@ impl Connections {
 
     /// The keys of all connections, for a drain.
     pub(crate) fn keys(&self) -> Vec<Key> {
-        self.entries.iter().map(|(index, c)| Key { index: index as u32, generation: c.generation }).collect()
+        self.keys_of(|_| true)
+    }
+
+    /// The keys of those connections that are meant.
+    pub(crate) fn keys_of(&self, meant: impl Fn(&Connection) -> bool) -> Vec<Key> {
+        let key = |(index, c): (usize, &Connection)| Key { index: index as u32, generation: c.generation };
+        self.entries.iter().filter(|(_, connection)| meant(connection)).map(key).collect()
+    }
+
+    /// The other ends of all connections.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = Peer> {
+        self.entries.iter().map(|(_, connection)| connection.peer)
     }
 }
 

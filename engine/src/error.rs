@@ -27,6 +27,46 @@ pub enum Error {
         /// The shard.
         shard: usize,
     },
+    /// A shard did not answer in time.
+    Late {
+        /// The shard.
+        shard: usize,
+    },
+    /// A change came when the server was on its way out.
+    Draining {
+        /// The first shard that said so.
+        shard: usize,
+    },
+    /// The caller's: there are listeners for another number of shards than there are.
+    ShardCount {
+        /// How many shards there are.
+        shards: usize,
+        /// For how many there are listeners.
+        given: usize,
+    },
+    /// The caller's: a listener has an address that the site does not have.
+    UnknownAddress {
+        /// The listener.
+        id: u32,
+        /// The index of its address.
+        address: usize,
+        /// How many addresses the site has.
+        addresses: usize,
+    },
+    /// The caller's: a shard has two listeners of the same name.
+    ListenerTwice {
+        /// The listener.
+        id: u32,
+    },
+    /// The caller's: a listener came without its socket, and the shard does not have it.
+    NoSocket {
+        /// The shard.
+        shard: usize,
+        /// The listener.
+        id: u32,
+    },
+    /// The caller's: there is nothing to commit.
+    NothingPrepared,
 }
 
 impl fmt::Display for Error {
@@ -57,6 +97,32 @@ impl fmt::Display for Error {
             Error::ShardLost { shard } => {
                 write!(f, "shard {shard} ended unexpectedly; its log line says why")
             }
+            Error::Late { shard } => {
+                write!(f, "shard {shard} did not answer in time; try again when the machine is less busy")
+            }
+            Error::Draining { shard } => {
+                write!(
+                    f,
+                    "shard {shard} is ending its connections; start the server anew to change what it serves"
+                )
+            }
+            Error::ShardCount { shards, given } => {
+                write!(f, "listeners came for {given} shards; hand over those of all {shards}")
+            }
+            Error::UnknownAddress { id, address, addresses } => {
+                write!(
+                    f,
+                    "listener {id} is for address {address} of a site that has {addresses}; count from 0, in the \
+                     order of its configuration"
+                )
+            }
+            Error::ListenerTwice { id } => {
+                write!(f, "listener {id} came twice for one shard; give each address a number of its own")
+            }
+            Error::NoSocket { shard, id } => {
+                write!(f, "shard {shard} has no socket for listener {id}; hand it over")
+            }
+            Error::NothingPrepared => f.write_str("nothing is prepared; prepare a change first"),
         }
     }
 }
@@ -65,7 +131,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Thread(source) | Error::Ring { source, .. } => Some(source),
-            Error::Executor { .. } | Error::ShardLost { .. } => None,
+            _ => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Open files of one shard, small contents in memory: bounded in number and in bytes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,21 +45,10 @@ impl OpenFile {
     }
 }
 
-/// The open files of one shard.
-pub(crate) struct FileCache {
-    entries: RefCell<Entries>,
-    entries_max: usize,
-    small_max: u64,
-    memory_max: usize,
-    valid_ns: u64,
-}
-
-#[derive(Default)]
-struct Entries {
-    by_path: Vec<HashMap<Box<[u8]>, Entry>>,
-    /// Which entry to look at next when room is needed.
-    order: std::collections::VecDeque<(u32, Box<[u8]>)>,
-    memory: usize,
+/// What is known of the files of all locations that find and describe them alike.
+pub(crate) struct Scope {
+    number: u64,
+    paths: RefCell<HashMap<Box<[u8]>, Entry>>,
 }
 
 struct Entry {
@@ -67,56 +56,106 @@ struct Entry {
     used: Cell<bool>,
 }
 
-impl FileCache {
-    pub(crate) fn new(config: &config::FileCache) -> FileCache {
-        FileCache {
-            entries: RefCell::default(),
+impl Scope {
+    pub(crate) fn new(number: u64) -> Scope {
+        Scope { number, paths: RefCell::default() }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+/// The open files of one shard.
+pub(crate) struct FileCache {
+    bounds: Cell<Bounds>,
+    entries: RefCell<Entries>,
+}
+
+#[derive(Clone, Copy)]
+struct Bounds {
+    entries_max: usize,
+    small_max: u64,
+    memory_max: usize,
+    valid_ns: u64,
+}
+
+impl Bounds {
+    fn new(config: &config::FileCache) -> Bounds {
+        Bounds {
             entries_max: config.entries,
             small_max: config.small_body as u64,
             memory_max: config.memory,
             valid_ns: u64::try_from(config.valid.as_nanos()).unwrap_or(u64::MAX),
         }
     }
+}
 
-    /// The entry for a path of a location, and whether it is fresh enough to be used unseen.
-    pub(crate) fn get(&self, location: u32, path: &[u8], now: u64) -> Option<(Rc<OpenFile>, bool)> {
-        let entries = self.entries.borrow();
-        let entry = entries.by_path.get(location as usize)?.get(path)?;
+/// All entries of all scopes.
+#[derive(Default)]
+struct Entries {
+    /// Which one to look at next when room is needed.
+    order: VecDeque<(Rc<Scope>, Box<[u8]>)>,
+    memory: usize,
+}
+
+impl FileCache {
+    pub(crate) fn new(config: &config::FileCache) -> FileCache {
+        FileCache { bounds: Cell::new(Bounds::new(config)), entries: RefCell::default() }
+    }
+
+    /// The entry for a path, and whether it is fresh enough to be used unseen.
+    pub(crate) fn get(&self, scope: &Scope, path: &[u8], now: u64) -> Option<(Rc<OpenFile>, bool)> {
+        let paths = scope.paths.borrow();
+        let entry = paths.get(path)?;
         entry.used.set(true);
-        let fresh = now.saturating_sub(entry.file.checked.get()) < self.valid_ns;
+        let fresh = now.saturating_sub(entry.file.checked.get()) < self.bounds.get().valid_ns;
         Some((Rc::clone(&entry.file), fresh))
     }
 
     /// Keeps a file for a path; answers how many others had to go.
-    pub(crate) fn put(&self, location: u32, path: &[u8], file: &Rc<OpenFile>) -> u64 {
-        if self.entries_max == 0 {
+    pub(crate) fn put(&self, scope: &Rc<Scope>, path: &[u8], file: &Rc<OpenFile>) -> u64 {
+        let bounds = self.bounds.get();
+        if bounds.entries_max == 0 {
             return 0;
         }
         let mut entries = self.entries.borrow_mut();
-        entries.remove(location, path);
-        let index = location as usize;
-        if entries.by_path.len() <= index {
-            entries.by_path.resize_with(index + 1, HashMap::new);
-        }
+        entries.remove(scope, path);
         entries.memory += file.memory();
         let entry = Entry { file: Rc::clone(file), used: Cell::new(false) };
-        entries.by_path[index].insert(path.into(), entry);
-        entries.order.push_back((location, path.into()));
-        let mut evicted = 0;
-        while self.entries_max < entries.order.len() || self.memory_max < entries.memory {
-            evicted += u64::from(entries.evict_one());
-        }
-        evicted
+        scope.paths.borrow_mut().insert(path.into(), entry);
+        entries.order.push_back((Rc::clone(scope), path.into()));
+        entries.shrink(bounds)
     }
 
     /// Drops the entry for a path, if there is one.
-    pub(crate) fn forget(&self, location: u32, path: &[u8]) {
-        self.entries.borrow_mut().remove(location, path);
+    pub(crate) fn forget(&self, scope: &Rc<Scope>, path: &[u8]) {
+        self.entries.borrow_mut().remove(scope, path);
+    }
+
+    /// Takes other bounds and lets go of all scopes but these; answers how many entries had to go. An exchange that
+    /// still holds another scope may put something into it; the next call lets go of that.
+    pub(crate) fn adapt(&self, config: &config::FileCache, scopes: &[Rc<Scope>]) -> u64 {
+        let bounds = Bounds::new(config);
+        self.bounds.set(bounds);
+        let kept: HashSet<u64> = scopes.iter().map(|scope| scope.number).collect();
+        let mut entries = self.entries.borrow_mut();
+        let mut gone = 0;
+        for (scope, path) in std::mem::take(&mut entries.order) {
+            if kept.contains(&scope.number) {
+                entries.order.push_back((scope, path));
+            } else {
+                entries.drop_entry(&scope, &path);
+                gone += 1;
+            }
+        }
+        gone + entries.shrink(bounds)
     }
 
     /// Whether the content of a file of this size is kept in memory.
     pub(crate) fn keeps(&self, len: u64) -> bool {
-        self.entries_max > 0 && len <= self.small_max
+        let bounds = self.bounds.get();
+        bounds.entries_max > 0 && len <= bounds.small_max
     }
 
     /// Frees descriptors when the process has none left; `false` if there was nothing to free.
@@ -131,27 +170,39 @@ impl FileCache {
 }
 
 impl Entries {
-    fn remove(&mut self, location: u32, path: &[u8]) {
-        let removed = self.by_path.get_mut(location as usize).and_then(|paths| paths.remove(path));
-        if let Some(entry) = removed {
-            self.memory -= entry.file.memory();
-            self.order.retain(|(of, known)| *of != location || **known != *path);
+    fn remove(&mut self, scope: &Rc<Scope>, path: &[u8]) {
+        if self.drop_entry(scope, path) {
+            self.order.retain(|(of, known)| !Rc::ptr_eq(of, scope) || **known != *path);
         }
+    }
+
+    /// Drops an entry whose place in the order is looked after by the caller.
+    fn drop_entry(&mut self, scope: &Scope, path: &[u8]) -> bool {
+        let Some(entry) = scope.paths.borrow_mut().remove(path) else { return false };
+        self.memory -= entry.file.memory();
+        true
+    }
+
+    /// Evicts until the bounds are kept; answers how many entries that took.
+    fn shrink(&mut self, bounds: Bounds) -> u64 {
+        let mut evicted = 0;
+        while bounds.entries_max < self.order.len() || bounds.memory_max < self.memory {
+            evicted += u64::from(self.evict_one());
+        }
+        evicted
     }
 
     /// Second chance: the oldest entry goes, unless it was used since it was last looked at.
     fn evict_one(&mut self) -> bool {
-        while let Some((location, path)) = self.order.pop_front() {
-            let Some(paths) = self.by_path.get_mut(location as usize) else { continue };
-            let Some(entry) = paths.get(&path) else { continue };
-            if entry.used.replace(false) && !self.order.is_empty() {
-                self.order.push_back((location, path));
+        while let Some((scope, path)) = self.order.pop_front() {
+            let used = scope.paths.borrow().get(&path).is_some_and(|entry| entry.used.replace(false));
+            if used && !self.order.is_empty() {
+                self.order.push_back((scope, path));
                 continue;
             }
-            if let Some(entry) = paths.remove(&path) {
-                self.memory -= entry.file.memory();
+            if self.drop_entry(&scope, &path) {
+                return true;
             }
-            return true;
         }
         false
     }

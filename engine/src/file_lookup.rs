@@ -17,7 +17,7 @@ use sys::fs::{Cached, Kind, Stat, Symlinks};
 
 use crate::file_cache::{OpenFile, Prepared};
 use crate::jobs::JobError;
-use crate::shard::Shard;
+use crate::served::Served;
 use crate::stream::Stream;
 
 /// What a path leads to.
@@ -31,29 +31,31 @@ pub(crate) enum Found {
 }
 
 /// Finds what `path` leads to in a location.
-pub(crate) async fn find(stream: &Stream, files: &Files, path: &[u8]) -> Found {
+pub(crate) async fn find(stream: &Stream, served: &Served, files: &Files, path: &[u8]) -> Found {
     let shard = &stream.shard;
-    let known = shard.files.get(files.location, path, shard.clock.now());
+    let scope = served.scope(files.location);
+    let known = shard.files.get(scope, path, shard.clock.now());
     if let Some((file, true)) = known {
         shard.count(Counter::FileCacheHits);
         return Found::File(file);
     }
     let known = known.map(|(file, _)| file);
     shard.count(if known.is_some() { Counter::FileCacheStale } else { Counter::FileCacheMisses });
-    match look(stream, files, path, known.as_ref()).await {
+    let search = Search { stream, served, files };
+    match search.look(path, known.as_ref()).await {
         Ok(Found::File(file)) => {
             let unchanged = known.is_some_and(|known| Rc::ptr_eq(&known, &file));
             if !unchanged {
-                shard.count_by(Counter::FileCacheEvicted, shard.files.put(files.location, path, &file));
+                shard.count_by(Counter::FileCacheEvicted, shard.files.put(scope, path, &file));
             }
             Found::File(file)
         }
         Ok(found) => {
-            shard.files.forget(files.location, path);
+            shard.files.forget(scope, path);
             found
         }
         Err(error) => {
-            shard.files.forget(files.location, path);
+            shard.files.forget(scope, path);
             Found::Refused(meaning(&error))
         }
     }
@@ -70,62 +72,124 @@ fn meaning(error: &io::Error) -> Status {
     }
 }
 
-/// Opens what `path` leads to; `known` is what it led to before.
-async fn look(
-    stream: &Stream,
-    files: &Files,
-    path: &[u8],
-    known: Option<&Rc<OpenFile>>,
-) -> io::Result<Found> {
-    let relative = &path[1..];
-    if !path.ends_with(b"/") {
-        let fd = open(stream, files, relative).await?;
-        let stat = sys::fs::stat(fd.as_fd())?;
-        return match stat.kind {
-            Kind::File => describe(stream, files, path, fd, stat, known).await.map(Found::File),
-            Kind::Directory => Ok(Found::Folder),
-            Kind::Other => Ok(Found::Refused(Status::FORBIDDEN)),
-        };
-    }
-    for index in &files.index {
-        let name = [relative, index.as_bytes()].concat();
-        match open(stream, files, &name).await {
-            Ok(fd) => {
-                let stat = sys::fs::stat(fd.as_fd())?;
-                if stat.kind == Kind::File {
-                    return describe(stream, files, &name, fd, stat, known).await.map(Found::File);
-                }
-            }
-            Err(error) if meaning(&error) == Status::NOT_FOUND => {}
-            Err(error) => return Err(error),
-        }
-    }
-    // A folder without index is there, but not to be listed; a path to nothing is just that.
-    open(stream, files, relative).await?;
-    Ok(Found::Refused(Status::FORBIDDEN))
+/// One look for a file.
+struct Search<'x> {
+    stream: &'x Stream,
+    served: &'x Served,
+    files: &'x Files,
 }
 
-async fn open(stream: &Stream, files: &Files, relative: &[u8]) -> io::Result<OwnedFd> {
-    let symlinks = match files.symlinks {
-        config::Symlinks::Inside => Symlinks::Inside,
-        config::Symlinks::Follow => Symlinks::Follow,
-        config::Symlinks::Never => Symlinks::Never,
-    };
-    let now = |cached| sys::fs::open_beneath(files.root.as_fd(), relative, symlinks, cached);
-    let mut opened = now(Cached::Only);
-    if opened.as_ref().is_err_and(|e| e.raw_os_error() == Some(libc::EMFILE))
-        && stream.shard.files.make_room()
-    {
-        opened = now(Cached::Only);
-    }
-    match opened {
-        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {
-            let root = Arc::clone(&files.root);
-            let relative = relative.to_vec();
-            let job = move || sys::fs::open_beneath(root.as_fd(), &relative, symlinks, Cached::Any);
-            run_job(stream, job).await
+impl Search<'_> {
+    /// Opens what `path` leads to; `known` is what it led to before.
+    async fn look(&self, path: &[u8], known: Option<&Rc<OpenFile>>) -> io::Result<Found> {
+        let relative = &path[1..];
+        if !path.ends_with(b"/") {
+            let fd = self.open(relative).await?;
+            let stat = sys::fs::stat(fd.as_fd())?;
+            return match stat.kind {
+                Kind::File => self.describe(path, fd, stat, known).await.map(Found::File),
+                Kind::Directory => Ok(Found::Folder),
+                Kind::Other => Ok(Found::Refused(Status::FORBIDDEN)),
+            };
         }
-        opened => opened,
+        for index in &self.files.index {
+            let name = [relative, index.as_bytes()].concat();
+            match self.open(&name).await {
+                Ok(fd) => {
+                    let stat = sys::fs::stat(fd.as_fd())?;
+                    if stat.kind == Kind::File {
+                        return self.describe(&name, fd, stat, known).await.map(Found::File);
+                    }
+                }
+                Err(error) if meaning(&error) == Status::NOT_FOUND => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // A folder without index is there, but not to be listed; a path to nothing is just that.
+        self.open(relative).await?;
+        Ok(Found::Refused(Status::FORBIDDEN))
+    }
+
+    async fn open(&self, relative: &[u8]) -> io::Result<OwnedFd> {
+        let symlinks = match self.files.symlinks {
+            config::Symlinks::Inside => Symlinks::Inside,
+            config::Symlinks::Follow => Symlinks::Follow,
+            config::Symlinks::Never => Symlinks::Never,
+        };
+        let now = |cached| sys::fs::open_beneath(self.files.root.as_fd(), relative, symlinks, cached);
+        let mut opened = now(Cached::Only);
+        if opened.as_ref().is_err_and(|e| e.raw_os_error() == Some(libc::EMFILE))
+            && self.stream.shard.files.make_room()
+        {
+            opened = now(Cached::Only);
+        }
+        match opened {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {
+                let root = Arc::clone(&self.files.root);
+                let relative = relative.to_vec();
+                let job = move || sys::fs::open_beneath(root.as_fd(), &relative, symlinks, Cached::Any);
+                run_job(self.stream, job).await
+            }
+            opened => opened,
+        }
+    }
+
+    async fn describe(
+        &self,
+        name: &[u8],
+        fd: OwnedFd,
+        stat: Stat,
+        known: Option<&Rc<OpenFile>>,
+    ) -> io::Result<Rc<OpenFile>> {
+        let shard = &self.stream.shard;
+        let now = shard.clock.now();
+        if let Some(known) = known
+            && known.stat == stat
+        {
+            known.checked.set(now);
+            return Ok(Rc::clone(known));
+        }
+        // RFC 9110 section 8.8.2.1: never later than the response itself.
+        let modified = u64::try_from(stat.mtime_secs).unwrap_or(0).min(shard.clock.seconds());
+        let etag = self
+            .files
+            .etag
+            .then(|| format!("\"{:x}-{:x}-{:x}\"", stat.mtime_secs, stat.mtime_nanos, stat.len));
+        let mut file = OpenFile {
+            fd: Arc::new(fd),
+            stat,
+            media_type: self.files.types.of(name).to_owned(),
+            etag,
+            modified,
+            last_modified: date::format(modified),
+            prepared: None,
+            checked: Cell::new(now),
+        };
+        if shard.files.keeps(file.stat.len) {
+            let content = read_small(self.stream, &file).await?;
+            // Changed while it was read: then it is sent from the descriptor, which notices.
+            if sys::fs::stat(file.fd.as_fd())? == file.stat && content.len() as u64 == file.stat.len {
+                file.prepared = Some(self.prepare(&file, &content));
+            }
+        }
+        Ok(Rc::new(file))
+    }
+
+    /// Writes the whole response once, so that serving it is one copy.
+    fn prepare(&self, file: &OpenFile, content: &[u8]) -> Prepared {
+        let mut bytes = Vec::with_capacity(512 + content.len());
+        let writer = HeadWriter::new(&mut bytes, Status::OK);
+        let writer = if self.served.limits.server_header {
+            writer.field("Server", crate::content::SERVER)
+        } else {
+            writer
+        };
+        let date_at = writer.position() + "Date: ".len();
+        let writer = writer.date(&self.stream.shard.clock.date());
+        content_fields(writer, file, file.stat.len).lines(&self.files.fields).finish();
+        let content_at = bytes.len();
+        bytes.extend_from_slice(content);
+        Prepared { bytes: bytes.into_boxed_slice(), date_at, content_at }
     }
 }
 
@@ -144,45 +208,6 @@ pub(crate) async fn run_job<T: Send + 'static>(
         }
         Err(JobError::Lost) => Err(io::Error::other(JobError::Lost.to_string())),
     }
-}
-
-async fn describe(
-    stream: &Stream,
-    files: &Files,
-    name: &[u8],
-    fd: OwnedFd,
-    stat: Stat,
-    known: Option<&Rc<OpenFile>>,
-) -> io::Result<Rc<OpenFile>> {
-    let shard = &stream.shard;
-    let now = shard.clock.now();
-    if let Some(known) = known
-        && known.stat == stat
-    {
-        known.checked.set(now);
-        return Ok(Rc::clone(known));
-    }
-    // RFC 9110 section 8.8.2.1: never later than the response itself.
-    let modified = u64::try_from(stat.mtime_secs).unwrap_or(0).min(shard.clock.seconds());
-    let etag = files.etag.then(|| format!("\"{:x}-{:x}-{:x}\"", stat.mtime_secs, stat.mtime_nanos, stat.len));
-    let mut file = OpenFile {
-        fd: Arc::new(fd),
-        stat,
-        media_type: files.types.of(name).to_owned(),
-        etag,
-        modified,
-        last_modified: date::format(modified),
-        prepared: None,
-        checked: Cell::new(now),
-    };
-    if shard.files.keeps(file.stat.len) {
-        let content = read_small(stream, &file).await?;
-        // Changed while it was read: then it is sent from the descriptor, which notices.
-        if sys::fs::stat(file.fd.as_fd())? == file.stat && content.len() as u64 == file.stat.len {
-            file.prepared = Some(prepare(shard, files, &file, &content));
-        }
-    }
-    Ok(Rc::new(file))
 }
 
 async fn read_small(stream: &Stream, file: &OpenFile) -> io::Result<Vec<u8>> {
@@ -208,20 +233,6 @@ async fn read_small(stream: &Stream, file: &OpenFile) -> io::Result<Vec<u8>> {
         Ok(content)
     })
     .await
-}
-
-/// Writes the whole response once, so that serving it is one copy.
-fn prepare(shard: &Shard, files: &Files, file: &OpenFile, content: &[u8]) -> Prepared {
-    let mut bytes = Vec::with_capacity(512 + content.len());
-    let writer = HeadWriter::new(&mut bytes, Status::OK);
-    let writer =
-        if shard.limits.server_header { writer.field("Server", crate::content::SERVER) } else { writer };
-    let date_at = writer.position() + "Date: ".len();
-    let writer = writer.date(&shard.clock.date());
-    content_fields(writer, file, file.stat.len).lines(&files.fields).finish();
-    let content_at = bytes.len();
-    bytes.extend_from_slice(content);
-    Prepared { bytes: bytes.into_boxed_slice(), date_at, content_at }
 }
 
 /// The fields that describe a file's content.

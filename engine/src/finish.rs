@@ -7,11 +7,14 @@ use site::Place;
 use crate::content::Sent;
 use crate::port::Port;
 use crate::serve::Refusal;
+use crate::served::Served;
 use crate::shard::Shard;
 use crate::stream::Gone;
 
 /// What is known of a request at its end.
 pub(crate) struct Finished<'x> {
+    /// What it began with.
+    pub(crate) served: &'x Served,
     /// `None` when the head could not be read.
     pub(crate) request: Option<Request<'x>>,
     pub(crate) refusal: Option<Refusal>,
@@ -75,8 +78,7 @@ pub(crate) fn count_bad(shard: &Shard, bad: BadRequest) {
 }
 
 fn write_log(shard: &Shard, port: &Port, finished: &Finished<'_>, place: Place<'_>, duration_ns: u64) {
-    let mut log = shard.log.borrow_mut();
-    let Some((sink, format)) = log.to(place.location.id) else { return };
+    let Some((sink, format)) = finished.served.log(place.location.id) else { return };
     let request = finished.request;
     let field = |known| request.and_then(|request| request.field(known)).unwrap_or_default();
     let peer = port.peer.get();
@@ -100,5 +102,5 @@ fn write_log(shard: &Shard, port: &Port, finished: &Finished<'_>, place: Place<'
         complete: finished.sent.is_ok(),
         ..logging::Record::default()
     };
-    log.write(sink, format, &record);
+    shard.log.borrow_mut().write(sink, format, &record);
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use sys::eventfd::EventFd;
 
+use crate::change::Offer;
 use crate::connection::Key;
+use crate::error::Error;
 
 /// What a shard can be told.
 pub(crate) enum Letter {
@@ -18,6 +20,26 @@ pub(crate) enum Letter {
     Drain(Duration),
     /// Stop now.
     Stop,
+    /// Hold this ready, in place of what was held before.
+    Prepare(Box<Offer>, Reply),
+    /// Serve what is held.
+    Commit(Reply),
+    /// Drop what is held.
+    Abort,
+}
+
+/// Where the answer to a letter goes. Dropped without a word when the shard is gone.
+pub(crate) struct Reply {
+    pub(crate) shard: usize,
+    /// Has room for the answers of all shards.
+    pub(crate) answers: Sender<(usize, Result<(), Error>)>,
+}
+
+impl Reply {
+    pub(crate) fn send(self, answer: Result<(), Error>) {
+        // Who asked may have lost patience.
+        let _ = self.answers.try_send((self.shard, answer));
+    }
 }
 
 /// Letters that may wait. Only job results and commands come this way, and the job pool takes fewer at a time.

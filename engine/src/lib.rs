@@ -1,6 +1,6 @@
 //! The engine: one pinned shard per core, each with its own io_uring, listeners, connections, timers and cache.
 //!
-//! - [`Server`] starts the shards and ends them.
+//! - [`Server`] starts the shards, has them go over to another site ([`Change`]), and ends them.
 //! - `shard` is all that a core owns; `lane` drives it, pass by pass; `lane/ring` alone speaks to io_uring.
 //! - `serve` is the way of a request; `content` carries out what the site decides; `finish` is the one exit.
 //!
@@ -11,6 +11,7 @@
 
 mod access_log;
 mod activity;
+mod change;
 mod clock;
 mod connection;
 mod content;
@@ -22,13 +23,17 @@ mod inbox;
 mod jobs;
 mod lane;
 mod limits;
+mod listeners;
 mod port;
 mod request_body;
+mod scopes;
 mod serve;
+mod served;
 mod server;
 mod shard;
 mod stream;
 mod wheel;
 
+pub use change::{Change, Listening};
 pub use error::Error;
 pub use server::{Outcome, Plan, Server, ShardPlan};

@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::connection::Wait;
+
 /// Output that one request may gather before it is handed to the kernel, in bytes.
 pub(crate) const OUTPUT_MAX: usize = 64 * 1024;
 
@@ -81,6 +83,17 @@ impl Limits {
             write: timeouts.write,
             linger: LINGER,
             server_header: server.server_header,
+        }
+    }
+
+    /// How long is waited for what.
+    pub(crate) fn patience(&self, wait: Wait) -> Duration {
+        match wait {
+            Wait::Idle => self.idle,
+            Wait::Header => self.header,
+            Wait::Body => self.body,
+            Wait::Write => self.write,
+            Wait::Linger => self.linger,
         }
     }
 }

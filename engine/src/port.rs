@@ -27,7 +27,8 @@ pub(crate) struct Port {
     pub(crate) key: Cell<Key>,
     pub(crate) fd: Cell<RawFd>,
     pub(crate) peer: Cell<Peer>,
-    pub(crate) listener: Cell<u16>,
+    /// Slot of the listener that the connection came in by.
+    pub(crate) listener: Cell<u32>,
     /// Requests answered on this connection before this activity.
     pub(crate) served: Cell<u32>,
     /// Received and not yet taken.
@@ -69,7 +70,7 @@ impl Port {
     }
 
     /// Makes the port ready for another connection. Its buffers stay, empty.
-    pub(crate) fn assign(&self, key: Key, fd: RawFd, peer: Peer, listener: u16, served: u32) {
+    pub(crate) fn assign(&self, key: Key, fd: RawFd, peer: Peer, listener: u32, served: u32) {
         self.key.set(key);
         self.fd.set(fd);
         self.peer.set(peer);

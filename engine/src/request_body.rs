@@ -1,5 +1,7 @@
 //! The body of a request: read within its limits, or thrown away so that the connection can live on.
 
+use std::time::Duration;
+
 use proto_http::body::{BodyLimits, Decoder};
 use proto_http::{BadRequest, Body, Request, Status};
 use site::Action;
@@ -42,6 +44,8 @@ pub(crate) struct RequestBody<'x> {
     /// Received and not yet decoded.
     input: &'x mut Vec<u8>,
     at: usize,
+    /// Longest time between two reads.
+    pause_max: Duration,
     decoder: Decoder,
     /// The client waits for `100 Continue` before it sends.
     awaits_continue: bool,
@@ -56,6 +60,7 @@ pub(crate) struct RequestBody<'x> {
 impl<'x> RequestBody<'x> {
     pub(crate) fn new(
         stream: &'x Stream,
+        pause_max: Duration,
         request: Option<&Request<'_>>,
         input: &'x mut Vec<u8>,
     ) -> RequestBody<'x> {
@@ -66,6 +71,7 @@ impl<'x> RequestBody<'x> {
             awaits_continue: request.is_some_and(Request::expects_continue) && input.is_empty(),
             input,
             at: 0,
+            pause_max,
             decoder: Decoder::new(body, BodyLimits::default()),
             limit: u64::MAX,
             data: 0,
@@ -141,7 +147,7 @@ impl<'x> RequestBody<'x> {
     async fn fill(&mut self) -> Result<(), BodyError> {
         self.input.drain(..self.at);
         self.at = 0;
-        self.stream.watch_body(self.begun, self.received);
+        self.stream.watch_body(self.pause_max, self.begun, self.received);
         match self.stream.receive(self.input).await {
             Ok(()) => Ok(()),
             Err(Gone::Ended) => Err(BodyError::Cut),

@@ -18,6 +18,7 @@ use crate::finish::{self, Finished};
 use crate::limits::{INPUT_CAPACITY, OUTPUT_MAX, REQUESTS_PER_TURN};
 use crate::port::Port;
 use crate::request_body::RequestBody;
+use crate::served::Served;
 use crate::shard::Shard;
 use crate::stream::{Gone, Stream};
 
@@ -75,14 +76,16 @@ pub(crate) async fn serve(shard: Rc<Shard>, port: Rc<Port>, mut work: Box<Work>)
 async fn requests(stream: &Stream, work: &mut Work) -> End {
     let mut served_in_turn = 0;
     loop {
-        let head = match read_head(stream, work).await {
+        // A request keeps to the end what was served when its head was looked for.
+        let (served, address) = stream.shard.serving(stream.port.listener.get());
+        let head = match read_head(stream, &served.limits.head, work).await {
             Ok(Next::Nothing) => return End::Idle,
             Ok(Next::Head(len)) => Ok(len),
             Ok(Next::Refused(refusal)) => Err(refusal),
             Err(Gone::Ended) => return End::Close,
             Err(Gone::Expired(_) | Gone::Broken) => return End::Abort,
         };
-        let Ok(persists) = exchange(stream, work, head).await else { return End::Abort };
+        let Ok(persists) = exchange(stream, (&served, address), work, head).await else { return End::Abort };
         if !persists {
             return if stream.send(&mut work.out).await.is_ok() { End::Close } else { End::Abort };
         }
@@ -126,13 +129,13 @@ impl Refusal {
     }
 }
 
-async fn read_head(stream: &Stream, work: &mut Work) -> Result<Next, Gone> {
+async fn read_head(stream: &Stream, limits: &proto_http::Limits, work: &mut Work) -> Result<Next, Gone> {
     work.parser.reset();
     let mut waited = false;
     loop {
         let message = &work.input[work.start..];
         if !message.is_empty() {
-            match work.parser.parse(message, &stream.shard.limits.head, &mut work.head) {
+            match work.parser.parse(message, limits, &mut work.head) {
                 Ok(Progress::Done { len }) => return Ok(Next::Head(len)),
                 Ok(Progress::NeedMore) => {}
                 Err(bad) => return Ok(Next::Refused(Refusal::Bad(bad))),
@@ -162,16 +165,20 @@ async fn read_head(stream: &Stream, work: &mut Work) -> Result<Next, Gone> {
     }
 }
 
-/// One request and its response; answers whether another may follow on the connection.
-async fn exchange(stream: &Stream, work: &mut Work, head: Result<usize, Refusal>) -> Result<bool, Gone> {
+/// One request and its response; answers whether another may follow on the connection. `served` comes with the index
+/// of the address that the request came in by.
+async fn exchange(
+    stream: &Stream,
+    (served, address): (&Served, usize),
+    work: &mut Work,
+    head: Result<usize, Refusal>,
+) -> Result<bool, Gone> {
     let shard = &stream.shard;
     let begun = shard.clock.now();
     if work.out.capacity() == 0 {
         work.out = shard.buffer();
     }
     shard.count(Counter::RequestsBegun);
-    let site = shard.site();
-    let listener = usize::from(stream.port.listener.get());
     let head_len = head.unwrap_or_default();
 
     // A body is read while the head is still needed: its bytes move out of the way.
@@ -185,29 +192,30 @@ async fn exchange(stream: &Stream, work: &mut Work, head: Result<usize, Refusal>
         stream.send(&mut work.out).await?;
     }
     let request = head.ok().map(|_| work.head.view(&work.input[work.start..]));
-    let mut body = RequestBody::new(stream, request.as_ref(), &mut work.after_head);
+    let mut body = RequestBody::new(stream, served.limits.body, request.as_ref(), &mut work.after_head);
     let Decision { path, place, mut action } = match (&request, head) {
-        (Some(request), _) => locate_and_decide(&site, listener, request, &mut work.path),
+        (Some(request), _) => locate_and_decide(served, address, request, &mut work.path),
         (None, refused) => Decision::refuse(refused.map_or_else(Refusal::status, |_| Status::BAD_REQUEST)),
     };
     if let Some(place) = place {
         body.set_limit(place.location.body_size);
     }
     // What has no place of its own gets the pages, the fields and the log of the default host.
-    let place = place.or_else(|| site.fallback(listener));
+    let place = place.or_else(|| served.fallback(address));
     if let Err(status) = body.make_way_for(&action).await? {
         action = refuse(status);
     }
 
     let mut responder = Responder {
         stream,
+        served,
         request,
         path,
         pages: place.map(|p| &p.location.error_pages),
         fields: place.map_or(&[], |p| &p.location.fields),
         out: &mut work.out,
         body,
-        close_wanted: close_wanted(stream),
+        close_wanted: close_wanted(stream, served),
     };
     let sent = content::send(&mut responder, action).await;
     let persists = responder.persists();
@@ -215,7 +223,7 @@ async fn exchange(stream: &Stream, work: &mut Work, head: Result<usize, Refusal>
     finish::record(
         shard,
         &stream.port,
-        &Finished { request, refusal: head.err(), place, begun, received, sent: &sent },
+        &Finished { served, request, refusal: head.err(), place, begun, received, sent: &sent },
     );
 
     drop(responder);
@@ -249,7 +257,7 @@ impl Decision<'_> {
 
 fn locate_and_decide<'s>(
     site: &'s Site,
-    listener: usize,
+    address: usize,
     request: &Request<'s>,
     scratch: &'s mut Vec<u8>,
 ) -> Decision<'s> {
@@ -259,7 +267,7 @@ fn locate_and_decide<'s>(
         Ok(path) => path,
         Err(bad) => return Decision::refuse(bad.status()),
     };
-    match site.locate(listener, request, path) {
+    match site.locate(address, request, path) {
         Ok(place) => {
             let action = decide(&Exchange { request: *request, path, place });
             Decision { path, place: Some(place), action }
@@ -269,13 +277,13 @@ fn locate_and_decide<'s>(
 }
 
 /// Whether the server wants this response to be the last on its connection.
-fn close_wanted(stream: &Stream) -> bool {
-    let served = stream.port.served.get() + 1;
-    let limit = stream.shard.limits.requests_per_connection;
-    let reached = limit.is_some_and(|limit| limit.get() <= served);
+fn close_wanted(stream: &Stream, served: &Served) -> bool {
+    let count = stream.port.served.get() + 1;
+    let limit = served.limits.requests_per_connection;
+    let reached = limit.is_some_and(|limit| limit.get() <= count);
     if reached {
         stream.shard.count(Counter::LimitRequestsPerConnection);
     }
-    stream.port.served.set(served);
-    reached || stream.shard.draining()
+    stream.port.served.set(count);
+    reached || stream.leaving()
 }

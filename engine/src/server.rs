@@ -1,28 +1,31 @@
 //! Starting the shards, telling them to end, and waiting for that.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use glommio::{LocalExecutorBuilder, Placement};
-use logging::{Format, Logger, ShardLog, SinkId, Target};
+use logging::{Logger, ShardLog};
 use perf::Block;
 use site::Site;
 use sys::eventfd::EventFd;
 
 use crate::access_log::AccessLog;
+use crate::change::{Change, Listening, Offer};
 use crate::error::Error;
-use crate::inbox::{Inbox, Letter};
+use crate::inbox::{Inbox, Letter, Reply};
 use crate::jobs::Jobs;
 use crate::lane::Lane;
 use crate::lane::ring::Ring;
-use crate::limits::Limits;
-use crate::shard::{Listener, Shard};
+use crate::listeners::Listeners;
+use crate::scopes::Scopes;
+use crate::shard::{Parts, Shard};
 
 /// What a server is made of.
 pub struct Plan<'p> {
@@ -40,8 +43,8 @@ pub struct Plan<'p> {
 pub struct ShardPlan {
     /// The core it is pinned to.
     pub cpu: usize,
-    /// Bound, listening, blocking sockets; each with the index of its address in the configuration.
-    pub listeners: Vec<(usize, OwnedFd)>,
+    /// Where it listens; each with its socket.
+    pub listeners: Vec<Listening>,
     /// Its counters; this shard is their only writer.
     pub block: Arc<Block>,
 }
@@ -63,6 +66,13 @@ pub struct Server {
     inboxes: Vec<Arc<Inbox>>,
     ended: Receiver<(usize, bool)>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    sites: Mutex<Sites>,
+}
+
+/// What is served and what is prepared, as told by the scopes of each.
+struct Sites {
+    served: Scopes,
+    prepared: Option<Scopes>,
 }
 
 impl Server {
@@ -70,30 +80,29 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When one cannot start; the others are stopped then.
+    /// When one cannot start, or the listeners are not as they have to be; the others are stopped then.
     pub fn start(plan: Plan<'_>) -> Result<Server, Error> {
         glommio::early_init();
+        let Plan { site, config, shards, logger } = plan;
+        let count = shards.len();
+        let (listeners, places): (Vec<_>, Vec<_>) =
+            shards.into_iter().map(|shard| (shard.listeners, (shard.cpu, shard.block))).unzip();
+        for (shard, listeners) in listeners.iter().enumerate() {
+            if let Some(id) = Listeners::default().unknown(listeners) {
+                return Err(Error::NoSocket { shard, id });
+            }
+        }
+        let (offers, served) = Change { site, config, logger, listeners }.offers(count, None)?;
         let jobs = Jobs::start().map_err(Error::Thread)?;
-        let count = plan.shards.len();
         let (ended_in, ended) = bounded(count);
         let (ready_in, ready) = bounded(count);
-        let sinks = sinks(&plan.site, plan.logger);
-        let mut server = Server { inboxes: Vec::new(), ended, threads: Mutex::default() };
-        for (number, shard) in plan.shards.into_iter().enumerate() {
+        let sites = Mutex::new(Sites { served, prepared: None });
+        let mut server = Server { inboxes: Vec::new(), ended, threads: Mutex::default(), sites };
+        for (number, (offer, (cpu, block))) in offers.into_iter().zip(places).enumerate() {
             let (inbox, letters) = Inbox::new().map_err(Error::Thread)?;
             server.inboxes.push(Arc::clone(&inbox));
-            let start = Start {
-                number,
-                plan: shard,
-                site: Arc::clone(&plan.site),
-                limits: Limits::new(plan.config),
-                file_cache: plan.config.file_cache.clone(),
-                log: plan.logger.shard(),
-                sinks: sinks.clone(),
-                jobs: jobs.clone(),
-                inbox,
-                letters,
-            };
+            let start =
+                Start { number, cpu, offer, block, log: logger.shard(), jobs: jobs.clone(), inbox, letters };
             let (ready, ended) = (ready_in.clone(), ended_in.clone());
             let name = format!("shard {number}");
             let thread = thread::Builder::new().name(name).spawn(move || {
@@ -135,6 +144,84 @@ impl Server {
         self.tell(|| Letter::Stop);
     }
 
+    /// Has every shard hold another site ready, in place of one that was prepared before. What is served stays as it
+    /// is until [`Server::commit`].
+    ///
+    /// # Errors
+    ///
+    /// When the change does not fit the server, a shard cannot take it, or not all have answered after `patience`.
+    /// Then nothing is prepared any more.
+    pub fn prepare(&self, change: Change<'_>, patience: Duration) -> Result<(), Error> {
+        let mut sites = self.sites();
+        sites.prepared = None;
+        let prepared = change.offers(self.inboxes.len(), Some(&sites.served)).and_then(|(offers, scopes)| {
+            let letters = offers.into_iter().map(Box::new);
+            self.ask(letters, Letter::Prepare, patience).map(|()| scopes)
+        });
+        match prepared {
+            Ok(scopes) => {
+                sites.prepared = Some(scopes);
+                Ok(())
+            }
+            Err(error) => {
+                self.tell(|| Letter::Abort);
+                Err(error)
+            }
+        }
+    }
+
+    /// Has every shard go over to what was prepared, each between two of its passes; returns when all have. Requests
+    /// that have begun end with what they began with.
+    ///
+    /// # Errors
+    ///
+    /// When nothing is prepared, when the server is on its way out, and when not all shards have answered after
+    /// `patience`: those go over when they come to it.
+    pub fn commit(&self, patience: Duration) -> Result<(), Error> {
+        let mut sites = self.sites();
+        sites.served = sites.prepared.take().ok_or(Error::NothingPrepared)?;
+        let letters = self.inboxes.iter().map(|_| ());
+        self.ask(letters, |(), reply| Letter::Commit(reply), patience)
+    }
+
+    /// Drops what was prepared, if anything.
+    pub fn abort(&self) {
+        self.sites().prepared = None;
+        self.tell(|| Letter::Abort);
+    }
+
+    fn sites(&self) -> MutexGuard<'_, Sites> {
+        self.sites.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends each shard its letter and waits until all have agreed.
+    fn ask<T>(
+        &self,
+        contents: impl Iterator<Item = T>,
+        letter: impl Fn(T, Reply) -> Letter,
+        patience: Duration,
+    ) -> Result<(), Error> {
+        let begun = Instant::now();
+        let (replies, answers) = bounded(self.inboxes.len());
+        for (shard, (inbox, content)) in self.inboxes.iter().zip(contents).enumerate() {
+            inbox.post(letter(content, Reply { shard, answers: replies.clone() }));
+        }
+        // When the shards have dropped theirs, there is no more to wait for.
+        drop(replies);
+        let mut silent: BTreeSet<usize> = (0..self.inboxes.len()).collect();
+        while let Some(&shard) = silent.first() {
+            match answers.recv_timeout(patience.saturating_sub(begun.elapsed())) {
+                Ok((shard, answer)) => {
+                    answer?;
+                    silent.remove(&shard);
+                }
+                Err(RecvTimeoutError::Timeout) => return Err(Error::Late { shard }),
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::ShardLost { shard }),
+            }
+        }
+        Ok(())
+    }
+
     fn tell(&self, letter: impl Fn() -> Letter) {
         for inbox in &self.inboxes {
             inbox.post(letter());
@@ -160,40 +247,13 @@ impl Server {
     }
 }
 
-/// Where each location logs to, by its id.
-fn sinks(site: &Site, logger: &Logger) -> Vec<Option<(SinkId, Format)>> {
-    let mut sinks = Vec::new();
-    for location in site.locations() {
-        let index = location.id as usize;
-        if sinks.len() <= index {
-            sinks.resize(index + 1, None);
-        }
-        sinks[index] = location.log.as_ref().and_then(|log| {
-            let target = match &log.output {
-                config::Output::Stdout => Target::Stdout,
-                config::Output::Stderr => Target::Stderr,
-                config::Output::File(path) => Target::File(path.clone()),
-            };
-            let format = match log.format {
-                config::LogFormat::Common => Format::Common,
-                config::LogFormat::Combined => Format::Combined,
-                config::LogFormat::Json => Format::Json,
-            };
-            logger.sink(&target).map(|sink| (sink, format))
-        });
-    }
-    sinks
-}
-
 /// Everything that goes into a shard's thread.
 struct Start {
     number: usize,
-    plan: ShardPlan,
-    site: Arc<Site>,
-    limits: Limits,
-    file_cache: config::FileCache,
+    cpu: usize,
+    offer: Offer,
+    block: Arc<Block>,
     log: ShardLog,
-    sinks: Vec<Option<(SinkId, Format)>>,
     jobs: Jobs,
     inbox: Arc<Inbox>,
     letters: Receiver<Letter>,
@@ -204,7 +264,7 @@ impl Start {
     fn run(self, ready: &Sender<Result<(), Error>>) -> Result<(), Error> {
         let number = self.number;
         let ring_error = |source: io::Error| Error::Ring { shard: number, source };
-        let executor = LocalExecutorBuilder::new(Placement::Fixed(self.plan.cpu))
+        let executor = LocalExecutorBuilder::new(Placement::Fixed(self.cpu))
             .name("shard")
             // Files go through the lane, so the executor needs no registered memory.
             .io_memory(0)
@@ -223,20 +283,14 @@ impl Start {
     }
 
     fn into_shard(self, ring: Ring) -> Shard {
-        let listeners = self.plan.listeners.into_iter();
-        let listeners = listeners.map(|(address, socket)| Listener::new(address, socket)).collect();
-        let log = AccessLog::new(self.log, self.sinks);
-        let parts = crate::shard::Parts {
-            listeners,
+        Shard::new(Parts {
+            number: self.number,
             ring,
-            site: self.site,
-            limits: self.limits,
-            file_cache: self.file_cache,
-            counters: self.plan.block,
-            log,
+            offer: self.offer,
+            counters: self.block,
+            log: AccessLog::new(self.log),
             jobs: self.jobs,
             inbox: self.inbox,
-        };
-        Shard::new(parts)
+        })
     }
 }

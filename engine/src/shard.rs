@@ -4,50 +4,24 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::ops::Deref;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use perf::{Block, Counter};
-use site::Site;
 
 use crate::access_log::AccessLog;
 use crate::activity::Activities;
+use crate::change::{Listening, Offer};
 use crate::clock::Clock;
 use crate::connection::{Connections, Deadline, Key, State, Wait};
 use crate::file_cache::FileCache;
 use crate::inbox::Inbox;
 use crate::jobs::Jobs;
 use crate::lane::ring::Ring;
-use crate::limits::{Limits, OUTPUT_CAPACITY};
+use crate::limits::OUTPUT_CAPACITY;
+use crate::listeners::Listeners;
+use crate::served::Served;
 use crate::wheel::{Wheel, ticks};
-
-/// A listening socket of this shard.
-pub(crate) struct Listener {
-    /// Index of its address in the configuration.
-    pub(crate) address: usize,
-    pub(crate) socket: OwnedFd,
-    /// Whether an accept is armed in the ring.
-    pub(crate) accepting: Cell<bool>,
-}
-
-impl Listener {
-    pub(crate) fn new(address: usize, socket: OwnedFd) -> Listener {
-        Listener { address, socket, accepting: Cell::new(false) }
-    }
-}
-
-/// What is served, counted by this shard alone: the count of the `Arc` is shared, and every request would write it.
-pub(crate) struct Served(Arc<Site>);
-
-impl Deref for Served {
-    type Target = Site;
-
-    fn deref(&self) -> &Site {
-        &self.0
-    }
-}
 
 /// How far the shard is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +34,17 @@ pub(crate) enum Life {
     Stopped,
 }
 
+/// What a shard has been handed to serve next, and holds until it is told to.
+pub(crate) struct Held {
+    pub(crate) served: Rc<Served>,
+    pub(crate) file_cache: config::FileCache,
+    pub(crate) listeners: Vec<Listening>,
+}
+
 /// One shard.
 pub(crate) struct Shard {
-    pub(crate) listeners: Vec<Listener>,
+    pub(crate) number: usize,
+    pub(crate) listeners: RefCell<Listeners>,
     pub(crate) ring: RefCell<Ring>,
     pub(crate) connections: RefCell<Connections>,
     pub(crate) activities: RefCell<Activities>,
@@ -75,8 +57,9 @@ pub(crate) struct Shard {
     pub(crate) wheel: RefCell<Wheel>,
     pub(crate) clock: Clock,
     pub(crate) clients: RefCell<HashMap<IpAddr, u32>>,
-    site: Rc<Served>,
-    pub(crate) limits: Limits,
+    /// What new requests get, unless they come in by a listener that is on its way out.
+    pub(crate) served: RefCell<Rc<Served>>,
+    pub(crate) held: RefCell<Option<Held>>,
     pub(crate) files: FileCache,
     pub(crate) counters: Arc<Block>,
     pub(crate) log: RefCell<AccessLog>,
@@ -94,11 +77,9 @@ const SPARE_BYTES_MAX: usize = 128 * 1024;
 
 /// What a shard is made from.
 pub(crate) struct Parts {
-    pub(crate) listeners: Vec<Listener>,
+    pub(crate) number: usize,
     pub(crate) ring: Ring,
-    pub(crate) site: Arc<Site>,
-    pub(crate) limits: Limits,
-    pub(crate) file_cache: config::FileCache,
+    pub(crate) offer: Offer,
     pub(crate) counters: Arc<Block>,
     pub(crate) log: AccessLog,
     pub(crate) jobs: Jobs,
@@ -107,9 +88,13 @@ pub(crate) struct Parts {
 
 impl Shard {
     pub(crate) fn new(parts: Parts) -> Shard {
+        let served = Rc::new(Served::new(&parts.offer, None));
+        let mut listeners = Listeners::default();
+        listeners.change(parts.offer.listeners, &served);
         let clock = Clock::new();
         Shard {
-            listeners: parts.listeners,
+            number: parts.number,
+            listeners: RefCell::new(listeners),
             ring: RefCell::new(parts.ring),
             connections: RefCell::new(Connections::new()),
             activities: RefCell::new(Activities::new()),
@@ -119,9 +104,9 @@ impl Shard {
             wheel: RefCell::new(Wheel::new(clock.tick())),
             clock,
             clients: RefCell::default(),
-            site: Rc::new(Served(parts.site)),
-            limits: parts.limits,
-            files: FileCache::new(&parts.file_cache),
+            served: RefCell::new(served),
+            held: RefCell::default(),
+            files: FileCache::new(&parts.offer.file_cache),
             counters: parts.counters,
             log: RefCell::new(parts.log),
             jobs: parts.jobs,
@@ -131,9 +116,9 @@ impl Shard {
         }
     }
 
-    /// What is served; an exchange keeps the one that it began with.
-    pub(crate) fn site(&self) -> Rc<Served> {
-        Rc::clone(&self.site)
+    /// What a request gets that comes in by a listener, and the index of the address therein; an exchange keeps it.
+    pub(crate) fn serving(&self, listener: u32) -> (Rc<Served>, usize) {
+        self.listeners.borrow().serving(listener)
     }
 
     pub(crate) fn count(&self, counter: Counter) {
@@ -146,13 +131,7 @@ impl Shard {
 
     /// Sets the one deadline of a connection.
     pub(crate) fn watch(&self, key: Key, wait: Wait) {
-        let duration = match wait {
-            Wait::Idle => self.limits.idle,
-            Wait::Header => self.limits.header,
-            Wait::Body => self.limits.body,
-            Wait::Write => self.limits.write,
-            Wait::Linger => self.limits.linger,
-        };
+        let duration = self.served.borrow().limits.patience(wait);
         self.watch_until(key, wait, self.clock.tick().saturating_add(ticks(duration)));
     }
 
@@ -192,16 +171,18 @@ impl Shard {
         }
     }
 
-    /// Arms the accept of every listener that has none.
+    /// Arms the accept of every listener that should have one and has none.
     pub(crate) fn accept(&self) {
-        for (index, listener) in self.listeners.iter().enumerate() {
-            if !listener.accepting.replace(true) {
-                self.ring.borrow_mut().accept(index as u16, listener.socket.as_raw_fd());
-            }
-        }
+        let mut ring = self.ring.borrow_mut();
+        self.listeners.borrow_mut().arm(|slot, socket| ring.accept(slot, socket));
     }
 
     pub(crate) fn draining(&self) -> bool {
         self.life.get() != Life::Serving
+    }
+
+    /// Whether connections that came in by a listener end as soon as they can.
+    pub(crate) fn leaving(&self, listener: u32) -> bool {
+        self.draining() || self.listeners.borrow().retired(listener)
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use perf::Counter;
 
@@ -158,16 +159,21 @@ impl Stream {
         self.shard.watch(self.port.key.get(), wait);
     }
 
-    /// Sets the deadline of a body of which `received` bytes have come since the tick `begun`: the time between
-    /// two reads, unless the body is so slow on the whole that its time is up earlier.
-    pub(crate) fn watch_body(&self, begun: u32, received: u64) {
+    /// Sets the deadline of a body of which `received` bytes have come since the tick `begun`: `pause_max` from now,
+    /// unless the body is so slow on the whole that its time is up earlier.
+    pub(crate) fn watch_body(&self, pause_max: Duration, begun: u32, received: u64) {
         let shard = &self.shard;
-        let patience = ticks(shard.limits.body);
+        let patience = ticks(pause_max);
         let earned =
             u32::try_from(received / BODY_RATE_MIN).unwrap_or(u32::MAX / 8).saturating_mul(TICKS_PER_SECOND);
         let slowest = begun.saturating_add(patience).saturating_add(earned);
         let tick = slowest.min(shard.clock.tick().saturating_add(patience));
         shard.watch_until(self.port.key.get(), Wait::Body, tick);
+    }
+
+    /// Whether the connection has to end with the response that comes next.
+    pub(crate) fn leaving(&self) -> bool {
+        self.shard.leaving(self.port.listener.get())
     }
 
     fn gone(&self) -> Option<Gone> {

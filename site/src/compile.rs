@@ -149,7 +149,7 @@ impl Compiler<'_> {
                 // A host that only has locations needs no folder of its own: everything else is 404.
                 if let Some(path) = &settings.root {
                     let root = self.root(path, pointer)?;
-                    chain.push(Phase::Files(Box::new(files(id, root, settings, fields))));
+                    chain.push(Phase::Files(Arc::new(files(id, root, settings, fields))));
                 }
             }
         }

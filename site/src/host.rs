@@ -58,6 +58,12 @@ impl Site {
         Some(Place { host, location: host.locations.root() })
     }
 
+    /// How many listening addresses there are; [`Site::locate`] takes an index below this.
+    #[must_use]
+    pub fn addresses(&self) -> usize {
+        self.listeners.len()
+    }
+
     /// The hosts, in the order of the configuration.
     #[must_use]
     pub fn hosts(&self) -> &[Host] {

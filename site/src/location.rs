@@ -27,6 +27,29 @@ pub struct Location {
     pub body_size: u64,
 }
 
+impl Location {
+    /// What is needed to find files, if the location serves any.
+    #[must_use]
+    pub fn files(&self) -> Option<&Arc<Files>> {
+        self.chain.iter().find_map(|phase| match phase {
+            Phase::Files(files) => Some(files),
+            _ => None,
+        })
+    }
+}
+
+impl Files {
+    /// Whether a path that leads to the same file is answered with the same head by both.
+    #[must_use]
+    pub fn describe_alike(&self, other: &Files) -> bool {
+        self.index == other.index
+            && self.symlinks == other.symlinks
+            && self.etag == other.etag
+            && self.fields == other.fields
+            && self.types == other.types
+    }
+}
+
 /// Where and how requests are logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogTo {

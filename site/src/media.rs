@@ -117,7 +117,7 @@ const BUILTIN: &[(&str, &str)] = &[
 const EXTENSION_MAX: usize = 32;
 
 /// The media types in force in a location, with their charset.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaTypes {
     by_extension: BTreeMap<Box<[u8]>, Box<str>>,
     unknown: Box<str>,

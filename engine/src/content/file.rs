@@ -18,7 +18,7 @@ use crate::stream::{Gone, Stream};
 
 /// Sends the file that the request's path leads to, or what stands for its absence.
 pub(super) async fn send(responder: &mut Responder<'_>, files: &Files) -> Result<Sent, Gone> {
-    match file_lookup::find(responder.stream, files, responder.path).await {
+    match file_lookup::find(responder.stream, responder.served, files, responder.path).await {
         Found::File(file) => deliver(responder, &file).await,
         Found::Folder => Ok(redirect(responder)),
         Found::Refused(status) => Ok(answer::respond(responder, status, |_| {})),
@@ -36,7 +36,7 @@ async fn deliver(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent,
     let Some(request) = responder.request else { unreachable!("only a readable request finds a file") };
     if let Some(prepared) = &file.prepared
         && is_plain(&request)
-        && responder.persists()
+        && responder.will_persist()
     {
         return Ok(send_prepared(responder, file, prepared));
     }

@@ -10,11 +10,14 @@ use proto_http::{Method, Request, Status, Version};
 use site::{Action, ErrorPages};
 
 use crate::request_body::RequestBody;
+use crate::served::Served;
 use crate::stream::{Gone, Stream};
 
 /// What a response needs from its request and its connection.
 pub(crate) struct Responder<'x> {
     pub(crate) stream: &'x Stream,
+    /// What the request began with.
+    pub(crate) served: &'x Served,
     /// `None` when the head could not be read.
     pub(crate) request: Option<Request<'x>>,
     /// The path, decoded and without dot segments; empty when it could not be read.
@@ -56,13 +59,18 @@ impl Responder<'_> {
         })
     }
 
+    /// As [`Responder::persists`], for a head that is about to say so: the last moment to want the end.
+    fn will_persist(&mut self) -> bool {
+        self.close_wanted |= self.stream.leaving();
+        self.persists()
+    }
+
     /// Begins a head with the fields that every response has.
     fn head(&mut self, status: Status) -> HeadWriter<'_> {
-        let shard = &self.stream.shard;
-        let connection = response::connection(self.version(), self.persists());
-        let date = shard.clock.date();
+        let connection = response::connection(self.version(), self.will_persist());
+        let date = self.stream.shard.clock.date();
         let writer = HeadWriter::new(self.out, status);
-        let writer = if shard.limits.server_header { writer.field("Server", SERVER) } else { writer };
+        let writer = if self.served.limits.server_header { writer.field("Server", SERVER) } else { writer };
         writer.date(&date).connection(connection)
     }
 

@@ -10,7 +10,7 @@ use crate::shard::Shard;
 
 impl Shard {
     /// A listener's accept has completed.
-    pub(super) fn accepted(&self, listener: u16, result: Result<RawFd, i32>, more: bool) {
+    pub(super) fn accepted(&self, listener: u32, result: Result<RawFd, i32>, more: bool) {
         match result {
             Ok(fd) => self.admit(listener, fd),
             Err(libc::ECANCELED) => {}
@@ -18,20 +18,20 @@ impl Shard {
                 // Armed again by the next tick: by then a descriptor may have become free. Until then new
                 // clients wait in the backlog.
                 self.count(Counter::AcceptPausedNoFds);
-                self.listeners[usize::from(listener)].accepting.set(false);
+                self.listeners.borrow_mut().ended(listener);
                 return;
             }
             Err(_) => self.count(Counter::AcceptErrors),
         }
         if !more {
-            self.listeners[usize::from(listener)].accepting.set(false);
+            self.listeners.borrow_mut().ended(listener);
             if !self.draining() {
                 self.accept();
             }
         }
     }
 
-    fn admit(&self, listener: u16, fd: RawFd) {
+    fn admit(&self, listener: u32, fd: RawFd) {
         self.count(Counter::ConnectionsAccepted);
         let (address, port) = match sys::net::peer_of(fd) {
             Some(peer) => (Some(peer.ip().to_canonical()), peer.port()),
@@ -40,16 +40,16 @@ impl Shard {
         if self.draining() {
             return self.refuse(fd, None);
         }
-        if self.limits.connections <= self.connections.borrow().len() {
+        if self.served.borrow().limits.connections <= self.connections.borrow().len() {
             return self.refuse(fd, Some(Counter::ConnectionsRefusedLimit));
         }
         if !self.enter_client(address) {
             return self.refuse(fd, Some(Counter::ConnectionsRefusedClientLimit));
         }
-        let address_index = self.listeners[usize::from(listener)].address as u16;
         let never = Deadline { tick: u32::MAX, wait: Wait::Idle };
         let peer = Peer { address, port };
-        let key = self.connections.borrow_mut().open(fd, peer, address_index, never);
+        let key = self.connections.borrow_mut().open(fd, peer, listener, never);
+        self.listeners.borrow_mut().enter(listener);
         self.publish_open();
         self.watch(key, Wait::Idle);
         self.receive(key);
@@ -65,7 +65,8 @@ impl Shard {
 
     /// Counts one more connection of a client; `false` if it has too many on this shard.
     fn enter_client(&self, address: Option<IpAddr>) -> bool {
-        let (Some(limit), Some(address)) = (self.limits.connections_per_client, address) else { return true };
+        let limit = self.served.borrow().limits.connections_per_client;
+        let (Some(limit), Some(address)) = (limit, address) else { return true };
         let mut clients = self.clients.borrow_mut();
         let count = clients.entry(address).or_insert(0);
         if limit.get() <= *count {
@@ -77,7 +78,7 @@ impl Shard {
 
     /// Counts one connection of a client less.
     pub(super) fn leave_client(&self, address: Option<IpAddr>) {
-        if self.limits.connections_per_client.is_none() {
+        if self.served.borrow().limits.connections_per_client.is_none() {
             return;
         }
         if let Some(address) = address {
@@ -87,6 +88,17 @@ impl Shard {
                 if *count == 0 {
                     clients.remove(&address);
                 }
+            }
+        }
+    }
+
+    /// Counts the connections of all clients anew: they are counted only while there is a limit.
+    pub(super) fn recount_clients(&self) {
+        let mut clients = self.clients.borrow_mut();
+        clients.clear();
+        if self.served.borrow().limits.connections_per_client.is_some() {
+            for address in self.connections.borrow().peers().filter_map(|peer| peer.address) {
+                *clients.entry(address).or_insert(0) += 1;
             }
         }
     }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use perf::Counter;
 
-use crate::connection::{Key, State, Wait};
+use crate::connection::{Connection, Key, State, Wait};
 use crate::shard::{Life, Shard};
 
 impl Shard {
@@ -64,6 +64,7 @@ impl Shard {
         };
         let Some(connection) = closed else { return };
         self.ring.borrow_mut().close(connection.fd);
+        self.listeners.borrow_mut().leave(connection.listener);
         self.leave_client(connection.peer.address);
         let by = if connection.ended_by_client {
             Counter::ConnectionsClosedByClient
@@ -123,7 +124,7 @@ impl Shard {
 
     /// Whether anything waits for time.
     pub(super) fn needs_ticks(&self) -> bool {
-        let paused = || !self.draining() && self.listeners.iter().any(|l| !l.accepting.get());
+        let paused = || !self.draining() && self.listeners.borrow().paused();
         !self.wheel.borrow().is_empty() || self.draining() || paused() || self.log.borrow().waits()
     }
 
@@ -133,26 +134,32 @@ impl Shard {
             return;
         }
         self.life.set(Life::Draining(deadline));
-        for (index, listener) in self.listeners.iter().enumerate() {
-            if listener.accepting.get() {
-                self.ring.borrow_mut().cancel_accept(index as u16);
-            }
+        // From here on `swap` answers that it comes too late.
+        self.held.take();
+        for slot in self.listeners.borrow().armed() {
+            self.ring.borrow_mut().cancel_accept(slot);
         }
-        let keys = self.connections.borrow().keys();
-        for key in keys {
-            let idle = self.connections.borrow_mut().get(key).is_some_and(|c| c.activity.is_none());
-            if idle {
-                self.linger(key);
-            }
-        }
+        self.dismiss_idle(|_| true);
         self.end_drain();
+    }
+
+    /// Ends those idle connections that came in by a listener that is meant.
+    pub(super) fn dismiss_idle(&self, meant: impl Fn(u32) -> bool) {
+        let idle = |connection: &Connection| {
+            let ending = connection.state.has(State::LINGERING) || connection.state.has(State::CLOSING);
+            connection.activity.is_none() && !ending && meant(connection.listener)
+        };
+        let keys = self.connections.borrow().keys_of(idle);
+        for key in keys {
+            self.linger(key);
+        }
     }
 
     /// Stops when the last connection has gone or the deadline has passed.
     pub(super) fn end_drain(self: &Rc<Self>) {
         let Life::Draining(deadline) = self.life.get() else { return };
         let left = self.connections.borrow().len();
-        let accepting = self.listeners.iter().any(|l| l.accepting.get());
+        let accepting = self.listeners.borrow().accepting();
         if left == 0 && !accepting {
             self.life.set(Life::Stopped);
         } else if deadline <= self.clock.tick() {
@@ -182,6 +189,7 @@ impl Shard {
         }
         if let Some(connection) = self.connections.borrow_mut().remove(key) {
             let _ = sys::net::shutdown_both(connection.fd);
+            self.listeners.borrow_mut().leave(connection.listener);
             self.count(Counter::ConnectionsClosedByUs);
         }
         self.publish_open();

@@ -13,6 +13,7 @@ mod closing;
 mod events;
 mod parking;
 pub(crate) mod ring;
+mod swapping;
 
 pub(crate) use buffers::SIZE as BUFFER_SIZE;
 
@@ -183,6 +184,9 @@ impl Lane {
                     self.shard.begin_drain(deadline);
                 }
                 Letter::Stop => self.shard.stop(),
+                Letter::Prepare(offer, reply) => reply.send(self.shard.hold(*offer)),
+                Letter::Commit(reply) => reply.send(self.shard.swap()),
+                Letter::Abort => drop(self.shard.held.take()),
             }
         }
     }

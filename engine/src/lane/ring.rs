@@ -24,7 +24,7 @@ const COMPLETIONS: u32 = 8192;
 /// What a completion means.
 pub(crate) enum Event {
     /// A listener accepted; or its accept ended with an errno. `more` = it goes on accepting.
-    Accepted { listener: u16, result: Result<RawFd, i32>, more: bool },
+    Accepted { listener: u32, result: Result<RawFd, i32>, more: bool },
     /// Bytes, the end of the stream (`Ok(None)`) or an errno. `more` = the receive is still armed.
     Received { key: Key, result: Result<Option<Filled>, i32>, more: bool },
     /// All bytes of a send are with the kernel, so many by the ring; or it failed. The buffer comes back.
@@ -124,13 +124,13 @@ impl Ring {
     }
 
     /// Accepts on `listener` until cancelled or out of descriptors.
-    pub(crate) fn accept(&mut self, listener: u16, fd: RawFd) {
+    pub(crate) fn accept(&mut self, listener: u32, fd: RawFd) {
         let entry = opcode::AcceptMulti::new(Fd(fd)).flags(libc::SOCK_CLOEXEC).build();
         self.push(&entry.user_data(tag(Kind::Accept, u64::from(listener))));
     }
 
     /// Ends the accept of `listener`; its last completion says so.
-    pub(crate) fn cancel_accept(&mut self, listener: u16) {
+    pub(crate) fn cancel_accept(&mut self, listener: u32) {
         self.cancel(tag(Kind::Accept, u64::from(listener)));
     }
 
@@ -288,7 +288,7 @@ impl Ring {
         let outcome = if result < 0 { Err(-result) } else { Ok(result as usize) };
         match (user_data >> KIND_SHIFT) as u8 {
             k if k == Kind::Accept as u8 => {
-                Some(Event::Accepted { listener: rest as u16, result: outcome.map(|fd| fd as RawFd), more })
+                Some(Event::Accepted { listener: rest as u32, result: outcome.map(|fd| fd as RawFd), more })
             }
             k if k == Kind::Receive as u8 => {
                 let filled = |len| cqueue::buffer_select(flags).map(|id| Filled { id, len });

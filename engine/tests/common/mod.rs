@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use engine::{Outcome, Plan, Server, ShardPlan};
+use engine::{Listening, Outcome, Plan, Server, ShardPlan};
 use logging::{Logger, Sinks, Target};
 use perf::Block;
 use sys::net::{Address, ListenOptions, bind_group, local_address};
@@ -47,7 +47,7 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
         (0..shards).map(|shard| Arc::new(Block::create(shard).expect("a block"))).collect();
     let plans = sockets.into_iter().zip(&blocks).enumerate().map(|(shard, (socket, block))| ShardPlan {
         cpu: cpus[shard % cpus.len()],
-        listeners: vec![(0, socket)],
+        listeners: vec![Listening { id: 0, address: 0, socket: Some(socket) }],
         block: Arc::clone(block),
     });
     let plan = Plan {

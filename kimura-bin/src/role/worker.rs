@@ -3,7 +3,7 @@
 use super::{Fault, Place, begin, level, replace_error_log};
 use crate::settings::{self, Unloadable};
 use config::Loaded;
-use engine::{Outcome, Plan, Server, ShardPlan};
+use engine::{Listening, Outcome, Plan, Server, ShardPlan};
 use logging::{Logger, Sinks, Target, error_log};
 use perf::Block;
 use privsep::link::{Link, LinkError};
@@ -116,7 +116,7 @@ impl Luggage {
         let shards = self.cores.iter().zip(self.sockets).zip(self.blocks);
         let shards = shards.map(|((&cpu, listeners), block)| ShardPlan {
             cpu: cpu as usize,
-            listeners,
+            listeners: listeners.into_iter().map(listening).collect(),
             block: Arc::new(block),
         });
         let plan =
@@ -133,6 +133,11 @@ impl Luggage {
             Unloadable::NoText(why) => why,
         })
     }
+}
+
+fn listening((address, socket): (usize, OwnedFd)) -> Listening {
+    // The addresses of a worker do not change while it lives.
+    Listening { id: address as u32, address, socket: Some(socket) }
 }
 
 fn target(output: Output) -> Target {

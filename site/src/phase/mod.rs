@@ -13,6 +13,8 @@ pub(crate) use dotfiles::Dotfiles;
 pub(crate) use expectation::Expectation;
 pub(crate) use methods::Methods;
 
+use std::sync::Arc;
+
 use proto_http::Status;
 
 use crate::location::Files;
@@ -33,7 +35,7 @@ pub(crate) enum Phase {
     Methods(Methods),
     BodyLimit(BodyLimit),
     Dotfiles(Dotfiles),
-    Files(Box<Files>),
+    Files(Arc<Files>),
     Echo,
 }
 

@@ -1,0 +1,117 @@
+//! From one site to another while requests are served: what a server is given for it, and what each shard gets.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use logging::{Format, Logger, SinkId, Target};
+use site::Site;
+
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::scopes::Scopes;
+
+/// One listening address of a shard.
+pub struct Listening {
+    /// Names a listening address for the life of the server: the same number means the same socket as before.
+    pub id: u32,
+    /// Index of the address in the configuration of the site that goes with it.
+    pub address: usize,
+    /// Bound, listening and blocking. `None`: the shard has it already. One that the shard has already is closed.
+    pub socket: Option<OwnedFd>,
+}
+
+/// What is to be served instead of the present site.
+pub struct Change<'c> {
+    /// What is served.
+    pub site: Arc<Site>,
+    /// Limits and times.
+    pub config: &'c config::Server,
+    /// Takes the access logs: the one that the server was started with.
+    pub logger: &'c Logger,
+    /// By shard: all listening addresses. Those that a shard has and that are missing here are closed.
+    pub listeners: Vec<Vec<Listening>>,
+}
+
+/// What one shard is to serve.
+pub(crate) struct Offer {
+    pub(crate) site: Arc<Site>,
+    pub(crate) limits: Limits,
+    pub(crate) file_cache: config::FileCache,
+    /// Where each location logs to, by its id.
+    pub(crate) logs: Arc<[Option<(SinkId, Format)>]>,
+    /// The scope of the files of each location, by its id.
+    pub(crate) scopes: Arc<[u64]>,
+    pub(crate) listeners: Vec<Listening>,
+}
+
+impl Change<'_> {
+    /// One offer for each shard, and the scopes of the new site; `before` are those of the present one.
+    ///
+    /// # Errors
+    ///
+    /// When the listeners do not fit the shards or the site.
+    pub(crate) fn offers(
+        self,
+        shards: usize,
+        before: Option<&Scopes>,
+    ) -> Result<(Vec<Offer>, Scopes), Error> {
+        if self.listeners.len() != shards {
+            return Err(Error::ShardCount { shards, given: self.listeners.len() });
+        }
+        let addresses = self.site.addresses();
+        for listeners in &self.listeners {
+            check(listeners, addresses)?;
+        }
+        let logs = logs(&self.site, self.logger);
+        let (scopes, numbers) = Scopes::number(&self.site, self.config, before);
+        let limits = Limits::new(self.config);
+        let offer = |listeners| Offer {
+            site: Arc::clone(&self.site),
+            limits: limits.clone(),
+            file_cache: self.config.file_cache.clone(),
+            logs: Arc::clone(&logs),
+            scopes: Arc::clone(&numbers),
+            listeners,
+        };
+        Ok((self.listeners.into_iter().map(offer).collect(), scopes))
+    }
+}
+
+/// Whether the listeners of a shard are each another one, and of an address that the site knows.
+fn check(listeners: &[Listening], addresses: usize) -> Result<(), Error> {
+    let mut seen = std::collections::HashSet::new();
+    for &Listening { id, address, .. } in listeners {
+        if addresses <= address {
+            return Err(Error::UnknownAddress { id, address, addresses });
+        }
+        if !seen.insert(id) {
+            return Err(Error::ListenerTwice { id });
+        }
+    }
+    Ok(())
+}
+
+/// Where each location logs to, by its id.
+fn logs(site: &Site, logger: &Logger) -> Arc<[Option<(SinkId, Format)>]> {
+    let mut logs = Vec::new();
+    for location in site.locations() {
+        let index = location.id as usize;
+        if logs.len() <= index {
+            logs.resize(index + 1, None);
+        }
+        logs[index] = location.log.as_ref().and_then(|log| {
+            let target = match &log.output {
+                config::Output::Stdout => Target::Stdout,
+                config::Output::Stderr => Target::Stderr,
+                config::Output::File(path) => Target::File(path.clone()),
+            };
+            let format = match log.format {
+                config::LogFormat::Common => Format::Common,
+                config::LogFormat::Combined => Format::Combined,
+                config::LogFormat::Json => Format::Json,
+            };
+            logger.sink(&target).map(|sink| (sink, format))
+        });
+    }
+    logs.into()
+}

@@ -1,0 +1,51 @@
+//! How a shard goes over to another site: it holds what it is offered, and takes it up between two passes.
+
+use std::rc::Rc;
+
+use perf::Counter;
+
+use crate::change::Offer;
+use crate::error::Error;
+use crate::served::Served;
+use crate::shard::{Held, Shard};
+
+impl Shard {
+    /// Holds an offer aside, ready to be taken up; an earlier one is dropped.
+    pub(super) fn hold(&self, offer: Offer) -> Result<(), Error> {
+        if self.draining() {
+            return Err(Error::Draining { shard: self.number });
+        }
+        if let Some(id) = self.listeners.borrow().unknown(&offer.listeners) {
+            return Err(Error::NoSocket { shard: self.number, id });
+        }
+        let served = Rc::new(Served::new(&offer, Some(&self.served.borrow())));
+        let held = Held { served, file_cache: offer.file_cache, listeners: offer.listeners };
+        self.held.replace(Some(held));
+        Ok(())
+    }
+
+    /// Serves what is held from now on. Exchanges under way keep what they began with; connections stay, unless
+    /// their listener goes.
+    pub(super) fn swap(&self) -> Result<(), Error> {
+        let Some(held) = self.held.take() else {
+            let shard = self.number;
+            return Err(if self.draining() { Error::Draining { shard } } else { Error::NothingPrepared });
+        };
+        self.count_by(Counter::FileCacheEvicted, self.files.adapt(&held.file_cache, held.served.scopes()));
+        self.listeners.borrow_mut().change(held.listeners, &held.served);
+        self.served.replace(held.served);
+        self.recount_clients();
+        self.retire();
+        self.accept();
+        Ok(())
+    }
+
+    /// Ends what the retired listeners still do, and their idle connections.
+    fn retire(&self) {
+        for slot in self.listeners.borrow().leaving() {
+            self.ring.borrow_mut().cancel_accept(slot);
+        }
+        self.dismiss_idle(|slot| self.listeners.borrow().retired(slot));
+        self.listeners.borrow_mut().sweep();
+    }
+}

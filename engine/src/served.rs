@@ -1,0 +1,63 @@
+//! What is served, and all that goes with it. An exchange keeps the whole of it from its head to its line in the
+//! log, so that a change of the site never shows in the middle of a request.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use logging::{Format, SinkId};
+use site::Site;
+
+use crate::change::Offer;
+use crate::file_cache::Scope;
+use crate::limits::Limits;
+
+/// A site as one shard serves it. Counted by this shard alone: the count of the `Arc` is shared, and every request
+/// would write it.
+pub(crate) struct Served {
+    site: Arc<Site>,
+    pub(crate) limits: Limits,
+    logs: Arc<[Option<(SinkId, Format)>]>,
+    scopes: Vec<Rc<Scope>>,
+}
+
+impl Served {
+    /// `before` is what the shard serves now: what it knows of files is kept where it still holds.
+    pub(crate) fn new(offer: &Offer, before: Option<&Served>) -> Served {
+        let known = before.into_iter().flat_map(|served| &served.scopes);
+        let mut known: HashMap<u64, Rc<Scope>> =
+            known.map(|scope| (scope.number(), Rc::clone(scope))).collect();
+        let scope = |&number| Rc::clone(known.entry(number).or_insert_with(|| Rc::new(Scope::new(number))));
+        let scopes = offer.scopes.iter().map(scope).collect();
+        Served {
+            site: Arc::clone(&offer.site),
+            limits: offer.limits.clone(),
+            logs: Arc::clone(&offer.logs),
+            scopes,
+        }
+    }
+
+    /// Where a location logs to.
+    pub(crate) fn log(&self, location: u32) -> Option<(SinkId, Format)> {
+        self.logs.get(location as usize).copied().flatten()
+    }
+
+    /// What is known of the files of a location.
+    pub(crate) fn scope(&self, location: u32) -> &Rc<Scope> {
+        &self.scopes[location as usize]
+    }
+
+    /// The scopes of all locations; some more than once.
+    pub(crate) fn scopes(&self) -> &[Rc<Scope>] {
+        &self.scopes
+    }
+}
+
+impl Deref for Served {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
