@@ -1,11 +1,12 @@
 //! How other threads reach a shard: a bounded queue and an eventfd that the shard's ring watches.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use sys::eventfd::EventFd;
 
 use crate::change::Offer;
@@ -30,9 +31,9 @@ pub(crate) enum Letter {
 
 /// Where the answer to a letter goes. Dropped without a word when the shard is gone.
 pub(crate) struct Reply {
-    pub(crate) shard: usize,
+    shard: usize,
     /// Has room for the answers of all shards.
-    pub(crate) answers: Sender<(usize, Result<(), Error>)>,
+    answers: Sender<(usize, Result<(), Error>)>,
 }
 
 impl Reply {
@@ -52,12 +53,29 @@ pub(crate) struct Inbox {
     rung: AtomicBool,
 }
 
+/// The receiving side: a shard's own.
+pub(crate) struct Letters(Receiver<Letter>);
+
+impl Letters {
+    /// The next letter, if one has come.
+    pub(crate) fn next(&self) -> Option<Letter> {
+        self.0.try_recv().ok()
+    }
+}
+
+impl Drop for Letters {
+    fn drop(&mut self) {
+        // The channel would keep them as long as there are senders, and who asked would wait for an answer.
+        while self.next().is_some() {}
+    }
+}
+
 impl Inbox {
     /// A new inbox and the side from which its shard reads.
-    pub(crate) fn new() -> std::io::Result<(Arc<Inbox>, Receiver<Letter>)> {
+    pub(crate) fn new() -> std::io::Result<(Arc<Inbox>, Letters)> {
         let (sender, receiver) = crossbeam_channel::bounded(CAPACITY);
         let inbox = Inbox { sender, bell: EventFd::new()?, rung: AtomicBool::new(false) };
-        Ok((Arc::new(inbox), receiver))
+        Ok((Arc::new(inbox), Letters(receiver)))
     }
 
     /// Leaves a letter; waits for room if the shard is that far behind. Never called on a shard's own thread.
@@ -93,5 +111,72 @@ impl Inbox {
         self.bell.drain();
         self.rung.store(false, Ordering::Release);
         true
+    }
+}
+
+/// Leaves a letter for each shard and waits until all have agreed.
+///
+/// # Errors
+///
+/// What the first shard says that does not agree; or that one is gone, or has not answered after `patience`.
+pub(crate) fn ask<T>(
+    inboxes: &[Arc<Inbox>],
+    contents: impl Iterator<Item = T>,
+    letter: impl Fn(T, Reply) -> Letter,
+    patience: Duration,
+) -> Result<(), Error> {
+    let begun = Instant::now();
+    let (replies, answers) = crossbeam_channel::bounded(inboxes.len());
+    for (shard, (inbox, content)) in inboxes.iter().zip(contents).enumerate() {
+        inbox.post(letter(content, Reply { shard, answers: replies.clone() }));
+    }
+    // When the shards have dropped theirs, there is no more to wait for.
+    drop(replies);
+    let mut silent: BTreeSet<usize> = (0..inboxes.len()).collect();
+    while let Some(&shard) = silent.first() {
+        match answers.recv_timeout(patience.saturating_sub(begun.elapsed())) {
+            Ok((shard, answer)) => {
+                answer?;
+                silent.remove(&shard);
+            }
+            Err(RecvTimeoutError::Timeout) => return Err(Error::Late { shard }),
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::ShardLost { shard }),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(1);
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// Asks one shard, which then does this with its letters.
+    fn check(patience: Duration, shard: fn(Letters) -> Option<Letters>) -> Result<(), Error> {
+        let (inbox, letters) = Inbox::new().expect("an inbox");
+        let shard = std::thread::spawn(move || {
+            while letters.0.is_empty() {
+                std::thread::yield_now();
+            }
+            shard(letters)
+        });
+        let answer = ask(&[inbox], [()].into_iter(), |(), reply| Letter::Commit(reply), patience);
+        assert!(shard.join().is_ok());
+        answer
+    }
+
+    #[test]
+    fn every_shard_agrees_or_one_is_named() {
+        let agrees = |letters: Letters| {
+            if let Some(Letter::Commit(reply)) = letters.next() {
+                reply.send(Ok(()));
+            }
+            None
+        };
+        assert!(check(LONG, agrees).is_ok());
+        assert!(matches!(check(SHORT, Some), Err(Error::Late { shard: 0 })));
+        assert!(matches!(check(LONG, |_| None), Err(Error::ShardLost { shard: 0 })));
     }
 }

@@ -1,15 +1,14 @@
 //! Starting the shards, telling them to end, and waiting for that.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use glommio::{LocalExecutorBuilder, Placement};
 use logging::{Logger, ShardLog};
 use perf::Block;
@@ -19,7 +18,7 @@ use sys::eventfd::EventFd;
 use crate::access_log::AccessLog;
 use crate::change::{Change, Listening, Offer};
 use crate::error::Error;
-use crate::inbox::{Inbox, Letter, Reply};
+use crate::inbox::{Inbox, Letter, Letters, ask};
 use crate::jobs::Jobs;
 use crate::lane::Lane;
 use crate::lane::ring::Ring;
@@ -156,7 +155,7 @@ impl Server {
         sites.prepared = None;
         let prepared = change.offers(self.inboxes.len(), Some(&sites.served)).and_then(|(offers, scopes)| {
             let letters = offers.into_iter().map(Box::new);
-            self.ask(letters, Letter::Prepare, patience).map(|()| scopes)
+            ask(&self.inboxes, letters, Letter::Prepare, patience).map(|()| scopes)
         });
         match prepared {
             Ok(scopes) => {
@@ -181,7 +180,7 @@ impl Server {
         let mut sites = self.sites();
         sites.served = sites.prepared.take().ok_or(Error::NothingPrepared)?;
         let letters = self.inboxes.iter().map(|_| ());
-        self.ask(letters, |(), reply| Letter::Commit(reply), patience)
+        ask(&self.inboxes, letters, |(), reply| Letter::Commit(reply), patience)
     }
 
     /// Drops what was prepared, if anything.
@@ -192,34 +191,6 @@ impl Server {
 
     fn sites(&self) -> MutexGuard<'_, Sites> {
         self.sites.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sends each shard its letter and waits until all have agreed.
-    fn ask<T>(
-        &self,
-        contents: impl Iterator<Item = T>,
-        letter: impl Fn(T, Reply) -> Letter,
-        patience: Duration,
-    ) -> Result<(), Error> {
-        let begun = Instant::now();
-        let (replies, answers) = bounded(self.inboxes.len());
-        for (shard, (inbox, content)) in self.inboxes.iter().zip(contents).enumerate() {
-            inbox.post(letter(content, Reply { shard, answers: replies.clone() }));
-        }
-        // When the shards have dropped theirs, there is no more to wait for.
-        drop(replies);
-        let mut silent: BTreeSet<usize> = (0..self.inboxes.len()).collect();
-        while let Some(&shard) = silent.first() {
-            match answers.recv_timeout(patience.saturating_sub(begun.elapsed())) {
-                Ok((shard, answer)) => {
-                    answer?;
-                    silent.remove(&shard);
-                }
-                Err(RecvTimeoutError::Timeout) => return Err(Error::Late { shard }),
-                Err(RecvTimeoutError::Disconnected) => return Err(Error::ShardLost { shard }),
-            }
-        }
-        Ok(())
     }
 
     fn tell(&self, letter: impl Fn() -> Letter) {
@@ -256,7 +227,7 @@ struct Start {
     log: ShardLog,
     jobs: Jobs,
     inbox: Arc<Inbox>,
-    letters: Receiver<Letter>,
+    letters: Letters,
 }
 
 impl Start {
@@ -273,24 +244,19 @@ impl Start {
         executor.run(async move {
             let notify = EventFd::new().map_err(ring_error)?;
             let ring = Ring::new(notify.as_fd()).map_err(ring_error)?;
-            let letters = self.letters.clone();
-            let shard = Rc::new(self.into_shard(ring));
-            let mut lane = Lane::new(shard, letters, notify).map_err(ring_error)?;
+            let shard = Rc::new(Shard::new(Parts {
+                number,
+                ring,
+                offer: self.offer,
+                counters: self.block,
+                log: AccessLog::new(self.log),
+                jobs: self.jobs,
+                inbox: self.inbox,
+            }));
+            let mut lane = Lane::new(shard, self.letters, notify).map_err(ring_error)?;
             // The one who starts the server waits for this word of every shard.
             let _ = ready.send(Ok(()));
             lane.drive().await.map_err(ring_error)
-        })
-    }
-
-    fn into_shard(self, ring: Ring) -> Shard {
-        Shard::new(Parts {
-            number: self.number,
-            ring,
-            offer: self.offer,
-            counters: self.block,
-            log: AccessLog::new(self.log),
-            jobs: self.jobs,
-            inbox: self.inbox,
         })
     }
 }

@@ -23,7 +23,7 @@ fn both_serve_and_their_counters_add_up() {
             client.write_all(REQUEST).expect("a request is sent");
         }
         for client in &mut clients {
-            common::answer(client, b"Hello, world!\n");
+            assert!(common::answer(client).ends_with(b"Hello, world!\n"));
         }
     }
     // The kernel deals connections out by their addresses: all 64 to one shard would be a wonder.

@@ -21,12 +21,11 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
 use perf::Counter;
 use sys::eventfd::EventFd;
 
 use crate::connection::Key;
-use crate::inbox::Letter;
+use crate::inbox::{Letter, Letters};
 use crate::lane::parking::Parking;
 use crate::lane::ring::{Event, Tally};
 use crate::shard::{Life, Shard};
@@ -40,7 +39,7 @@ const LINGER: Duration = Duration::from_millis(10);
 /// Drives the connections of a shard until it is stopped.
 pub(crate) struct Lane {
     shard: Rc<Shard>,
-    letters: Receiver<Letter>,
+    letters: Letters,
     parking: Parking,
     events: Vec<Event>,
     turn: Vec<Key>,
@@ -50,7 +49,7 @@ pub(crate) struct Lane {
 
 impl Lane {
     /// `notify` is the eventfd that the shard's ring was made with.
-    pub(crate) fn new(shard: Rc<Shard>, letters: Receiver<Letter>, notify: EventFd) -> io::Result<Lane> {
+    pub(crate) fn new(shard: Rc<Shard>, letters: Letters, notify: EventFd) -> io::Result<Lane> {
         let parking = Parking::new(notify, &shard.inbox)?;
         Ok(Lane {
             shard,
@@ -176,7 +175,7 @@ impl Lane {
         if !self.shard.inbox.silence() {
             return;
         }
-        while let Ok(letter) = self.letters.try_recv() {
+        while let Some(letter) = self.letters.next() {
             match letter {
                 Letter::Resume(key) => self.shard.ready.borrow_mut().push_back(key),
                 Letter::Drain(patience) => {

@@ -2,46 +2,47 @@
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use config::Loaded;
 use engine::{Listening, Outcome, Plan, Server, ShardPlan};
 use logging::{Logger, Sinks, Target};
 use perf::Block;
+use site::Site;
 use sys::net::{Address, ListenOptions, bind_group, local_address};
+
+/// How long a test waits for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running server.
 pub(crate) struct Running {
-    server: Server,
-    address: SocketAddr,
+    pub(crate) server: Server,
+    pub(crate) address: SocketAddr,
     /// The counters of each shard.
     pub(crate) blocks: Vec<Arc<Block>>,
-    folder: PathBuf,
-    // Ends with the server: nobody reads its lines here.
-    _logger: Logger,
+    pub(crate) folder: PathBuf,
+    pub(crate) logger: Logger,
 }
 
-/// Starts `shards` shards with a configuration in which `ROOT` stands for a folder that `fill` has filled.
+/// Starts `shards` shards with a configuration of one address, in which `ROOT` stands for a folder that `fill` has
+/// filled. Logs may go to `ROOT/access.log` and `ROOT/other.log`.
 pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)) -> Running {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("kimura-engine-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     let folder = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
     fill(&folder);
-    let text = configuration.replace("ROOT", &folder.display().to_string());
-    let source = config::Source { name: "test.conf".to_owned(), text };
-    let loaded = config::load(Some(source), &[]).unwrap_or_else(|problems| panic!("{problems}"));
-    let site =
-        site::compile(&loaded.config, &loaded.registry).unwrap_or_else(|problems| panic!("{problems}"));
+    let (loaded, site) = load(&folder, configuration);
     let mut sinks = Sinks::new();
-    sinks.open(&Target::File(folder.join("access.log"))).expect("a log");
+    for log in ["access.log", "other.log"] {
+        sinks.open(&Target::File(folder.join(log))).expect("a log");
+    }
     let logger = Logger::start(sinks).expect("a logger");
-    let address: Address = "127.0.0.1:0".parse().expect("an address");
-    let sockets = bind_group(&address, shards, &ListenOptions::default()).expect("a port");
-    let Ok(Address::V4(bound)) = local_address(std::os::fd::AsFd::as_fd(&sockets[0])) else {
-        panic!("a bound socket has an address");
-    };
+    let (address, sockets) = listen(shards);
     let cpus = sys::cpu::available().expect("cores");
     let blocks: Vec<Arc<Block>> =
         (0..shards).map(|shard| Arc::new(Block::create(shard).expect("a block"))).collect();
@@ -50,28 +51,50 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
         listeners: vec![Listening { id: 0, address: 0, socket: Some(socket) }],
         block: Arc::clone(block),
     });
-    let plan = Plan {
-        site: Arc::new(site),
-        config: &loaded.config.server,
-        shards: plans.collect(),
-        logger: &logger,
-    };
+    let plan = Plan { site, config: &loaded.config.server, shards: plans.collect(), logger: &logger };
     let server = Server::start(plan).unwrap_or_else(|error| panic!("{error}"));
-    Running { server, address: SocketAddr::V4(bound), blocks, folder, _logger: logger }
+    Running { server, address, blocks, folder, logger }
+}
+
+/// Compiles a configuration in which `ROOT` stands for this folder.
+pub(crate) fn load(folder: &Path, configuration: &str) -> (Loaded, Arc<Site>) {
+    let text = configuration.replace("ROOT", &folder.display().to_string());
+    let source = config::Source { name: "test.conf".to_owned(), text };
+    let loaded = config::load(Some(source), &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    let site =
+        site::compile(&loaded.config, &loaded.registry).unwrap_or_else(|problems| panic!("{problems}"));
+    (loaded, Arc::new(site))
+}
+
+/// A new address, and a listening socket for each shard.
+pub(crate) fn listen(shards: usize) -> (SocketAddr, Vec<OwnedFd>) {
+    let address: Address = "127.0.0.1:0".parse().expect("an address");
+    let sockets = bind_group(&address, shards, &ListenOptions::default()).expect("a port");
+    let Ok(Address::V4(bound)) = local_address(sockets[0].as_fd()) else {
+        panic!("a bound socket has an address");
+    };
+    (SocketAddr::V4(bound), sockets)
+}
+
+/// A connection to this address.
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    stream
 }
 
 impl Running {
     /// A connection to the server.
     pub(crate) fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("a connection");
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a socket");
-        stream
+        connect(self.address)
     }
 
-    /// Ends the server and answers how it ended.
+    /// Ends the server and its logs; answers how the server ended.
     pub(crate) fn stop(&self) -> Outcome {
         self.server.stop();
-        self.server.wait()
+        let outcome = self.server.wait();
+        self.logger.stop(PATIENCE).expect("the logs are written");
+        outcome
     }
 }
 
@@ -83,14 +106,23 @@ impl Drop for Running {
     }
 }
 
-/// Reads one answer whose content ends so.
-pub(crate) fn answer(client: &mut TcpStream, ending: &[u8]) -> Vec<u8> {
+/// Reads one answer, to the end that its `Content-Length` gives it.
+pub(crate) fn answer(client: &mut TcpStream) -> Vec<u8> {
     let mut answer = Vec::new();
-    while !answer.ends_with(ending) {
+    while length(&answer).is_none_or(|length| answer.len() < length) {
         let mut more = [0; 1024];
         let read = client.read(&mut more).expect("an answer comes");
-        assert!(read > 0, "the connection stays open");
+        assert!(read > 0, "the answer is whole: {}", String::from_utf8_lossy(&answer));
         answer.extend_from_slice(&more[..read]);
     }
+    assert_eq!(length(&answer), Some(answer.len()), "nothing follows an answer");
     answer
+}
+
+/// The length of an answer, once its head is there.
+fn length(answer: &[u8]) -> Option<usize> {
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let head = std::str::from_utf8(&answer[..end]).expect("a head is text");
+    let content = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).expect("a length");
+    Some(end + content.parse::<usize>().expect("a number"))
 }
