@@ -12,13 +12,14 @@ use sys::eventfd::EventFd;
 use crate::change::Offer;
 use crate::connection::Key;
 use crate::error::Error;
+use crate::server::Farewell;
 
 /// What a shard can be told.
 pub(crate) enum Letter {
     /// The future that serves this connection can go on.
     Resume(Key),
     /// Accept no more, let what is under way end, then stop; at the deadline stop all the same.
-    Drain(Duration),
+    Drain(Duration, Farewell),
     /// Stop now.
     Stop,
     /// Hold this ready, in place of what was held before.

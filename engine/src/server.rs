@@ -48,6 +48,16 @@ pub struct ShardPlan {
     pub block: Arc<Block>,
 }
 
+/// What becomes of connections without a request when the server drains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// They are closed: nobody will serve any more.
+    AtOnce,
+    /// They may ask once more, and hear with the answer that the connection ends: whoever asks just then gets an
+    /// answer, and connects to the successor next (RFC 9112 section 9.6).
+    OnceMore,
+}
+
 /// How serving has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -133,9 +143,14 @@ impl Server {
         Ok(server)
     }
 
-    /// Accepts no more, closes idle connections, lets requests end; after `patience` stops all the same.
-    pub fn drain(&self, patience: Duration) {
-        self.tell(|| Letter::Drain(patience));
+    /// Accepts no more and lets requests end; after `patience` stops all the same.
+    pub fn drain(&self, patience: Duration, farewell: Farewell) {
+        self.tell(|| Letter::Drain(patience, farewell));
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.inboxes.len()
     }
 
     /// Stops at once.

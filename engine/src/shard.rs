@@ -21,6 +21,7 @@ use crate::lane::ring::Ring;
 use crate::limits::OUTPUT_CAPACITY;
 use crate::listeners::Listeners;
 use crate::served::Served;
+use crate::server::Farewell;
 use crate::wheel::{Wheel, ticks};
 
 /// How far the shard is on its way out.
@@ -29,7 +30,7 @@ pub(crate) enum Life {
     /// Serving.
     Serving,
     /// Accepting no more; what is under way may end until this tick.
-    Draining(u32),
+    Draining(u32, Farewell),
     /// Over.
     Stopped,
 }
@@ -179,6 +180,11 @@ impl Shard {
 
     pub(crate) fn draining(&self) -> bool {
         self.life.get() != Life::Serving
+    }
+
+    /// Whether connections that have come in meanwhile are sent away at once.
+    pub(crate) fn closed(&self) -> bool {
+        !matches!(self.life.get(), Life::Serving | Life::Draining(_, Farewell::OnceMore))
     }
 
     /// Whether connections that came in by a listener end as soon as they can.

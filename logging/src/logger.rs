@@ -6,6 +6,7 @@ use crate::error_log;
 use crate::shard::{Lane, ShardLog};
 use crate::sink::{SinkId, Sinks, Target};
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded, never};
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ const CONTROL_QUEUE: usize = 64;
 
 enum Control {
     Attach(Lane),
+    /// One more sink that the logger process writes; answered when it is there.
+    Forward(Target, Sender<()>),
     Stop,
 }
 
@@ -31,7 +34,7 @@ pub struct Logger {
     control: Sender<Control>,
     finished: Receiver<Totals>,
     /// What each sink was opened from.
-    targets: Vec<Option<Target>>,
+    targets: RwLock<Vec<Option<Target>>>,
 }
 
 impl Logger {
@@ -42,7 +45,7 @@ impl Logger {
     pub fn start(sinks: Sinks) -> Result<Self, Error> {
         let (control, requests) = bounded(CONTROL_QUEUE);
         let (done, finished) = bounded(1);
-        let targets = sinks.targets();
+        let targets = RwLock::new(sinks.targets());
         let messages = error_log::begin_queue();
         let run = move || {
             let totals = Worker { sinks, lanes: Vec::new(), requests, messages, gather: Gather::new() }.run();
@@ -61,7 +64,16 @@ impl Logger {
     /// The sink that was opened for `target`.
     #[must_use]
     pub fn sink(&self, target: &Target) -> Option<SinkId> {
-        SinkId::position(&self.targets, target)
+        SinkId::position(&*self.targets.read().unwrap_or_else(PoisonError::into_inner), target)
+    }
+
+    /// One more sink, which the logger process writes: for a logger that was started with [`Sinks::forward`].
+    pub fn forward(&self, target: Target) {
+        let (done, ready) = bounded(1);
+        self.targets.write().unwrap_or_else(PoisonError::into_inner).push(Some(target.clone()));
+        self.control.send(Control::Forward(target, done)).ok();
+        // Its lines must not come before it. Without a logger thread there are none.
+        ready.recv().ok();
     }
 
     /// The producing end for one more shard.
@@ -109,6 +121,7 @@ impl Worker {
         loop {
             match self.next() {
                 Event::Request(Control::Attach(lane)) => self.lanes.push(lane),
+                Event::Request(Control::Forward(target, done)) => self.forward(target, &done),
                 Event::Request(Control::Stop) | Event::Orphaned => return self.finish(),
                 Event::Message(line) => error_log::write_now(&line),
                 Event::MessagesClosed => self.messages = never(),
@@ -148,6 +161,11 @@ impl Worker {
         }
     }
 
+    fn forward(&mut self, target: Target, done: &Sender<()>) {
+        self.sinks.forward_more(target);
+        done.send(()).ok();
+    }
+
     fn write(&mut self, lane: usize, mut batch: Batch) {
         self.gather.write(&batch, &mut self.sinks);
         batch.clear();
@@ -160,6 +178,7 @@ impl Worker {
         while let Ok(request) = self.requests.try_recv() {
             match request {
                 Control::Attach(lane) => self.lanes.push(lane),
+                Control::Forward(target, done) => self.forward(target, &done),
                 Control::Stop => {}
             }
         }

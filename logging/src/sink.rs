@@ -94,6 +94,8 @@ fn own(stream: &impl AsFd) -> io::Result<File> {
 #[derive(Default)]
 pub struct Sinks {
     sinks: Vec<Sink>,
+    /// To the logger process, if there is one.
+    socket: Option<Arc<OwnedFd>>,
 }
 
 impl Sinks {
@@ -106,12 +108,16 @@ impl Sinks {
     /// All of `targets`, written by the logger process at the other end of `socket`, which knows each by its place.
     #[must_use]
     pub fn forward(targets: Vec<Target>, socket: OwnedFd) -> Self {
-        let socket = Arc::new(socket);
-        let sinks = (0u16..).zip(targets).map(|(number, target)| {
-            let out = Out::Forward(Forward::new(Arc::clone(&socket), number));
-            Sink::new(target.name(), Some(target), out)
-        });
-        Self { sinks: sinks.collect() }
+        let mut sinks = Self { sinks: Vec::new(), socket: Some(Arc::new(socket)) };
+        targets.into_iter().for_each(|target| sinks.forward_more(target));
+        sinks
+    }
+
+    /// One more of those.
+    pub(crate) fn forward_more(&mut self, target: Target) {
+        let (Some(socket), Ok(SinkId(number))) = (&self.socket, id_of(self.sinks.len())) else { return };
+        let out = Out::Forward(Forward::new(Arc::clone(socket), number));
+        self.sinks.push(Sink::new(target.name(), Some(target), out));
     }
 
     /// Opens `target`, once: the same target gives the same sink.

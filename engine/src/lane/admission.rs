@@ -37,7 +37,7 @@ impl Shard {
             Some(peer) => (Some(peer.ip().to_canonical()), peer.port()),
             None => (None, 0),
         };
-        if self.draining() {
+        if self.closed() {
             return self.refuse(fd, None);
         }
         if self.served.borrow().limits.connections <= self.connections.borrow().len() {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use perf::Counter;
 
 use crate::connection::{Connection, Key, State, Wait};
+use crate::server::Farewell;
 use crate::shard::{Life, Shard};
 
 impl Shard {
@@ -128,18 +129,24 @@ impl Shard {
         !self.wheel.borrow().is_empty() || self.draining() || paused() || self.log.borrow().waits()
     }
 
-    /// Accepts no more; idle connections close now, others after their response.
-    pub(super) fn begin_drain(self: &Rc<Self>, deadline: u32) {
-        if self.draining() {
-            return;
+    /// Accepts no more; connections close after their response, idle ones as the farewell says. Whoever drains
+    /// already can be told to be quicker about it.
+    pub(super) fn begin_drain(self: &Rc<Self>, deadline: u32, farewell: Farewell) {
+        match self.life.get() {
+            Life::Serving => {
+                // From here on `swap` answers that it comes too late.
+                self.held.take();
+                for slot in self.listeners.borrow().armed() {
+                    self.ring.borrow_mut().cancel_accept(slot);
+                }
+            }
+            Life::Draining(_, Farewell::OnceMore) => {}
+            Life::Draining(_, Farewell::AtOnce) | Life::Stopped => return,
         }
-        self.life.set(Life::Draining(deadline));
-        // From here on `swap` answers that it comes too late.
-        self.held.take();
-        for slot in self.listeners.borrow().armed() {
-            self.ring.borrow_mut().cancel_accept(slot);
+        self.life.set(Life::Draining(deadline, farewell));
+        if farewell == Farewell::AtOnce {
+            self.dismiss_idle(|_| true);
         }
-        self.dismiss_idle(|_| true);
         self.end_drain();
     }
 
@@ -157,7 +164,7 @@ impl Shard {
 
     /// Stops when the last connection has gone or the deadline has passed.
     pub(super) fn end_drain(self: &Rc<Self>) {
-        let Life::Draining(deadline) = self.life.get() else { return };
+        let Life::Draining(deadline, _) = self.life.get() else { return };
         let left = self.connections.borrow().len();
         let accepting = self.listeners.borrow().accepting();
         if left == 0 && !accepting {

@@ -64,7 +64,7 @@ fn a_server_on_its_way_out_takes_no_change() {
     client.write_all(b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n").expect("a head");
     until("a request begins", || running.sum(Counter::RequestsBegun) == 1);
     running.prepare(SITE_A, listeners()).expect("a change in time");
-    running.server.drain(PATIENCE);
+    running.server.drain(PATIENCE, engine::Farewell::AtOnce);
     for refused in [running.server.commit(PATIENCE), running.prepare(SITE_A, listeners())] {
         assert!(matches!(refused, Err(Error::Draining { .. } | Error::ShardLost { .. })), "{refused:?}");
     }

@@ -3,11 +3,12 @@
 use super::{Fault, Place, begin, level, replace_error_log};
 use crate::settings::{self, Unloadable};
 use config::Loaded;
-use engine::{Listening, Outcome, Plan, Server, ShardPlan};
+use engine::{Change, Farewell, Listening, Outcome, Plan, Server, ShardPlan};
 use logging::{Logger, Sinks, Target, error_log};
 use perf::Block;
 use privsep::link::{Link, LinkError};
 use privsep::message::{FromWorker, Output, Subject, ToWorker};
+use site::Site;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::thread;
@@ -19,6 +20,9 @@ type Up = Link<FromWorker, ToWorker>;
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
 /// Most bytes of a configuration's text.
 const TEXT_MAX: usize = config::TEXT_MAX + 1;
+
+/// How long the shards may take to go over to another configuration, in each of the two steps.
+const SWAP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves until told to end, or until the supervisor is gone.
 pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
@@ -34,8 +38,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     begin(&hello, place)?;
     let mut luggage = Luggage::new(cores);
     while luggage.take(link.receive_waiting()?)? {}
-    let started = luggage.start();
-    let Serving { server, logger } = match started {
+    let Serving { server, logger } = match luggage.start() {
         Ok(serving) => serving,
         Err(why) => {
             link.send_waiting(&FromWorker::Refused { why }, &[])?;
@@ -43,7 +46,13 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
         }
     };
     link.send_waiting(&FromWorker::Serving, &[])?;
-    let control = Control { link: Arc::clone(link), server: Arc::clone(&server), place };
+    let control = Control {
+        link: Arc::clone(link),
+        server: Arc::clone(&server),
+        logger: Arc::clone(&logger),
+        place,
+        next: Setup::default(),
+    };
     let thread = thread::Builder::new().name("kimura-control".to_owned()).spawn(move || control.run());
     let thread = thread.map_err(|error| Fault::Link(LinkError::System(error)))?;
     let outcome = server.wait();
@@ -60,27 +69,61 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     Ok(last?)
 }
 
+/// A configuration that is to be served, with the sockets that belong to it.
+#[derive(Default)]
+struct Setup {
+    configuration: Option<(Subject, OwnedFd)>,
+    sockets: Vec<(u32, Listening)>,
+}
+
+impl Setup {
+    fn take_socket(&mut self, shard: u32, id: u32, address: u32, socket: OwnedFd) {
+        self.sockets.push((shard, Listening { id, address: address as usize, socket: Some(socket) }));
+    }
+
+    /// What it says, compiled; an error says why it cannot be, for people.
+    fn compile(&self) -> Result<(Loaded, Site), String> {
+        let (subject, text) = self.configuration.as_ref().ok_or("no configuration")?;
+        let text = sys::mem::read_sealed(text.as_fd(), TEXT_MAX).map_err(|error| error.to_string())?;
+        let loaded = settings::load(subject, text).map_err(|unloadable| match unloadable {
+            Unloadable::Problems(problems) => problems.to_string(),
+            Unloadable::NoText(why) => why,
+        })?;
+        let site =
+            site::compile(&loaded.config, &loaded.registry).map_err(|problems| problems.to_string())?;
+        Ok((loaded, site))
+    }
+
+    /// The listeners of each shard.
+    fn listeners(self, shards: usize) -> Vec<Vec<Listening>> {
+        let mut listeners: Vec<Vec<Listening>> = (0..shards).map(|_| Vec::new()).collect();
+        for (shard, listening) in self.sockets {
+            if let Some(listeners) = listeners.get_mut(shard as usize) {
+                listeners.push(listening);
+            }
+        }
+        listeners
+    }
+}
+
 /// Everything that a worker is handed before it starts.
 struct Luggage {
     cores: Vec<u32>,
     blocks: Vec<Block>,
     log: Option<OwnedFd>,
     targets: Vec<Target>,
-    configuration: Option<(Subject, OwnedFd)>,
-    /// By shard: number of the address, and socket.
-    sockets: Vec<Vec<(usize, OwnedFd)>>,
+    setup: Setup,
 }
 
 /// What runs.
 struct Serving {
     server: Arc<Server>,
-    logger: Logger,
+    logger: Arc<Logger>,
 }
 
 impl Luggage {
     fn new(cores: Vec<u32>) -> Self {
-        let sockets = cores.iter().map(|_| Vec::new()).collect();
-        Self { cores, blocks: Vec::new(), log: None, targets: Vec::new(), configuration: None, sockets }
+        Self { cores, blocks: Vec::new(), log: None, targets: Vec::new(), setup: Setup::default() }
     }
 
     /// Takes one message; `false` when it was the last before the start.
@@ -95,10 +138,11 @@ impl Luggage {
             }
             (ToWorker::Log, Some(fd)) => self.log = Some(fd),
             (ToWorker::Sink { output }, None) => self.targets.push(target(output)),
-            (ToWorker::Configuration { subject }, Some(text)) => self.configuration = Some((subject, text)),
-            (ToWorker::Socket { shard, address, .. }, Some(fd)) => {
-                let sockets = self.sockets.get_mut(shard as usize).ok_or(Fault::Order)?;
-                sockets.push((address as usize, fd));
+            (ToWorker::Configuration { subject }, Some(text)) => {
+                self.setup.configuration = Some((subject, text));
+            }
+            (ToWorker::Socket { shard, id, address }, Some(fd)) => {
+                self.setup.take_socket(shard, id, address, fd);
             }
             (ToWorker::Start, None) => return Ok(false),
             (ToWorker::Verbosity { level: number }, None) => error_log::set_level(level(number)),
@@ -109,35 +153,21 @@ impl Luggage {
 
     /// Starts the shards; an error says why it cannot, for people.
     fn start(self) -> Result<Serving, String> {
-        let Loaded { config, registry } = self.load()?;
-        let site = site::compile(&config, &registry).map_err(|problems| problems.to_string())?;
+        let (Loaded { config, .. }, site) = self.setup.compile()?;
         let log = self.log.ok_or("no way to the logger")?;
         let logger = Logger::start(Sinks::forward(self.targets, log)).map_err(|error| error.to_string())?;
-        let shards = self.cores.iter().zip(self.sockets).zip(self.blocks);
+        let listeners = self.setup.listeners(self.cores.len());
+        let shards = self.cores.iter().zip(listeners).zip(self.blocks);
         let shards = shards.map(|((&cpu, listeners), block)| ShardPlan {
             cpu: cpu as usize,
-            listeners: listeners.into_iter().map(listening).collect(),
+            listeners,
             block: Arc::new(block),
         });
         let plan =
             Plan { site: Arc::new(site), config: &config.server, shards: shards.collect(), logger: &logger };
         let server = Server::start(plan).map_err(|error| error.to_string())?;
-        Ok(Serving { server: Arc::new(server), logger })
+        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger) })
     }
-
-    fn load(&self) -> Result<Loaded, String> {
-        let (subject, text) = self.configuration.as_ref().ok_or("no configuration")?;
-        let text = sys::mem::read_sealed(text.as_fd(), TEXT_MAX).map_err(|error| error.to_string())?;
-        settings::load(subject, text).map_err(|unloadable| match unloadable {
-            Unloadable::Problems(problems) => problems.to_string(),
-            Unloadable::NoText(why) => why,
-        })
-    }
-}
-
-fn listening((address, socket): (usize, OwnedFd)) -> Listening {
-    // The addresses of a worker do not change while it lives.
-    Listening { id: address as u32, address, socket: Some(socket) }
 }
 
 fn target(output: Output) -> Target {
@@ -152,32 +182,75 @@ fn target(output: Output) -> Target {
 struct Control {
     link: Arc<Up>,
     server: Arc<Server>,
+    logger: Arc<Logger>,
     place: Place,
+    /// What is to be served next, as far as it has come.
+    next: Setup,
 }
 
 impl Control {
-    fn run(self) {
+    fn run(mut self) {
         loop {
-            match self.link.receive_waiting() {
-                Ok((message, descriptors)) => self.hear(message, &descriptors),
-                Err(error) => {
-                    if !matches!(error, LinkError::Closed) {
-                        log::error!("link to the supervisor: {error}");
-                    }
-                    // Without its supervisor a worker serves nobody.
-                    return self.server.stop();
+            let heard = self.link.receive_waiting().and_then(|(message, descriptors)| {
+                self.hear(message, descriptors).map_or(Ok(()), |answer| self.link.send_waiting(&answer, &[]))
+            });
+            if let Err(error) = heard {
+                if !matches!(error, LinkError::Closed) {
+                    log::error!("link to the supervisor: {error}");
                 }
+                // Without its supervisor a worker serves nobody.
+                return self.server.stop();
             }
         }
     }
 
-    fn hear(&self, message: ToWorker, descriptors: &[OwnedFd]) {
+    /// Does what it is told; answers what has to be answered.
+    fn hear(&mut self, message: ToWorker, mut descriptors: Vec<OwnedFd>) -> Option<FromWorker> {
         match message {
-            ToWorker::Drain { millis } => self.server.drain(Duration::from_millis(millis)),
+            ToWorker::Sink { output } => self.logger.forward(target(output)),
+            ToWorker::Configuration { subject } => {
+                let text = descriptors.pop()?;
+                self.next = Setup { configuration: Some((subject, text)), sockets: Vec::new() };
+            }
+            ToWorker::Socket { shard, id, address } => {
+                self.next.take_socket(shard, id, address, descriptors.pop()?);
+            }
+            ToWorker::Prepare => return Some(answer(self.prepare(), FromWorker::Prepared)),
+            ToWorker::Commit => {
+                let committed = self.server.commit(SWAP_PATIENCE).map_err(|error| error.to_string());
+                return Some(answer(committed, FromWorker::Committed));
+            }
+            ToWorker::Abort => {
+                self.next = Setup::default();
+                self.server.abort();
+            }
+            ToWorker::Drain { millis } => {
+                self.server.drain(Duration::from_millis(millis), Farewell::AtOnce);
+            }
+            ToWorker::Retire { millis } => {
+                self.server.drain(Duration::from_millis(millis), Farewell::OnceMore);
+            }
             ToWorker::Stop => self.server.stop(),
             ToWorker::Verbosity { level: number } => error_log::set_level(level(number)),
-            ToWorker::ErrorLog => replace_error_log(descriptors, self.place),
+            ToWorker::ErrorLog => replace_error_log(&descriptors, self.place),
             other => log::warn!("a message out of turn is ignored: {other:?}"),
         }
+        None
+    }
+
+    /// Has every shard hold ready what has come.
+    fn prepare(&mut self) -> Result<(), String> {
+        let next = std::mem::take(&mut self.next);
+        let (Loaded { config, .. }, site) = next.compile()?;
+        let listeners = next.listeners(self.server.shards());
+        let change = Change { site: Arc::new(site), config: &config.server, logger: &self.logger, listeners };
+        self.server.prepare(change, SWAP_PATIENCE).map_err(|error| error.to_string())
+    }
+}
+
+fn answer(done: Result<(), String>, well: FromWorker) -> FromWorker {
+    match done {
+        Ok(()) => well,
+        Err(why) => FromWorker::Refused { why },
     }
 }

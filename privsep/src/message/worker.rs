@@ -19,8 +19,8 @@ variants! {
         2 Counters,
         /// Where batches of log lines go. Comes with a socket to the logger.
         3 Log,
-        /// The configuration of what is begun by the next `Start`. Comes with its text, without secrets,
-        /// in sealed memory.
+        /// The configuration that the next `Start` or `Prepare` is about. Comes with its text, without secrets, in
+        /// sealed memory.
         4 Configuration {
             /// Where it comes from.
             subject: Subject,
@@ -41,9 +41,20 @@ variants! {
         },
         /// Begin to serve that configuration.
         7 Start,
+        /// Hold that configuration ready beside the one that is served.
+        8 Prepare,
+        /// Serve what is held ready.
+        9 Commit,
+        /// Drop what is held ready.
+        10 Abort,
         /// Accept no more, and end when all is answered.
         11 Drain {
             /// What is not answered after so many milliseconds is given up.
+            millis: u64,
+        },
+        /// As `Drain`, with a successor at the same sockets: connections without a request may ask once more.
+        16 Retire {
+            /// As of `Drain`.
             millis: u64,
         },
         /// End at once.
@@ -61,7 +72,11 @@ variants! {
     pub enum FromWorker {
         /// Every shard accepts.
         1 Serving,
-        /// They cannot begin.
+        /// Every shard holds the next configuration ready.
+        2 Prepared,
+        /// Every shard serves it.
+        4 Committed,
+        /// They cannot begin, or cannot serve the next configuration; what is served stays.
         3 Refused {
             /// Why, for people.
             why: String,

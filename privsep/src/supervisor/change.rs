@@ -10,6 +10,9 @@ use super::rehearsal::Rehearsal;
 use super::worker::START_PATIENCE;
 use crate::message::PlanReport;
 
+/// How long a worker may take to go over. Its own patience with its shards ends first, and says more.
+const SWAP_PATIENCE: Duration = Duration::from_secs(25);
+
 /// Who wants a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asker {
@@ -37,6 +40,8 @@ pub(crate) enum Step {
     Rehearsing(Rehearsal),
     /// The text is being read, or what could not be done is being explained in its terms.
     Examining(Examination),
+    /// The worker that serves goes over to it.
+    Swapping(Box<Next>, Swap),
     /// A new generation of workers begins.
     Starting(Box<Next>),
 }
@@ -54,6 +59,15 @@ pub(crate) struct Next {
     pub(crate) generation: u32,
 }
 
+/// How far a worker is on its way from one configuration to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Swap {
+    /// Its shards take it, aside.
+    Preparing,
+    /// All of them have it, and are told to serve it.
+    Committing,
+}
+
 impl Change {
     pub(crate) fn new(asker: Asker, plan_only: bool, examination: Examination) -> Self {
         let deadline = examination.deadline;
@@ -69,15 +83,21 @@ impl Change {
     /// The generation that it waits for.
     pub(crate) fn generation(&self) -> Option<u32> {
         match &self.step {
-            Step::Starting(next) => Some(next.generation),
+            Step::Starting(next) | Step::Swapping(next, _) => Some(next.generation),
             Step::Examining(_) | Step::Rehearsing(_) => None,
         }
     }
 
-    /// Waits for the new generation from now on.
-    pub(crate) fn start(&mut self, next: Next) {
+    /// The worker that serves goes over.
+    pub(crate) fn swapping(asker: Asker, next: Next) -> Self {
+        let step = Step::Swapping(Box::new(next), Swap::Preparing);
+        Self { asker, plan_only: false, step, deadline: Instant::now() + SWAP_PATIENCE }
+    }
+
+    /// A new generation begins.
+    pub(crate) fn starting(asker: Asker, next: Next) -> Self {
         // Its worker has a deadline of its own, which comes first and says more.
-        self.deadline = Instant::now() + START_PATIENCE + Duration::from_secs(1);
-        self.step = Step::Starting(Box::new(next));
+        let deadline = Instant::now() + START_PATIENCE + Duration::from_secs(1);
+        Self { asker, plan_only: false, step: Step::Starting(Box::new(next)), deadline }
     }
 }

@@ -93,7 +93,9 @@ impl Troupe {
             match self.0.link.receive().map_err(|error| format!("the new worker has ended: {error}"))? {
                 Some((FromWorker::Serving, _)) => return Ok(()),
                 Some((FromWorker::Refused { why }, _)) => return Err(why),
-                Some((FromWorker::Ended { .. }, _)) => return Err("the new worker has ended".to_owned()),
+                Some((other, _)) => {
+                    return Err(format!("the new worker says what it may not say now: {other:?}"));
+                }
                 None => {}
             }
             let left = deadline.saturating_duration_since(Instant::now());

@@ -3,20 +3,20 @@
 use std::time::Instant;
 
 use super::boot::own_uid;
-use super::change::{Asker, Change, Next, Step};
+use super::change::{Asker, Change, Next, Step, Swap};
 use super::examination::{Deployment, Examination, Verdict, problems_text};
 use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Phase;
 use super::{identity, plan, shards};
-use crate::message::{Depth, PlanReport, ToAuth, Trouble};
+use crate::message::{Depth, PlanReport, ToAuth, ToWorker, Trouble};
 
 impl Supervisor<'_> {
     /// The examination under way.
     pub(super) fn examination(&self) -> Option<&Examination> {
         match &self.change.as_ref()?.step {
             Step::Examining(examination) => Some(examination),
-            Step::Starting(_) | Step::Rehearsing(_) => None,
+            _ => None,
         }
     }
 
@@ -61,8 +61,12 @@ impl Supervisor<'_> {
             return self.tell(asker, Reply::Plan(Box::new(report)));
         }
         deployment.needs = plan::without_restart(&self.deployment.needs, deployment.needs);
+        let asker = change.asker;
         match self.open(deployment, report) {
-            Ok(next) => self.start_next(next),
+            Ok(next) => {
+                self.change = None;
+                self.go_over(asker, next);
+            }
             Err(troubles) => self.explain(troubles),
         }
     }
@@ -88,19 +92,68 @@ impl Supervisor<'_> {
         }
     }
 
-    fn start_next(&mut self, mut next: Next) {
+    /// Has the worker that serves go over to what is next, or starts another one where that does not suffice.
+    fn go_over(&mut self, asker: Asker, mut next: Next) {
+        let swaps = next.plan.new_worker.is_empty();
+        let serving = self.workers.iter().position(|worker| worker.phase == Phase::Serving);
+        let Some(at) = serving.filter(|_| swaps) else { return self.start_next(asker, next) };
+        let worker = &mut self.workers[at];
+        next.generation = worker.generation;
+        let told = worker.deploy(&next.deployment, &self.estate, &next.opened);
+        let told = told.and_then(|()| worker.link.send(&ToWorker::Prepare, &[]));
+        self.change = Some(Change::swapping(asker, next));
+        if let Err(error) = told {
+            self.distrust(at, &error);
+        }
+    }
+
+    /// Every shard holds the next configuration ready.
+    pub(super) fn on_prepared(&mut self, at: usize) {
+        let generation = self.workers[at].generation;
+        if let Some(Change { step: Step::Swapping(next, swap @ Swap::Preparing), .. }) = &mut self.change
+            && next.generation == generation
+        {
+            *swap = Swap::Committing;
+            if let Err(error) = self.workers[at].link.send(&ToWorker::Commit, &[]) {
+                self.distrust(at, &error);
+            }
+        }
+    }
+
+    /// Every shard serves the next configuration.
+    pub(super) fn on_committed(&mut self, generation: u32) {
+        if let Some(Change { step: Step::Swapping(next, Swap::Committing), .. }) = &self.change
+            && next.generation == generation
+        {
+            self.carry_out();
+        }
+    }
+
+    /// The worker that serves cannot go over: perhaps another one can serve it.
+    pub(super) fn on_refused(&mut self, generation: u32, why: &str) {
+        let waits = self.change.take_if(
+            |change| matches!(&change.step, Step::Swapping(next, _) if next.generation == generation),
+        );
+        if let Some(Change { asker, step: Step::Swapping(next, _), .. }) = waits {
+            log::info!("worker {generation} cannot go over, another is started: {why}");
+            self.start_next(asker, *next);
+        }
+    }
+
+    fn start_next(&mut self, asker: Asker, mut next: Next) {
         let begun = self.begin_worker(next.deployment.needs.shards, next.identity.as_ref());
         let mut worker = match begun {
             Ok(worker) => worker,
-            Err(error) => return self.abandon(&format!("no worker can be started: {error}")),
+            Err(error) => {
+                let why = format!("nothing has changed: no worker can be started: {error}");
+                return self.tell(asker, refused(&why));
+            }
         };
         next.generation = worker.generation;
         let told = worker.deploy(&next.deployment, &self.estate, &next.opened);
         let told = told.and_then(|()| worker.begin());
         self.workers.push(worker);
-        if let Some(change) = &mut self.change {
-            change.start(next);
-        }
+        self.change = Some(Change::starting(asker, next));
         if let Err(error) = told {
             self.abandon(&format!("the new worker does not listen: {error}"));
         }
@@ -108,7 +161,11 @@ impl Supervisor<'_> {
 
     /// The new generation serves: what it serves is in force from now on, and the others end.
     pub(super) fn carry_out(&mut self) {
-        let Some(Change { asker, step: Step::Starting(next), .. }) = self.change.take() else { return };
+        let Some(Change { asker, step: Step::Starting(next) | Step::Swapping(next, _), .. }) =
+            self.change.take()
+        else {
+            return;
+        };
         let Next { deployment, opened, control, mut plan, identity, generation } = *next;
         self.estate.adopt(opened);
         self.estate.keep_only(&deployment.needs);
@@ -135,7 +192,7 @@ impl Supervisor<'_> {
         }
         let patience = self.drain_patience();
         for worker in self.workers.iter_mut().filter(|worker| worker.generation != generation) {
-            worker.drain(patience);
+            worker.retire(patience);
         }
         self.worker_due = None;
         self.reloads += 1;
@@ -147,12 +204,21 @@ impl Supervisor<'_> {
     /// Gives the change under way up, if there is one: what is in force stays.
     pub(super) fn abandon(&mut self, why: &str) {
         let Some(change) = self.change.take() else { return };
-        if let Some(generation) = change.generation() {
-            for worker in self.workers.iter_mut().filter(|worker| worker.generation == generation) {
-                // Its end is no loss: nobody waits for it.
-                worker.phase = Phase::Draining;
-                worker.deadline = Some(Instant::now());
-                worker.life.kill();
+        let generation = change.generation();
+        for worker in self.workers.iter_mut().filter(|worker| Some(worker.generation) == generation) {
+            match change.step {
+                Step::Swapping(_, Swap::Preparing) => {
+                    // Whoever cannot be told is about to end.
+                    let _ = worker.link.send(&ToWorker::Abort, &[]);
+                }
+                // Nobody knows what it serves now; the one that takes its place serves what is in force.
+                Step::Swapping(_, Swap::Committing) => worker.life.kill(),
+                _ => {
+                    // Its end is no loss: nobody waits for it.
+                    worker.phase = Phase::Draining;
+                    worker.deadline = Some(Instant::now());
+                    worker.life.kill();
+                }
             }
         }
         self.tell(change.asker, refused(&format!("nothing has changed: {why}")));

@@ -157,7 +157,7 @@ impl Supervisor<'_> {
         self.upgrades += 1;
         let patience = self.drain_patience();
         let old = self.workers.iter_mut().filter(|worker| worker.generation <= state.generations);
-        old.for_each(|worker| worker.drain(patience));
+        old.for_each(|worker| worker.retire(patience));
         let what = format!("upgraded from {} to {}", state.from, env!("CARGO_PKG_VERSION"));
         log::info!("{what}");
         self.tell(asker, Reply::Done(what));
@@ -198,6 +198,6 @@ fn worker(kept: &KeptWorker, state: &State, legacy: &mut Legacy) -> io::Result<W
     let blocks = blocks.collect::<io::Result<_>>()?;
     let life = Life::Process(Child::from_fd(kept.pid, legacy.take(kept.process)?));
     let link = Link::new(legacy.take(kept.link)?);
-    let phase = if kept.draining { Phase::Draining } else { Phase::Serving };
+    let phase = if kept.draining { Phase::Retiring } else { Phase::Serving };
     Ok(Worker::inherit(kept.generation, life, link, phase, blocks, legacy.take(kept.lines)?))
 }

@@ -12,7 +12,7 @@ use sys::signal::{Signal, Signals};
 
 use super::backoff::Backoff;
 use super::boot::Ground;
-use super::change::Change;
+use super::change::{Change, Step};
 use super::control::{self, Control};
 use super::estate::{Estate, Opened};
 use super::house::House;
@@ -447,6 +447,9 @@ impl<'h> Supervisor<'h> {
                 }
                 self.served = true;
             }
+            (FromWorker::Prepared, Phase::Serving) => self.on_prepared(at),
+            (FromWorker::Committed, Phase::Serving) => self.on_committed(generation),
+            (FromWorker::Refused { why }, Phase::Serving) => self.on_refused(generation, &why),
             (FromWorker::Refused { why }, Phase::Starting) => {
                 if self.change.as_ref().and_then(Change::generation) == Some(generation) {
                     self.abandon(&why);
@@ -463,7 +466,7 @@ impl<'h> Supervisor<'h> {
     }
 
     /// Ends a worker that sends or takes what it should not; its end is handled when it comes.
-    fn distrust(&mut self, at: usize, why: &dyn std::fmt::Display) {
+    pub(super) fn distrust(&mut self, at: usize, why: &dyn std::fmt::Display) {
         let worker = &self.workers[at];
         log::error!("worker {} is ended: {why}", worker.generation);
         worker.life.kill();
@@ -494,10 +497,13 @@ impl<'h> Supervisor<'h> {
         let mut worker = self.workers.swap_remove(at);
         let how = worker.life.ended().unwrap_or_else(|| "closed link".to_owned());
         self.bury(&worker);
-        let mine = self.change.as_ref().and_then(Change::generation) == Some(generation);
-        if mine {
-            self.abandon(&format!("the new worker has ended ({how})"));
-        } else if worker.phase != Phase::Draining && self.ending == Ending::Not {
+        // A change that waits for it fails. Whether it is missed is another question.
+        let mine = self.change.as_ref().filter(|change| change.generation() == Some(generation));
+        let new = mine.is_some_and(|change| matches!(change.step, Step::Starting(_)));
+        if mine.is_some() {
+            self.abandon(&format!("the worker has ended ({how})"));
+        }
+        if !new && !worker.is_leaving() && self.ending == Ending::Not {
             self.worker_lost(&format!("worker {generation} has ended ({how})"), worker.begun.elapsed());
         }
     }

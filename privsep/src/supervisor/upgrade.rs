@@ -12,7 +12,7 @@ use super::change::{Asker, Change, Step};
 use super::rehearsal::Rehearsal;
 use super::reply::Reply;
 use super::run::Supervisor;
-use super::worker::{Phase, Worker};
+use super::worker::Worker;
 use crate::message::{
     Kept, KeptAsker, KeptFile, KeptListener, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State,
 };
@@ -26,7 +26,7 @@ impl Supervisor<'_> {
     pub(super) fn rehearsal(&self) -> Option<&Rehearsal> {
         match &self.change.as_ref()?.step {
             Step::Rehearsing(rehearsal) => Some(rehearsal),
-            Step::Examining(_) | Step::Starting(_) => None,
+            _ => None,
         }
     }
 
@@ -184,7 +184,7 @@ fn keep_worker<'w>(worker: &'w Worker, case: &mut Case<'w>) -> Option<KeptWorker
         process: case.put(worker.life.fd()?),
         link: case.put(worker.link.fd()),
         lines: case.put(worker.lines.as_fd()),
-        draining: worker.phase == Phase::Draining,
+        draining: worker.is_leaving(),
         blocks: worker.blocks.iter().map(|block| case.put(block.fd())).collect(),
     })
 }

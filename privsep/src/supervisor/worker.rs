@@ -24,7 +24,9 @@ pub(crate) enum Phase {
     Starting,
     /// All of them accept.
     Serving,
-    /// It accepts no more.
+    /// It accepts no more; a successor does.
+    Retiring,
+    /// It accepts no more, and nobody will.
     Draining,
 }
 
@@ -93,7 +95,7 @@ impl Worker {
         lines: OwnedFd,
     ) -> Self {
         let now = Instant::now();
-        let deadline = (phase == Phase::Draining).then(|| now + START_PATIENCE);
+        let deadline = (phase == Phase::Retiring).then(|| now + START_PATIENCE);
         // It is told no more destinations of logs.
         Self { generation, life, link, phase, deadline, begun: now, blocks, lines, sinks: usize::MAX }
     }
@@ -135,15 +137,29 @@ impl Worker {
         Ok(())
     }
 
+    /// Whether it has been told to end.
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Retiring | Phase::Draining)
+    }
+
+    /// Has it end when all is answered, in favour of a successor.
+    pub(crate) fn retire(&mut self, patience: Duration) {
+        if !self.is_leaving() {
+            self.leave(Phase::Retiring, &ToWorker::Retire { millis: millis(patience) }, patience);
+        }
+    }
+
     /// Has it end when all is answered.
     pub(crate) fn drain(&mut self, patience: Duration) {
-        if self.phase == Phase::Draining {
-            return;
+        if self.phase != Phase::Draining {
+            self.leave(Phase::Draining, &ToWorker::Drain { millis: millis(patience) }, patience);
         }
-        self.phase = Phase::Draining;
+    }
+
+    fn leave(&mut self, phase: Phase, message: &ToWorker, patience: Duration) {
+        self.phase = phase;
         self.deadline = Some(Instant::now() + patience + END_PATIENCE);
-        let millis = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        if self.link.send(&ToWorker::Drain { millis }, &[]).is_err() {
+        if self.link.send(message, &[]).is_err() {
             self.life.kill();
         }
     }
@@ -161,7 +177,7 @@ impl Worker {
         let state = match self.phase {
             Phase::Starting => "starting",
             Phase::Serving => "serving",
-            Phase::Draining => "draining",
+            Phase::Retiring | Phase::Draining => "draining",
         };
         WorkerReport {
             generation: self.generation,
@@ -170,4 +186,8 @@ impl Worker {
             shards: self.blocks.len() as u32,
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
