@@ -8,10 +8,12 @@
 
 pub mod binary;
 pub mod case;
+pub mod changes;
 pub mod client;
 pub mod failure;
 pub mod folder;
 pub mod ledger;
+pub mod load;
 pub mod output;
 pub mod processes;
 pub mod python;

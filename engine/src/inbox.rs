@@ -19,7 +19,10 @@ pub(crate) enum Letter {
     /// The future that serves this connection can go on.
     Resume(Key),
     /// Accept no more, let what is under way end, then stop; at the deadline stop all the same.
-    Drain(Duration, Farewell),
+    /// Answered when nothing is accepted any more.
+    Drain(Duration, Farewell, Reply),
+    /// Look whether connections wait at the listeners, which nobody has told us of.
+    Look,
     /// Stop now.
     Stop,
     /// Hold this ready, in place of what was held before.

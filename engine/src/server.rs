@@ -26,6 +26,9 @@ use crate::listeners::Listeners;
 use crate::scopes::Scopes;
 use crate::shard::{Parts, Shard};
 
+/// How long shards may take to give up their accepts.
+const LET_GO_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What a server is made of.
 pub struct Plan<'p> {
     /// What is served.
@@ -143,9 +146,21 @@ impl Server {
         Ok(server)
     }
 
-    /// Accepts no more and lets requests end; after `patience` stops all the same.
+    /// Accepts no more and lets requests end; after `patience` stops all the same. Returns when nothing is accepted
+    /// any more: a successor at the same sockets has to [look](Server::look) then.
     pub fn drain(&self, patience: Duration, farewell: Farewell) {
-        self.tell(|| Letter::Drain(patience, farewell));
+        let letters = self.inboxes.iter().map(|_| ());
+        let letter = |(), reply| Letter::Drain(patience, farewell, reply);
+        if let Err(error) = ask(&self.inboxes, letters, letter, LET_GO_PATIENCE) {
+            // A shard that has ended accepts nothing either.
+            log::debug!("draining: {error}");
+        }
+    }
+
+    /// Accepts whoever waits at the listeners, after another process has let go of them: it may have been told of
+    /// connections that it has not accepted.
+    pub fn look(&self) {
+        self.tell(|| Letter::Look);
     }
 
     /// How many shards there are.

@@ -15,7 +15,7 @@ use crate::change::{Listening, Offer};
 use crate::clock::Clock;
 use crate::connection::{Connections, Deadline, Key, State, Wait};
 use crate::file_cache::FileCache;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Reply};
 use crate::jobs::Jobs;
 use crate::lane::ring::Ring;
 use crate::limits::OUTPUT_CAPACITY;
@@ -67,6 +67,8 @@ pub(crate) struct Shard {
     pub(crate) jobs: Jobs,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) life: Cell<Life>,
+    /// Waits for the end of all accepts.
+    pub(crate) let_go: RefCell<Option<Reply>>,
     /// Emptied send buffers.
     pub(crate) spare: RefCell<Vec<Vec<u8>>>,
 }
@@ -113,6 +115,7 @@ impl Shard {
             jobs: parts.jobs,
             inbox: parts.inbox,
             life: Cell::new(Life::Serving),
+            let_go: RefCell::default(),
             spare: RefCell::default(),
         }
     }
@@ -187,7 +190,12 @@ impl Shard {
         !matches!(self.life.get(), Life::Serving | Life::Draining(_, Farewell::OnceMore))
     }
 
-    /// Whether connections that came in by a listener end as soon as they can.
+    /// Whether connections that came in by a listener and have no request are closed.
+    pub(crate) fn dismisses(&self, listener: u32) -> bool {
+        self.closed() || self.listeners.borrow().retired(listener)
+    }
+
+    /// Whether connections that came in by a listener end with the next response.
     pub(crate) fn leaving(&self, listener: u32) -> bool {
         self.draining() || self.listeners.borrow().retired(listener)
     }

@@ -32,6 +32,7 @@ cargo xtask COMMAND
   fuzz [TARGET] [RUNS]    the fuzz targets, or one; see fuzz/README.md
   bench ...               the benchmark against other servers; `cargo xtask bench --help`
   soak [MINUTES]          a mixed load for a long time; memory and descriptors must stay flat
+  soak changes            200 reloads and 20 upgrades under load, which no client may notice
 ";
 
 fn main() -> ExitCode {

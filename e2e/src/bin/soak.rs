@@ -1,5 +1,7 @@
-//! A mixed load for a long time: `soak [MINUTES]`, ten by default. Memory and descriptors must stay flat, the
+//! `soak [MINUTES]`, ten by default: a mixed load for a long time. Memory and descriptors must stay flat, the
 //! server must answer all along, and the ledger must balance at the end.
+//!
+//! `soak changes`: 200 reloads and 20 upgrades under a constant load, of which no client may notice anything.
 
 #![forbid(unsafe_code)]
 
@@ -8,9 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use e2e::changes::{Plan, under_load};
 use e2e::output::Place;
 use e2e::response::Asked;
 use e2e::{Client, Failure, Folder, Options, Outcome, Server};
+
+/// What `soak changes` does.
+const CHANGES: Plan = Plan { reloads: 200, upgrades: 20 };
 
 /// Clients at the same time.
 const CLIENTS: u64 = 8;
@@ -31,17 +37,33 @@ const CONFIGURATION: &str = r#"{
 }"#;
 
 fn main() -> ExitCode {
-    let minutes = match std::env::args().nth(1).map(|word| word.parse::<u64>()) {
+    let word = std::env::args().nth(1);
+    if word.as_deref() == Some("changes") {
+        return told(under_load(CHANGES).map(|tally| {
+            format!(
+                "{} requests over {} connections, and nothing went wrong",
+                tally.answered, tally.connections
+            )
+        }));
+    }
+    let minutes = match word.map(|word| word.parse::<u64>()) {
         None => 10,
         Some(Ok(minutes)) if (1..=MINUTES_MAX).contains(&minutes) => minutes,
         Some(_) => {
-            eprintln!("usage: soak [MINUTES], 1 to {MINUTES_MAX}");
+            eprintln!("usage: soak [MINUTES | changes], 1 to {MINUTES_MAX}");
             return ExitCode::FAILURE;
         }
     };
-    match soak(Duration::from_secs(60 * minutes)) {
-        Ok(exchanges) => {
-            println!("{exchanges} exchanges in {minutes} min; memory and descriptors stayed flat");
+    told(soak(Duration::from_secs(60 * minutes)).map(|exchanges| {
+        format!("{exchanges} exchanges in {minutes} min; memory and descriptors stayed flat")
+    }))
+}
+
+/// Prints how it went.
+fn told(outcome: Outcome<String>) -> ExitCode {
+    match outcome {
+        Ok(line) => {
+            println!("{line}");
             ExitCode::SUCCESS
         }
         Err(failure) => {

@@ -19,15 +19,26 @@ impl Shard {
                 // clients wait in the backlog.
                 self.count(Counter::AcceptPausedNoFds);
                 self.listeners.borrow_mut().ended(listener);
+                self.tell_let_go();
                 return;
             }
             Err(_) => self.count(Counter::AcceptErrors),
         }
         if !more {
             self.listeners.borrow_mut().ended(listener);
-            if !self.draining() {
+            if self.draining() {
+                self.tell_let_go();
+            } else {
                 self.accept();
             }
+        }
+    }
+
+    /// Begins every accept anew, which looks first whether somebody waits: the kernel wakes one accept for each
+    /// connection, and one that another process has given up since may have been the one.
+    pub(super) fn look(&self) {
+        for slot in self.listeners.borrow().armed() {
+            self.ring.borrow_mut().cancel_accept(slot);
         }
     }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use perf::Counter;
 
 use crate::connection::{Connection, Key, State, Wait};
+use crate::inbox::Reply;
 use crate::server::Farewell;
 use crate::shard::{Life, Shard};
 
@@ -131,7 +132,7 @@ impl Shard {
 
     /// Accepts no more; connections close after their response, idle ones as the farewell says. Whoever drains
     /// already can be told to be quicker about it.
-    pub(super) fn begin_drain(self: &Rc<Self>, deadline: u32, farewell: Farewell) {
+    pub(super) fn begin_drain(self: &Rc<Self>, deadline: u32, farewell: Farewell, reply: Reply) {
         match self.life.get() {
             Life::Serving => {
                 // From here on `swap` answers that it comes too late.
@@ -144,10 +145,19 @@ impl Shard {
             Life::Draining(_, Farewell::AtOnce) | Life::Stopped => return,
         }
         self.life.set(Life::Draining(deadline, farewell));
+        self.let_go.replace(Some(reply));
+        self.tell_let_go();
         if farewell == Farewell::AtOnce {
             self.dismiss_idle(|_| true);
         }
         self.end_drain();
+    }
+
+    /// Tells whoever waits for it that nothing is accepted any more, as soon as that is so.
+    pub(super) fn tell_let_go(&self) {
+        if self.draining() && !self.listeners.borrow().accepting() {
+            self.let_go.take().into_iter().for_each(|reply| reply.send(Ok(())));
+        }
     }
 
     /// Ends those idle connections that came in by a listener that is meant.

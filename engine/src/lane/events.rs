@@ -245,7 +245,7 @@ impl Shard {
             self.linger(key);
         } else if port.ended.get() {
             self.close(key);
-        } else if self.leaving(port.listener.get()) {
+        } else if self.dismisses(port.listener.get()) {
             self.linger(key);
         } else {
             self.watch(key, Wait::Idle);

@@ -178,9 +178,10 @@ impl Lane {
         while let Some(letter) = self.letters.next() {
             match letter {
                 Letter::Resume(key) => self.shard.ready.borrow_mut().push_back(key),
-                Letter::Drain(patience, farewell) => {
+                Letter::Look => self.shard.look(),
+                Letter::Drain(patience, farewell, reply) => {
                     let deadline = self.shard.clock.tick().saturating_add(ticks(patience));
-                    self.shard.begin_drain(deadline, farewell);
+                    self.shard.begin_drain(deadline, farewell, reply);
                 }
                 Letter::Stop => self.shard.stop(),
                 Letter::Prepare(offer, reply) => reply.send(self.shard.hold(*offer)),

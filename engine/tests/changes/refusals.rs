@@ -75,3 +75,22 @@ fn a_server_on_its_way_out_takes_no_change() {
     assert_eq!(running.server.wait(), Outcome::Stopped);
     assert!(matches!(running.prepare(SITE_A, listeners()), Err(Error::ShardLost { shard: 0 })));
 }
+
+#[test]
+fn with_a_successor_each_connection_may_ask_once_more() {
+    let running = common::start(2, SITE_A, fill);
+    let mut clients: Vec<TcpStream> = (0..8).map(|_| running.connect()).collect();
+    for client in &mut clients {
+        assert_eq!(get(client, "localhost"), from_a());
+    }
+    // One that has been accepted and has said nothing yet.
+    clients.push(running.connect());
+    until("all are accepted", || running.sum(Counter::ConnectionsOpen) == 9);
+    running.server.drain(PATIENCE, engine::Farewell::OnceMore);
+    for client in &mut clients {
+        assert_eq!(get(client, "localhost"), Answer { closes: true, ..from_a() });
+        ends(client);
+    }
+    drop(clients);
+    assert_eq!(running.server.wait(), Outcome::Stopped);
+}

@@ -229,7 +229,9 @@ impl Control {
             }
             ToWorker::Retire { millis } => {
                 self.server.drain(Duration::from_millis(millis), Farewell::OnceMore);
+                return Some(FromWorker::LetGo);
             }
+            ToWorker::Look => self.server.look(),
             ToWorker::Stop => self.server.stop(),
             ToWorker::Verbosity { level: number } => error_log::set_level(level(number)),
             ToWorker::ErrorLog => replace_error_log(&descriptors, self.place),

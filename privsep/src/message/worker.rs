@@ -57,6 +57,9 @@ variants! {
             /// As of `Drain`.
             millis: u64,
         },
+        /// Accept whoever waits: another worker has let go of the same sockets, and may have been told of connections
+        /// that it has not accepted.
+        17 Look,
         /// End at once.
         12 Stop,
         /// The least important level of the error log: 1 errors to 5 traces.
@@ -81,6 +84,8 @@ variants! {
             /// Why, for people.
             why: String,
         },
+        /// Nothing is accepted any more: what waits is the successor's.
+        6 LetGo,
         /// All shards have ended.
         5 Ended {
             /// Lines of the access logs that were given up.

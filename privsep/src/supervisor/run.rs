@@ -447,6 +447,12 @@ impl<'h> Supervisor<'h> {
                 }
                 self.served = true;
             }
+            (FromWorker::LetGo, Phase::Retiring | Phase::Draining) => {
+                for worker in self.workers.iter().filter(|worker| worker.phase == Phase::Serving) {
+                    // Whoever cannot be told is about to end.
+                    let _ = worker.link.send(&ToWorker::Look, &[]);
+                }
+            }
             (FromWorker::Prepared, Phase::Serving) => self.on_prepared(at),
             (FromWorker::Committed, Phase::Serving) => self.on_committed(generation),
             (FromWorker::Refused { why }, Phase::Serving) => self.on_refused(generation, &why),

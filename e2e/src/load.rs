@@ -1,0 +1,137 @@
+//! A constant load from several clients at once, each of which counts what it asked for and what it got.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use crate::failure::{Failure, Outcome};
+use crate::output::Place;
+use crate::response::Asked;
+use crate::{Client, Response};
+
+/// How a client uses its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Habit {
+    /// One connection for as long as the server lets it live.
+    Keeps,
+    /// A connection for each request, which the client closes.
+    Closes,
+    /// A connection for each request, which the client asks the server to close.
+    AsksToClose,
+}
+
+/// What clients have seen.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// Connections opened.
+    pub connections: u64,
+    /// Requests answered as they should be.
+    pub answered: u64,
+    /// Everything that went otherwise.
+    pub failures: Vec<String>,
+}
+
+/// Clients at work.
+#[derive(Debug)]
+pub struct Load {
+    stopped: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<Tally>>,
+}
+
+impl Load {
+    /// Starts one client of each habit for each place, which all ask for `path` of `host` and expect `body`.
+    #[must_use]
+    pub fn start(places: &[Place], host: &str, path: &str, body: &[u8]) -> Load {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let mut clients = Vec::new();
+        for place in places {
+            for habit in [Habit::Keeps, Habit::Closes, Habit::AsksToClose] {
+                let close = if habit == Habit::AsksToClose { "Connection: close\r\n" } else { "" };
+                let user = User {
+                    place: place.clone(),
+                    habit,
+                    request: format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{close}\r\n").into_bytes(),
+                    body: body.to_vec(),
+                    stopped: Arc::clone(&stopped),
+                };
+                clients.push(thread::spawn(move || user.work()));
+            }
+        }
+        Load { stopped, clients }
+    }
+
+    /// Ends it; what all clients have seen.
+    #[must_use]
+    pub fn stop(self) -> Tally {
+        self.stopped.store(true, Ordering::Relaxed);
+        let mut sum = Tally::default();
+        for client in self.clients {
+            let tally = client.join().expect("no client panics");
+            sum.connections += tally.connections;
+            sum.answered += tally.answered;
+            sum.failures.extend(tally.failures);
+        }
+        sum
+    }
+}
+
+/// One client.
+struct User {
+    place: Place,
+    habit: Habit,
+    request: Vec<u8>,
+    body: Vec<u8>,
+    stopped: Arc<AtomicBool>,
+}
+
+/// What a client does no more than: more of the same tells nothing.
+const FAILURES_MAX: usize = 20;
+
+impl User {
+    fn work(&self) -> Tally {
+        let mut tally = Tally::default();
+        while self.goes_on() && tally.failures.len() < FAILURES_MAX {
+            let answered = tally.answered;
+            if let Err(failure) = self.connection(&mut tally) {
+                let before = tally.answered - answered;
+                tally.failures.push(format!(
+                    "{:?} at {:?}, after {before} requests on the connection: {failure}",
+                    self.habit, self.place
+                ));
+            }
+        }
+        tally
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// One connection, from its begin to its end.
+    fn connection(&self, tally: &mut Tally) -> Outcome<()> {
+        let mut client = Client::connect(&self.place)?;
+        tally.connections += 1;
+        loop {
+            client.send(&self.request)?;
+            let response = client.response(Asked::Other)?;
+            self.check(&response)?;
+            tally.answered += 1;
+            if response.says_close() {
+                return client.closed().map(drop);
+            }
+            if self.habit != Habit::Keeps || !self.goes_on() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn check(&self, response: &Response) -> Outcome<()> {
+        if response.status != 200 {
+            return Err(Failure::mismatch("status", 200, response.status));
+        }
+        if response.body != self.body {
+            return Err(Failure::mismatch("length of the body", self.body.len(), response.body.len()));
+        }
+        Ok(())
+    }
+}
