@@ -110,6 +110,19 @@ fn keep_alive_requests_allocate_nothing() {
             client.read_exact(&mut vec![0; 16 * answer]).expect("the answers come");
         }
     };
+    // The peak comes first, and not by chance: all clients are served at the same time, each in the middle of a head.
+    let burst = REQUEST.repeat(16);
+    let (most, last) = burst.split_at(burst.len() - 1);
+    for client in &mut clients {
+        client.write_all(most).expect("requests are sent");
+        client.read_exact(&mut vec![0; 15 * answer]).expect("the answers come");
+    }
+    for client in &mut clients {
+        client.write_all(last).expect("the rest is sent");
+    }
+    for client in &mut clients {
+        client.read_exact(&mut vec![0; answer]).expect("the last answer comes");
+    }
     for _ in 0..40 {
         round(&mut clients);
     }

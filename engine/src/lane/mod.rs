@@ -55,7 +55,8 @@ impl Lane {
             shard,
             letters,
             parking,
-            events: Vec::new(),
+            // As many as a pass can bring at once: it shall not depend on chance when the last of them is allocated.
+            events: Vec::with_capacity(ring::COMPLETIONS as usize),
             turn: Vec::new(),
             ticking: false,
             tally: Tally::default(),

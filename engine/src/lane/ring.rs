@@ -19,7 +19,7 @@ use crate::connection::Key;
 /// Submission entries: the operations that one pass may queue before it has to enter the kernel early.
 const SUBMISSIONS: u32 = 1024;
 /// Completion entries. Every armed receive can complete in one pass; beyond this the kernel keeps the rest.
-const COMPLETIONS: u32 = 8192;
+pub(super) const COMPLETIONS: u32 = 8192;
 
 /// What a completion means.
 pub(crate) enum Event {
