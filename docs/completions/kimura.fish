@@ -3,6 +3,7 @@ complete -c kimura -n __fish_is_first_arg -a status -d 'Tell how the server runs
 complete -c kimura -n __fish_is_first_arg -a reload -d 'Read the configuration again and serve it'
 complete -c kimura -n __fish_is_first_arg -a rotate-logs -d 'Open the log files again, after they were moved away'
 complete -c kimura -n __fish_is_first_arg -a verbosity -d 'Set the level of the error log until the next change'
+complete -c kimura -n __fish_is_first_arg -a upgrade -d 'Go on with another program, without losing a request'
 complete -c kimura -n __fish_is_first_arg -a drain -d 'Accept nothing new and end when all is answered'
 complete -c kimura -n __fish_is_first_arg -a stop -d 'End at once'
 complete -c kimura -n '__fish_seen_subcommand_from verbosity' -a 'error warn info debug trace'

@@ -16,6 +16,8 @@ pub mod ledger;
 pub mod load;
 pub mod output;
 pub mod processes;
+#[cfg(target_arch = "x86_64")]
+pub mod puppet;
 pub mod python;
 pub mod response;
 pub mod server;
@@ -28,9 +30,22 @@ pub use processes::Process;
 pub use response::Response;
 pub use server::{Options, Server};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a test waits for something that has to happen at once on an idle machine.
 ///
 /// Generous, since all tests share two cores; a wait ends as soon as its condition holds.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until something holds.
+///
+/// # Panics
+/// When it does not hold within [`PATIENCE`].
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        // A look now and then: not so often that whoever is waited for has no processor left.
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use e2e::output::Place;
 use e2e::response::Asked;
-use e2e::{Client, Folder, Options, Process, Server, binary};
+use e2e::{Client, Folder, Options, Process, Server, binary, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -31,9 +31,6 @@ const AUTH: &str = "kimura: auth";
 const LOGGER: &str = "kimura: logger";
 
 const GET: &[u8] = b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n";
-
-/// How long anything here may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Site {
     folder: Folder,
@@ -80,15 +77,6 @@ impl Site {
 
 fn end(process: &Process) {
     kill(Pid::from_raw(process.pid as i32), Signal::SIGKILL).expect("it runs");
-}
-
-/// Waits until something holds.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// Waits for another process of that title.
@@ -171,6 +159,32 @@ fn a_dead_worker_is_replaced_and_what_waits_is_answered() {
     assert_eq!(get(&place), 200);
     kill(Pid::from_raw(server.pid() as i32), Signal::SIGTERM).expect("it runs");
     assert!(server.ended().expect("the server ends").success());
+}
+
+#[test]
+fn the_end_may_come_before_the_word_that_a_worker_serves() {
+    let site = Site::new();
+    let server = site.start(&[]);
+    let place = server.place(1).expect("an address");
+    end(&server.process(WORKER).expect("a worker"));
+    // The supervisor stops between two steps; it has to be one by which the next worker serves without its knowledge.
+    until("a worker that nobody has heard of", || {
+        server.signal(Signal::SIGSTOP).expect("it runs");
+        let mut client = Client::connect(&place).expect("connect");
+        client.send(GET).expect("send");
+        let there = server.processes().iter().any(|process| process.title == WORKER);
+        let answered = there && client.response(Asked::Other).is_ok_and(|response| response.status == 200);
+        if !answered {
+            server.signal(Signal::SIGCONT).expect("it runs");
+        }
+        answered
+    });
+    server.signal(Signal::SIGTERM).expect("it runs");
+    server.signal(Signal::SIGCONT).expect("it runs");
+    let output = server.output().clone();
+    assert!(server.ended().expect("the server ends").success());
+    let text = output.said().text();
+    assert!(text.contains(" 0 lost + 0 open; requests:") && !text.contains("may not say"), "{text}");
 }
 
 #[test]

@@ -7,11 +7,11 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::thread::JoinHandle;
 
 use e2e::output::Place;
 use e2e::response::Asked;
-use e2e::{Client, Folder, Process, binary};
+use e2e::{Client, Folder, Process, binary, until};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
@@ -25,7 +25,6 @@ const CONFIGURATION: &str = r#"{
 }"#;
 
 const GET: &[u8] = b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n";
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server in the background, started by a relative name, with a program of its own.
 struct Server {
@@ -54,7 +53,7 @@ impl Server {
         if configuration != "kimura.conf" {
             let pipe = server.path(configuration);
             mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR).expect("a pipe");
-            server.feed(configuration, &server.text());
+            server.feed(configuration, vec![server.text()]);
         }
         let output = command.output().expect("it starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -69,12 +68,18 @@ impl Server {
     }
 
     /// Has the next reader of a pipe read `text`.
-    fn feed(&self, pipe: &str, text: &str) {
-        let (path, text) = (self.path(pipe), text.to_owned());
+    /// Writes a text for each reader of the pipe at this name.
+    fn feed(&self, pipe: &str, texts: Vec<String>) -> JoinHandle<()> {
+        let (path, fresh) = (self.path(pipe), self.path("fresh pipe"));
         std::thread::spawn(move || {
-            let mut pipe = OpenOptions::new().write(true).open(path)?;
-            pipe.write_all(text.as_bytes())
-        });
+            for text in texts {
+                let mut pipe = OpenOptions::new().write(true).open(&path).expect("a reader");
+                // The next reader gets a pipe of its own: this one has to see the end of the text.
+                mkfifo(&fresh, Mode::S_IRUSR | Mode::S_IWUSR).expect("a pipe");
+                fs::rename(&fresh, &path).expect("it is replaced");
+                pipe.write_all(text.as_bytes()).expect("it is read");
+            }
+        })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -120,14 +125,6 @@ impl Server {
         for left in ["kimura.pid", "control.sock", "http.sock"] {
             assert!(!self.path(left).exists(), "{left} is left behind");
         }
-    }
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -229,16 +226,7 @@ fn a_program_that_does_not_come_to_serve_makes_way_again() {
     for _ in 0..2 {
         // The rehearsal reads what is right; when it gets serious, it is wrong.
         let (right, wrong) = (server.text(), server.text().replace("\"root\"", "\"rot\""));
-        let path = server.path("pipe.conf");
-        let feeder = std::thread::spawn(move || {
-            for text in [right, wrong] {
-                let mut pipe = OpenOptions::new().write(true).open(&path).expect("a reader");
-                pipe.write_all(text.as_bytes()).expect("it is read");
-                drop(pipe);
-                // The reader has to see the end before the next text.
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        });
+        let feeder = server.feed("pipe.conf", vec![right, wrong]);
         let (status, text) = server.give(&["upgrade"]);
         feeder.join().expect("both are read");
         let right = text.contains("did not come to serve, and nothing has changed") && text.contains("rot");
@@ -247,21 +235,9 @@ fn a_program_that_does_not_come_to_serve_makes_way_again() {
         assert!(server.says(r#""upgrades":0,"#) && server.says(r#""generation":1,"#));
     }
     // The third time nothing is wrong.
-    let (status, text) = {
-        let path = server.path("pipe.conf");
-        let right = server.text();
-        let feeder = std::thread::spawn(move || {
-            for _ in 0..2 {
-                let mut pipe = OpenOptions::new().write(true).open(&path).expect("a reader");
-                pipe.write_all(right.as_bytes()).expect("it is read");
-                drop(pipe);
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        });
-        let given = server.give(&["upgrade"]);
-        feeder.join().expect("both are read");
-        given
-    };
+    let feeder = server.feed("pipe.conf", vec![server.text(), server.text()]);
+    let (status, text) = server.give(&["upgrade"]);
+    feeder.join().expect("both are read");
     assert_eq!(status, Some(0), "{text}");
     server.get();
     assert!(server.says(r#""upgrades":1,"#) && server.says(r#""requests_answered":8,"#));

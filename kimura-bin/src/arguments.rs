@@ -15,7 +15,7 @@ pub(crate) enum Command {
     Help,
     Version,
     Generate(Artefact),
-    Test(Wishes),
+    Test(Wishes, Reports),
     Serve(Wishes, Reports),
     /// To a server that runs.
     Order(Order),
@@ -187,7 +187,8 @@ impl Given {
         }
         let wishes = self.wishes()?;
         Ok(match (test, verbose) {
-            (true, _) => Command::Test(wishes),
+            (true, true) => Command::Test(wishes, Reports::Verbose),
+            (true, false) => Command::Test(wishes, Reports::Quiet),
             (false, true) => Command::Serve(wishes, Reports::Verbose),
             (false, false) => Command::Serve(wishes, Reports::Quiet),
         })
@@ -304,7 +305,17 @@ mod tests {
                 "--set /a=b=c --set=/a=",
                 quiet(From::Search, vec![Override::Set("/a=b=c".into()), Override::Set("/a=".into())]),
             ),
-            ("-t -c x", Command::Test(Wishes { from: From::File("x".into()), overrides: vec![] })),
+            (
+                "-t -c x",
+                Command::Test(Wishes { from: From::File("x".into()), overrides: vec![] }, Reports::Quiet),
+            ),
+            (
+                "-t -V -c x",
+                Command::Test(
+                    Wishes { from: From::File("x".into()), overrides: vec![Override::Foreground] },
+                    Reports::Verbose,
+                ),
+            ),
             (
                 "-V x",
                 Command::Serve(

@@ -3,6 +3,7 @@
 use crate::arguments::{Reports, Wishes};
 use crate::boot::Home;
 use crate::error::Error;
+use crate::keeps;
 use privsep::message::Needs;
 use privsep::supervisor::{self, House};
 
@@ -10,11 +11,15 @@ use privsep::supervisor::{self, House};
 ///
 /// # Errors
 /// Every problem of the configuration, or else what the system denies.
-pub(crate) fn check(wishes: &Wishes) -> Result<String, Error> {
+pub(crate) fn check(wishes: &Wishes, reports: Reports) -> Result<String, Error> {
     let home = Home::new(wishes, Reports::Quiet)?;
     let needs = supervisor::examine(&home)?;
     sys::uring::probe()?;
-    Ok(summary(&needs, &home.origin()))
+    let summary = summary(&needs, &home.origin());
+    Ok(match reports {
+        Reports::Quiet => summary,
+        Reports::Verbose => summary + &keeps::told(&needs),
+    })
 }
 
 /// One line for people.

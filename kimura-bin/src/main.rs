@@ -6,6 +6,8 @@ mod boot;
 mod check;
 mod counters;
 mod error;
+mod folders;
+mod keeps;
 mod logs;
 mod manual;
 mod options;
@@ -56,7 +58,7 @@ fn run() -> Result<(), Error> {
         Command::Help => print(&manual::help()),
         Command::Version => print(concat!("kimura ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Generate(artefact) => print(&artefact.text()),
-        Command::Test(wishes) => print(&check::check(&wishes)?),
+        Command::Test(wishes, reports) => print(&check::check(&wishes, reports)?),
         Command::Serve(wishes, reports) => boot::serve(&wishes, reports),
         Command::Order(order) => order::give(&order),
     }

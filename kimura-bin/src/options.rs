@@ -158,7 +158,8 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "verbose",
         None,
         "Print the counters once a second",
-        "A table on a terminal, otherwise one line a second of name=value words.",
+        "A table on a terminal, otherwise one line a second of name=value words. With --test: what each process \
+         will keep of its rights.",
     ),
     Opt {
         repeatable: true,

@@ -9,7 +9,7 @@ mod worker;
 
 use log::LevelFilter;
 use logging::{Target, error_log};
-use privsep::child::{EnterError, enter, same_version};
+use privsep::child::{EnterError, confine, enter, same_version};
 use privsep::link::LinkError;
 use privsep::message::Hello;
 use privsep::role::Role;
@@ -22,6 +22,19 @@ use std::panic;
 enum Place {
     Process,
     Thread,
+}
+
+/// Whether a role gives up more than its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sandbox {
+    On,
+    Off,
+}
+
+impl Sandbox {
+    fn of(hello: &Hello, place: Place) -> Self {
+        if hello.sandbox && place == Place::Process { Self::On } else { Self::Off }
+    }
 }
 
 /// Why a role ends early.
@@ -100,6 +113,15 @@ fn begin(hello: &Hello, place: Place) -> Result<(), Fault> {
         Place::Thread => same_version(hello)?,
     }
     Ok(())
+}
+
+/// What every child does first, and gives up what it does not keep.
+fn begin_confined(role: Role, hello: &Hello, place: Place) -> Result<(), Fault> {
+    begin(hello, place)?;
+    match Sandbox::of(hello, place) {
+        Sandbox::On => Ok(confine(role, Vec::new())?),
+        Sandbox::Off => Ok(()),
+    }
 }
 
 /// A level by its number, 1 errors to 5 traces.

@@ -96,6 +96,16 @@ fn tested_it_sums_up_what_it_found() {
         ("-t", "configuration ok: no configuration file, folder .; 1 host, 0 locations, 1 address\n"),
         ("-t .", "configuration ok: no configuration file, folder .; 1 host, 0 locations, 1 address\n"),
         ("-t -V", "configuration ok: "),
+        (
+            "-t -V -c good.conf",
+            "kimura: worker\n  user     that of the start\n  reads    /sys/devices/system .",
+        ),
+        (
+            "-t -V -c good.conf",
+            "kimura: auth\n  user     that of the start\n  reads    what it is handed\n  calls    ",
+        ),
+        ("-t -V --set /server/sandbox=false", "keeps    all its rights (\"sandbox\" is false)\n"),
+        ("-t -V --set /server/privsep=false", "one process with all rights of its user"),
     ] {
         check(folder.path(), line, 0, stdout, "");
     }

@@ -1,8 +1,12 @@
 //! What a child does first.
 
+use std::path::PathBuf;
+
 use sys::creds::{CredsError, Identity, drop_to};
+use sys::sandbox::{Enforcement, SandboxError, keep_calls, keep_files};
 
 use crate::message::{Hello, IdentityEntry, LINK_VERSION};
+use crate::role::{Files, PROCESSORS, Role};
 
 /// Why a child cannot go on.
 #[derive(Debug)]
@@ -11,6 +15,8 @@ pub enum EnterError {
     Version(u32),
     /// The rights cannot be given up.
     Identity(CredsError),
+    /// The rest cannot be given up.
+    Sandbox(SandboxError),
     /// The system denies something else.
     System(std::io::Error),
 }
@@ -22,6 +28,7 @@ impl std::fmt::Display for EnterError {
                 write!(f, "the supervisor speaks version {other} of the links, this program {LINK_VERSION}")
             }
             Self::Identity(error) => error.fmt(f),
+            Self::Sandbox(error) => error.fmt(f),
             Self::System(error) => error.fmt(f),
         }
     }
@@ -57,6 +64,29 @@ pub fn enter(hello: &Hello) -> Result<(), EnterError> {
         // A change of user forgets it.
         .and_then(|()| sys::process::die_with_parent(parent))
         .map_err(EnterError::System)
+}
+
+/// Gives up everything that the role does not keep ([`crate::role::Keep`]). To be called once [`enter`] is done, before
+/// there is a second thread. `served` is what the configuration has to have read.
+///
+/// # Errors
+/// [`EnterError::Sandbox`]; end the process then.
+pub fn confine(role: Role, served: Vec<PathBuf>) -> Result<(), EnterError> {
+    let Some(keep) = role.row().keep else { return Ok(()) };
+    let readable = match keep.files {
+        Files::None => Vec::new(),
+        Files::All => vec!["/".into()],
+        Files::Served => served.into_iter().chain([PROCESSORS.into()]).collect(),
+    };
+    // The filter on system calls comes last: it denies what Landlock is told by.
+    let enforced = keep_files(&readable).map_err(EnterError::Sandbox)?;
+    if enforced == Enforcement::None {
+        log::warn!(
+            "this kernel has no Landlock, so that only the user of {role} decides what it can open; \
+             use Linux 5.13 or later with landlock among its lsm="
+        );
+    }
+    keep_calls(keep.calls).map_err(EnterError::Sandbox)
 }
 
 /// For a role that runs as a thread of the supervisor, and gives nothing up on its own.

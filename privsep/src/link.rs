@@ -187,7 +187,8 @@ mod tests {
         let (up, other) = Up::pair().unwrap();
         let down = Down::new(other);
         assert!(up.receive().unwrap().is_none());
-        let hello = Hello { version: LINK_VERSION, identity: None, level: 3, folder: "/".into() };
+        let hello =
+            Hello { version: LINK_VERSION, identity: None, level: 3, folder: "/".into(), sandbox: true };
         let hello = ToWorker::Hello { hello, generation: 3, cores: vec![0, 1] };
         up.send(&hello, &[]).unwrap();
         up.send(&ToWorker::Log, &[up.fd()]).unwrap();

@@ -11,7 +11,7 @@ mod worker;
 pub use auth::{FromAuth, Proof, Secrets, ToAuth, TokenEntry, UserEntry};
 pub use check::{
     ControlNeeds, Depth, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs, Output, PeerEntry, RankEntry,
-    Setting, Subject, ToCheck, Trouble,
+    ReadNeeds, Setting, Subject, ToCheck, Trouble,
 };
 pub use control::{Answer, Command, LedgerEntry, PlanReport, Rank, Request, StatusReport, WorkerReport};
 pub use logger::{FromLogger, ToLogger};
@@ -40,6 +40,8 @@ records! {
         level: u32,
         /// The folder that relative paths are meant for.
         folder: PathBuf,
+        /// Whether to give up what the role does not need, beside the user.
+        sandbox: bool,
     }
 
     /// A user and its groups.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use sys::sandbox::Group;
 use sys::spawn::Stdout;
 
 /// A process, by what it does.
@@ -30,16 +31,89 @@ pub struct Row {
     pub title: &'static str,
     /// Its standard output. Logs may go there.
     pub output: Stdout,
+    /// What it keeps; none for all rights of who started it.
+    pub keep: Option<Keep>,
 }
+
+/// What a process keeps of its rights, once it has become who it is to be. Nothing that is open is closed by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// What it can open, and for reading only.
+    pub files: Files,
+    /// The system calls that it can make.
+    pub calls: &'static [Group],
+}
+
+/// Which files a process can open, as far as its user may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// None.
+    None,
+    /// All: it is to say whether they are there.
+    All,
+    /// What the configuration serves, and what the machine tells of its processors.
+    Served,
+}
+
+/// Where the kernel tells of the processors, which whoever starts threads on cores wants to know.
+pub const PROCESSORS: &str = "/sys/devices/system";
 
 /// All processes, in the order in which they start. ARCHITECTURE.md and README.md show the same list.
 pub const ROLES: &[Row] = &[
-    Row { role: Role::Supervisor, title: "kimura: supervisor [priv]", output: Stdout::Shared },
-    Row { role: Role::Check, title: "kimura: check", output: Stdout::Nowhere },
-    Row { role: Role::Rehearsal, title: "kimura: rehearsal [priv]", output: Stdout::Nowhere },
-    Row { role: Role::Auth, title: "kimura: auth", output: Stdout::Nowhere },
-    Row { role: Role::Logger, title: "kimura: logger", output: Stdout::Shared },
-    Row { role: Role::Worker, title: "kimura: worker", output: Stdout::Nowhere },
+    Row { role: Role::Supervisor, title: "kimura: supervisor [priv]", output: Stdout::Shared, keep: None },
+    Row {
+        role: Role::Check,
+        title: "kimura: check",
+        output: Stdout::Nowhere,
+        keep: Some(Keep {
+            files: Files::All,
+            calls: &[
+                Group::Memory,
+                Group::Life,
+                Group::Descriptors,
+                Group::Links,
+                Group::Sealing,
+                Group::Files,
+            ],
+        }),
+    },
+    Row { role: Role::Rehearsal, title: "kimura: rehearsal [priv]", output: Stdout::Nowhere, keep: None },
+    Row {
+        role: Role::Auth,
+        title: "kimura: auth",
+        output: Stdout::Nowhere,
+        keep: Some(Keep {
+            files: Files::None,
+            calls: &[Group::Memory, Group::Life, Group::Descriptors, Group::Links],
+        }),
+    },
+    Row {
+        role: Role::Logger,
+        title: "kimura: logger",
+        output: Stdout::Shared,
+        keep: Some(Keep {
+            files: Files::None,
+            calls: &[Group::Memory, Group::Life, Group::Descriptors, Group::Links],
+        }),
+    },
+    Row {
+        role: Role::Worker,
+        title: "kimura: worker",
+        output: Stdout::Nowhere,
+        keep: Some(Keep {
+            files: Files::Served,
+            calls: &[
+                Group::Memory,
+                Group::Life,
+                Group::Descriptors,
+                Group::Links,
+                Group::Threads,
+                Group::Files,
+                Group::Sockets,
+                Group::Rings,
+            ],
+        }),
+    },
 ];
 
 impl Role {

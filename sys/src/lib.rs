@@ -17,6 +17,7 @@ pub mod packet;
 pub mod pid_file;
 pub mod poll;
 pub mod process;
+pub mod sandbox;
 pub mod signal;
 pub mod spawn;
 pub mod terminal;

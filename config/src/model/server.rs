@@ -37,6 +37,8 @@ pub struct Server {
     pub file_cache: FileCache,
     /// Whether each role is a process of its own.
     pub privsep: bool,
+    /// Whether each process gives up what it does not need.
+    pub sandbox: bool,
     /// Commands to the running server.
     pub control: Control,
 }

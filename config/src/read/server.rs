@@ -29,6 +29,7 @@ pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Server {
         timeouts: read_timeouts(&reader.section(&server::TIMEOUTS, problems), problems),
         file_cache: read_file_cache(&reader.section(&server::FILE_CACHE, problems), problems),
         privsep: reader.or_default(&server::PRIVSEP, problems),
+        sandbox: reader.or_default(&server::SANDBOX, problems),
         control: read_control(&reader.section(&server::CONTROL, problems), problems),
     }
 }

@@ -199,6 +199,10 @@ keys! {
             default Some("true"), example "false",
             "Whether each role of the server is a process of its own with only the rights that it needs; \
              without it, all are threads of one process.";
+        SANDBOX: Flag = "sandbox", Flag,
+            default Some("true"), example "false",
+            "Whether the processes give up everything that they do not need, beside their user: files (Landlock) and \
+             system calls (seccomp). Turn it off only to find out whether it stands in the way of something.";
         CONTROL: Object = "control", Object(&super::CONTROL),
             default None, example r#"{"socket": "/run/kimura/control.sock"}"#,
             "Commands to the running server.";

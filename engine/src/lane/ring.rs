@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
+use io_uring::register::Restriction;
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 use slab::Slab;
@@ -108,9 +109,11 @@ impl Ring {
             .setup_taskrun_flag()
             .setup_submit_all()
             .setup_cqsize(COMPLETIONS)
+            .setup_r_disabled()
             .build(SUBMISSIONS)?;
         ring.submitter().register_eventfd(notify.as_raw_fd())?;
         let buffers = Buffers::register(&ring)?;
+        restrict(&ring)?;
         let mut ring = Ring {
             ring,
             buffers,
@@ -342,6 +345,25 @@ impl Drop for Ring {
             std::mem::forget(out.bytes);
         }
     }
+}
+
+/// From now on the ring takes only the operations that this file has, and nothing more is registered with it: what a
+/// ring does passes by the filter on system calls, so that whoever took this process over could open and connect.
+fn restrict(ring: &IoUring) -> io::Result<()> {
+    let operations = [
+        opcode::AcceptMulti::CODE,
+        opcode::AsyncCancel2::CODE,
+        opcode::Close::CODE,
+        opcode::PollAdd::CODE,
+        opcode::RecvMulti::CODE,
+        opcode::Send::CODE,
+        opcode::Timeout::CODE,
+    ];
+    let flags = squeue::Flags::BUFFER_SELECT | squeue::Flags::SKIP_SUCCESS;
+    let mut restrictions: Vec<Restriction> = operations.into_iter().map(Restriction::sqe_op).collect();
+    restrictions.push(Restriction::sqe_flags_allowed(flags.bits()));
+    ring.submitter().register_restrictions(&mut restrictions)?;
+    ring.submitter().register_enable_rings()
 }
 
 /// One sentence for each errno that `io_uring_enter` gives in ordinary life: nothing to do about it here.

@@ -1,16 +1,17 @@
 //! Compares passwords and tokens, for whoever asks through the supervisor.
 
-use super::{Fault, Place, begin, replace_error_log};
+use super::{Fault, Place, begin_confined, replace_error_log};
 use auth::{Tokens, Users, Verdict};
 use privsep::link::Link;
 use privsep::message::{FromAuth, Proof, Secrets, ToAuth};
+use privsep::role::Role;
 use std::os::fd::OwnedFd;
 
 /// Answers questions until the supervisor is gone.
 pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     let link: Link<FromAuth, ToAuth> = Link::new(link);
     let (ToAuth::Hello { hello }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
-    begin(&hello, place)?;
+    begin_confined(Role::Auth, &hello, place)?;
     let mut judge = Judge::default();
     loop {
         match link.receive_waiting()? {

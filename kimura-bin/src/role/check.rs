@@ -1,11 +1,12 @@
 //! Reads the text of a configuration, which nobody with rights does.
 
-use super::{Fault, Place, begin, needs};
+use super::{Fault, Place, begin_confined, needs};
 use crate::logs;
 use crate::settings::{self, Unloadable};
 use config::{Loaded, Problems, Registry};
 use privsep::link::Link;
 use privsep::message::{Depth, FromCheck, Subject, ToCheck, Trouble};
+use privsep::role::Role;
 use privsep::sealed;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -20,7 +21,7 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     let (ToCheck::Examine { hello, subject, depth }, text) = link.receive_waiting()? else {
         return Err(Fault::Order);
     };
-    begin(&hello, place)?;
+    begin_confined(Role::Check, &hello, place)?;
     let text = text.first().ok_or(Fault::Order)?;
     let text = sys::mem::read_sealed(text.as_fd(), TEXT_MAX).map_err(|error| Fault::Link(error.into()))?;
     let loaded = match examine(&subject, text, &depth) {

@@ -1,9 +1,10 @@
 //! Writes the access logs of all workers to descriptors that it was handed.
 
-use super::{Fault, Place, begin, replace_error_log};
+use super::{Fault, Place, begin_confined, replace_error_log};
 use logging::{Desk, Fed, Target};
 use privsep::link::{Link, LinkError};
 use privsep::message::{FromLogger, Output, ToLogger};
+use privsep::role::Role;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 type Up = Link<FromLogger, ToLogger>;
@@ -12,7 +13,7 @@ type Up = Link<FromLogger, ToLogger>;
 pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     let link = Up::new(link);
     let (ToLogger::Hello { hello }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
-    begin(&hello, place)?;
+    begin_confined(Role::Logger, &hello, place)?;
     let mut room = Room { link, place, desk: Desk::new(), producers: Vec::new(), done: false };
     let ended = loop {
         match room.turn() {

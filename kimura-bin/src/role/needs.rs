@@ -2,7 +2,7 @@
 
 use config::{Config, Level, Loaded, Origin, Output, Peer, Rank, Shards};
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
-use privsep::message::{Secrets, TokenEntry, UserEntry};
+use privsep::message::{ReadNeeds, Secrets, TokenEntry, UserEntry};
 use privsep::wire::{Bytes, encode};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
         pid_file: server.pid_file.clone(),
         daemon: server.daemon,
         privsep: server.privsep,
+        sandbox: server.sandbox,
+        readable: readable(config),
         drain_millis: millis(server.timeouts.drain),
         connections_per_shard: u32::try_from(server.limits.connections_per_shard).unwrap_or(u32::MAX),
         connections_by_default: promised.is_some_and(|entry| entry.origin == Origin::Default),
@@ -43,6 +45,12 @@ fn listeners(config: &Config) -> Vec<ListenNeeds> {
     let needs = listeners
         .map(|listen| ListenNeeds { address: listen.address.to_string(), pointer: listen.pointer.clone() });
     needs.collect()
+}
+
+/// Where the hosts have their files.
+fn readable(config: &Config) -> Vec<ReadNeeds> {
+    let folders = crate::folders::served(config).into_iter();
+    folders.map(|(path, pointer)| ReadNeeds { path: path.to_owned(), pointer }).collect()
 }
 
 /// Each host with a number that changes when anything of it does, or of what all hosts share.

@@ -1,18 +1,23 @@
 //! Serves: a control thread that hears the supervisor, and the shards.
 
-use super::{Fault, Place, begin, level, replace_error_log};
+use super::{Fault, Place, Sandbox, begin, level, replace_error_log};
+use crate::folders;
 use crate::settings::{self, Unloadable};
 use config::Loaded;
 use engine::{Change, Farewell, Listening, Outcome, Plan, Server, ShardPlan};
 use logging::{Logger, Sinks, Target, error_log};
 use perf::Block;
+use privsep::child::confine;
 use privsep::link::{Link, LinkError};
 use privsep::message::{FromWorker, Output, Subject, ToWorker};
+use privsep::role::Role;
 use site::Site;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
+use sys::fs::{Cached, Symlinks, open_beneath};
 
 type Up = Link<FromWorker, ToWorker>;
 
@@ -38,7 +43,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     begin(&hello, place)?;
     let mut luggage = Luggage::new(cores);
     while luggage.take(link.receive_waiting()?)? {}
-    let Serving { server, logger } = match luggage.start() {
+    let Serving { server, logger } = match luggage.start(Sandbox::of(&hello, place)) {
         Ok(serving) => serving,
         Err(why) => {
             link.send_waiting(&FromWorker::Refused { why }, &[])?;
@@ -81,17 +86,14 @@ impl Setup {
         self.sockets.push((shard, Listening { id, address: address as usize, socket: Some(socket) }));
     }
 
-    /// What it says, compiled; an error says why it cannot be, for people.
-    fn compile(&self) -> Result<(Loaded, Site), String> {
+    /// What it says; an error says why it cannot be read, for people.
+    fn load(&self) -> Result<Loaded, String> {
         let (subject, text) = self.configuration.as_ref().ok_or("no configuration")?;
         let text = sys::mem::read_sealed(text.as_fd(), TEXT_MAX).map_err(|error| error.to_string())?;
-        let loaded = settings::load(subject, text).map_err(|unloadable| match unloadable {
+        settings::load(subject, text).map_err(|unloadable| match unloadable {
             Unloadable::Problems(problems) => problems.to_string(),
             Unloadable::NoText(why) => why,
-        })?;
-        let site =
-            site::compile(&loaded.config, &loaded.registry).map_err(|problems| problems.to_string())?;
-        Ok((loaded, site))
+        })
     }
 
     /// The listeners of each shard.
@@ -104,6 +106,10 @@ impl Setup {
         }
         listeners
     }
+}
+
+fn compile(loaded: &Loaded) -> Result<Site, String> {
+    site::compile(&loaded.config, &loaded.registry).map_err(|problems| problems.to_string())
 }
 
 /// Everything that a worker is handed before it starts.
@@ -152,8 +158,14 @@ impl Luggage {
     }
 
     /// Starts the shards; an error says why it cannot, for people.
-    fn start(self) -> Result<Serving, String> {
-        let (Loaded { config, .. }, site) = self.setup.compile()?;
+    fn start(self, sandbox: Sandbox) -> Result<Serving, String> {
+        let loaded = self.setup.load()?;
+        if sandbox == Sandbox::On {
+            let served = folders::served(&loaded.config).into_keys().map(Path::to_owned).collect();
+            confine(Role::Worker, served).map_err(|error| error.to_string())?;
+        }
+        let site = compile(&loaded)?;
+        let config = loaded.config;
         let log = self.log.ok_or("no way to the logger")?;
         let logger = Logger::start(Sinks::forward(self.targets, log)).map_err(|error| error.to_string())?;
         let listeners = self.setup.listeners(self.cores.len());
@@ -166,6 +178,9 @@ impl Luggage {
         let plan =
             Plan { site: Arc::new(site), config: &config.server, shards: shards.collect(), logger: &logger };
         let server = Server::start(plan).map_err(|error| error.to_string())?;
+        if sandbox == Sandbox::On {
+            sys::sandbox::give_up_rings().map_err(|error| error.to_string())?;
+        }
         Ok(Serving { server: Arc::new(server), logger: Arc::new(logger) })
     }
 }
@@ -243,11 +258,26 @@ impl Control {
     /// Has every shard hold ready what has come.
     fn prepare(&mut self) -> Result<(), String> {
         let next = std::mem::take(&mut self.next);
-        let (Loaded { config, .. }, site) = next.compile()?;
+        let loaded = next.load()?;
+        let site = compile(&loaded)?;
+        readable(&site)?;
+        let config = loaded.config;
         let listeners = next.listeners(self.server.shards());
         let change = Change { site: Arc::new(site), config: &config.server, logger: &self.logger, listeners };
         self.server.prepare(change, SWAP_PATIENCE).map_err(|error| error.to_string())
     }
+}
+
+/// Whether this process can read what a site has served: its sandbox was made for another one, and what a path leads to
+/// may have changed since.
+fn readable(site: &Site) -> Result<(), String> {
+    let roots = site.locations().filter_map(|location| location.files());
+    for files in roots {
+        if let Err(error) = open_beneath(files.root.as_fd(), b"", Symlinks::Never, Cached::Any) {
+            return Err(format!("a folder cannot be read by this process: {error}"));
+        }
+    }
+    Ok(())
 }
 
 fn answer(done: Result<(), String>, well: FromWorker) -> FromWorker {

@@ -129,6 +129,10 @@ records! {
         daemon: bool,
         /// Whether each role is a process of its own.
         privsep: bool,
+        /// Whether the processes give up what they do not need.
+        sandbox: bool,
+        /// Files and folders that workers read from.
+        readable: Vec<ReadNeeds>,
         /// How long requests may go on after the end was asked for, in milliseconds.
         drain_millis: u64,
         /// Most connections of a shard.
@@ -145,6 +149,14 @@ records! {
     pub struct ListenNeeds {
         /// As [`sys::net::Address`] is written.
         address: String,
+        /// Where the configuration says so.
+        pointer: String,
+    }
+
+    /// A file or folder that workers read from.
+    pub struct ReadNeeds {
+        /// Its path.
+        path: PathBuf,
         /// Where the configuration says so.
         pointer: String,
     }

@@ -120,7 +120,8 @@ impl Reading {
     }
 
     fn begin(&self, depth: Depth, identity: Option<IdentityEntry>) -> Result<Examination, Refusal> {
-        let hello = Hello { version: LINK_VERSION, identity, level: 3, folder: self.folder.clone() };
+        let hello =
+            Hello { version: LINK_VERSION, identity, level: 3, folder: self.folder.clone(), sandbox: true };
         Examination::start(&self.stage, hello, self.subject.clone(), &self.text, depth)
             .map_err(Refusal::system("start the examination of the configuration"))
     }

@@ -1,6 +1,6 @@
 //! What changes between two configurations, and which way each change goes.
 
-use crate::message::{HostNeeds, Needs, PlanReport};
+use crate::message::{HostNeeds, Needs, PlanReport, ReadNeeds};
 
 /// Compares what is in force with what is wanted.
 pub(crate) fn plan(old: &Needs, new: &Needs) -> PlanReport {
@@ -25,7 +25,11 @@ pub(crate) fn plan(old: &Needs, new: &Needs) -> PlanReport {
             ("/server/shards", old.shards != new.shards),
             ("/server/user", old.user != new.user),
             ("/server/group", old.group != new.group),
-        ]),
+            ("/server/sandbox", old.sandbox != new.sandbox),
+        ])
+        .into_iter()
+        .chain(uncovered(old, new))
+        .collect(),
         restart: changed(&[
             ("/server/daemon", old.daemon != new.daemon),
             ("/server/pid_file", old.pid_file != new.pid_file),
@@ -36,6 +40,13 @@ pub(crate) fn plan(old: &Needs, new: &Needs) -> PlanReport {
 
 fn changed(keys: &[(&str, bool)]) -> Vec<String> {
     keys.iter().filter(|(_, changed)| *changed).map(|(key, _)| (*key).to_owned()).collect()
+}
+
+/// Where `new` names what a worker that was started for `old` has closed to itself.
+fn uncovered(old: &Needs, new: &Needs) -> Vec<String> {
+    let open = |needs: &ReadNeeds| old.readable.iter().any(|known| needs.path.starts_with(&known.path));
+    let closed = new.readable.iter().filter(|needs| old.sandbox && !open(needs));
+    closed.map(|needs| needs.pointer.clone()).collect()
 }
 
 /// `new`, but with what only a restart can change as it was.

@@ -74,7 +74,9 @@ impl Troupe {
     ) -> io::Result<Self> {
         let Examined { deployment, identity, .. } = examined;
         let identity = identity.as_ref().map(IdentityEntry::from);
-        let hello = Hello { version: LINK_VERSION, identity, level: state.level, folder: house.folder() };
+        let sandbox = deployment.needs.sandbox;
+        let hello =
+            Hello { version: LINK_VERSION, identity, level: state.level, folder: house.folder(), sandbox };
         let cores = shards::cores(deployment.needs.shards)?;
         let (log, lines) = sys::packet::pair()?;
         let (life, link) = stage.start(Role::Worker, None)?;

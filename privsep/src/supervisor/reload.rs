@@ -141,7 +141,7 @@ impl Supervisor<'_> {
     }
 
     fn start_next(&mut self, asker: Asker, mut next: Next) {
-        let begun = self.begin_worker(next.deployment.needs.shards, next.identity.as_ref());
+        let begun = self.begin_worker(&next.deployment.needs, next.identity.as_ref());
         let mut worker = match begun {
             Ok(worker) => worker,
             Err(error) => {

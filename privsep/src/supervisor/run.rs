@@ -23,7 +23,7 @@ use super::worker::{Birth, Phase, Worker};
 use super::{Deployment, shards};
 use crate::link::LinkError;
 use crate::message::{
-    FromAuth, FromLogger, FromWorker, Hello, IdentityEntry, LINK_VERSION, ToAuth, ToLogger, ToWorker,
+    FromAuth, FromLogger, FromWorker, Hello, IdentityEntry, LINK_VERSION, Needs, ToAuth, ToLogger, ToWorker,
 };
 use crate::role::Role;
 use crate::stage::Stage;
@@ -338,7 +338,8 @@ impl<'h> Supervisor<'h> {
     pub(super) fn hello(&self) -> Hello {
         let own = matches!(self.stage, Stage::Processes(_));
         let identity = self.identity.as_ref().filter(|_| own).map(IdentityEntry::from);
-        Hello { version: LINK_VERSION, identity, level: self.level, folder: self.house.folder() }
+        let sandbox = self.deployment.needs.sandbox;
+        Hello { version: LINK_VERSION, identity, level: self.level, folder: self.house.folder(), sandbox }
     }
 
     /// Starts auth and logger where they are missing.
@@ -385,8 +386,8 @@ impl<'h> Supervisor<'h> {
     /// Starts a worker for what is in force.
     fn replace_worker(&mut self) {
         let opened = Opened::default();
-        let (shards, identity) = (self.deployment.needs.shards, self.identity.clone());
-        match self.begin_worker(shards, identity.as_ref()) {
+        let (needs, identity) = (self.deployment.needs.clone(), self.identity.clone());
+        match self.begin_worker(&needs, identity.as_ref()) {
             Ok(mut worker) => {
                 let told = worker.deploy(&self.deployment, &self.estate, &opened);
                 let told = told.and_then(|()| worker.begin());
@@ -402,15 +403,15 @@ impl<'h> Supervisor<'h> {
     /// Starts a worker up to the point where it needs a site.
     pub(super) fn begin_worker(
         &mut self,
-        wanted: Option<u32>,
+        needs: &Needs,
         identity: Option<&Identity>,
     ) -> std::io::Result<Worker> {
         self.generations += 1;
         let generation = self.generations;
-        let cores = shards::cores(wanted)?;
+        let cores = shards::cores(needs.shards)?;
         let own = matches!(self.stage, Stage::Processes(_));
         let identity = identity.filter(|_| own).map(IdentityEntry::from);
-        let hello = Hello { identity, ..self.hello() };
+        let hello = Hello { identity, sandbox: needs.sandbox, ..self.hello() };
         let (log, lines) = sys::packet::pair()?;
         let errors = self.errors.as_ref().map(AsFd::as_fd);
         let (life, link) = self.stage.start(Role::Worker, errors)?;
@@ -465,6 +466,14 @@ impl<'h> Supervisor<'h> {
                     self.failed = Some(why);
                 }
             }
+            // It has answered what it was told before it was told to end.
+            (
+                FromWorker::Serving
+                | FromWorker::Prepared
+                | FromWorker::Committed
+                | FromWorker::Refused { .. },
+                Phase::Retiring | Phase::Draining,
+            ) => {}
             // What the last lines say is in its counters, too.
             (FromWorker::Ended { .. }, _) => {}
             _ => self.distrust(at, &"it said what it may not say now"),
