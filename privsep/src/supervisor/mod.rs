@@ -8,6 +8,7 @@
 //! - `upgrade`, `rehearsal`: another program in our place; `rehearse`, `resume`: the same as that program sees it;
 //! - `worker`, `post`: the children; `backoff`: when they are started again;
 //! - `estate`: sockets and log files; `ledger`: what became of every connection and request;
+//! - `readiness`: what the service manager is told;
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
 
 mod backoff;
@@ -23,6 +24,7 @@ mod ledger;
 mod permit;
 mod plan;
 mod post;
+mod readiness;
 mod refusal;
 mod rehearsal;
 mod rehearse;

@@ -32,6 +32,7 @@ impl Supervisor<'_> {
 
     /// Begins an upgrade to the program at `path`, or to what is at the path that we were started from.
     pub(super) fn begin_upgrade(&mut self, asker: Asker, path: Option<PathBuf>) {
+        self.report_change("upgrading");
         if let Some(why) = self.busy() {
             return self.tell(asker, Reply::Refused(why.to_owned()));
         }
