@@ -14,7 +14,8 @@ use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Worker;
 use crate::message::{
-    Kept, KeptAsker, KeptFile, KeptListener, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State,
+    Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptSink, KeptSocket, KeptWorker, STATE_VERSION,
+    State,
 };
 use crate::role::Role;
 use crate::sealed::seal;
@@ -136,6 +137,15 @@ impl Supervisor<'_> {
                         .iter()
                         .map(|socket| KeptSocket { id: socket.id, fd: case.put(socket.fd.as_fd()) })
                         .collect(),
+                })
+                .collect(),
+            passed: self
+                .estate
+                .passed()
+                .groups()
+                .map(|(address, sockets)| KeptPassed {
+                    address: address.to_string(),
+                    sockets: sockets.map(|socket| case.put(socket)).collect(),
                 })
                 .collect(),
             sockets: self.estate.last_id(),
