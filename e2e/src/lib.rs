@@ -14,6 +14,7 @@ pub mod failure;
 pub mod folder;
 pub mod ledger;
 pub mod load;
+pub mod manager;
 pub mod output;
 pub mod processes;
 #[cfg(target_arch = "x86_64")]
@@ -26,6 +27,7 @@ pub mod text;
 pub use client::Client;
 pub use failure::{Failure, Outcome};
 pub use folder::Folder;
+pub use manager::{Manager, Service};
 pub use processes::Process;
 pub use response::Response;
 pub use server::{Options, Server};

@@ -42,7 +42,13 @@ impl Server {
     /// Starts `kimura` with these arguments in this folder and waits until it has printed where it listens.
     pub fn run(arguments: &[OsString], open_files: Option<u32>, folder: &Path) -> Outcome<Server> {
         let mut command = command(arguments, open_files);
-        command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.current_dir(folder);
+        Server::become_of(command)
+    }
+
+    /// Runs a command whose process becomes the server, and waits until that has printed where it listens.
+    pub fn become_of(mut command: Command) -> Outcome<Server> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(Failure::machine("start", binary::path()))?;
         let output = Output::default();
         output.follow(child.stdout.take().expect("stdout is a pipe"));

@@ -23,6 +23,8 @@ use std::path::PathBuf;
 /// # Errors
 /// Whatever prevents the start, with nothing left behind.
 pub(crate) fn serve(wishes: &Wishes, reports: Reports) -> Result<(), Error> {
+    // Before this process opens anything, and before it becomes another one in the background.
+    let passed = sys::activation::take()?;
     let mut home = Home::new(wishes, reports)?;
     begin()?;
     sys::uring::probe()?;
@@ -30,7 +32,7 @@ pub(crate) fn serve(wishes: &Wishes, reports: Reports) -> Result<(), Error> {
     let stage = |needs: &Needs| {
         if needs.privsep { Stage::Processes(program) } else { Stage::Threads(role::in_thread) }
     };
-    Ok(supervisor::serve(&mut home, stage)?)
+    Ok(supervisor::serve(&mut home, passed, stage)?)
 }
 
 /// What every supervisor does first.

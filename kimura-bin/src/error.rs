@@ -6,6 +6,7 @@ use privsep::supervisor::Refusal;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use sys::activation::ActivationError;
 use sys::uring::UringDenied;
 
 /// Why nothing is served, or no longer.
@@ -17,6 +18,8 @@ pub(crate) enum Error {
     Unreadable(String),
     /// The system denies io_uring.
     Ring(UringDenied),
+    /// A descriptor that the service manager has passed is of no use.
+    Passed(ActivationError),
     /// The error log cannot be set up.
     Log(logging::Error),
     /// The system denies the process something else: what it tried.
@@ -49,6 +52,7 @@ impl Error {
             Self::Usage(_)
             | Self::Unreadable(_)
             | Self::Ring(_)
+            | Self::Passed(_)
             | Self::Log(_)
             | Self::Process { .. }
             | Self::Refused(_)
@@ -68,6 +72,7 @@ impl fmt::Display for Error {
             Self::Usage(usage) => usage.fmt(f),
             Self::Unreadable(why) => f.write_str(why),
             Self::Ring(denied) => denied.fmt(f),
+            Self::Passed(error) => error.fmt(f),
             Self::Log(error) => error.fmt(f),
             Self::Process { what, cause } => write!(f, "cannot {what}: {cause}"),
             Self::Refused(refusal) => refusal.fmt(f),
@@ -95,6 +100,12 @@ impl From<Usage> for Error {
 impl From<UringDenied> for Error {
     fn from(error: UringDenied) -> Self {
         Self::Ring(error)
+    }
+}
+
+impl From<ActivationError> for Error {
+    fn from(error: ActivationError) -> Self {
+        Self::Passed(error)
     }
 }
 

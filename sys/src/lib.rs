@@ -4,15 +4,18 @@
 //! Linux only: the modules use what Linux has (openat2, memfd, signalfd, eventfd, `SO_REUSEPORT` groups)
 //! instead of the smallest thing that all Unixes share.
 
+pub mod activation;
 pub mod clock;
 pub mod cpu;
 pub mod creds;
 pub mod daemon;
+mod environment;
 pub mod eventfd;
 pub mod fs;
 pub mod limits;
 pub mod mem;
 pub mod net;
+pub mod notify;
 pub mod packet;
 pub mod pid_file;
 pub mod poll;

@@ -13,6 +13,8 @@ use nix::sys::socket::{
 };
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
+use crate::environment::{Environment, Heir};
+
 /// Where a child finds its link.
 pub const LINK: RawFd = 3;
 
@@ -22,7 +24,7 @@ pub struct Program {
     file: OwnedFd,
 }
 
-/// What a child is born with; it has nothing else.
+/// What a child is born with; it has nothing else, but for the environment without what a service manager tells us.
 #[derive(Clone, Copy, Debug)]
 pub struct Birth<'b> {
     /// Its only argument, by which it knows its role and `ps` shows it.
@@ -87,8 +89,8 @@ impl Program {
     }
 
     /// Becomes it: this process goes on with the other program, and only returns when that fails. Pending signals,
-    /// blocked ones, children and the working directory stay; of the descriptors the standard streams and those of
-    /// `kept`, under the same numbers.
+    /// blocked ones, children, the working directory and the environment stay; of the descriptors the standard streams
+    /// and those of `kept`, under the same numbers.
     ///
     /// # Errors
     /// As [`Program::spawn`].
@@ -101,9 +103,10 @@ impl Program {
                 unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, flags) };
             }
         };
+        let environment = Environment::of(Heir::Successor);
         mark(0);
         // SAFETY: `pointers` are C strings of `arguments`, which outlive the call, and end with a null pointer.
-        let error = match unsafe { execute(self.file.as_raw_fd(), pointers.as_ptr()) } {
+        let error = match unsafe { execute(self.file.as_raw_fd(), pointers.as_ptr(), &environment) } {
             Ok(never) => match never {},
             Err(error) => error,
         };
@@ -135,6 +138,7 @@ impl Program {
         let mut plan = Plan {
             program: above(self.file.as_fd())?,
             title: &title,
+            environment: Environment::of(Heir::Child),
             null: above(null.as_fd())?,
             link: above(birth.link)?,
             output: birth.output,
@@ -185,6 +189,7 @@ fn reported(mut failure: io::PipeReader) -> Option<io::Error> {
 struct Plan<'p> {
     program: OwnedFd,
     title: &'p CStr,
+    environment: Environment,
     null: OwnedFd,
     link: OwnedFd,
     output: Stdout,
@@ -232,13 +237,9 @@ impl Plan<'_> {
             // All others are closed on exec; should one not be, it is now.
             libc::close_range(LINK as u32 + 1, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as i32);
             let arguments = [self.title.as_ptr(), std::ptr::null()];
-            execute(self.program.as_raw_fd(), arguments.as_ptr())
+            execute(self.program.as_raw_fd(), arguments.as_ptr(), &self.environment)
         }
     }
-}
-
-unsafe extern "C" {
-    static environ: *const *const libc::c_char;
 }
 
 /// # Safety
@@ -246,12 +247,13 @@ unsafe extern "C" {
 unsafe fn execute(
     program: RawFd,
     arguments: *const *const libc::c_char,
+    environment: &Environment,
 ) -> Result<std::convert::Infallible, Errno> {
-    // SAFETY: the path is empty and the program comes as a descriptor; `environ` is the environment of the process,
-    // which nobody changes meanwhile: in a child of fork there is no other thread, and for an exec in place the
-    // caller makes sure.
+    let (path, variables) = (c"".as_ptr(), environment.as_ptr());
+    // SAFETY: the path is empty and the program comes as a descriptor; `variables` are C strings and end with a null
+    // pointer.
     unsafe {
-        libc::syscall(libc::SYS_execveat, program, c"".as_ptr(), arguments, environ, libc::AT_EMPTY_PATH);
+        libc::syscall(libc::SYS_execveat, program, path, arguments, variables, libc::AT_EMPTY_PATH);
     }
     Err(Errno::last())
 }

@@ -27,6 +27,12 @@ const PROGRAMS: &[Program] = &[
         packages: &["python3", "python3-venv"],
     },
     Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },
+    Program { what: "setpriv and prlimit", probe: &["setpriv", "--version"], packages: &["util-linux"] },
+    Program {
+        what: "systemd-analyze and systemd-socket-activate",
+        probe: &["systemd-analyze", "--version"],
+        packages: &["systemd"],
+    },
 ];
 
 /// Parts of the Rust toolchain that a minimal one lacks.

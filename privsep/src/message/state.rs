@@ -9,7 +9,7 @@ use super::{LedgerEntry, Message, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
-pub const STATE_VERSION: u32 = 1;
+pub const STATE_VERSION: u32 = 2;
 
 /// The number of a descriptor.
 pub type Kept = u32;
@@ -51,6 +51,8 @@ records! {
         needs: Kept,
         /// Listening sockets.
         listeners: Vec<KeptListener>,
+        /// Sockets that the service manager has passed, used or not.
+        passed: Vec<KeptPassed>,
         /// Number of the last listening socket.
         sockets: u32,
         /// Destinations of access logs, by number.
@@ -87,6 +89,14 @@ records! {
         id: u32,
         /// The socket.
         fd: Kept,
+    }
+
+    /// All sockets that the service manager has passed for an address.
+    pub struct KeptPassed {
+        /// The address.
+        address: String,
+        /// Its sockets.
+        sockets: Vec<Kept>,
     }
 
     /// A destination of access logs.

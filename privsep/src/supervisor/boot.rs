@@ -14,6 +14,7 @@ use super::control::Control;
 use super::estate::{Estate, open_log};
 use super::examination::{Deployment, Examination, Verdict};
 use super::house::House;
+use super::passed::Passed;
 use super::refusal::Refusal;
 use super::run::Supervisor;
 use super::{identity, shards};
@@ -38,14 +39,18 @@ pub(super) struct Ground {
     pub(super) grave: Block,
 }
 
-/// Serves until it is told to end.
+/// Serves until it is told to end, on the sockets that were passed where they are those of an address.
 ///
 /// # Errors
 /// Whatever prevents the start, with nothing left behind.
-pub fn serve(house: &mut dyn House, stage: impl FnOnce(&Needs) -> Stage) -> Result<(), Refusal> {
+pub fn serve(
+    house: &mut dyn House,
+    passed: Vec<sys::activation::Passed>,
+    stage: impl FnOnce(&Needs) -> Stage,
+) -> Result<(), Refusal> {
     let files = sys::limits::raise_memlock().and_then(|_| sys::limits::raise_nofile(u64::MAX));
     let files = files.map_err(Refusal::system("read the limits of the process"))?;
-    let ground = prepare(house)?;
+    let ground = prepare(house, Passed::new(passed))?;
     let needs = &ground.deployment.needs;
     let stage = stage(needs);
     let cores = shards::cores(needs.shards).map_err(Refusal::system("learn which cores there are"))?;
@@ -76,11 +81,15 @@ pub fn serve(house: &mut dyn House, stage: impl FnOnce(&Needs) -> Stage) -> Resu
 }
 
 /// Examines the configuration and opens what it needs.
-fn prepare(house: &mut dyn House) -> Result<Ground, Refusal> {
+fn prepare(house: &mut dyn House, passed: Passed) -> Result<Ground, Refusal> {
     let Examined { mut examination, deployment, identity } = Reading::new(house)?.examine()?;
     let needs = &deployment.needs;
     let shards = shards::cores(needs.shards).map_err(Refusal::system("learn which cores there are"))?.len();
-    let mut estate = Estate::default();
+    // Whoever connects there would wait for ever: better not to start than to serve only what else there is.
+    if let Some(address) = passed.unused(needs).next() {
+        return Err(Refusal::Unnamed(address.clone()));
+    }
+    let mut estate = Estate::with(passed);
     let opened = estate.open(needs, shards::group(shards));
     estate.adopt(or_explain(&mut examination, opened)?);
     let mut control = Control::default();

@@ -5,10 +5,11 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use sys::net::{Address, ListenOptions, bind_group, local_address};
+use sys::net::{Address, ListenOptions, local_address};
 use sys::spawn::Legacy;
 
-use crate::message::{ListenNeeds, LogNeeds, Needs, Output, State, Trouble};
+use super::passed::Passed;
+use crate::message::{LogNeeds, Needs, Output, State, Trouble};
 
 /// One listening socket.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Listener {
 #[derive(Debug, Default)]
 pub(crate) struct Estate {
     listeners: Vec<Listener>,
+    /// What the service manager has opened; used by those of `listeners` that have such an address.
+    passed: Passed,
     next_id: u32,
     /// Every destination of access logs that there ever was; its place is its number. A number stays even when the
     /// change that brought it is given up: workers and logger may have heard of it.
@@ -56,6 +59,11 @@ pub(crate) struct Opened {
 const SINKS_MAX: usize = 4096;
 
 impl Estate {
+    /// Nothing but what the service manager has passed.
+    pub(crate) fn with(passed: Passed) -> Self {
+        Self { passed, ..Self::default() }
+    }
+
     /// Opens what `needs` takes and is not there yet. Nothing that is in use changes.
     ///
     /// # Errors
@@ -68,7 +76,7 @@ impl Estate {
             if self.listeners.iter().any(|known| known.written == listen.address) {
                 continue;
             }
-            match bind(listen, group, &options) {
+            match self.passed.or_bind(listen, group, &options) {
                 Ok((address, sockets)) => {
                     let sockets: Vec<Socket> = sockets.into_iter().map(|fd| self.number(fd)).collect();
                     let actual = actual(address, &sockets);
@@ -100,15 +108,32 @@ impl Estate {
         self.listeners.extend(opened.listeners);
     }
 
-    /// Closes the sockets of all addresses that `needs` does not name.
+    /// Closes the sockets of all addresses that `needs` does not name, but for those that were passed.
     pub(crate) fn keep_only(&mut self, needs: &Needs) {
         let named = |known: &Listener| needs.listeners.iter().any(|listen| listen.address == known.written);
-        self.listeners.extract_if(.., |known| !named(known)).for_each(|gone| gone.remove_file());
+        let gone: Vec<Listener> = self.listeners.extract_if(.., |known| !named(known)).collect();
+        self.remove_files_of(&gone);
+        for address in self.passed.unused(needs) {
+            log::warn!(
+                "{address} stays open, and who connects there waits: the service manager has passed it; stop its \
+                 .socket unit"
+            );
+        }
     }
 
     /// Takes the files of all sockets away, at the end.
     pub(crate) fn remove_files(&self) {
-        self.listeners.iter().for_each(Listener::remove_file);
+        self.remove_files_of(&self.listeners);
+    }
+
+    /// The file of a Unix socket, which nobody answers any more. One that was passed is not ours to remove.
+    fn remove_files_of(&self, listeners: &[Listener]) {
+        for listener in listeners.iter().filter(|listener| !self.passed.has(&listener.actual)) {
+            if let Address::Unix(path) = &listener.actual {
+                // Somebody may have removed it before.
+                let _ = std::fs::remove_file(path);
+            }
+        }
     }
 
     /// The sockets of an address, there or just opened.
@@ -118,7 +143,8 @@ impl Estate {
 
     /// What the program before this one has left.
     pub(crate) fn inherit(state: &State, legacy: &mut Legacy) -> io::Result<Self> {
-        let mut estate = Self { next_id: state.sockets, ..Self::default() };
+        let passed = Passed::inherit(state, legacy)?;
+        let mut estate = Self { passed, next_id: state.sockets, ..Self::default() };
         for kept in &state.listeners {
             let sockets = kept.sockets.iter();
             let sockets = sockets.map(|socket| Ok(Socket { id: socket.id, fd: legacy.take(socket.fd)? }));
@@ -152,6 +178,11 @@ impl Estate {
         &self.listeners
     }
 
+    /// What the service manager has passed.
+    pub(crate) fn passed(&self) -> &Passed {
+        &self.passed
+    }
+
     /// The name of the last socket.
     pub(crate) fn last_id(&self) -> u32 {
         self.next_id
@@ -183,14 +214,6 @@ impl Estate {
 }
 
 impl Listener {
-    /// The file of a Unix socket, which nobody answers any more.
-    fn remove_file(&self) {
-        if let Address::Unix(path) = &self.actual {
-            // Somebody may have removed it before.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-
     /// The sockets of shard number `shard` of `shards`: a group has a fixed size, the number of shards has not.
     pub(crate) fn of_shard(&self, shard: usize, shards: usize) -> impl Iterator<Item = &Socket> {
         let size = self.sockets.len();
@@ -204,20 +227,6 @@ impl Listener {
             own.then_some(socket)
         })
     }
-}
-
-fn bind(
-    listen: &ListenNeeds,
-    group: usize,
-    options: &ListenOptions,
-) -> Result<(Address, Vec<OwnedFd>), Trouble> {
-    let trouble = |message: &str| {
-        let (cause, cure) = message.split_once(": ").unwrap_or((message, "choose another address"));
-        Trouble { pointer: listen.pointer.clone(), cause: cause.to_owned(), cure: cure.to_owned() }
-    };
-    let address: Address = listen.address.parse().map_err(|bad| trouble(&format!("{bad}")))?;
-    let sockets = bind_group(&address, group, options).map_err(|error| trouble(&error.to_string()))?;
-    Ok((address, sockets))
 }
 
 /// The address as it is: with the port that the system chose.

@@ -7,7 +7,8 @@
 //!   text;
 //! - `upgrade`, `rehearsal`: another program in our place; `rehearse`, `resume`: the same as that program sees it;
 //! - `worker`, `post`: the children; `backoff`: when they are started again;
-//! - `estate`: sockets and log files; `ledger`: what became of every connection and request;
+//! - `estate`: sockets and log files; `passed`: sockets from the service manager; `ledger`: what became of every connection and request;
+//! - `readiness`: what the service manager is told;
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
 
 mod backoff;
@@ -20,9 +21,11 @@ mod examination;
 mod house;
 mod identity;
 mod ledger;
+mod passed;
 mod permit;
 mod plan;
 mod post;
+mod readiness;
 mod refusal;
 mod rehearsal;
 mod rehearse;

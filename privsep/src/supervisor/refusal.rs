@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use sys::creds::CredsError;
+use sys::net::Address;
 use sys::pid_file::PidFileError;
 
 use super::examination::problems_text;
@@ -23,6 +24,8 @@ pub enum Refusal {
     Unreadable(String),
     /// The examination did not end as it should.
     Unexamined(String),
+    /// The service manager has passed a socket for an address that the configuration does not name.
+    Unnamed(Address),
     /// The system denies something.
     System {
         /// What was to be done.
@@ -58,6 +61,11 @@ impl fmt::Display for Refusal {
             }
             Self::Unreadable(why) | Self::Worker(why) => f.write_str(why),
             Self::Unexamined(why) => write!(f, "the configuration cannot be examined: {why}"),
+            Self::Unnamed(address) => write!(
+                f,
+                "the service manager has passed a socket for {address}, and the configuration does not listen there: \
+                 add it to /server/listen, or remove it from the .socket unit"
+            ),
             Self::System { what, cause } => write!(f, "cannot {what}: {cause}"),
             Self::PidFile(error) => error.fmt(f),
             Self::Identity(error) => error.fmt(f),

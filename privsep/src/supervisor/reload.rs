@@ -22,6 +22,9 @@ impl Supervisor<'_> {
 
     /// Begins to read the configuration again.
     pub(super) fn begin_reload(&mut self, asker: Asker, plan_only: bool) {
+        if !plan_only {
+            self.report_change("reloading");
+        }
         if let Some(why) = self.busy() {
             return self.tell(asker, refused(why));
         }

@@ -124,6 +124,7 @@ impl Supervisor<'_> {
         self.reloads = state.reloads;
         self.upgrades = state.upgrades;
         self.crashes = state.crashes;
+        self.inherit_readiness();
         self.control.wrong_proofs = state.wrong_proofs;
         self.past = Ledger::from_entries(&state.ended);
         let uptime = Duration::from_millis(state.uptime_millis);

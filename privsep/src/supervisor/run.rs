@@ -18,6 +18,7 @@ use super::estate::{Estate, Opened};
 use super::house::House;
 use super::ledger::Ledger;
 use super::post::Post;
+use super::readiness::Readiness;
 use super::refusal::Refusal;
 use super::worker::{Birth, Phase, Worker};
 use super::{Deployment, shards};
@@ -64,11 +65,13 @@ pub(super) struct Supervisor<'h> {
     pub(super) upgrades: u32,
     pub(super) crashes: u32,
     pub(super) begun: Instant,
+    /// None without a service manager.
+    pub(super) readiness: Option<Readiness>,
     next_tick: Instant,
     ending: Ending,
     /// Why the first worker could not serve.
     failed: Option<String>,
-    served: bool,
+    pub(super) served: bool,
 }
 
 /// How far the server is on its way out.
@@ -125,6 +128,7 @@ impl<'h> Supervisor<'h> {
             upgrades: 0,
             crashes: 0,
             begun: now,
+            readiness: Readiness::from_environment(),
             next_tick: now + SECOND,
             ending: Ending::Not,
             failed: None,
@@ -192,7 +196,9 @@ impl<'h> Supervisor<'h> {
 
     /// One turn of the loop: waits for events and lets each have its effect.
     fn turn(&mut self) {
-        self.on_time(Instant::now());
+        let now = Instant::now();
+        self.on_time(now);
+        self.report(now);
         let (sources, fds): (Vec<Source>, Vec<BorrowedFd<'_>>) = self.sources().into_iter().unzip();
         let nap = self.due().map_or(NAP, |due| due.saturating_duration_since(Instant::now()));
         match sys::poll::any_readable(&fds, Some(nap)) {
@@ -231,6 +237,7 @@ impl<'h> Supervisor<'h> {
             self.worker_due,
             self.change.as_ref().map(|change| change.deadline),
             self.control.due(),
+            self.report_due(),
             self.house.ticks().then_some(self.next_tick),
         ];
         workers.chain(others.into_iter().flatten()).min()
@@ -607,6 +614,7 @@ impl<'h> Supervisor<'h> {
 
     /// Ends everybody and accounts for everything.
     fn end(&mut self) {
+        self.report(Instant::now());
         for mut worker in std::mem::take(&mut self.workers) {
             worker.life.kill();
             if let Some(fd) = worker.life.fd() {

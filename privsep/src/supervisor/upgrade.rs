@@ -14,7 +14,8 @@ use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Worker;
 use crate::message::{
-    Kept, KeptAsker, KeptFile, KeptListener, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State,
+    Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptSink, KeptSocket, KeptWorker, STATE_VERSION,
+    State,
 };
 use crate::role::Role;
 use crate::sealed::seal;
@@ -32,6 +33,7 @@ impl Supervisor<'_> {
 
     /// Begins an upgrade to the program at `path`, or to what is at the path that we were started from.
     pub(super) fn begin_upgrade(&mut self, asker: Asker, path: Option<PathBuf>) {
+        self.report_change("upgrading");
         if let Some(why) = self.busy() {
             return self.tell(asker, Reply::Refused(why.to_owned()));
         }
@@ -135,6 +137,15 @@ impl Supervisor<'_> {
                         .iter()
                         .map(|socket| KeptSocket { id: socket.id, fd: case.put(socket.fd.as_fd()) })
                         .collect(),
+                })
+                .collect(),
+            passed: self
+                .estate
+                .passed()
+                .groups()
+                .map(|(address, sockets)| KeptPassed {
+                    address: address.to_string(),
+                    sockets: sockets.map(|socket| case.put(socket)).collect(),
                 })
                 .collect(),
             sockets: self.estate.last_id(),
