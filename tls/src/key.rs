@@ -68,6 +68,7 @@ impl Drop for Wiped {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::der::{INTEGER, OCTET_STRING, Reader, SEQUENCE};
 
     fn parse(text: &str) -> Result<PrivateKey, Error> {
         PrivateKey::from_pem(Zeroizing::new(text.as_bytes().to_vec()))
@@ -93,5 +94,48 @@ mod tests {
             assert_eq!(parse(&text).err(), Some(error), "{text}");
         }
         assert!(parse(&key).is_ok());
+    }
+
+    /// What a PKCS#8 key holds: PKCS#1 or SEC1.
+    fn inner(pkcs8: &[u8]) -> Vec<u8> {
+        let mut reader = Reader::new(pkcs8).expect(SEQUENCE).expect("PKCS#8").inside();
+        reader.expect(INTEGER).and_then(|_| reader.expect(SEQUENCE)).expect("PKCS#8");
+        reader.expect(OCTET_STRING).expect("PKCS#8").value.to_vec()
+    }
+
+    #[test]
+    fn every_form_of_a_key() {
+        let rsa = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048);
+        let rsa = rsa.expect("a key").serialize_der();
+        let ecdsa = rcgen::KeyPair::generate().expect("a key").serialize_der();
+        let cases = [
+            ("PRIVATE KEY", rsa.clone()),
+            ("RSA PRIVATE KEY", inner(&rsa)),
+            ("PRIVATE KEY", ecdsa.clone()),
+            ("EC PRIVATE KEY", sec1(&inner(&ecdsa))),
+        ];
+        for (label, der) in cases {
+            let text = ::pem::encode(&::pem::Pem::new(label, der));
+            // The way openssl writes the curve of a SEC1 key, and a certificate beside it, do not matter.
+            let text = format!(
+                "{}{text}{}",
+                block("EC PARAMETERS", "BggqhkjOPQMBBw=="),
+                block("CERTIFICATE", "Zg==")
+            );
+            assert!(parse(&text).is_ok(), "{text}");
+        }
+    }
+
+    /// In PKCS#8 the curve stands outside; alone, a SEC1 key has to name it: `[0] { OID P-256 }` before its public
+    /// half.
+    fn sec1(inner: &[u8]) -> Vec<u8> {
+        const CURVE: [u8; 12] = [0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+
+        let mut reader = Reader::new(inner).expect(SEQUENCE).expect("SEC1").inside();
+        let version = reader.expect(INTEGER).expect("SEC1").whole;
+        let secret = reader.expect(OCTET_STRING).expect("SEC1").whole;
+        let public = reader.any().map(|public| public.whole).unwrap_or_default();
+        let value = [version, secret, &CURVE, public].concat();
+        [&[SEQUENCE, u8::try_from(value.len()).expect("short")], value.as_slice()].concat()
     }
 }

@@ -149,19 +149,20 @@ fn the_certificate_is_chosen_by_signatures_and_name() {
 fn protocols() {
     let authority = Authority::new("root");
     let hosts = simple(&authority, Algorithm::P256);
-    let cases: &[(&[&[u8]], Option<&[u8]>)] = &[
-        (&[], None),
-        (&[b"h2", b"http/1.1"], Some(b"http/1.1")),
-        (&[b"http/1.0", b"http/1.1"], Some(b"http/1.1")),
-        (&[b"http/1.0"], Some(b"http/1.0")),
+    let cases = [
+        (&[][..], None),
+        (&["h2", "http/1.1"], Some("http/1.1")),
+        (&["http/1.0", "http/1.1"], Some("http/1.1")),
+        (&["http/1.0"], Some("http/1.0")),
     ];
     for versions in VERSIONS {
         for (offered, chosen) in cases {
             let mut config = client(&authority, versions, None);
-            config.alpn_protocols = offered.iter().map(|protocol| protocol.to_vec()).collect();
+            config.alpn_protocols = offered.iter().map(|&protocol| protocol.into()).collect();
             let pair = connect(&Arc::new(config), "example.org", &hosts).expect("a session");
-            assert_eq!(pair.session.protocol(), *chosen, "{offered:?}");
-            assert_eq!(pair.client.alpn_protocol(), *chosen, "{offered:?}");
+            let chosen = chosen.map(str::as_bytes);
+            assert_eq!(pair.session.protocol(), chosen, "{offered:?}");
+            assert_eq!(pair.client.alpn_protocol(), chosen, "{offered:?}");
         }
         let mut config = client(&authority, versions, None);
         config.alpn_protocols = vec![b"h2".to_vec()];
