@@ -7,6 +7,7 @@ pub(crate) const LAYERS: &[(&str, u32)] = &[
     ("proto-http", 2),
     ("config", 2),
     ("auth", 2),
+    ("tls", 2),
     ("privsep", 3),
     ("logging", 3),
     ("site", 4),
@@ -23,6 +24,8 @@ pub(crate) const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("io-uring", &["engine"]),
     ("libc", &["sys", "engine"]),
     ("nix", &["sys", "bench", "e2e"]),
+    ("rustls", &["tls"]),
+    ("aws-lc-rs", &["tls"]),
 ];
 
 /// What a crate never reaches, not even through others: (crate, libraries).
@@ -32,9 +35,10 @@ pub(crate) const NEVER_REACHES: &[(&str, &[&str])] = &[
     ("logging", &["glommio-ng", "io-uring", "tokio"]),
     ("site", &["glommio-ng", "io-uring", "tokio"]),
     ("perf", &["glommio-ng", "io-uring", "tokio"]),
-    ("auth", &["glommio-ng", "io-uring", "tokio", "proto-http", "engine"]),
+    ("tls", &["glommio-ng", "io-uring", "tokio", "sys", "proto-http"]),
+    ("auth", &["glommio-ng", "io-uring", "tokio", "proto-http", "engine", "tls"]),
     // The process with the rights parses no text and serves nobody.
-    ("privsep", &["glommio-ng", "io-uring", "tokio", "proto-http", "engine", "config", "serde_json"]),
+    ("privsep", &["glommio-ng", "io-uring", "tokio", "proto-http", "engine", "config", "serde_json", "tls"]),
 ];
 
 /// Features that nobody may enable: (library, features). A second runtime is what they would bring.

@@ -1,0 +1,134 @@
+//! A certificate with those that lead to its authority, and its key: what a host is served with.
+
+use rustls::InconsistentKeys;
+use rustls::pki_types::CertificateDer;
+use rustls::sign::CertifiedKey;
+
+use crate::certificate::{Certificate, KeyKind};
+use crate::der;
+use crate::error::Error;
+use crate::key::PrivateKey;
+use crate::limits::{CHAIN_MAX, STAPLE_BYTES_MAX};
+use crate::pem;
+
+/// Certificates, the host's own first.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    ders: Vec<CertificateDer<'static>>,
+    facts: Vec<Certificate>,
+}
+
+impl Chain {
+    /// Reads a PEM text. Blocks that are no certificates are passed over, so that a file may have the key as well.
+    ///
+    /// # Errors
+    /// The text is not PEM, has no certificate or too many, or one that is broken.
+    pub fn from_pem(text: &[u8]) -> Result<Chain, Error> {
+        let all = certificates(text)?;
+        match all.len() {
+            0 => Err(Error::NoCertificate),
+            count if CHAIN_MAX < count => Err(Error::ChainTooLong { certificates: count }),
+            _ => {
+                let (ders, facts) = all.into_iter().map(|one| (one.der, one.facts)).unzip();
+                Ok(Chain { ders, facts })
+            }
+        }
+    }
+
+    /// What is known of each, the host's own first. Never empty.
+    pub fn facts(&self) -> &[Certificate] {
+        &self.facts
+    }
+}
+
+/// A certificate of a text.
+pub(crate) struct Read {
+    pub(crate) der: CertificateDer<'static>,
+    pub(crate) facts: Certificate,
+    /// The line of its beginning, from 1.
+    pub(crate) line: usize,
+}
+
+/// All certificates of a PEM text.
+pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Read>, Error> {
+    let mut all = Vec::new();
+    for block in pem::blocks(text)? {
+        if !matches!(block.label.as_str(), "CERTIFICATE" | "X509 CERTIFICATE") {
+            continue;
+        }
+        let line = block.line;
+        let facts = Certificate::from_der(&block.der).ok_or(Error::BadCertificate { line })?;
+        all.push(Read { der: CertificateDer::from(block.der.to_vec()), facts, line });
+    }
+    Ok(all)
+}
+
+/// A chain with its key and what is sent along.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    key: CertifiedKey,
+    facts: Vec<Certificate>,
+}
+
+impl Credential {
+    /// Brings a chain and its key together.
+    ///
+    /// # Errors
+    /// [`Error::KeyMismatch`]: the key is not that of the first certificate. One that lives elsewhere and does not
+    /// tell its public half is taken at its word.
+    pub fn new(chain: Chain, key: &PrivateKey) -> Result<Credential, Error> {
+        let Chain { ders, facts } = chain;
+        let key = CertifiedKey::new(ders, key.signing().clone());
+        match key.keys_match() {
+            Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
+                Ok(Credential { key, facts })
+            }
+            Err(rustls::Error::InconsistentKeys(_)) => Err(Error::KeyMismatch),
+            Err(_) => Err(Error::BadCertificate { line: 1 }),
+        }
+    }
+
+    /// Sends this OCSP response, DER, along to clients that ask for one.
+    ///
+    /// # Errors
+    /// [`Error::BadStaple`]: it is too large, or no DER, or a refusal of the responder.
+    pub fn with_staple(mut self, response: Vec<u8>) -> Result<Credential, Error> {
+        if STAPLE_BYTES_MAX < response.len() || !is_successful_response(&response) {
+            return Err(Error::BadStaple);
+        }
+        self.key.ocsp = Some(response);
+        Ok(self)
+    }
+
+    /// What is known of the certificates, the host's own first. Never empty.
+    pub fn facts(&self) -> &[Certificate] {
+        &self.facts
+    }
+
+    pub(crate) fn certified(&self) -> &CertifiedKey {
+        &self.key
+    }
+
+    /// Whether it is for a host of this name.
+    pub(crate) fn covers(&self, name: &str) -> bool {
+        self.facts.first().is_some_and(|own| own.covers(name))
+    }
+
+    /// The cheaper signature first.
+    pub(crate) fn cost(&self) -> u8 {
+        match self.facts.first().map(|facts| facts.key) {
+            Some(KeyKind::P256) => 0,
+            Some(KeyKind::Ed25519) => 1,
+            Some(KeyKind::P384 | KeyKind::P521) => 2,
+            Some(KeyKind::Rsa { .. } | KeyKind::Other) | None => 3,
+        }
+    }
+}
+
+/// RFC 6960 4.2.1: a sequence whose first element, the status, is 0 (successful).
+fn is_successful_response(response: &[u8]) -> bool {
+    const ENUMERATED: u8 = 0x0a;
+    let mut reader = der::Reader::new(response);
+    let status = reader.expect(der::SEQUENCE).and_then(|outer| outer.inside().expect(ENUMERATED));
+    reader.is_empty() && status.is_some_and(|status| status.value == [0])
+}
