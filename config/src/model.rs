@@ -8,6 +8,7 @@ mod control;
 mod host;
 mod server;
 mod settings;
+mod tls;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub use control::{Control, Peer, Rank};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use server::{FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{AccessLog, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};
+pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 
 /// Everything the server was told to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,8 +53,19 @@ impl Config {
 pub struct Listen {
     /// The address.
     pub address: Address,
+    /// What is spoken there.
+    pub transport: Transport,
     /// JSON Pointer of the value, for a problem that only binding can find.
     pub pointer: String,
+}
+
+/// What carries HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// The connection itself.
+    Plain,
+    /// TLS: written behind the address, as in `:443 tls`.
+    Tls,
 }
 
 /// Where log lines go.

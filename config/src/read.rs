@@ -3,6 +3,7 @@
 mod hosts;
 mod layer;
 mod server;
+mod tls;
 
 use layer::{Inherited, Layer};
 
@@ -29,6 +30,7 @@ pub(crate) fn config(root: &Node, source: Option<&Source>, problems: &mut Proble
         let key = root.member(top::HOSTS.name).map(|member| &member.origin);
         problems.push(Problem::new(source, key.unwrap_or(&root.origin), "/hosts", Cause::NoHosts));
     }
+    tls::check(root, source, &server, &hosts, problems);
     let default_host = default_host(&reader, &hosts, problems);
     Config { server, hosts, default_host }
 }

@@ -113,6 +113,12 @@ impl<'a> Reader<'a> {
         Some(Problem::new(self.source, &member.node.origin, &pointer, cause))
     }
 
+    /// A problem with the section as a whole, if it is there.
+    pub(crate) fn at_itself(&self, cause: Cause) -> Option<Problem> {
+        let origin = &self.node?.origin;
+        Some(Problem::new(self.source, origin, &self.pointer, cause))
+    }
+
     /// A problem with an item of the list that `key` holds.
     pub(crate) fn at_item<K>(&self, key: &Key<K>, index: usize, cause: Cause) -> Option<Problem> {
         let item = self.member(key.name)?.node.find(&[index.to_string()])?;

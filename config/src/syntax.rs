@@ -6,7 +6,7 @@ use std::str::FromStr;
 use sys::net::{Address, BadAddress};
 
 use crate::cause::Flaw;
-use crate::model::{ErrorStatus, Matcher, Peer, Rank};
+use crate::model::{ErrorStatus, Matcher, Peer, Rank, Transport};
 use crate::name::HostName;
 use crate::near::nearest;
 use crate::tree::quoted;
@@ -30,6 +30,21 @@ pub(crate) fn address(text: &str) -> Result<Address, Flaw> {
         };
         Flaw::new(format!("{} is no address to listen on", quoted(text)), cure)
     })
+}
+
+/// An address, and what is spoken there: `:80`, `:443 tls`.
+pub(crate) fn listening(text: &str) -> Result<(Address, Transport), Flaw> {
+    if let Some(plain) = text.strip_suffix(" tls") {
+        return address(plain.trim_end()).map(|address| (address, Transport::Tls));
+    }
+    match text.rsplit_once(' ') {
+        // The path of a Unix socket may have a space.
+        Some((before, word)) if address(before).is_ok() && !text.starts_with("unix:") => Err(Flaw::new(
+            format!("{} cannot stand behind an address", quoted(word)),
+            "write \"tls\" there, or nothing",
+        )),
+        _ => address(text).map(|address| (address, Transport::Plain)),
+    }
 }
 
 /// A host name, wildcard or IP literal.

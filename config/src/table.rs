@@ -11,8 +11,10 @@ use crate::problem::Problems;
 use crate::source::Origin;
 use crate::tree::Node;
 
-pub(crate) use keys::{CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, SERVER, TIMEOUTS, TOP};
-pub(crate) use keys::{control, file_cache, host, limits, server, settings, timeouts, top};
+pub(crate) use keys::{
+    CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, SERVER, TIMEOUTS, TLS, TOP,
+};
+pub(crate) use keys::{certificate, control, file_cache, host, limits, server, settings, timeouts, tls, top};
 
 /// One key.
 pub(crate) struct Key<K> {
@@ -171,8 +173,19 @@ pub(crate) fn lookup<S: AsRef<str>>(tokens: &[S]) -> Result<Target, (&'static Se
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 9] =
-    [&TOP, &SERVER, &LIMITS, &TIMEOUTS, &FILE_CACHE, &CONTROL, &DEFAULTS, &HOST, &LOCATION];
+pub(crate) const SECTIONS: [&Section; 11] = [
+    &TOP,
+    &SERVER,
+    &LIMITS,
+    &TIMEOUTS,
+    &FILE_CACHE,
+    &CONTROL,
+    &DEFAULTS,
+    &HOST,
+    &TLS,
+    &CERTIFICATE,
+    &LOCATION,
+];
 
 /// Where else a key of this name exists: "/server", "/defaults or a host".
 pub(crate) fn elsewhere(name: &str, not: &Section) -> Option<String> {
@@ -192,7 +205,11 @@ mod tests {
     /// Lets every key make a difference: nothing that it needs is missing, nothing hides it.
     const BASE: &str = r#"{
         "defaults": {"root": "base", "access_log": "stdout"},
-        "hosts": {"example.org": {"locations": {"/a/": {"root": "own"}}}}
+        "hosts": {"example.org": {
+            "listen": ["127.0.0.1:9443 tls"],
+            "tls": {"certificates": {"main": {"chain": "chain.pem", "key": "key.pem"}}, "authorities": "ca.pem"},
+            "locations": {"/a/": {"root": "own"}}
+        }}
     }"#;
 
     fn load_base(overrides: &[Override]) -> Loaded {
@@ -203,6 +220,8 @@ mod tests {
     fn pointer_of(section: &Section) -> &'static str {
         match section.name {
             "host" => "/hosts/example.org",
+            "tls" => "/hosts/example.org/tls",
+            "certificate" => "/hosts/example.org/tls/certificates/main",
             "location" => "/hosts/example.org/locations/~1a~1",
             "configuration" => "",
             _ => section.place,

@@ -10,7 +10,7 @@ mod worker;
 
 pub use auth::{FromAuth, Proof, Secrets, ToAuth, TokenEntry, UserEntry};
 pub use check::{
-    ControlNeeds, Depth, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs, Output, PeerEntry, RankEntry,
+    Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs, Output, PeerEntry, RankEntry,
     ReadNeeds, Setting, Subject, ToCheck, Trouble,
 };
 pub use control::{Answer, Command, LedgerEntry, PlanReport, Rank, Request, StatusReport, WorkerReport};

@@ -4,6 +4,8 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use zeroize::Zeroizing;
+
 use crate::link::LinkError;
 use crate::wire::{Wire, decode, encode};
 
@@ -24,6 +26,15 @@ pub fn seal<T: Wire>(value: &T) -> io::Result<OwnedFd> {
 /// [`LinkError::Bad`] for other bytes, [`LinkError::System`] for memory that is not sealed or too long.
 pub fn unseal<T: Wire>(memory: &OwnedFd) -> Result<T, LinkError> {
     let bytes = sys::mem::read_sealed(memory.as_fd(), MAX).map_err(LinkError::System)?;
+    Ok(decode(&bytes)?)
+}
+
+/// As [`unseal`], for what nobody else is to know: leaves no copy behind but the value.
+///
+/// # Errors
+/// As [`unseal`].
+pub fn unseal_secret<T: Wire>(memory: &OwnedFd) -> Result<T, LinkError> {
+    let bytes = Zeroizing::new(sys::mem::read_sealed(memory.as_fd(), MAX).map_err(LinkError::System)?);
     Ok(decode(&bytes)?)
 }
 

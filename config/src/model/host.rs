@@ -1,6 +1,6 @@
 //! Virtual hosts and their locations: `/hosts`.
 
-use super::{Listen, Settings};
+use super::{Listen, Settings, Tls};
 use crate::HostName;
 
 /// One virtual host: `/hosts/NAME`.
@@ -12,6 +12,8 @@ pub struct Host {
     pub aliases: Vec<HostName>,
     /// The only addresses on which the host answers; all of the server's when absent.
     pub listen: Option<Vec<Listen>>,
+    /// TLS, where the host answers on an address that has it.
+    pub tls: Option<Tls>,
     /// What holds outside of all locations.
     pub settings: Settings,
     /// Parts of the host that differ, in the order of the file.

@@ -92,6 +92,8 @@ pub struct Timeouts {
     pub header: Duration,
     /// Between two reads of a body.
     pub body: Duration,
+    /// For a TLS handshake.
+    pub handshake: Duration,
     /// From the end of a response, or from the handshake, to the first byte of a request.
     pub idle: Duration,
     /// Between two moments at which the client took bytes of a response.

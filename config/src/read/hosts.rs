@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::layer::{Inherited, Layer};
-use super::server;
+use super::{server, tls};
 use crate::cause::Cause;
 use crate::model::{Host, Location, Matcher};
 use crate::name::HostName;
@@ -32,10 +32,12 @@ pub(super) fn read(
             problems.push(Problem::new(source, &member.origin, reader.pointer(), Cause::NoRoot));
         }
         let listen = server::listen(&reader, &host::LISTEN, problems);
+        let tls = tls::read(&reader, problems);
         hosts.extend(name.map(|name| Host {
             name,
             aliases: aliases.into_iter().map(|(_, alias)| alias).collect(),
             listen,
+            tls,
             settings: inherited.into_settings(),
             locations,
             pointer: reader.pointer().to_owned(),

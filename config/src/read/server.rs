@@ -4,7 +4,7 @@ use sys::net::Address;
 
 use crate::cause::{Cause, Flaw};
 use crate::kind::{List, Text};
-use crate::model::{Control, FileCache, Limits, Listen, Server, Timeouts};
+use crate::model::{Control, FileCache, Limits, Listen, Server, Timeouts, Transport};
 use crate::pointer;
 use crate::problem::Problems;
 use crate::reader::Reader;
@@ -51,7 +51,7 @@ fn read_control(reader: &Reader<'_>, problems: &mut Problems) -> Control {
 /// The addresses of `key`, if they are there and right.
 pub(super) fn listen(
     reader: &Reader<'_>,
-    key: &'static Key<List<Text<Address>>>,
+    key: &'static Key<List<Text<(Address, Transport)>>>,
     problems: &mut Problems,
 ) -> Option<Vec<Listen>> {
     let listen = addresses(reader.get(key, problems)?);
@@ -63,8 +63,9 @@ pub(super) fn listen(
     Some(listen)
 }
 
-fn addresses(items: Vec<(String, Address)>) -> Vec<Listen> {
-    items.into_iter().map(|(pointer, address)| Listen { address, pointer }).collect()
+fn addresses(items: Vec<(String, (Address, Transport))>) -> Vec<Listen> {
+    let listen = |(pointer, (address, transport))| Listen { address, transport, pointer };
+    items.into_iter().map(listen).collect()
 }
 
 fn read_limits(reader: &Reader<'_>, problems: &mut Problems) -> Limits {
@@ -91,6 +92,7 @@ fn read_timeouts(reader: &Reader<'_>, problems: &mut Problems) -> Timeouts {
     Timeouts {
         header: reader.or_default(&timeouts::HEADER, problems),
         body: reader.or_default(&timeouts::BODY, problems),
+        handshake: reader.or_default(&timeouts::HANDSHAKE, problems),
         idle: reader.or_default(&timeouts::IDLE, problems),
         write: reader.or_default(&timeouts::WRITE, problems),
         drain: reader.or_default(&timeouts::DRAIN, problems),

@@ -9,7 +9,10 @@ use crate::kind::{
     AutoCount, Choice, Count, FilePath, Flag, Integer, List, MapOf, Named, Object, OrOff, OutputTo, Size,
     Span, Text,
 };
-use crate::model::{Dotfiles, ErrorStatus, Handler, Level, LogFormat, Peer, Rank, Symlinks};
+use crate::model::{
+    ClientCertificates, Dotfiles, ErrorStatus, Handler, Level, LogFormat, Peer, Rank, Symlinks, TlsVersion,
+    Transport,
+};
 use crate::name::HostName;
 use crate::syntax::{self, DefaultName, FieldName};
 
@@ -123,8 +126,31 @@ pub(crate) static LOCATION: Section = Section {
     own: &[],
 };
 
-const ADDRESS: Text<Address> =
-    Text { noun: "an address with a port", pattern: Some("^(unix:/.+|.*:[0-9]+)$"), parse: syntax::address };
+/// `/hosts/NAME/tls`.
+pub(crate) static TLS: Section = Section {
+    name: "tls",
+    place: "TLS of a host (/hosts/NAME/tls)",
+    prose: "What the host is served with on addresses that have \"tls\" behind them.",
+    inherited: &[],
+    own: tls::KEYS,
+};
+
+/// `/hosts/NAME/tls/certificates/LABEL`.
+pub(crate) static CERTIFICATE: Section = Section {
+    name: "certificate",
+    place: "a certificate (/hosts/NAME/tls/certificates/LABEL)",
+    prose: "A certificate of the host. LABEL is any name; with several certificates each has a key of another kind, \
+            and the client decides. The files are opened by the process with the rights, so that root alone needs to \
+            be able to read them.",
+    inherited: &[],
+    own: certificate::KEYS,
+};
+
+const LISTENING: Text<(Address, Transport)> = Text {
+    noun: "an address with a port",
+    pattern: Some("^(unix:/.+|.*:[0-9]+( +tls)?)$"),
+    parse: syntax::listening,
+};
 
 keys! {
     /// Keys of the top level.
@@ -154,10 +180,11 @@ keys! {
         SHARDS: AutoCount = "shards", AutoCount { max: 1024 },
             default Some(r#""auto""#), example "4",
             "Number of serving threads, each pinned to a core; \"auto\" is one for each core at hand.";
-        LISTEN: List<Text<Address>> = "listen", List { item: ADDRESS, min: 1 },
-            default Some(r#"["127.0.0.1:8080"]"#), example r#"["127.0.0.1:8080", "[::1]:8080"]"#,
+        LISTEN: List<Text<(Address, Transport)>> = "listen", List { item: LISTENING, min: 1 },
+            default Some(r#"["127.0.0.1:8080"]"#), example r#"["127.0.0.1:8080", "[::1]:8443 tls"]"#,
             "Addresses of all hosts that name none of their own. \":80\" is all IPv4 addresses, \"[::]:80\" all IPv6 \
-             ones, \"unix:/run/kimura.sock\" a Unix socket, and port 0 any free port.";
+             ones, \"unix:/run/kimura.sock\" a Unix socket, and port 0 any free port. \"tls\" behind an address, as in \
+             \":443 tls\", has TLS spoken there.";
         BACKLOG: Integer = "backlog", Integer { min: 1, max: 65_535 },
             default Some("4096"), example "1024",
             "Connections that may wait to be accepted, for each listening socket.";
@@ -295,6 +322,9 @@ keys! {
         BODY: Span = "body", PATIENCE,
             default Some(r#""30s""#), example r#""10s""#,
             "Between two reads of a request's body. It also has to come with 512 bytes a second on the whole.";
+        HANDSHAKE: Span = "handshake", PATIENCE,
+            default Some(r#""10s""#), example r#""5s""#,
+            "How long a TLS handshake may take.";
         IDLE: Span = "idle", PATIENCE,
             default Some(r#""75s""#), example r#""15s""#,
             "How long a connection waits for a request, the first one or the next.";
@@ -332,13 +362,67 @@ keys! {
             List { item: Text { noun: "a host name", pattern: None, parse: syntax::host_name }, min: 0 },
             default Some("[]"), example r#"["www.example.org", "*.example.net"]"#,
             "Further names of the host. Case, port and a final dot do not count.";
-        LISTEN: List<Text<Address>> = "listen", List { item: ADDRESS, min: 1 },
-            default None, example r#"["127.0.0.1:8081"]"#,
+        LISTEN: List<Text<(Address, Transport)>> = "listen", List { item: LISTENING, min: 1 },
+            default None, example r#"["127.0.0.1:8081", "127.0.0.1:8443 tls"]"#,
             "The only addresses on which the host answers; without it, all of /server/listen.";
+        TLS: Object = "tls", Object(&super::TLS),
+            default None, example r#"{"certificates": {"own": {"chain": "tls/chain.pem", "key": "tls/key.pem"}}}"#,
+            "Certificates of the host, and rules for those of clients.";
         LOCATIONS: Named = "locations",
             Named { section: &LOCATION, noun: "an object with an object for each location" },
             default None, example r#"{"/private/": {"methods": ["GET"]}}"#,
             "Parts of the host that differ, by path.";
+    }
+}
+
+keys! {
+    /// Keys of `/hosts/NAME/tls`.
+    tls {
+        CERTIFICATES: Named = "certificates",
+            Named { section: &CERTIFICATE, noun: "an object with an object for each certificate" },
+            default None, example r#"{"own": {"chain": "tls/chain.pem", "key": "tls/key.pem"}}"#,
+            "What the host proves itself by; at least one.";
+        MINIMUM: Choice<TlsVersion> = "minimum",
+            Choice { words: &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)] },
+            default Some(r#""1.2""#), example r#""1.3""#,
+            "The oldest version of TLS.";
+        REDIRECT: Flag = "redirect", Flag,
+            default Some("false"), example "true",
+            "Whether requests that come in without TLS are sent to the same place with it (308).";
+        HSTS: OrOff<Span> = "hsts",
+            OrOff(Span { min: Duration::from_secs(1), max: Duration::from_secs(10 * 365 * 24 * HOUR) }),
+            default Some(r#""off""#), example r#""365d""#,
+            "For how long browsers are to come with TLS only (Strict-Transport-Security).";
+        CLIENTS: Choice<ClientCertificates> = "clients",
+            Choice { words: &[
+                ("off", ClientCertificates::Off), ("optional", ClientCertificates::Optional),
+                ("required", ClientCertificates::Required), ("asked", ClientCertificates::Asked),
+            ] },
+            default Some(r#""off""#), example r#""required""#,
+            "Whether clients are asked for a certificate: \"optional\" takes those that hold and clients without, \
+             \"required\" ends every other handshake, \"asked\" lets the handshake go on and answers with 403.";
+        AUTHORITIES: FilePath = "authorities", FilePath,
+            default None, example r#""tls/clients-ca.pem""#,
+            "Certificates of those who vouch for clients, in PEM.";
+        REVOKED: List<FilePath> = "revoked", List { item: FilePath, min: 0 },
+            default Some("[]"), example r#"["tls/clients.crl"]"#,
+            "Lists of certificates that these have called back (CRL), in PEM or DER. With one, there has to be one \
+             for each of the authorities.";
+    }
+}
+
+keys! {
+    /// Keys of `/hosts/NAME/tls/certificates/LABEL`.
+    certificate {
+        CHAIN: FilePath = "chain", FilePath,
+            default None, example r#""tls/fullchain.pem""#,
+            "The certificate, and behind it those that lead to its authority, in PEM.";
+        KEY: FilePath = "key", FilePath,
+            default None, example r#""tls/private.pem""#,
+            "Its private key, in PEM without a passphrase.";
+        STAPLE: FilePath = "staple", FilePath,
+            default None, example r#""tls/ocsp.der""#,
+            "An OCSP response about it, in DER.";
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Hello, Message, Rank};
-use crate::wire::{records, variants};
+use crate::wire::{Bytes, records, variants};
 
 variants! {
     /// To check.
@@ -18,6 +18,8 @@ variants! {
             /// How far to go.
             depth: Depth,
         },
+        /// Look also at what the files hold that others cannot open. Comes with an encoded [`Contents`] in sealed memory.
+        3 Judge,
         /// What the supervisor could not do for it, to be told in terms of the text.
         2 Explain {
             /// All of it.
@@ -33,6 +35,8 @@ variants! {
             /// Where it comes from, for workers: without the secrets of the command line.
             subject: Subject,
         },
+        /// The files that it needs are right, too.
+        3 Fit,
         /// It is not, or could not be carried out. Comes with the problems in sealed memory, to be shown to people.
         2 Problems {
             /// How many.
@@ -133,6 +137,8 @@ records! {
         sandbox: bool,
         /// Files and folders that workers read from.
         readable: Vec<ReadNeeds>,
+        /// Certificates and keys, in the order in which workers read them.
+        files: Vec<FileNeeds>,
         /// How long requests may go on after the end was asked for, in milliseconds.
         drain_millis: u64,
         /// Most connections of a shard.
@@ -159,6 +165,22 @@ records! {
         path: PathBuf,
         /// Where the configuration says so.
         pointer: String,
+    }
+
+    /// A file that is opened by who has the rights, and handed over as what it holds.
+    pub struct FileNeeds {
+        /// Its path.
+        path: PathBuf,
+        /// Where the configuration says so.
+        pointer: String,
+        /// Whether nobody else is to know what it holds.
+        secret: bool,
+    }
+
+    /// What files hold, in the order of [`Needs::files`].
+    pub struct Contents {
+        /// Each of them.
+        files: Vec<Bytes>,
     }
 
     /// A log to be opened.
@@ -194,7 +216,7 @@ records! {
         /// Tokens, by name.
         tokens: Vec<RankEntry>,
         /// For the auth process alone: an encoded [`super::Secrets`].
-        secrets: crate::wire::Bytes,
+        secrets: Bytes,
     }
 
     /// A user or group of the machine and what it may do.
@@ -230,7 +252,7 @@ records! {
 
 impl Message for ToCheck {
     fn descriptors(&self) -> usize {
-        usize::from(matches!(self, Self::Examine { .. }))
+        usize::from(matches!(self, Self::Examine { .. } | Self::Judge))
     }
 }
 
@@ -239,6 +261,7 @@ impl Message for FromCheck {
         match self {
             Self::Needs { .. } => 2,
             Self::Problems { .. } => 1,
+            Self::Fit => 0,
         }
     }
 }

@@ -49,6 +49,8 @@ records! {
         text: Kept,
         /// An encoded [`super::Needs`], sealed.
         needs: Kept,
+        /// An encoded [`super::Contents`], sealed.
+        files: Kept,
         /// Listening sockets.
         listeners: Vec<KeptListener>,
         /// Sockets that the service manager has passed, used or not.

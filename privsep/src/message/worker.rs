@@ -25,6 +25,8 @@ variants! {
             /// Where it comes from.
             subject: Subject,
         },
+        /// What the files of that configuration hold. Comes with an encoded [`super::Contents`] in sealed memory.
+        18 Files,
         /// A socket of that configuration for a shard. Comes with it.
         6 Socket {
             /// The shard.
@@ -98,7 +100,12 @@ impl Message for ToWorker {
     fn descriptors(&self) -> usize {
         usize::from(matches!(
             self,
-            Self::Counters | Self::Log | Self::Configuration { .. } | Self::Socket { .. } | Self::ErrorLog
+            Self::Counters
+                | Self::Log
+                | Self::Configuration { .. }
+                | Self::Files
+                | Self::Socket { .. }
+                | Self::ErrorLog
         ))
     }
 }

@@ -12,12 +12,12 @@ use sys::signal::{Signal, Signals};
 
 use super::control::Control;
 use super::estate::{Estate, open_log};
-use super::examination::{Deployment, Examination, Verdict};
+use super::examination::{Deployment, Examination, Found, Verdict};
 use super::house::House;
 use super::passed::Passed;
 use super::refusal::Refusal;
 use super::run::Supervisor;
-use super::{identity, shards};
+use super::{files, identity, shards};
 use crate::message::{Depth, Hello, IdentityEntry, LINK_VERSION, Needs, Subject, Trouble};
 use crate::stage::Stage;
 
@@ -136,11 +136,11 @@ impl Reading {
     }
 
     /// What the text says, without a look at what it names. Root does not read it, so `nobody` does.
-    fn understand(&self) -> Result<(Examination, Deployment), Refusal> {
+    fn understand(&self) -> Result<(Examination, Found), Refusal> {
         let nobody = IdentityEntry { uid: NOBODY, gid: NOBODY, groups: Vec::new() };
         let mut examination = self.begin(Depth::Text, is_root()?.then_some(nobody))?;
-        let deployment = right(examination.wait())?;
-        Ok((examination, deployment))
+        let found = right(examination.wait())?;
+        Ok((examination, found))
     }
 
     /// All of it, by whoever is to serve: as root that is known only from the text.
@@ -149,8 +149,16 @@ impl Reading {
         let identity = identity::resolve(&understood.needs).map_err(|trouble| vec![trouble]);
         let identity = or_explain(&mut first, identity)?;
         let mut examination = self.begin(Depth::Whole, identity.as_ref().map(IdentityEntry::from))?;
-        let deployment = right(examination.wait())?;
-        Ok(Examined { examination, deployment, identity })
+        let found = right(examination.wait())?;
+        let files = or_explain(&mut examination, files::read(&found.needs))?;
+        match examination.judge(&files).and_then(|()| examination.wait()) {
+            Ok(Verdict::Fit) => {}
+            other => {
+                right(other)?;
+                return Err(Refusal::Unexamined("no word about its files".to_owned()));
+            }
+        }
+        Ok(Examined { examination, deployment: found.with(files), identity })
     }
 }
 
@@ -163,9 +171,10 @@ pub(super) fn own_uid() -> u32 {
     Identity::current().map_or(u32::MAX, |identity| identity.uid)
 }
 
-fn right(verdict: Result<Verdict, crate::link::LinkError>) -> Result<Deployment, Refusal> {
+fn right(verdict: Result<Verdict, crate::link::LinkError>) -> Result<Found, Refusal> {
     match verdict {
-        Ok(Verdict::Right(deployment)) => Ok(*deployment),
+        Ok(Verdict::Right(found)) => Ok(*found),
+        Ok(Verdict::Fit) => Err(Refusal::Unexamined("no word about its text".to_owned())),
         Ok(Verdict::Wrong(count, text)) => Err(Refusal::Problems { count, text }),
         Err(error) => Err(Refusal::Unexamined(error.to_string())),
     }

@@ -40,6 +40,8 @@ pub(crate) enum Step {
     Rehearsing(Rehearsal),
     /// The text is being read, or what could not be done is being explained in its terms.
     Examining(Examination),
+    /// The text is right, what it needs is there, and its files are being looked at.
+    Judging(Examination, Box<Next>),
     /// The worker that serves goes over to it.
     Swapping(Box<Next>, Swap),
     /// A new generation of workers begins.
@@ -74,6 +76,12 @@ impl Change {
         Self { asker, plan_only, step: Step::Examining(examination), deadline }
     }
 
+    /// The files are being looked at.
+    pub(crate) fn judging(asker: Asker, examination: Examination, next: Next) -> Self {
+        let deadline = examination.deadline;
+        Self { asker, plan_only: false, step: Step::Judging(examination, Box::new(next)), deadline }
+    }
+
     /// An upgrade.
     pub(crate) fn rehearsing(asker: Asker, rehearsal: Rehearsal) -> Self {
         let deadline = rehearsal.deadline;
@@ -84,7 +92,7 @@ impl Change {
     pub(crate) fn generation(&self) -> Option<u32> {
         match &self.step {
             Step::Starting(next) | Step::Swapping(next, _) => Some(next.generation),
-            Step::Examining(_) | Step::Rehearsing(_) => None,
+            Step::Examining(_) | Step::Judging(..) | Step::Rehearsing(_) => None,
         }
     }
 

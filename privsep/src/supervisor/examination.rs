@@ -17,7 +17,15 @@ const TROUBLES_MAX: usize = 50;
 /// Most bytes of a list of problems.
 pub(crate) const PROBLEMS_MAX: usize = 4 << 20;
 
-/// A configuration that was found right, and what it needs.
+/// A configuration whose text was found right, and what it needs.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) subject: Subject,
+    pub(crate) text: OwnedFd,
+    pub(crate) needs: Needs,
+}
+
+/// A configuration with everything that it needs to be served.
 #[derive(Debug)]
 pub struct Deployment {
     /// Where it comes from, for workers: without the secrets of the command line.
@@ -26,13 +34,24 @@ pub struct Deployment {
     pub text: OwnedFd,
     /// What it needs.
     pub needs: Needs,
+    /// What its files hold: encoded [`crate::message::Contents`], sealed.
+    pub files: OwnedFd,
+}
+
+impl Found {
+    pub(crate) fn with(self, files: OwnedFd) -> Deployment {
+        let Self { subject, text, needs } = self;
+        Deployment { subject, text, needs, files }
+    }
 }
 
 /// How an examination has ended.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// The configuration is right.
-    Right(Box<Deployment>),
+    /// The text is right.
+    Right(Box<Found>),
+    /// The files are right, too.
+    Fit,
     /// It is not: how many problems, and the sealed text of them.
     Wrong(u32, OwnedFd),
 }
@@ -74,6 +93,12 @@ impl Examination {
         self.link.send(&ToCheck::Explain { troubles }, &[])
     }
 
+    /// Has the child look at what the files hold; the next verdict tells.
+    pub(crate) fn judge(&mut self, files: &OwnedFd) -> Result<(), LinkError> {
+        self.deadline = Instant::now() + PATIENCE;
+        self.link.send(&ToCheck::Judge, &[files.as_fd()])
+    }
+
     /// The verdict, if it is there.
     pub(crate) fn verdict(&mut self) -> Result<Option<Verdict>, LinkError> {
         let Some((message, descriptors)) = self.link.receive()? else { return Ok(None) };
@@ -83,8 +108,9 @@ impl Examination {
         Ok(Some(match message {
             FromCheck::Needs { subject } => {
                 let (text, needs) = (next()?, unseal(&next()?)?);
-                Verdict::Right(Box::new(Deployment { subject, text, needs }))
+                Verdict::Right(Box::new(Found { subject, text, needs }))
             }
+            FromCheck::Fit => Verdict::Fit,
             FromCheck::Problems { count } => Verdict::Wrong(count, next()?),
         }))
     }

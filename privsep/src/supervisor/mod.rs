@@ -8,6 +8,7 @@
 //! - `upgrade`, `rehearsal`: another program in our place; `rehearse`, `resume`: the same as that program sees it;
 //! - `worker`, `post`: the children; `backoff`: when they are started again;
 //! - `estate`: sockets and log files; `passed`: sockets from the service manager; `ledger`: what became of every connection and request;
+//! - `files`: what only we can open;
 //! - `readiness`: what the service manager is told;
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
 
@@ -18,6 +19,7 @@ mod command;
 mod control;
 mod estate;
 mod examination;
+mod files;
 mod house;
 mod identity;
 mod ledger;

@@ -4,18 +4,18 @@ use std::time::Instant;
 
 use super::boot::own_uid;
 use super::change::{Asker, Change, Next, Step, Swap};
-use super::examination::{Deployment, Examination, Verdict, problems_text};
+use super::examination::{Examination, Found, Verdict, problems_text};
 use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Phase;
-use super::{identity, plan, shards};
+use super::{files, identity, plan, shards};
 use crate::message::{Depth, PlanReport, ToAuth, ToWorker, Trouble};
 
 impl Supervisor<'_> {
     /// The examination under way.
     pub(super) fn examination(&self) -> Option<&Examination> {
         match &self.change.as_ref()?.step {
-            Step::Examining(examination) => Some(examination),
+            Step::Examining(examination) | Step::Judging(examination, _) => Some(examination),
             _ => None,
         }
     }
@@ -42,46 +42,70 @@ impl Supervisor<'_> {
 
     /// Something came from the examination.
     pub(super) fn on_examination(&mut self) {
-        let Some(Change { step: Step::Examining(examination), .. }) = &mut self.change else { return };
+        let Some(Change { step: Step::Examining(examination) | Step::Judging(examination, _), .. }) =
+            &mut self.change
+        else {
+            return;
+        };
         match examination.verdict() {
             Ok(None) => {}
+            Ok(Some(Verdict::Fit)) => self.on_fit(),
             Ok(Some(Verdict::Wrong(count, text))) => {
                 let Some(change) = self.change.take() else { return };
                 self.tell(change.asker, Reply::Problems(count, text));
             }
-            Ok(Some(Verdict::Right(deployment))) => self.on_right(*deployment),
+            Ok(Some(Verdict::Right(found))) => self.on_right(*found),
             Err(error) => self.abandon(&format!("its examination failed: {error}")),
         }
     }
 
     /// The configuration is right: opens what it needs and starts who is to serve it.
-    fn on_right(&mut self, mut deployment: Deployment) {
-        let report = plan::plan(&self.deployment.needs, &deployment.needs);
+    fn on_right(&mut self, mut found: Found) {
+        let report = plan::plan(&self.deployment.needs, &found.needs);
         let Some(change) = &self.change else { return };
         if change.plan_only {
             let asker = change.asker;
             self.change = None;
             return self.tell(asker, Reply::Plan(Box::new(report)));
         }
-        deployment.needs = plan::without_restart(&self.deployment.needs, deployment.needs);
-        let asker = change.asker;
-        match self.open(deployment, report) {
-            Ok(next) => {
-                self.change = None;
-                self.go_over(asker, next);
-            }
+        found.needs = plan::without_restart(&self.deployment.needs, found.needs);
+        match self.open(found, report) {
+            Ok(next) => self.judge(next),
             Err(troubles) => self.explain(troubles),
         }
     }
 
-    fn open(&mut self, deployment: Deployment, plan: PlanReport) -> Result<Next, Vec<Trouble>> {
-        let needs = &deployment.needs;
+    /// Has what the files hold looked at.
+    fn judge(&mut self, next: Next) {
+        let Some(Change { asker, step: Step::Examining(mut examination), .. }) = self.change.take() else {
+            return;
+        };
+        match examination.judge(&next.deployment.files) {
+            Ok(()) => self.change = Some(Change::judging(asker, examination, next)),
+            Err(error) => self.tell(asker, refused(&format!("its examination failed: {error}"))),
+        }
+    }
+
+    /// The files are right, too.
+    fn on_fit(&mut self) {
+        match self.change.take() {
+            Some(Change { asker, step: Step::Judging(_, next), .. }) => self.go_over(asker, *next),
+            other => {
+                self.change = other;
+                self.abandon("its examination said what it may not say now");
+            }
+        }
+    }
+
+    fn open(&mut self, found: Found, plan: PlanReport) -> Result<Next, Vec<Trouble>> {
+        let needs = &found.needs;
+        let files = files::read(needs)?;
         let identity = identity::resolve(needs).map_err(|trouble| vec![trouble])?;
         let count = shards::cores(needs.shards).map_or(1, |cores| cores.len());
         let opened = self.estate.open(needs, shards::group(count))?;
         let control = self.control.prepare(&needs.control, own_uid())?;
         self.tell_sinks();
-        Ok(Next { deployment, opened, control, plan, identity, generation: 0 })
+        Ok(Next { deployment: found.with(files), opened, control, plan, identity, generation: 0 })
     }
 
     /// Has the examination tell in terms of the text what could not be done.

@@ -102,7 +102,8 @@ fn restore(state: &State, legacy: &mut Legacy) -> Result<Ground, Refusal> {
     let text = legacy.take(state.text).map_err(&failed)?;
     let needs = legacy.take(state.needs).map_err(&failed)?;
     let needs = unseal(&needs).map_err(|error| failed(io::Error::other(error)))?;
-    let deployment = Deployment { subject: state.subject.clone(), text, needs };
+    let files = legacy.take(state.files).map_err(&failed)?;
+    let deployment = Deployment { subject: state.subject.clone(), text, needs, files };
     let trouble = |troubles: Vec<crate::message::Trouble>| {
         let causes: Vec<String> = troubles.into_iter().map(|trouble| trouble.cause).collect();
         Refusal::Unreadable(causes.join("; "))

@@ -126,6 +126,7 @@ impl Supervisor<'_> {
             subject: self.deployment.subject.clone(),
             text: case.put(self.deployment.text.as_fd()),
             needs: case.put(needs.as_fd()),
+            files: case.put(self.deployment.files.as_fd()),
             listeners: self
                 .estate
                 .listeners()

@@ -110,6 +110,7 @@ impl Worker {
         self.tell_sinks(estate)?;
         let subject = deployment.subject.clone();
         self.link.send(&ToWorker::Configuration { subject }, &[deployment.text.as_fd()])?;
+        self.link.send(&ToWorker::Files, &[deployment.files.as_fd()])?;
         let shards = self.blocks.len();
         for (address, listen) in deployment.needs.listeners.iter().enumerate() {
             let Some(listener) = estate.listener(opened, &listen.address) else { continue };

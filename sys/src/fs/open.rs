@@ -1,9 +1,11 @@
 //! Opening by openat2(2): the kernel itself keeps the walk inside of the root, without races.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Which symbolic links below the root are followed.
@@ -39,6 +41,18 @@ pub fn open_root(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let how = how(libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC, 0);
     openat2(libc::AT_FDCWD, &path, &how)
+}
+
+/// Opens a file that the configuration names, and nothing that is no file: a pipe would have us wait.
+///
+/// # Errors
+/// `InvalidInput` for whatever is no file, and what open(2) reports.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"))
 }
 
 /// Opens a file or directory for reading, beneath `root`. `path` has no leading slash; the empty path is the
