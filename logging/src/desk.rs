@@ -105,7 +105,8 @@ impl Desk {
     }
 }
 
-fn parse(packet: &[u8]) -> io::Result<(u16, &[u8])> {
+/// The number of the sink and the lines of a packet.
+pub(crate) fn parse(packet: &[u8]) -> io::Result<(u16, &[u8])> {
     let bad = |what| io::Error::new(io::ErrorKind::InvalidData, what);
     let (number, lines) =
         packet.split_first_chunk::<HEADER>().ok_or_else(|| bad("a packet without a sink"))?;
