@@ -18,6 +18,8 @@ use crate::message::{Answer, Command, ControlNeeds, Request, Trouble};
 const CONNECTIONS_MAX: usize = 32;
 /// How long somebody may take to say what is wanted.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long auth may take to judge: all others that wait come first.
+const JUDGEMENT: Duration = Duration::from_secs(10);
 /// How long the answer to a wrong proof is held back.
 const SLOWED: Duration = Duration::from_secs(1);
 
@@ -62,8 +64,8 @@ impl Connection {
 enum State {
     /// The request has not come; it is closed then.
     Silent(Instant),
-    /// Auth judges the proof.
-    Judged(Command),
+    /// Auth judges the proof, until then.
+    Judged(Command, Instant),
     /// The command is carried out.
     Working(Command, String),
     /// The proof was wrong; that is told then.
@@ -190,8 +192,8 @@ impl Control {
     /// When the next of them falls due.
     pub(crate) fn due(&self) -> Option<Instant> {
         let times = self.connections.iter().filter_map(|connection| match connection.state {
-            State::Silent(until) | State::Slowed(until) => Some(until),
-            State::Judged(_) | State::Working(..) => None,
+            State::Silent(until) | State::Slowed(until) | State::Judged(_, until) => Some(until),
+            State::Working(..) => None,
         });
         times.min()
     }
@@ -222,14 +224,14 @@ impl Control {
     /// Auth is asked about the proof.
     pub(crate) fn judged(&mut self, id: Id, command: Command) {
         if let Some(connection) = self.get(id) {
-            connection.state = State::Judged(command);
+            connection.state = State::Judged(command, Instant::now() + JUDGEMENT);
         }
     }
 
     /// What waits for the verdict of auth under this number.
     pub(crate) fn waiting_for_verdict(&mut self, id: Id) -> Option<Command> {
         match &self.get(id)?.state {
-            State::Judged(command) => Some(command.clone()),
+            State::Judged(command, _) => Some(command.clone()),
             _ => None,
         }
     }
@@ -237,8 +239,15 @@ impl Control {
     /// All that wait for a verdict: auth is gone.
     pub(crate) fn judged_ids(&self) -> Vec<Id> {
         let judged =
-            self.connections.iter().filter(|connection| matches!(connection.state, State::Judged(_)));
+            self.connections.iter().filter(|connection| matches!(connection.state, State::Judged(..)));
         judged.map(|connection| connection.id).collect()
+    }
+
+    /// Whether somebody waits for a verdict that should have come.
+    pub(crate) fn misses_verdict(&self, now: Instant) -> bool {
+        let late =
+            |connection: &Connection| matches!(connection.state, State::Judged(_, until) if until <= now);
+        self.connections.iter().any(late)
     }
 
     /// Somebody may give the command, which is about to be carried out.

@@ -30,6 +30,8 @@ use crate::stage::Stage;
 
 /// How often counters are shown.
 const SECOND: Duration = Duration::from_secs(1);
+/// Messages that are taken from one child before the others have their turn.
+const TURN: usize = 64;
 /// Longest sleep of the loop: it wakes for what falls due.
 const NAP: Duration = Duration::from_secs(3600);
 
@@ -237,6 +239,7 @@ impl<'h> Supervisor<'h> {
     }
 
     fn on_time(&mut self, now: Instant) {
+        self.look_after_auth(now);
         self.fill_posts(now);
         if self.worker_due.is_some_and(|due| due <= now) {
             self.worker_due = None;
@@ -248,7 +251,7 @@ impl<'h> Supervisor<'h> {
             if worker.deadline.is_some_and(|deadline| deadline <= now) {
                 log::error!("worker {} took too long and is ended", worker.generation);
                 worker.deadline = None;
-                worker.life.kill();
+                worker.end();
             }
         }
         if self.change.as_ref().is_some_and(|change| change.deadline <= now) {
@@ -270,7 +273,8 @@ impl<'h> Supervisor<'h> {
         match source {
             Source::Signals => self.on_signals(),
             Source::Auth => self.on_auth(),
-            Source::Logger => while self.logger.receive().is_some() {},
+            // Nothing that it says before its end matters.
+            Source::Logger => for _ in std::iter::from_fn(|| self.logger.receive()).take(TURN) {},
             Source::Worker(generation) => self.on_worker(generation),
             Source::WorkerEnd(generation) => self.on_worker_end(generation),
             Source::Examination => self.on_examination(),
@@ -424,7 +428,7 @@ impl<'h> Supervisor<'h> {
     }
 
     fn on_worker(&mut self, generation: u32) {
-        loop {
+        for _ in 0..TURN {
             let Some(at) = self.worker_at(generation) else { return };
             match self.workers[at].link.receive() {
                 Ok(None) => return,
@@ -447,7 +451,8 @@ impl<'h> Supervisor<'h> {
                 }
                 self.served = true;
             }
-            (FromWorker::LetGo, Phase::Retiring | Phase::Draining) => {
+            (FromWorker::LetGo, Phase::Retiring | Phase::Draining) if !worker.let_go => {
+                worker.let_go = true;
                 for worker in self.workers.iter().filter(|worker| worker.phase == Phase::Serving) {
                     // Whoever cannot be told is about to end.
                     let _ = worker.link.send(&ToWorker::Look, &[]);
@@ -495,9 +500,11 @@ impl<'h> Supervisor<'h> {
     fn on_worker_end(&mut self, generation: u32) {
         let Some(at) = self.worker_at(generation) else { return };
         // The last words of a process are read before its end is.
-        while let Ok(Some((message, _))) = self.workers[at].link.receive() {
+        for _ in 0..TURN {
+            let Ok(Some((message, _))) = self.workers[at].link.receive() else { break };
             if let FromWorker::Refused { .. } = message {
                 self.on_worker_message(at, message);
+                break;
             }
         }
         let mut worker = self.workers.swap_remove(at);
@@ -533,11 +540,20 @@ impl<'h> Supervisor<'h> {
     }
 
     fn on_auth(&mut self) {
-        while let Some(message) = self.auth.receive() {
-            match message {
-                FromAuth::Ready => self.auth_ready = true,
-                FromAuth::Verdict { id, name } => self.on_verdict(id, name.as_deref()),
+        for _ in 0..TURN {
+            match self.auth.receive() {
+                Some(FromAuth::Ready) => self.auth_ready = true,
+                Some(FromAuth::Verdict { id, name }) => self.on_verdict(id, name.as_deref()),
+                None => return,
             }
+        }
+    }
+
+    /// Nobody waits for a verdict that does not come.
+    fn look_after_auth(&mut self, now: Instant) {
+        if self.auth.is_filled() && self.control.misses_verdict(now) {
+            log::error!("auth gives no verdict");
+            self.auth.dismiss();
         }
         if !self.auth.is_filled() {
             self.auth_ready = false;

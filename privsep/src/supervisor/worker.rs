@@ -43,6 +43,8 @@ pub(crate) struct Worker {
     pub(crate) blocks: Vec<Block>,
     /// The logger's end of its log: what no logger has read yet waits here.
     pub(crate) lines: OwnedFd,
+    /// Whether it has said that what waits is its successor's.
+    pub(crate) let_go: bool,
     /// So many destinations of logs it knows.
     sinks: usize,
 }
@@ -75,6 +77,7 @@ impl Worker {
             begun: now,
             blocks,
             lines: birth.lines,
+            let_go: false,
             sinks: 0,
         };
         worker.link.send(&hello, &[]).map_err(io::Error::other)?;
@@ -97,7 +100,8 @@ impl Worker {
         let now = Instant::now();
         let deadline = (phase == Phase::Retiring).then(|| now + START_PATIENCE);
         // It is told no more destinations of logs.
-        Self { generation, life, link, phase, deadline, begun: now, blocks, lines, sinks: usize::MAX }
+        let sinks = usize::MAX;
+        Self { generation, life, link, phase, deadline, begun: now, blocks, lines, let_go: false, sinks }
     }
 
     /// Tells it a site and all its sockets, to be followed by `Start`.
@@ -160,7 +164,15 @@ impl Worker {
         self.phase = phase;
         self.deadline = Some(Instant::now() + patience + END_PATIENCE);
         if self.link.send(message, &[]).is_err() {
-            self.life.kill();
+            self.end();
+        }
+    }
+
+    /// Ends it: a process is killed, a thread is left without a link.
+    pub(crate) fn end(&self) {
+        match self.life {
+            Life::Process(_) => self.life.kill(),
+            Life::Thread(_) => self.link.shut(),
         }
     }
 
@@ -169,7 +181,7 @@ impl Worker {
         self.phase = Phase::Draining;
         self.deadline = Some(Instant::now() + END_PATIENCE);
         if self.link.send(&ToWorker::Stop, &[]).is_err() {
-            self.life.kill();
+            self.end();
         }
     }
 
