@@ -122,7 +122,7 @@ impl Supervisor<'_> {
 }
 
 /// Most bytes of a proof. No right one is longer, and auth is not to be bothered with others.
-const PROOF_MAX: usize = 4096;
+const PROOF_MAX: usize = 8192;
 
 fn size(proof: &Proof) -> usize {
     match proof {

@@ -20,6 +20,8 @@ const CONNECTIONS_MAX: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long auth may take to judge: all others that wait come first.
 const JUDGEMENT: Duration = Duration::from_secs(10);
+/// How long nobody is taken when descriptors have run out: whoever waits stays in the queue.
+const RESPITE: Duration = Duration::from_millis(200);
 /// How long the answer to a wrong proof is held back.
 const SLOWED: Duration = Duration::from_secs(1);
 
@@ -33,6 +35,8 @@ pub(crate) struct Control {
     audit: Option<File>,
     pub(crate) permits: Permits,
     connections: Vec<Connection>,
+    /// When the next connection can be taken; none for now.
+    respite: Option<Instant>,
     next: Id,
     /// Proofs that were wrong.
     pub(crate) wrong_proofs: u64,
@@ -178,10 +182,10 @@ impl Control {
         }
     }
 
-    /// The listener, as long as there is room for another connection.
+    /// The listener, as long as there is room for another connection, and it is not known that none can be taken.
     pub(crate) fn listener(&self) -> Option<BorrowedFd<'_>> {
         let (_, fd) = self.listener.as_ref()?;
-        (self.connections.len() < CONNECTIONS_MAX).then(|| fd.as_fd())
+        (self.connections.len() < CONNECTIONS_MAX && self.respite.is_none()).then(|| fd.as_fd())
     }
 
     /// Connections of which something may come: a request, or the end.
@@ -195,7 +199,7 @@ impl Control {
             State::Silent(until) | State::Slowed(until) | State::Judged(_, until) => Some(until),
             State::Working(..) => None,
         });
-        times.min()
+        times.chain(self.respite).min()
     }
 
     /// Takes the next connection.
@@ -204,7 +208,10 @@ impl Control {
         match packet::accept(listener) {
             Ok(Some(socket)) => self.take(socket),
             Ok(None) => {}
-            Err(error) => log::error!("a control connection cannot be taken: {error}"),
+            Err(error) => {
+                log::error!("a control connection cannot be taken: {error}");
+                self.respite = Some(Instant::now() + RESPITE);
+            }
         }
     }
 
@@ -278,6 +285,7 @@ impl Control {
 
     /// Tells those whose time has come.
     pub(crate) fn on_time(&mut self, now: Instant) {
+        self.respite = self.respite.filter(|until| now < *until);
         self.connections.retain(|connection| match connection.state {
             State::Silent(until) => now < until,
             State::Slowed(until) if now >= until => {

@@ -62,9 +62,16 @@ pub(crate) struct Birth<'b> {
 }
 
 impl Worker {
-    /// Tells a worker that was just started everything up to the site.
+    /// Tells a worker that was just started everything up to the site; ends it where that is not possible.
     pub(crate) fn greet(life: Life, link: Link<ToWorker, FromWorker>, birth: Birth<'_>) -> io::Result<Self> {
-        let blocks: Vec<Block> = (0..birth.cores.len()).map(Block::create).collect::<io::Result<_>>()?;
+        let blocks = (0..birth.cores.len()).map(Block::create).collect::<io::Result<Vec<_>>>();
+        let blocks = match blocks {
+            Ok(blocks) => blocks,
+            Err(error) => {
+                end(life, &link);
+                return Err(error);
+            }
+        };
         let cores = birth.cores.iter().map(|&core| core as u32).collect();
         let hello = ToWorker::Hello { hello: birth.hello, generation: birth.generation, cores };
         let now = Instant::now();
@@ -80,12 +87,21 @@ impl Worker {
             let_go: false,
             sinks: 0,
         };
-        worker.link.send(&hello, &[]).map_err(io::Error::other)?;
-        for block in &worker.blocks {
-            worker.link.send(&ToWorker::Counters, &[block.fd()]).map_err(io::Error::other)?;
+        match worker.hand_over(&hello, &birth.log) {
+            Ok(()) => Ok(worker),
+            Err(error) => {
+                end(worker.life, &worker.link);
+                Err(io::Error::other(error))
+            }
         }
-        worker.link.send(&ToWorker::Log, &[birth.log.as_fd()]).map_err(io::Error::other)?;
-        Ok(worker)
+    }
+
+    fn hand_over(&self, hello: &ToWorker, log: &OwnedFd) -> Result<(), LinkError> {
+        self.link.send(hello, &[])?;
+        for block in &self.blocks {
+            self.link.send(&ToWorker::Counters, &[block.fd()])?;
+        }
+        self.link.send(&ToWorker::Log, &[log.as_fd()])
     }
 
     /// One that another program has started in this process.
@@ -198,6 +214,17 @@ impl Worker {
             shards: self.blocks.len() as u32,
         }
     }
+}
+
+/// Ends one that never came to be a worker.
+fn end(mut life: Life, link: &Link<ToWorker, FromWorker>) {
+    link.shut();
+    life.kill();
+    if let Some(fd) = life.fd() {
+        // It was killed, so that this takes no time; without it a zombie would stay.
+        let _ = sys::poll::readable(fd, Some(Duration::from_secs(1)));
+    }
+    let _ = life.ended();
 }
 
 fn millis(duration: Duration) -> u64 {
