@@ -218,6 +218,18 @@ mod tests {
             assert_eq!(Desk::new().read(other.as_fd()).unwrap_err().to_string(), wanted);
         }
         let (own, other) = packet::pair().unwrap();
+        packet::send(own.as_fd(), b"\0\0line\n", &[own.as_fd()], Wait::Block).unwrap();
+        assert_eq!(
+            Desk::new().read(other.as_fd()).unwrap_err().kind(),
+            io::ErrorKind::InvalidData,
+            "a descriptor"
+        );
+        let (own, other) = packet::pair().unwrap();
+        for _ in 0..=TURN {
+            packet::send(own.as_fd(), b"\0\0\n", &[], Wait::Block).unwrap();
+        }
+        assert_eq!(Desk::new().read(other.as_fd()).unwrap(), Fed::More, "others have their turn");
+        let (own, other) = packet::pair().unwrap();
         packet::send(own.as_fd(), b"\x07\0a\nb\n", &[], Wait::Block).unwrap();
         let mut desk = Desk::new();
         assert_eq!(desk.read(other.as_fd()).unwrap(), Fed::Empty);
