@@ -502,11 +502,12 @@ impl<'h> Supervisor<'h> {
         // The last words of a process are read before its end is.
         for _ in 0..TURN {
             let Ok(Some((message, _))) = self.workers[at].link.receive() else { break };
-            if let FromWorker::Refused { .. } = message {
+            if matches!(message, FromWorker::Refused { .. }) && !self.workers[at].is_leaving() {
                 self.on_worker_message(at, message);
                 break;
             }
         }
+        let Some(at) = self.worker_at(generation) else { return };
         let mut worker = self.workers.swap_remove(at);
         let how = worker.life.ended().unwrap_or_else(|| "closed link".to_owned());
         self.bury(&worker);

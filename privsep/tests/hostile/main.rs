@@ -30,10 +30,14 @@ use client::{Client, Told};
 use observed::Possessions;
 use tricks::{HONEST, Reload, TRICKS, Trick, When};
 
-/// The first argument of a supervisor; the second is its folder.
-const SUPERVISE: &str = "supervise";
+/// Where the children of a supervisor run: its first argument; the second is its folder.
+const PLACES: [&str; 2] = [PROCESSES, THREADS];
+const PROCESSES: &str = "processes";
+const THREADS: &str = "threads";
 /// How long anything here may take: a command is answered after half a minute at last.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// How often it is looked what the honest supervisor has open.
+const LOOKS: usize = 20;
 /// With it a request just fits a frame.
 const LONG_PROOF: usize = FRAME_MAX - 18;
 /// Supervisors at the same time: enough to fill the waits, few enough for two cores.
@@ -48,17 +52,19 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     match words.as_slice() {
-        [_, SUPERVISE, folder] => supervise(Path::new(folder)),
+        [_, place, folder] if PLACES.contains(place) => supervise(place, Path::new(folder)),
         [_, wanted @ ..] => test(wanted),
         [] => ExitCode::FAILURE,
     }
 }
 
-fn supervise(folder: &Path) -> ExitCode {
+fn supervise(place: &str, folder: &Path) -> ExitCode {
     home::log_to_standard_error();
     let mut home = home::Home::new(folder);
     let program = sys::spawn::Program::own().expect("this program can be opened");
-    match supervisor::serve(&mut home, |_| Stage::Processes(program)) {
+    let threads = place == THREADS;
+    let stage = |_: &_| if threads { Stage::Threads(double::play) } else { Stage::Processes(program) };
+    match supervisor::serve(&mut home, stage) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
             eprintln!("refused: {refusal}");
@@ -70,58 +76,71 @@ fn supervise(folder: &Path) -> ExitCode {
 fn test(wanted: &[&str]) -> ExitCode {
     let wanted: Vec<&&str> = wanted.iter().filter(|word| !word.starts_with('-')).collect();
     let begun = Instant::now();
-    let chosen: Vec<&Trick> = TRICKS
-        .iter()
-        .filter(|trick| wanted.is_empty() || wanted.iter().any(|word| trick.name.contains(**word)))
-        .collect();
+    let all: Vec<(&'static str, &Trick)> = PLACES.into_iter().flat_map(rows).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(**word));
+    let chosen: Vec<_> = all.iter().filter(|(_, trick)| is_wanted(trick.name)).collect();
     let scratch = tempfile::tempdir().expect("a folder");
-    let honest = Stand::new(scratch.path(), HONEST.name).play(&HONEST, None);
+    let honest = PLACES.map(|place| {
+        fs::create_dir(scratch.path().join(place)).expect("a folder");
+        (place, Stand::new(scratch.path(), place, HONEST.name).play(&HONEST, None))
+    });
     let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<(&Trick, bool)>> = Mutex::new(Vec::new());
+    let results = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some(trick) = chosen.get(next.fetch_add(1, Relaxed)) {
-                    let stand = Stand::new(scratch.path(), trick.name);
-                    let played = panic::catch_unwind(AssertUnwindSafe(|| stand.play(trick, Some(&honest))));
-                    results.lock().expect("nobody panics").push((trick, played.is_ok()));
+                while let Some((place, trick)) = chosen.get(next.fetch_add(1, Relaxed)) {
+                    let stand = Stand::new(scratch.path(), place, trick.name);
+                    let honest = honest.iter().find(|(of, _)| of == place).map(|(_, honest)| honest);
+                    let played = panic::catch_unwind(AssertUnwindSafe(|| stand.play(trick, honest)));
+                    results.lock().expect("nobody panics").push((place, trick, played.is_ok()));
                 }
             });
         }
     });
     let results = results.into_inner().expect("nobody has panicked");
     let mut failed = 0;
-    for (trick, well) in &results {
+    for (place, trick, well) in &results {
         failed += usize::from(!well);
-        println!("test {} ... {}", trick.name, if *well { "ok" } else { "FAILED" });
+        println!("test {place}: {} ... {}", trick.name, if *well { "ok" } else { "FAILED" });
     }
     println!(
         "\ntest result: {}. {} passed; {failed} failed; 0 ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
         if failed == 0 { "ok" } else { "FAILED" },
         results.len() - failed,
-        TRICKS.len() - chosen.len(),
+        all.len() - chosen.len(),
         begun.elapsed().as_secs_f32(),
     );
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// All tricks that can be played there. A thread that hangs cannot be ended, and another program not be rehearsed.
+fn rows(place: &'static str) -> impl Iterator<Item = (&'static str, &'static Trick)> {
+    let playable = move |trick: &&Trick| {
+        place == PROCESSES
+            || matches!(trick.role, Role::Worker | Role::Logger) && !trick.name.ends_with("stops hearing")
+    };
+    TRICKS.iter().filter(playable).map(move |trick| (place, trick))
+}
+
 /// A supervisor in a folder of its own, whose name tells its children which trick to play.
 struct Stand {
+    place: &'static str,
     folder: PathBuf,
     process: RefCell<Child>,
 }
 
 impl Stand {
-    fn new(scratch: &Path, name: &str) -> Self {
-        let folder = scratch.join(name.replace(' ', "-"));
+    fn new(scratch: &Path, place: &'static str, name: &str) -> Self {
+        let folder = scratch.join(place).join(name.replace(' ', "-"));
         fs::create_dir(&folder).expect("a folder");
         let errors = File::create(folder.join("errors")).expect("a file");
         let program = std::env::current_exe().expect("this program has a path");
         let mut command = Command::new(program);
-        command.arg(SUPERVISE).arg(&folder).current_dir(&folder);
+        command.arg(place).arg(&folder).current_dir(&folder);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
         let process = RefCell::new(command.spawn().expect("it starts"));
-        Self { folder, process }
+        Self { place, folder, process }
     }
 
     fn client(&self) -> Client {
@@ -172,6 +191,9 @@ impl Stand {
             self.until("the tricks are over", || over(self.give(Order::Status)));
             self.until("a worker serves again", || self.give(Order::Status).is_serving().then_some(()));
         }
+        if trick.role != Role::Auth {
+            self.until("auth is there", || self.log_in(b"right").report.map(drop));
+        }
         // A connection that has not said what it wants is answered nothing, whatever is judged.
         let silent = self.client();
         fs::write(self.folder.join("armed"), b"").expect("a file");
@@ -183,12 +205,18 @@ impl Stand {
         let reload = || matches!(self.give(Order::Reload { plan: false }).answer, Answer::Plan).then_some(());
         self.until("a reload is carried out", reload);
         self.until("a right password is taken", || self.log_in(b"right").report.map(drop));
-        let possessions = || Possessions::of(self.process.borrow().id());
+        let possessions = || {
+            let pid = self.process.borrow().id();
+            // What its threads have open, it has, too.
+            if self.place == THREADS { Possessions::listening(pid) } else { Possessions::of(pid) }
+        };
         let possessions = match honest {
             None => {
                 self.try_long_proof();
                 self.until("one worker is left", || (self.give(Order::Status).workers() == 1).then_some(()));
-                possessions()
+                // The connection of the last command may be open for a moment still.
+                let looks = std::iter::repeat_with(possessions).take(LOOKS);
+                looks.min_by_key(Possessions::count).expect("there was a look")
             }
             Some(honest) => self.until(&format!("nothing else than {honest:?}"), || {
                 Some(possessions()).filter(|now| now == honest)

@@ -29,7 +29,16 @@ pub(crate) struct Possessions {
 
 impl Possessions {
     pub(crate) fn of(pid: u32) -> Self {
-        Self { descriptors: descriptors(pid), listening: listening(pid) }
+        Self { descriptors: descriptors(pid), ..Self::listening(pid) }
+    }
+
+    /// How many descriptors are open.
+    pub(crate) fn count(&self) -> usize {
+        self.descriptors.len()
+    }
+
+    pub(crate) fn listening(pid: u32) -> Self {
+        Self { descriptors: Vec::new(), listening: listening(pid) }
     }
 }
 
