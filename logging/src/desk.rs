@@ -105,7 +105,8 @@ impl Desk {
     }
 }
 
-fn parse(packet: &[u8]) -> io::Result<(u16, &[u8])> {
+/// The number of the sink and the lines of a packet.
+pub(crate) fn parse(packet: &[u8]) -> io::Result<(u16, &[u8])> {
     let bad = |what| io::Error::new(io::ErrorKind::InvalidData, what);
     let (number, lines) =
         packet.split_first_chunk::<HEADER>().ok_or_else(|| bad("a packet without a sink"))?;
@@ -216,6 +217,18 @@ mod tests {
             packet::send(own.as_fd(), bytes, &[], Wait::Block).unwrap();
             assert_eq!(Desk::new().read(other.as_fd()).unwrap_err().to_string(), wanted);
         }
+        let (own, other) = packet::pair().unwrap();
+        packet::send(own.as_fd(), b"\0\0line\n", &[own.as_fd()], Wait::Block).unwrap();
+        assert_eq!(
+            Desk::new().read(other.as_fd()).unwrap_err().kind(),
+            io::ErrorKind::InvalidData,
+            "a descriptor"
+        );
+        let (own, other) = packet::pair().unwrap();
+        for _ in 0..=TURN {
+            packet::send(own.as_fd(), b"\0\0\n", &[], Wait::Block).unwrap();
+        }
+        assert_eq!(Desk::new().read(other.as_fd()).unwrap(), Fed::More, "others have their turn");
         let (own, other) = packet::pair().unwrap();
         packet::send(own.as_fd(), b"\x07\0a\nb\n", &[], Wait::Block).unwrap();
         let mut desk = Desk::new();

@@ -17,6 +17,8 @@ pub mod error_log;
 mod escape;
 mod format;
 mod forward;
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod injection;
 mod json;

@@ -27,6 +27,10 @@ pub(crate) const BUCKETS: usize = OCTAVES * SUB + 2;
 pub(crate) const CELLS: usize = BUCKETS + 1;
 const SUM: usize = BUCKETS;
 
+/// Most requests that a bucket is read as having: all of them together stay far from what a number can hold, whatever
+/// the process that writes the cells has made of them.
+const COUNT_MAX: u64 = 1 << 48;
+
 /// Decimal digits that the quantiles keep: more than the buckets have.
 const DIGITS: u8 = 2;
 
@@ -53,7 +57,7 @@ impl<'b> Latency<'b> {
     /// Counts and sum as they are now. The sum may be ahead of or behind the counts by what is being written.
     pub(crate) fn add_to(self, total: &mut Distribution) {
         for (into, cell) in total.counts.iter_mut().zip(self.cells) {
-            *into = into.wrapping_add(cell.load(Relaxed));
+            *into = into.saturating_add(cell.load(Relaxed)).min(COUNT_MAX);
         }
         let sum = self.cells.get(SUM).map_or(0, |cell| cell.load(Relaxed));
         total.sum = total.sum.wrapping_add(sum);
@@ -198,6 +202,18 @@ mod tests {
         assert!(low < Duration::from_micros(2));
         assert!(Duration::from_secs(60) < high);
         assert_eq!(values.sum(), Duration::from_nanos(1 + (1 << 40)));
+    }
+
+    #[test]
+    fn cells_of_nonsense_can_be_read() {
+        let cells: Vec<AtomicU64> = std::iter::repeat_with(|| AtomicU64::new(u64::MAX)).take(CELLS).collect();
+        let mut total = Distribution::default();
+        for _ in 0..2 {
+            Latency::new(&cells).add_to(&mut total);
+        }
+        assert!(0 < total.count() && total.quantiles([0.0, 0.5, 1.0]).is_some());
+        assert_eq!(total.octaves().count(), OCTAVES + 1);
+        assert_eq!(total.since(&total).count(), 0);
     }
 
     #[test]

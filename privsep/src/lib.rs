@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 pub mod child;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod link;
 pub mod message;
 pub mod role;

@@ -31,6 +31,8 @@ pub enum BadFrame {
         /// How many the message has.
         wanted: usize,
     },
+    /// The message may not come now.
+    Turn,
     /// More than [`FRAME_MAX`] bytes, or more descriptors than any message has.
     Oversize,
 }
@@ -44,6 +46,7 @@ impl fmt::Display for BadFrame {
             Self::Flag(byte) => write!(f, "{byte} is neither yes (1) nor no (0)"),
             Self::Text => f.write_str("a text is not UTF-8"),
             Self::Descriptors { got, wanted } => write!(f, "{got} descriptors came instead of {wanted}"),
+            Self::Turn => f.write_str("the message may not come now"),
             Self::Oversize => {
                 write!(f, "the frame is larger than {FRAME_MAX} bytes or has too many descriptors")
             }

@@ -155,7 +155,7 @@ impl Program {
             pid => pid,
         };
         drop(plan);
-        let child = Child::find(u32::try_from(pid).unwrap_or(0))?;
+        let child = Child::find(u32::try_from(pid).unwrap_or(0)).inspect_err(|_| forsake(pid))?;
         match reported(failure) {
             None => Ok(child),
             Some(error) => {
@@ -164,6 +164,16 @@ impl Program {
                 Err(error)
             }
         }
+    }
+}
+
+/// Ends and waits for a child that cannot be held on to, for descriptors have run out.
+fn forsake(pid: libc::pid_t) {
+    // SAFETY: kill takes integers; waitpid is given no place for the status. The child is ours, and nobody else waits
+    // for it, so that the number is still its own.
+    unsafe {
+        libc::kill(pid, libc::SIGKILL);
+        libc::waitpid(pid, std::ptr::null_mut(), 0);
     }
 }
 

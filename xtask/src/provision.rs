@@ -26,6 +26,8 @@ const PROGRAMS: &[Program] = &[
         probe: &["python3", "-c", "import ensurepip, venv"],
         packages: &["python3", "python3-venv"],
     },
+    Program { what: "prlimit", probe: &["prlimit", "--version"], packages: &["util-linux"] },
+    Program { what: "mount", probe: &["mount", "--version"], packages: &["mount"] },
     Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },
     Program { what: "setpriv and prlimit", probe: &["setpriv", "--version"], packages: &["util-linux"] },
     Program {

@@ -9,6 +9,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 type Up = Link<FromLogger, ToLogger>;
 
+/// Turns of each worker at the end: more than the packets of one that has ended can fill.
+const LAST_TURNS: usize = 64;
+
 /// Writes until the supervisor says that it is enough, or is gone.
 pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     let link = Up::new(link);
@@ -86,10 +89,14 @@ impl Room {
         }
     }
 
-    /// What has come before the end.
+    /// What has come before the end. A worker that goes on sending is left to the next logger.
     fn write_the_rest(&mut self) {
         for producer in &self.producers {
-            while matches!(self.desk.read(producer.as_fd()), Ok(Fed::More)) {}
+            for _ in 0..LAST_TURNS {
+                if !matches!(self.desk.read(producer.as_fd()), Ok(Fed::More)) {
+                    break;
+                }
+            }
         }
     }
 }

@@ -25,10 +25,15 @@ impl Supervisor<'_> {
             let rank = self.control.permits.of_peer(peer);
             return self.decide(id, &command, "peer", rank);
         }
+        if PROOF_MAX < size(&proof) {
+            let stamp = self.house.stamp();
+            return self.control.slow_down(id, &command, "unknown", &stamp);
+        }
         if !self.auth_is_ready() {
             return self.answer(id, Reply::Refused(AUTH_AWAY.to_owned()));
         }
         self.control.judged(id, command);
+        // If it is gone, the next turn tells whoever waits.
         self.auth.send(&ToAuth::Ask { id, proof }, &[]);
     }
 
@@ -113,6 +118,17 @@ impl Supervisor<'_> {
             even: ledger.even(),
             wrong_proofs: self.control.wrong_proofs,
         }
+    }
+}
+
+/// Most bytes of a proof. No right one is longer, and auth is not to be bothered with others.
+const PROOF_MAX: usize = 8192;
+
+fn size(proof: &Proof) -> usize {
+    match proof {
+        Proof::Peer => 0,
+        Proof::Password { user, secret } => user.len().saturating_add(secret.0.len()),
+        Proof::Token { secret } => secret.0.len(),
     }
 }
 

@@ -18,6 +18,10 @@ use crate::message::{Answer, Command, ControlNeeds, Request, Trouble};
 const CONNECTIONS_MAX: usize = 32;
 /// How long somebody may take to say what is wanted.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long auth may take to judge: all others that wait come first.
+const JUDGEMENT: Duration = Duration::from_secs(10);
+/// How long nobody is taken when descriptors have run out: whoever waits stays in the queue.
+const RESPITE: Duration = Duration::from_millis(200);
 /// How long the answer to a wrong proof is held back.
 const SLOWED: Duration = Duration::from_secs(1);
 
@@ -31,6 +35,8 @@ pub(crate) struct Control {
     audit: Option<File>,
     pub(crate) permits: Permits,
     connections: Vec<Connection>,
+    /// When the next connection can be taken; none for now.
+    respite: Option<Instant>,
     next: Id,
     /// Proofs that were wrong.
     pub(crate) wrong_proofs: u64,
@@ -62,8 +68,8 @@ impl Connection {
 enum State {
     /// The request has not come; it is closed then.
     Silent(Instant),
-    /// Auth judges the proof.
-    Judged(Command),
+    /// Auth judges the proof, until then.
+    Judged(Command, Instant),
     /// The command is carried out.
     Working(Command, String),
     /// The proof was wrong; that is told then.
@@ -176,10 +182,10 @@ impl Control {
         }
     }
 
-    /// The listener, as long as there is room for another connection.
+    /// The listener, as long as there is room for another connection, and it is not known that none can be taken.
     pub(crate) fn listener(&self) -> Option<BorrowedFd<'_>> {
         let (_, fd) = self.listener.as_ref()?;
-        (self.connections.len() < CONNECTIONS_MAX).then(|| fd.as_fd())
+        (self.connections.len() < CONNECTIONS_MAX && self.respite.is_none()).then(|| fd.as_fd())
     }
 
     /// Connections of which something may come: a request, or the end.
@@ -190,10 +196,10 @@ impl Control {
     /// When the next of them falls due.
     pub(crate) fn due(&self) -> Option<Instant> {
         let times = self.connections.iter().filter_map(|connection| match connection.state {
-            State::Silent(until) | State::Slowed(until) => Some(until),
-            State::Judged(_) | State::Working(..) => None,
+            State::Silent(until) | State::Slowed(until) | State::Judged(_, until) => Some(until),
+            State::Working(..) => None,
         });
-        times.min()
+        times.chain(self.respite).min()
     }
 
     /// Takes the next connection.
@@ -202,7 +208,10 @@ impl Control {
         match packet::accept(listener) {
             Ok(Some(socket)) => self.take(socket),
             Ok(None) => {}
-            Err(error) => log::error!("a control connection cannot be taken: {error}"),
+            Err(error) => {
+                log::error!("a control connection cannot be taken: {error}");
+                self.respite = Some(Instant::now() + RESPITE);
+            }
         }
     }
 
@@ -222,14 +231,14 @@ impl Control {
     /// Auth is asked about the proof.
     pub(crate) fn judged(&mut self, id: Id, command: Command) {
         if let Some(connection) = self.get(id) {
-            connection.state = State::Judged(command);
+            connection.state = State::Judged(command, Instant::now() + JUDGEMENT);
         }
     }
 
     /// What waits for the verdict of auth under this number.
     pub(crate) fn waiting_for_verdict(&mut self, id: Id) -> Option<Command> {
         match &self.get(id)?.state {
-            State::Judged(command) => Some(command.clone()),
+            State::Judged(command, _) => Some(command.clone()),
             _ => None,
         }
     }
@@ -237,8 +246,15 @@ impl Control {
     /// All that wait for a verdict: auth is gone.
     pub(crate) fn judged_ids(&self) -> Vec<Id> {
         let judged =
-            self.connections.iter().filter(|connection| matches!(connection.state, State::Judged(_)));
+            self.connections.iter().filter(|connection| matches!(connection.state, State::Judged(..)));
         judged.map(|connection| connection.id).collect()
+    }
+
+    /// Whether somebody waits for a verdict that should have come.
+    pub(crate) fn misses_verdict(&self, now: Instant) -> bool {
+        let late =
+            |connection: &Connection| matches!(connection.state, State::Judged(_, until) if until <= now);
+        self.connections.iter().any(late)
     }
 
     /// Somebody may give the command, which is about to be carried out.
@@ -269,6 +285,7 @@ impl Control {
 
     /// Tells those whose time has come.
     pub(crate) fn on_time(&mut self, now: Instant) {
+        self.respite = self.respite.filter(|until| now < *until);
         self.connections.retain(|connection| match connection.state {
             State::Silent(until) => now < until,
             State::Slowed(until) if now >= until => {

@@ -9,11 +9,16 @@ use crate::message::{Depth, FromCheck, Hello, Needs, Subject, ToCheck, Trouble};
 use crate::role::Role;
 use crate::sealed::unseal;
 use crate::stage::{Life, Stage};
+use crate::wire::BadFrame;
 
 /// How long an examination may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Most troubles that are explained at a time: whoever has more begins with these.
 const TROUBLES_MAX: usize = 50;
+/// Most shards: as many as a configuration may ask for.
+const SHARDS_MAX: u32 = 1024;
+/// Most addresses. The time that it takes to open them is not there for anybody else.
+const LISTENERS_MAX: usize = 4096;
 /// Most bytes of a list of problems.
 pub(crate) const PROBLEMS_MAX: usize = 4 << 20;
 
@@ -62,6 +67,8 @@ pub(crate) struct Examination {
     life: Life,
     link: Link<ToCheck, FromCheck>,
     pub(crate) deadline: Instant,
+    /// Whether it knows what could not be done: then it has nothing to say but that.
+    explains: bool,
 }
 
 impl Examination {
@@ -75,7 +82,7 @@ impl Examination {
     ) -> io::Result<Self> {
         let sealed = sys::mem::sealed("kimura-configuration", text)?;
         let (life, link) = stage.start(Role::Check, None)?;
-        let examination = Self { life, link, deadline: Instant::now() + PATIENCE };
+        let examination = Self { life, link, deadline: Instant::now() + PATIENCE, explains: false };
         let message = ToCheck::Examine { hello, subject, depth };
         examination.link.send(&message, &[sealed.as_fd()]).map_err(io::Error::other)?;
         Ok(examination)
@@ -89,6 +96,7 @@ impl Examination {
     /// Has the child tell in terms of the text what could not be done; the next verdict has it.
     pub(crate) fn explain(&mut self, troubles: Vec<Trouble>) -> Result<(), LinkError> {
         self.deadline = Instant::now() + PATIENCE;
+        self.explains = true;
         let troubles = troubles.into_iter().take(TROUBLES_MAX).collect();
         self.link.send(&ToCheck::Explain { troubles }, &[])
     }
@@ -106,8 +114,10 @@ impl Examination {
         let mut descriptors = descriptors.into_iter();
         let mut next = || descriptors.next().ok_or(LinkError::Closed);
         Ok(Some(match message {
+            FromCheck::Needs { .. } if self.explains => return Err(BadFrame::Turn.into()),
             FromCheck::Needs { subject } => {
                 let (text, needs) = (next()?, unseal(&next()?)?);
+                within_bounds(&needs)?;
                 Verdict::Right(Box::new(Found { subject, text, needs }))
             }
             FromCheck::Fit => Verdict::Fit,
@@ -128,6 +138,18 @@ impl Examination {
             sys::poll::readable(self.fd(), Some(left))?;
         }
     }
+}
+
+/// Whether the supervisor can carry it out, without harm to itself.
+fn within_bounds(needs: &Needs) -> io::Result<()> {
+    if needs.shards.is_some_and(|shards| SHARDS_MAX < shards) {
+        return Err(io::Error::other(format!("more than {SHARDS_MAX} shards: take fewer")));
+    }
+    if LISTENERS_MAX < needs.listeners.len() {
+        let what = format!("more than {LISTENERS_MAX} addresses to listen on: take fewer");
+        return Err(io::Error::other(what));
+    }
+    Ok(())
 }
 
 impl Drop for Examination {

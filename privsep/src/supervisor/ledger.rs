@@ -40,11 +40,11 @@ impl Ledger {
     /// As [`Ledger::running`], of one that has ended: what was open or under way then is lost.
     pub(crate) fn ended<'b>(blocks: impl IntoIterator<Item = &'b Block>) -> Self {
         let last = Self::running(blocks);
-        let closed = last.closed_by_us + last.closed_by_client;
+        let closed = last.closed_by_us.saturating_add(last.closed_by_client);
         Self {
             open: 0,
             connections_lost: last.accepted.saturating_sub(closed),
-            requests_lost: last.begun.saturating_sub(last.answered + last.aborted),
+            requests_lost: last.begun.saturating_sub(last.answered.saturating_add(last.aborted)),
             ..last
         }
     }
@@ -69,27 +69,27 @@ impl Ledger {
     /// Both together.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
-            accepted: self.accepted + other.accepted,
-            closed_by_us: self.closed_by_us + other.closed_by_us,
-            closed_by_client: self.closed_by_client + other.closed_by_client,
-            open: self.open + other.open,
-            connections_lost: self.connections_lost + other.connections_lost,
-            begun: self.begun + other.begun,
-            answered: self.answered + other.answered,
-            aborted: self.aborted + other.aborted,
-            requests_lost: self.requests_lost + other.requests_lost,
+            accepted: self.accepted.saturating_add(other.accepted),
+            closed_by_us: self.closed_by_us.saturating_add(other.closed_by_us),
+            closed_by_client: self.closed_by_client.saturating_add(other.closed_by_client),
+            open: self.open.saturating_add(other.open),
+            connections_lost: self.connections_lost.saturating_add(other.connections_lost),
+            begun: self.begun.saturating_add(other.begun),
+            answered: self.answered.saturating_add(other.answered),
+            aborted: self.aborted.saturating_add(other.aborted),
+            requests_lost: self.requests_lost.saturating_add(other.requests_lost),
         }
     }
 
     /// Requests that are begun and neither answered nor given up.
     fn under_way(&self) -> u64 {
-        self.begun.saturating_sub(self.answered + self.aborted + self.requests_lost)
+        self.begun.saturating_sub(sum(&[self.answered, self.aborted, self.requests_lost]))
     }
 
     /// Whether every connection is accounted for.
     pub(crate) fn even(&self) -> bool {
-        self.accepted == self.closed_by_us + self.closed_by_client + self.connections_lost + self.open
-            && self.begun == self.answered + self.aborted + self.requests_lost + self.under_way()
+        self.accepted == sum(&[self.closed_by_us, self.closed_by_client, self.connections_lost, self.open])
+            && self.begun == sum(&[self.answered, self.aborted, self.requests_lost, self.under_way()])
     }
 
     /// Name by name.
@@ -108,6 +108,11 @@ impl Ledger {
             entry("requests_running", self.under_way()),
         ]
     }
+}
+
+/// Workers write the numbers: none of them may be more than the supervisor can bear.
+fn sum(numbers: &[u64]) -> u64 {
+    numbers.iter().fold(0, |sum, number| sum.saturating_add(*number))
 }
 
 impl fmt::Display for Ledger {

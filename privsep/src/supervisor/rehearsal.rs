@@ -81,7 +81,7 @@ impl Rehearsal {
     }
 
     /// Ends the child, and says how it has ended.
-    fn end(&mut self) -> Option<String> {
+    pub(crate) fn end(&mut self) -> Option<String> {
         if let Some(fd) = self.life.fd() {
             // Whoever has closed its link is about to end by itself, which says more.
             let _ = sys::poll::readable(fd, Some(Duration::from_millis(200)));

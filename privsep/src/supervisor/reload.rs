@@ -239,12 +239,12 @@ impl Supervisor<'_> {
                     let _ = worker.link.send(&ToWorker::Abort, &[]);
                 }
                 // Nobody knows what it serves now; the one that takes its place serves what is in force.
-                Step::Swapping(_, Swap::Committing) => worker.life.kill(),
+                Step::Swapping(_, Swap::Committing) => worker.end(),
                 _ => {
                     // Its end is no loss: nobody waits for it.
                     worker.phase = Phase::Draining;
                     worker.deadline = Some(Instant::now());
-                    worker.life.kill();
+                    worker.end();
                 }
             }
         }

@@ -26,6 +26,15 @@ pub(crate) enum Reply {
 /// Says the same whatever was wrong with a proof.
 const WRONG: &str = "the proof is wrong, or may not do this";
 
+/// Most characters of a reason. Children and other programs may have given it.
+const WHY_MAX: usize = 4096;
+
+/// A text that fits a frame and does nothing to a terminal.
+fn harmless(why: &str) -> String {
+    let plain = |c: char| if c.is_control() && c != '\n' { '?' } else { c };
+    why.chars().take(WHY_MAX).map(plain).collect()
+}
+
 impl Reply {
     /// What the audit log says of the command.
     pub(crate) fn result(&self) -> &'static str {
@@ -43,7 +52,7 @@ impl Reply {
             Self::Status(report) => (Answer::Status, Some(seal(&*report)?)),
             Self::Plan(report) => (Answer::Plan, Some(seal(&*report)?)),
             Self::Denied => (Answer::Denied { why: WRONG.to_owned() }, None),
-            Self::Refused(why) => (Answer::Refused { why }, None),
+            Self::Refused(why) => (Answer::Refused { why: harmless(&why) }, None),
             Self::Problems(count, text) => (Answer::Problems { count }, Some(text)),
         })
     }

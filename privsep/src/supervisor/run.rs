@@ -31,6 +31,8 @@ use crate::stage::Stage;
 
 /// How often counters are shown.
 const SECOND: Duration = Duration::from_secs(1);
+/// Messages that are taken from one child before the others have their turn.
+const TURN: usize = 64;
 /// Longest sleep of the loop: it wakes for what falls due.
 const NAP: Duration = Duration::from_secs(3600);
 
@@ -244,6 +246,7 @@ impl<'h> Supervisor<'h> {
     }
 
     fn on_time(&mut self, now: Instant) {
+        self.look_after_auth(now);
         self.fill_posts(now);
         if self.worker_due.is_some_and(|due| due <= now) {
             self.worker_due = None;
@@ -255,7 +258,7 @@ impl<'h> Supervisor<'h> {
             if worker.deadline.is_some_and(|deadline| deadline <= now) {
                 log::error!("worker {} took too long and is ended", worker.generation);
                 worker.deadline = None;
-                worker.life.kill();
+                worker.end();
             }
         }
         if self.change.as_ref().is_some_and(|change| change.deadline <= now) {
@@ -277,7 +280,8 @@ impl<'h> Supervisor<'h> {
         match source {
             Source::Signals => self.on_signals(),
             Source::Auth => self.on_auth(),
-            Source::Logger => while self.logger.receive().is_some() {},
+            // Nothing that it says before its end matters.
+            Source::Logger => for _ in std::iter::from_fn(|| self.logger.receive()).take(TURN) {},
             Source::Worker(generation) => self.on_worker(generation),
             Source::WorkerEnd(generation) => self.on_worker_end(generation),
             Source::Examination => self.on_examination(),
@@ -432,7 +436,7 @@ impl<'h> Supervisor<'h> {
     }
 
     fn on_worker(&mut self, generation: u32) {
-        loop {
+        for _ in 0..TURN {
             let Some(at) = self.worker_at(generation) else { return };
             match self.workers[at].link.receive() {
                 Ok(None) => return,
@@ -455,7 +459,8 @@ impl<'h> Supervisor<'h> {
                 }
                 self.served = true;
             }
-            (FromWorker::LetGo, Phase::Retiring | Phase::Draining) => {
+            (FromWorker::LetGo, Phase::Retiring | Phase::Draining) if !worker.let_go => {
+                worker.let_go = true;
                 for worker in self.workers.iter().filter(|worker| worker.phase == Phase::Serving) {
                     // Whoever cannot be told is about to end.
                     let _ = worker.link.send(&ToWorker::Look, &[]);
@@ -511,11 +516,14 @@ impl<'h> Supervisor<'h> {
     fn on_worker_end(&mut self, generation: u32) {
         let Some(at) = self.worker_at(generation) else { return };
         // The last words of a process are read before its end is.
-        while let Ok(Some((message, _))) = self.workers[at].link.receive() {
-            if let FromWorker::Refused { .. } = message {
+        for _ in 0..TURN {
+            let Ok(Some((message, _))) = self.workers[at].link.receive() else { break };
+            if matches!(message, FromWorker::Refused { .. }) && !self.workers[at].is_leaving() {
                 self.on_worker_message(at, message);
+                break;
             }
         }
+        let Some(at) = self.worker_at(generation) else { return };
         let mut worker = self.workers.swap_remove(at);
         let how = worker.life.ended().unwrap_or_else(|| "closed link".to_owned());
         self.bury(&worker);
@@ -549,11 +557,20 @@ impl<'h> Supervisor<'h> {
     }
 
     fn on_auth(&mut self) {
-        while let Some(message) = self.auth.receive() {
-            match message {
-                FromAuth::Ready => self.auth_ready = true,
-                FromAuth::Verdict { id, name } => self.on_verdict(id, name.as_deref()),
+        for _ in 0..TURN {
+            match self.auth.receive() {
+                Some(FromAuth::Ready) => self.auth_ready = true,
+                Some(FromAuth::Verdict { id, name }) => self.on_verdict(id, name.as_deref()),
+                None => return,
             }
+        }
+    }
+
+    /// Nobody waits for a verdict that does not come.
+    fn look_after_auth(&mut self, now: Instant) {
+        if self.auth.is_filled() && self.control.misses_verdict(now) {
+            log::error!("auth gives no verdict");
+            self.auth.dismiss();
         }
         if !self.auth.is_filled() {
             self.auth_ready = false;

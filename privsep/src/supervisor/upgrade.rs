@@ -65,9 +65,11 @@ impl Supervisor<'_> {
 
     /// The successor is fit: becomes it.
     fn make_way(&mut self, version: &str) {
-        let Some(Change { asker, step: Step::Rehearsing(rehearsal), .. }) = self.change.take() else {
+        let Some(Change { asker, step: Step::Rehearsing(mut rehearsal), .. }) = self.change.take() else {
             return;
         };
+        // The successor would not know that it has this child.
+        rehearsal.end();
         log::info!("{} is kimura {version} and fit; taking over", rehearsal.path.display());
         self.finish_logger();
         self.auth.close();

@@ -43,6 +43,8 @@ pub(crate) struct Worker {
     pub(crate) blocks: Vec<Block>,
     /// The logger's end of its log: what no logger has read yet waits here.
     pub(crate) lines: OwnedFd,
+    /// Whether it has said that what waits is its successor's.
+    pub(crate) let_go: bool,
     /// So many destinations of logs it knows.
     sinks: usize,
 }
@@ -60,9 +62,16 @@ pub(crate) struct Birth<'b> {
 }
 
 impl Worker {
-    /// Tells a worker that was just started everything up to the site.
+    /// Tells a worker that was just started everything up to the site; ends it where that is not possible.
     pub(crate) fn greet(life: Life, link: Link<ToWorker, FromWorker>, birth: Birth<'_>) -> io::Result<Self> {
-        let blocks: Vec<Block> = (0..birth.cores.len()).map(Block::create).collect::<io::Result<_>>()?;
+        let blocks = (0..birth.cores.len()).map(Block::create).collect::<io::Result<Vec<_>>>();
+        let blocks = match blocks {
+            Ok(blocks) => blocks,
+            Err(error) => {
+                end(life, &link);
+                return Err(error);
+            }
+        };
         let cores = birth.cores.iter().map(|&core| core as u32).collect();
         let hello = ToWorker::Hello { hello: birth.hello, generation: birth.generation, cores };
         let now = Instant::now();
@@ -75,14 +84,24 @@ impl Worker {
             begun: now,
             blocks,
             lines: birth.lines,
+            let_go: false,
             sinks: 0,
         };
-        worker.link.send(&hello, &[]).map_err(io::Error::other)?;
-        for block in &worker.blocks {
-            worker.link.send(&ToWorker::Counters, &[block.fd()]).map_err(io::Error::other)?;
+        match worker.hand_over(&hello, &birth.log) {
+            Ok(()) => Ok(worker),
+            Err(error) => {
+                end(worker.life, &worker.link);
+                Err(io::Error::other(error))
+            }
         }
-        worker.link.send(&ToWorker::Log, &[birth.log.as_fd()]).map_err(io::Error::other)?;
-        Ok(worker)
+    }
+
+    fn hand_over(&self, hello: &ToWorker, log: &OwnedFd) -> Result<(), LinkError> {
+        self.link.send(hello, &[])?;
+        for block in &self.blocks {
+            self.link.send(&ToWorker::Counters, &[block.fd()])?;
+        }
+        self.link.send(&ToWorker::Log, &[log.as_fd()])
     }
 
     /// One that another program has started in this process.
@@ -97,7 +116,8 @@ impl Worker {
         let now = Instant::now();
         let deadline = (phase == Phase::Retiring).then(|| now + START_PATIENCE);
         // It is told no more destinations of logs.
-        Self { generation, life, link, phase, deadline, begun: now, blocks, lines, sinks: usize::MAX }
+        let sinks = usize::MAX;
+        Self { generation, life, link, phase, deadline, begun: now, blocks, lines, let_go: false, sinks }
     }
 
     /// Tells it a site and all its sockets, to be followed by `Start`.
@@ -161,7 +181,15 @@ impl Worker {
         self.phase = phase;
         self.deadline = Some(Instant::now() + patience + END_PATIENCE);
         if self.link.send(message, &[]).is_err() {
-            self.life.kill();
+            self.end();
+        }
+    }
+
+    /// Ends it: a process is killed, a thread is left without a link.
+    pub(crate) fn end(&self) {
+        match self.life {
+            Life::Process(_) => self.life.kill(),
+            Life::Thread(_) => self.link.shut(),
         }
     }
 
@@ -170,7 +198,7 @@ impl Worker {
         self.phase = Phase::Draining;
         self.deadline = Some(Instant::now() + END_PATIENCE);
         if self.link.send(&ToWorker::Stop, &[]).is_err() {
-            self.life.kill();
+            self.end();
         }
     }
 
@@ -187,6 +215,17 @@ impl Worker {
             shards: self.blocks.len() as u32,
         }
     }
+}
+
+/// Ends one that never came to be a worker.
+fn end(mut life: Life, link: &Link<ToWorker, FromWorker>) {
+    link.shut();
+    life.kill();
+    if let Some(fd) = life.fd() {
+        // It was killed, so that this takes no time; without it a zombie would stay.
+        let _ = sys::poll::readable(fd, Some(Duration::from_secs(1)));
+    }
+    let _ = life.ended();
 }
 
 fn millis(duration: Duration) -> u64 {

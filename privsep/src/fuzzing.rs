@@ -1,0 +1,308 @@
+//! Properties of frames that hold for every input, checked by fuzzers and tests. Not part of the interface.
+
+use crate::message::{
+    Answer, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, Message, Needs, PlanReport, Request,
+    Secrets, State, StatusReport, ToAuth, ToCheck, ToLogger, ToRehearsal, ToWorker,
+};
+use crate::wire::{Wire, decode, encode};
+
+/// Descriptors that the longest message comes with; a link takes no more.
+const DESCRIPTORS_MAX: usize = 2;
+
+/// Everything that travels, by its place: the first byte of an input says which one the rest is read as.
+const KINDS: &[fn(&[u8])] = &[
+    message::<ToCheck>,
+    message::<FromCheck>,
+    message::<ToAuth>,
+    message::<FromAuth>,
+    message::<ToLogger>,
+    message::<FromLogger>,
+    message::<ToWorker>,
+    message::<FromWorker>,
+    message::<ToRehearsal>,
+    message::<FromRehearsal>,
+    message::<Request>,
+    message::<Answer>,
+    sealed::<Needs>,
+    sealed::<Secrets>,
+    sealed::<StatusReport>,
+    sealed::<PlanReport>,
+    sealed::<State>,
+    // The verdict on a program that did not come to serve.
+    sealed::<String>,
+];
+
+/// Reads the bytes behind the first one as what that one says: they are the one encoding of a value, or refused.
+pub fn frame(input: &[u8]) {
+    if let Some((kind, bytes)) = input.split_first()
+        && let Some(check) = KINDS.get(usize::from(*kind))
+    {
+        check(bytes);
+    }
+}
+
+fn message<M: Message>(bytes: &[u8]) {
+    if let Some(message) = value::<M>(bytes) {
+        assert!(message.descriptors() <= DESCRIPTORS_MAX, "a link takes that many");
+    }
+}
+
+fn sealed<T: Wire>(bytes: &[u8]) {
+    value::<T>(bytes);
+}
+
+fn value<T: Wire>(bytes: &[u8]) -> Option<T> {
+    match decode::<T>(bytes) {
+        Ok(value) => {
+            assert!(encode(&value) == bytes, "a value has one encoding");
+            Some(value)
+        }
+        Err(bad) => {
+            assert!(!bad.to_string().is_empty(), "people are told what is wrong");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::{
+        Command, ControlNeeds, Depth, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptFile,
+        KeptListener, KeptPassed, KeptSink, KeptSocket, KeptWorker, LedgerEntry, ListenNeeds, LogNeeds,
+        Output, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, Setting, Subject, TokenEntry, Trouble,
+        UserEntry, WorkerReport,
+    };
+    use crate::wire::Bytes;
+
+    fn text(text: &str) -> String {
+        text.to_owned()
+    }
+
+    fn hello() -> Hello {
+        let identity = IdentityEntry { uid: 33, gid: 33, groups: vec![4, 44] };
+        Hello { version: 1, identity: Some(identity), level: 3, folder: "/srv".into(), sandbox: true }
+    }
+
+    fn subject() -> Subject {
+        let settings = vec![
+            Setting::Set { argument: text("/server/shards=2") },
+            Setting::User { name: text("www") },
+            Setting::Group { name: text("33") },
+            Setting::Background,
+            Setting::Foreground,
+        ];
+        Subject::File { name: text("kimura.conf"), settings }
+    }
+
+    fn needs() -> Needs {
+        let pointer = || text("/server");
+        let log = |output| LogNeeds { output, pointer: pointer() };
+        let entry = |name, rank| RankEntry { name: text(name), rank };
+        Needs {
+            listeners: vec![ListenNeeds { address: text("[::1]:80"), pointer: pointer() }],
+            backlog: 4096,
+            access_logs: vec![log(Output::Stdout), log(Output::File { path: "/var/log/a".into() })],
+            error_log: log(Output::Stderr),
+            error_level: 3,
+            user: Some(text("www")),
+            group: None,
+            shards: Some(2),
+            pid_file: Some("/run/pid".into()),
+            daemon: true,
+            privsep: true,
+            sandbox: true,
+            readable: vec![ReadNeeds { path: "/srv/www".into(), pointer: pointer() }],
+            drain_millis: 30_000,
+            connections_per_shard: 4096,
+            connections_by_default: false,
+            hosts: vec![HostNeeds { name: text("localhost"), digest: 7 << 60, locations: 1 }],
+            control: ControlNeeds {
+                socket: Some("/run/control".into()),
+                mode: 0o600,
+                audit_log: None,
+                peers: vec![PeerEntry {
+                    name: text("1"),
+                    group: true,
+                    rank: Rank::Viewer,
+                    pointer: pointer(),
+                }],
+                users: vec![entry("anna", Rank::Admin)],
+                tokens: vec![entry("nightly", Rank::Operator)],
+                secrets: Bytes(vec![1, 0, 255]),
+            },
+        }
+    }
+
+    fn state() -> State {
+        let kept: Kept = 9;
+        State {
+            version: 1,
+            from: text("0.1.0"),
+            old_program: "/old".into(),
+            new_program: "/new".into(),
+            arguments: vec![Bytes(b"-c".to_vec())],
+            folder: "/".into(),
+            level: 3,
+            uptime_millis: 1,
+            reloads: 2,
+            upgrades: 3,
+            crashes: 4,
+            wrong_proofs: 5,
+            generations: 6,
+            subject: Subject::Folder { path: "/srv".into(), settings: Vec::new() },
+            text: kept,
+            needs: kept,
+            listeners: vec![KeptListener {
+                written: text("127.0.0.1:80"),
+                sockets: vec![KeptSocket { id: 1, fd: kept }],
+            }],
+            passed: vec![KeptPassed { address: text("127.0.0.1:80"), sockets: vec![kept] }],
+            sockets: 1,
+            sinks: vec![KeptSink { output: Output::Stdout, fd: None }],
+            control: Some(KeptFile { path: "/c".into(), fd: kept }),
+            pid_file: None,
+            counters: vec![text("requests_begun")],
+            grave: kept,
+            ended: vec![LedgerEntry { name: text("requests_begun"), count: 7 }],
+            workers: vec![KeptWorker {
+                generation: 1,
+                pid: 2,
+                process: kept,
+                link: kept,
+                lines: kept,
+                draining: false,
+                blocks: vec![kept, kept],
+            }],
+            silent: vec![kept],
+            asker: Some(KeptAsker { fd: kept, who: text("peer") }),
+        }
+    }
+
+    fn status() -> StatusReport {
+        StatusReport {
+            version: text("0.1.0"),
+            pid: 1,
+            uptime_seconds: 2,
+            origin: text("kimura.conf"),
+            addresses: vec![text("127.0.0.1:80")],
+            reloads: 3,
+            upgrades: 4,
+            workers: vec![WorkerReport { generation: 1, pid: 2, state: text("serving"), shards: 2 }],
+            crashes: 5,
+            ledger: vec![LedgerEntry { name: text("requests_begun"), count: 6 }],
+            even: true,
+            wrong_proofs: 7,
+        }
+    }
+
+    /// Values of every kind: name, place in [`KINDS`], encoding.
+    fn samples() -> Vec<(&'static str, u8, Vec<u8>)> {
+        let trouble = Trouble { pointer: text("/a"), cause: text("b"), cure: text("c") };
+        let password = || Proof::Password { user: text("anna"), secret: Bytes(b"pw".to_vec()) };
+        let names = || vec![text("a.test")];
+        let plan = PlanReport {
+            done: true,
+            kept: names(),
+            replaced: Vec::new(),
+            added: names(),
+            removed: Vec::new(),
+            opened: names(),
+            closed: Vec::new(),
+            new_worker: vec![text("/server/shards")],
+            restart: Vec::new(),
+        };
+        let secrets = Secrets {
+            users: vec![UserEntry { name: text("anna"), hash: text("$6$") }],
+            tokens: vec![TokenEntry { name: text("nightly"), sha256: Bytes(vec![7; 32]) }],
+        };
+        let request = |command, proof| encode(&Request { version: 1, command, proof });
+        vec![
+            (
+                "examine",
+                0,
+                encode(&ToCheck::Examine { hello: hello(), subject: subject(), depth: Depth::Whole }),
+            ),
+            ("explain", 0, encode(&ToCheck::Explain { troubles: vec![trouble] })),
+            ("needs-told", 1, encode(&FromCheck::Needs { subject: subject() })),
+            ("problems", 1, encode(&FromCheck::Problems { count: 3 })),
+            ("ask", 2, encode(&ToAuth::Ask { id: 7, proof: password() })),
+            ("verdict", 3, encode(&FromAuth::Verdict { id: 7, name: Some(text("anna")) })),
+            ("sink", 4, encode(&ToLogger::Sink { number: 1, name: text("a"), output: Output::Stderr })),
+            ("totals", 5, encode(&FromLogger::Totals { written: 1, lost: 2 })),
+            ("hello", 6, encode(&ToWorker::Hello { hello: hello(), generation: 1, cores: vec![0, 1] })),
+            ("socket", 6, encode(&ToWorker::Socket { shard: 0, id: 1, address: 2 })),
+            ("refused", 7, encode(&FromWorker::Refused { why: text("no") })),
+            ("rehearse", 8, encode(&ToRehearsal::Rehearse)),
+            ("fit", 9, encode(&FromRehearsal::Fit { version: text("0.1.0") })),
+            ("upgrade", 10, request(Command::Upgrade { path: Some("/new".into()) }, password())),
+            ("reload", 10, request(Command::Reload { plan: true }, Proof::Peer)),
+            ("denied", 11, encode(&Answer::Denied { why: text("no") })),
+            ("needs", 12, encode(&needs())),
+            ("secrets", 13, encode(&secrets)),
+            ("status", 14, encode(&status())),
+            ("plan", 15, encode(&plan)),
+            ("state", 16, encode(&state())),
+            ("reason", 17, encode(&text("no"))),
+        ]
+    }
+
+    fn with_kind(kind: u8, bytes: &[u8]) -> Vec<u8> {
+        [&[kind], bytes].concat()
+    }
+
+    /// What another version would read: a number that is in use never gets another meaning. The files are also what
+    /// fuzzing begins with.
+    #[test]
+    fn encodings_stay_as_they_are() {
+        let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/frame");
+        for (name, kind, bytes) in samples() {
+            let (path, input) = (folder.join(name), with_kind(kind, &bytes));
+            if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                std::fs::write(&path, &input).unwrap();
+            }
+            let golden = std::fs::read(&path).unwrap();
+            assert!(golden == input, "{name} is encoded otherwise; UPDATE_GOLDEN=1 accepts it");
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_sample_that_is_read() {
+        let samples = samples();
+        for (kind, check) in KINDS.iter().enumerate() {
+            let own: Vec<_> = samples.iter().filter(|(_, of, _)| usize::from(*of) == kind).collect();
+            assert!(!own.is_empty(), "{kind}");
+            own.iter().for_each(|(_, _, bytes)| check(bytes));
+        }
+        assert!(decode::<State>(&samples.iter().find(|sample| sample.0 == "state").unwrap().2).is_ok());
+    }
+
+    /// Each sample as every kind, cut at each place, and with each byte as another.
+    #[test]
+    fn samples_with_one_fault() {
+        for (_, own, bytes) in samples() {
+            for kind in 0..=KINDS.len() as u8 {
+                frame(&with_kind(kind, &bytes));
+            }
+            for at in 0..bytes.len() {
+                frame(&with_kind(own, &bytes[..at]));
+                for byte in [0, 1, 2, 0x7f, 0xff, bytes[at].wrapping_add(1)] {
+                    let mut other = with_kind(own, &bytes);
+                    other[at + 1] = byte;
+                    frame(&other);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes(kind in 0..KINDS.len() as u8, bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            frame(&with_kind(kind, &bytes));
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! A child of each role as it should be, until it plays its trick.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use privsep::link::Link;
+use privsep::message::{
+    ControlNeeds, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, HostNeeds, ListenNeeds,
+    LogNeeds, Message, Needs, Output, Proof, Rank, RankEntry, Secrets, State, Subject, ToAuth, ToCheck,
+    ToLogger, ToRehearsal, ToWorker, UserEntry,
+};
+use privsep::role::Role;
+use privsep::sealed::{seal, unseal};
+use privsep::wire::{Bytes, encode};
+
+use crate::tricks::{TRICKS, Then, Tools, When};
+
+/// Plays a role until its link is closed.
+pub(crate) fn play(role: Role, socket: OwnedFd) {
+    let tools = Tools { socket: socket.try_clone().expect("a duplicate"), counters: Vec::new() };
+    match role {
+        Role::Check => Double::<FromCheck, ToCheck>::new(role, socket, tools).check(),
+        Role::Rehearsal => Double::<FromRehearsal, ToRehearsal>::new(role, socket, tools).rehearsal(),
+        Role::Auth => Double::<FromAuth, ToAuth>::new(role, socket, tools).auth(),
+        Role::Logger => Double::<FromLogger, ToLogger>::new(role, socket, tools).logger(),
+        Role::Worker => Double::<FromWorker, ToWorker>::new(role, socket, tools).worker(),
+        Role::Supervisor => {}
+    }
+}
+
+struct Double<Tx, Rx> {
+    role: Role,
+    link: Link<Tx, Rx>,
+    tools: Tools,
+    /// Known from the first message on.
+    folder: PathBuf,
+}
+
+impl<Tx: Message, Rx: Message> Double<Tx, Rx> {
+    fn new(role: Role, socket: OwnedFd, tools: Tools) -> Self {
+        Self { role, link: Link::new(socket), tools, folder: PathBuf::new() }
+    }
+
+    fn hear(&self) -> Option<(Rx, Vec<OwnedFd>)> {
+        let (message, descriptors) = self.link.receive_waiting().ok()?;
+        Some((message, descriptors))
+    }
+
+    /// Writes down what was handed over.
+    fn note(&self, descriptors: &[OwnedFd]) {
+        let mut lines = String::new();
+        for fd in descriptors {
+            let link = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default();
+            let what = match sys::net::local_address(fd.as_fd()) {
+                Ok(address) => format!("socket {address}"),
+                Err(_) if link.to_string_lossy().starts_with("socket:") => "socket unix".to_owned(),
+                Err(_) => link.display().to_string(),
+            };
+            writeln!(lines, "{} {what}", self.role).expect("writing to a String cannot fail");
+        }
+        let file = File::options().append(true).create(true).open(self.folder.join("heard"));
+        file.and_then(|mut file| file.write_all(lines.as_bytes())).expect("it can be written down");
+    }
+
+    /// Plays the trick if its moment has come; whether the double goes on as it should.
+    fn goes_on(&self, when: When) -> bool {
+        let name = self.folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let trick = TRICKS.iter().find(|trick| trick.name.replace(' ', "-") == name);
+        let Some(trick) = trick.filter(|trick| (trick.role, trick.when) == (self.role, when)) else {
+            return true;
+        };
+        // Without a check that is honest at first, there would be no server.
+        let armed = self.role != Role::Check || self.folder.join("armed").exists();
+        let over = self.folder.join("over").exists();
+        let turn = |round| File::create_new(self.folder.join(format!("round-{round}"))).is_ok();
+        if !armed || over || !(0..trick.rounds()).any(turn) {
+            return true;
+        }
+        match (trick.play)(&self.tools) {
+            Then::GoOn => true,
+            Then::Skip => false,
+            Then::Hang => loop {
+                std::thread::park();
+            },
+            Then::Wait => {
+                while self.link.receive_waiting().is_ok() {}
+                false
+            }
+        }
+    }
+
+    fn say(&self, message: &Tx) {
+        // Without a supervisor nobody hears it.
+        let _ = self.link.send_waiting(message, &[]);
+    }
+}
+
+impl Double<FromCheck, ToCheck> {
+    fn check(mut self) {
+        while let Some((message, descriptors)) = self.hear() {
+            match message {
+                ToCheck::Examine { hello, .. } => {
+                    self.folder = hello.folder;
+                    self.note(&descriptors);
+                    if self.goes_on(When::Examination) {
+                        say_needs(&self.link, &needs(&self.folder));
+                    }
+                }
+                ToCheck::Explain { troubles } => {
+                    let text: String = troubles.into_iter().map(|trouble| trouble.cause).collect();
+                    if self.goes_on(When::Explanation) {
+                        let memory = sys::mem::sealed("kimura-check", text.as_bytes()).expect("memory");
+                        let _ = self.link.send_waiting(&FromCheck::Problems { count: 1 }, &[memory.as_fd()]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sends needs as a check does; whether somebody was there.
+pub(crate) fn say_needs(link: &Link<FromCheck, ToCheck>, needs: &Needs) -> bool {
+    let subject = Subject::File { name: "test".to_owned(), settings: Vec::new() };
+    let text = sys::mem::sealed("kimura-check", b"text").expect("memory");
+    let memory = seal(needs).expect("memory");
+    link.send_waiting(&FromCheck::Needs { subject }, &[text.as_fd(), memory.as_fd()]).is_ok()
+}
+
+/// What every server here needs.
+pub(crate) fn needs(folder: &Path) -> Needs {
+    let secrets = Secrets {
+        users: vec![UserEntry { name: "anna".to_owned(), hash: "right".to_owned() }],
+        tokens: Vec::new(),
+    };
+    let log = |output| LogNeeds { output, pointer: String::new() };
+    Needs {
+        sandbox: false,
+        readable: Vec::new(),
+        listeners: vec![ListenNeeds { address: "127.0.0.1:0".to_owned(), pointer: String::new() }],
+        backlog: 16,
+        access_logs: vec![log(Output::File { path: folder.join("access.log") })],
+        error_log: log(Output::Stderr),
+        error_level: 3,
+        user: None,
+        group: None,
+        shards: Some(1),
+        pid_file: None,
+        daemon: false,
+        privsep: true,
+        drain_millis: 100,
+        connections_per_shard: 16,
+        connections_by_default: true,
+        hosts: vec![HostNeeds { name: "localhost".to_owned(), digest: 1, locations: 1 }],
+        control: ControlNeeds {
+            socket: Some(folder.join("control.sock")),
+            mode: 0o600,
+            audit_log: Some(folder.join("audit.log")),
+            peers: Vec::new(),
+            users: vec![RankEntry { name: "anna".to_owned(), rank: Rank::Admin }],
+            tokens: Vec::new(),
+            secrets: Bytes(encode(&secrets)),
+        },
+    }
+}
+
+impl Double<FromRehearsal, ToRehearsal> {
+    fn rehearsal(mut self) {
+        let Some((ToRehearsal::Rehearse, descriptors)) = self.hear() else { return };
+        let state = descriptors.first().and_then(|memory| unseal::<State>(memory).ok());
+        self.folder = state.expect("the state of the server").folder;
+        self.note(&descriptors);
+        if self.goes_on(When::Rehearsal) {
+            self.say(&FromRehearsal::Unfit { why: "it is only a double".to_owned() });
+        }
+    }
+}
+
+impl Double<FromAuth, ToAuth> {
+    fn auth(mut self) {
+        while let Some((message, descriptors)) = self.hear() {
+            match message {
+                ToAuth::Hello { hello } => self.folder = hello.folder,
+                ToAuth::Learn => {
+                    self.note(&descriptors);
+                    self.say(&FromAuth::Ready);
+                    self.goes_on(When::Serving);
+                }
+                ToAuth::ErrorLog => self.note(&descriptors),
+                ToAuth::Ask { id, proof } => {
+                    let right = matches!(&proof, Proof::Password { secret, .. } if secret.0 == b"right");
+                    if self.goes_on(When::Question) {
+                        self.say(&FromAuth::Verdict { id, name: right.then(|| "anna".to_owned()) });
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Double<FromLogger, ToLogger> {
+    fn logger(mut self) {
+        while let Some((message, descriptors)) = self.hear() {
+            if let ToLogger::Hello { hello } = &message {
+                self.folder.clone_from(&hello.folder);
+                self.goes_on(When::Serving);
+            }
+            self.note(&descriptors);
+            if message == ToLogger::Finish {
+                return self.say(&FromLogger::Totals { written: 0, lost: 0 });
+            }
+        }
+    }
+}
+
+impl Double<FromWorker, ToWorker> {
+    fn worker(mut self) {
+        while let Some((message, descriptors)) = self.hear() {
+            if let ToWorker::Hello { hello, .. } = &message {
+                self.folder.clone_from(&hello.folder);
+            }
+            self.note(&descriptors);
+            match message {
+                ToWorker::Counters => self.tools.counters.extend(descriptors),
+                ToWorker::Start => {
+                    self.say(&FromWorker::Serving);
+                    self.goes_on(When::Serving);
+                }
+                ToWorker::Prepare if self.goes_on(When::Prepare) => self.say(&FromWorker::Prepared),
+                ToWorker::Commit if self.goes_on(When::Commit) => self.say(&FromWorker::Committed),
+                ToWorker::Retire { .. } if self.goes_on(When::Retire) => {
+                    self.say(&FromWorker::LetGo);
+                    return self.say(&FromWorker::Ended { lines_lost: 0 });
+                }
+                ToWorker::Drain { .. } => return self.say(&FromWorker::Ended { lines_lost: 0 }),
+                ToWorker::Stop => return,
+                _ => {}
+            }
+        }
+    }
+}
