@@ -5,10 +5,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 
 use crate::certificate::{Certificate, KeyKind};
-use crate::der;
 use crate::error::Error;
 use crate::key::PrivateKey;
 use crate::limits::{CHAIN_MAX, STAPLE_BYTES_MAX};
+use crate::ocsp::Response;
 use crate::pem;
 
 /// Certificates, the host's own first.
@@ -68,6 +68,7 @@ pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Read>, Error> {
 pub struct Credential {
     key: CertifiedKey,
     facts: Vec<Certificate>,
+    staple_end: Option<i64>,
 }
 
 impl Credential {
@@ -81,7 +82,7 @@ impl Credential {
         let key = CertifiedKey::new(ders, key.signing().clone());
         match key.keys_match() {
             Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
-                Ok(Credential { key, facts })
+                Ok(Credential { key, facts, staple_end: None })
             }
             Err(rustls::Error::InconsistentKeys(_)) => Err(Error::KeyMismatch),
             Err(_) => Err(Error::BadCertificate { line: 1 }),
@@ -93,9 +94,10 @@ impl Credential {
     /// # Errors
     /// [`Error::BadStaple`]: it is too large, or no DER, or a refusal of the responder.
     pub fn with_staple(mut self, response: Vec<u8>) -> Result<Credential, Error> {
-        if STAPLE_BYTES_MAX < response.len() || !is_successful_response(&response) {
+        if STAPLE_BYTES_MAX < response.len() {
             return Err(Error::BadStaple);
         }
+        self.staple_end = Response::from_der(&response).ok_or(Error::BadStaple)?.next_update;
         self.key.ocsp = Some(response);
         Ok(self)
     }
@@ -103,6 +105,12 @@ impl Credential {
     /// What is known of the certificates, the host's own first. Never empty.
     pub fn facts(&self) -> &[Certificate] {
         &self.facts
+    }
+
+    /// When the OCSP response is out of date, in seconds since 1970. Clients take it for none from then on: hand in
+    /// a newer one before, or leave it out.
+    pub fn staple_end(&self) -> Option<i64> {
+        self.staple_end
     }
 
     pub(crate) fn certified(&self) -> &CertifiedKey {
@@ -123,12 +131,4 @@ impl Credential {
             Some(KeyKind::Rsa { .. } | KeyKind::Other) | None => 3,
         }
     }
-}
-
-/// RFC 6960 4.2.1: a sequence whose first element, the status, is 0 (successful).
-fn is_successful_response(response: &[u8]) -> bool {
-    const ENUMERATED: u8 = 0x0a;
-    let mut reader = der::Reader::new(response);
-    let status = reader.expect(der::SEQUENCE).and_then(|outer| outer.inside().expect(ENUMERATED));
-    reader.is_empty() && status.is_some_and(|status| status.value == [0])
 }

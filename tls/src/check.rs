@@ -96,6 +96,11 @@ pub enum Problem {
         /// Its holder.
         subject: String,
     },
+    /// An OCSP response is out of date: some clients refuse the host because of it.
+    StapleExpired {
+        /// Its last second.
+        next_update: i64,
+    },
     /// A list of revoked clients is out of date: none of its authority's clients is let in.
     ListExpired {
         /// Its last second.
@@ -109,6 +114,9 @@ pub fn problems(host: &Host, unix_seconds: i64) -> Vec<Problem> {
     let mut found = Vec::new();
     for credential in &host.credentials {
         of_chain(credential.facts(), unix_seconds, &mut found);
+        if let Some(next_update) = credential.staple_end().filter(|&end| end < unix_seconds) {
+            found.push(Problem::StapleExpired { next_update });
+        }
     }
     let covered = |name: &&String| host.credentials.iter().any(|credential| credential.covers(name));
     let subject = host.credentials.first().and_then(|credential| credential.facts().first()).map(title);
@@ -213,6 +221,7 @@ impl Problem {
             | Problem::NameNotCovered { .. }
             | Problem::WeakKey { .. }
             | Problem::NotAnAuthority { .. }
+            | Problem::StapleExpired { .. }
             | Problem::ListExpired { .. } => Severity::Error,
             Problem::ExpiresSoon { .. }
             | Problem::RootIncluded { .. }
@@ -277,6 +286,11 @@ impl fmt::Display for Problem {
                 f,
                 "the certificate of {subject} stands in the chain as an issuer, but is not that of an authority: \
                  leave it out"
+            ),
+            Problem::StapleExpired { next_update } => write!(
+                f,
+                "an OCSP response is out of date since {}: fetch it again, or leave it out",
+                date(*next_update)
             ),
             Problem::ListExpired { next_update } => write!(
                 f,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::certificate::crl_next_update;
+use crate::ocsp::Response;
 use crate::{Certificate, Chain, Failure, Handshake, Hosts, PrivateKey, Zeroizing};
 
 /// What comes of a whole connection, as far as it depends on its input alone.
@@ -31,9 +33,11 @@ fn outcome(hosts: &Arc<Hosts>, input: &[u8], piece: usize) -> Outcome {
     Ok(false)
 }
 
-/// Reads texts and certificates: whatever they are, nothing panics.
+/// Reads texts, certificates, lists and responses: whatever they are, nothing panics.
 pub fn files(input: &[u8]) {
     let _facts = Certificate::from_der(input).map(|facts| facts.covers("example.org"));
+    let _response = Response::from_der(input);
+    let _list_end = crl_next_update(input);
     let _chain = Chain::from_pem(input).map(|chain| assert!(!chain.facts().is_empty()));
     let _key = PrivateKey::from_pem(Zeroizing::new(input.to_vec())).is_ok();
 }

@@ -103,7 +103,7 @@ impl Handshake {
     fn read(&mut self, rest: &mut &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
         match &mut self.stage {
             Stage::Hello(acceptor) => {
-                acceptor.read_tls(rest).map_err(|_| Failure::TooMuch)?;
+                took(acceptor.read_tls(rest))?;
                 match acceptor.accept() {
                     Ok(None) => Ok(()),
                     Ok(Some(accepted)) => self.choose_host(accepted, out),
@@ -114,7 +114,7 @@ impl Handshake {
                 }
             }
             Stage::Host { connection, .. } => {
-                connection.read_tls(rest).map_err(|_| Failure::TooMuch)?;
+                took(connection.read_tls(rest))?;
                 process(connection, out)
             }
             Stage::Over => Err(Failure::Internal { what: "the handshake is over".to_owned() }),
@@ -153,6 +153,15 @@ impl Handshake {
             }
             Stage::Hello(_) | Stage::Over => Err(Failure::Internal { what: "no host was chosen".to_owned() }),
         }
+    }
+}
+
+/// Whether rustls took some of the bytes it was given, as it must; the caller would give them again for ever.
+pub(crate) fn took(read: io::Result<usize>) -> Result<(), Failure> {
+    match read {
+        Ok(0) => Err(Failure::Misbehaved { what: "bytes after the end".to_owned() }),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::Misbehaved { what: error.to_string() }),
     }
 }
 

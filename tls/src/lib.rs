@@ -24,6 +24,7 @@ mod hosts;
 mod key;
 pub mod limits;
 mod name;
+mod ocsp;
 mod pem;
 mod provider;
 mod records;

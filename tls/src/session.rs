@@ -9,7 +9,7 @@ use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 use crate::certificate::Certificate;
 use crate::client_auth::{ClientCertificate, ClientTrust, Verdict};
 use crate::failure::{CertificateFault, Failure};
-use crate::handshake::{flush, process};
+use crate::handshake::{flush, process, took};
 use crate::hosts::Hosts;
 use crate::records::Records;
 
@@ -119,8 +119,7 @@ impl Session {
             if more || rest.is_empty() {
                 return Ok(Received { taken: ciphertext.len() - rest.len(), more, ended });
             }
-            let read = self.connection.read_tls(&mut rest);
-            read.map_err(|error| Failure::Misbehaved { what: error.to_string() })?;
+            took(self.connection.read_tls(&mut rest))?;
             if let Err(failure) = process(&mut self.connection, out) {
                 self.take_plaintext(plaintext, plaintext_max);
                 return Err(failure);

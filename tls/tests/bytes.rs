@@ -343,3 +343,20 @@ fn hosts_are_shared_by_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Hosts>();
 }
+
+#[test]
+fn alerts_in_a_handshake_end_it_or_are_counted() {
+    let authority = Authority::new("root");
+    let hosts = simple(&authority, Algorithm::P256);
+    let hello12 = sent_by(&mut new_client(&Arc::new(client(&authority, TLS12, None)), "example.org"));
+    // A warning: the end, in plain text, and what nobody should listen to any more.
+    let closes = [&[21, 3, 3, 0, 2, 1, 0][..], &[22, 3, 3, 0, 1, 0]].concat();
+    for hello in [hello(&authority), hello12] {
+        let mut handshake = Handshake::new(hosts.clone());
+        let mut out = Vec::new();
+        handshake.feed(&hello, &mut out).expect("a beginning");
+        let flood = (0..10).try_for_each(|_| handshake.feed(&closes, &mut out).map(drop));
+        let failure = flood.expect_err("an end");
+        assert!(misbehaved(&failure) || matches!(failure, Failure::Refused { .. }), "{failure:?}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, IsCa, date_time_ymd};
-use tls::{Chain, ClientAuth, ClientTrust, Credential, Error, Problem, Severity, problems};
+use tls::{Chain, ClientAuth, ClientTrust, Credential, Error, Problem, Severity, fuzzing, problems};
 
 mod common;
 use common::*;
@@ -129,5 +129,18 @@ fn texts_that_are_no_chains() {
         let message = error.to_string();
         assert_eq!(Chain::from_pem(text.as_bytes()).err(), Some(error));
         assert!(message.contains(": "), "a cause and a cure: {message}");
+    }
+}
+
+#[test]
+fn files_that_are_cut_off_or_changed_anywhere() {
+    let root = Authority::new("root");
+    for text in [root.pem.as_bytes(), &root.der, key(Algorithm::P256).serialize_pem().as_bytes()] {
+        for index in 0..text.len() {
+            fuzzing::files(&text[..index]);
+            let mut changed = text.to_vec();
+            changed[index] ^= 0x21;
+            fuzzing::files(&changed);
+        }
     }
 }

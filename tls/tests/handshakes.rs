@@ -193,19 +193,23 @@ fn an_ocsp_response_is_sent_along() {
     for bad in [&b""[..], &[0x30, 3, 0x0a, 1, 6], &[0x30, 3, 0x0a, 1, 0, 0], &[0; 20_000]] {
         assert_eq!(holder.credential().with_staple(bad.to_vec()).err(), Some(Error::BadStaple), "{bad:?}");
     }
-    let staple = [0x30, 3, 0x0a, 1, 0];
-    let credential = holder.credential().with_staple(staple.to_vec()).expect("a staple");
-    let hosts = hosts(
-        vec![host(&["example.org"], vec![credential], ClientAuth::Off)],
-        Otherwise::Refuse,
-        &Hands::at(NOW),
-    );
+    let credential = holder.credential().with_staple(STAPLE.to_vec()).expect("a staple");
+    assert_eq!(credential.staple_end(), Some(1_767_830_400));
+    let one = host(&["example.org"], vec![credential], ClientAuth::Off);
+    let found = tls::problems(&one, 1_767_830_401);
+    assert!(matches!(found.as_slice(), [tls::Problem::StapleExpired { .. }]), "{found:?}");
+    let hosts = hosts(vec![one], Otherwise::Refuse, &Hands::at(NOW));
     let mut config = client(&authority, TLS12, None);
     let seen = Arc::new(SeesStaple::default());
     config.dangerous().set_certificate_verifier(seen.clone());
     connect(&Arc::new(config), "example.org", &hosts).expect("a session");
-    assert_eq!(*seen.staple.lock().expect("no panic"), staple);
+    assert_eq!(*seen.staple.lock().expect("no panic"), STAPLE);
 }
+
+/// An answer of nobody in particular, good until 2026-01-08.
+const STAPLE: &[u8] = b"\x30\x5c\x0a\x01\x00\xa0\x57\x30\x55\x06\x09\x2b\x06\x01\x05\x05\x07\x30\x01\x01\
+    \x04\x48\x30\x46\x30\x44\xa2\x05\x04\x03key\x18\x0f20260101000000Z\
+    \x30\x2a\x30\x28\x30\x00\x80\x00\x18\x0f20260101000000Z\xa0\x11\x18\x0f20260108000000Z";
 
 /// A client that looks at nothing but the OCSP response.
 #[derive(Debug, Default)]
