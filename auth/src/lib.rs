@@ -8,9 +8,9 @@ mod hash;
 mod tokens;
 mod users;
 
-pub use hash::BadHash;
+pub use hash::{BadHash, PASSWORD_LEN_MAX, TooMuch, make_bcrypt};
 pub use tokens::Tokens;
-pub use users::Users;
+pub use users::{Users, Weakness};
 
 /// What becomes of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,4 +19,6 @@ pub enum Verdict {
     Granted,
     /// It is not; why is nobody's business.
     Denied,
+    /// Nobody could tell: who would have to is gone, too busy, or has no file. Nobody is let in for that.
+    Unavailable,
 }
