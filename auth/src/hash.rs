@@ -13,19 +13,10 @@ mod sha_crypts;
 pub use bad::{BadHash, TooMuch};
 pub use blowfish::make_bcrypt;
 
+use crate::limits::{HASH_LEN_MAX, MEMORY_MAX, PASSWORD_LEN_MAX};
 use base64ct::{Base64, Encoding};
 use sha1::{Digest, Sha1};
 use subtle::ConstantTimeEq;
-
-/// Longest hash, in bytes. The longest that a tool writes has 130.
-pub(crate) const HASH_LEN_MAX: usize = 256;
-
-/// Longest password that can be right, in bytes. More is not hashed: some schemes take time that grows with the square
-/// of it. crypt(3) of Debian has the same limit.
-pub const PASSWORD_LEN_MAX: usize = 512;
-
-/// Most memory that one comparison takes, in bytes.
-const MEMORY_MAX: u64 = 256 << 20;
 
 /// What a comparison costs: equal for hashes that take the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

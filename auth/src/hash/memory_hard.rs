@@ -11,6 +11,8 @@ use yescrypt::{Mode, Params, yescrypt};
 
 /// Most bytes of a salt.
 const SALT_LEN_MAX: usize = 64;
+/// Letters of the three numbers of scrypt.
+const SCRYPT_NUMBERS_LEN: usize = 11;
 /// The alphabet of numbers in scrypt hashes.
 const LETTERS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -57,7 +59,7 @@ pub(super) fn parse_gost(rest: &str) -> Result<MemoryHard, BadHash> {
 /// One letter for the logarithm of N, five for r, five for p, the salt as it stands, the digest.
 pub(super) fn parse_scrypt(rest: &str) -> Result<MemoryHard, BadHash> {
     let (setting, digest) = rest.split_once('$').ok_or(BadHash::Form)?;
-    if !setting.bytes().all(is_crypt_letter) || setting.len() > 11 + SALT_LEN_MAX {
+    if !setting.bytes().all(is_crypt_letter) || setting.len() > SCRYPT_NUMBERS_LEN + SALT_LEN_MAX {
         return Err(BadHash::Form);
     }
     let part = |from, to| setting.get(from..to).and_then(scrypt_number).ok_or(BadHash::Form);
@@ -68,7 +70,7 @@ pub(super) fn parse_scrypt(rest: &str) -> Result<MemoryHard, BadHash> {
     }
     let params = Params::new(Mode::Classic, n, r, p).map_err(|_| BadHash::Form)?;
     affordable(&params)?;
-    let salt = setting[11..].as_bytes().into();
+    let salt = setting.as_bytes()[SCRYPT_NUMBERS_LEN..].into();
     Ok(MemoryHard {
         scheme: "scrypt",
         params,
