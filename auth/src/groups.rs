@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::limits::{GROUP_LINE_LEN_MAX, GROUPS_MAX, MEMBERS_MAX, NAME_LEN_MAX};
+use crate::limits::{FILE_LEN_MAX, GROUP_LINE_LEN_MAX, GROUPS_MAX, MEMBERS_MAX, NAME_LEN_MAX};
 use crate::lines::{self, BadLine, LineFault};
 
 /// Who belongs to which group.
@@ -22,7 +22,7 @@ impl Groups {
     pub fn parse(text: &[u8]) -> Result<Self, Vec<BadLine>> {
         let mut groups = Self::default();
         let mut count = 0;
-        lines::each(text, GROUP_LINE_LEN_MAX, |_, text| {
+        lines::each(text, FILE_LEN_MAX, GROUP_LINE_LEN_MAX, |_, text| {
             let (name, rest) = lines::named(text)?;
             if groups.members.len() == GROUPS_MAX && !groups.members.contains_key(name) {
                 return Err(LineFault::Groups);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::hash::Hash;
-use crate::limits::{USER_LINE_LEN_MAX, USERS_MAX};
+use crate::limits::{FILE_LEN_MAX, USER_LINE_LEN_MAX, USERS_MAX};
 use crate::lines::{self, BadLine, LineFault};
 use crate::users::Users;
 
@@ -19,7 +19,7 @@ impl Users {
     pub fn from_htpasswd(text: &[u8]) -> Result<Self, Vec<BadLine>> {
         // With the number of the line, for those who come twice.
         let mut known: HashMap<Box<str>, (usize, Hash)> = HashMap::new();
-        lines::each(text, USER_LINE_LEN_MAX, |line, text| {
+        lines::each(text, FILE_LEN_MAX, USER_LINE_LEN_MAX, |line, text| {
             let (name, hash) = lines::named(text)?;
             let full = known.len() == USERS_MAX;
             match known.entry(name.into()) {
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
     use crate::Verdict;
     use crate::hash::BadHash;
-    use crate::limits::{COMPLAINTS_MAX, FILE_LEN_MAX, NAME_LEN_MAX};
+    use crate::limits::{COMPLAINTS_MAX, NAME_LEN_MAX};
 
     const SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
     const X: &str = "{SHA}EfatjsUqKYSrqv18O1FlA3hcIHI=";
@@ -93,7 +93,7 @@ mod tests {
             (line(&format!("anna:{SECRET} ")), LineFault::Hash(BadHash::Form), 2),
             (line(&format!("anna:{SECRET}:more")), LineFault::Hash(BadHash::Form), 2),
             (line("anna:$2y$31$hc4EhTt8z9UXQf2BElkZIOh.loSIR6BCbGCB4IMfmW7gBA/ymv.9S"), cost(), 2),
-            (vec![b'#'; FILE_LEN_MAX + 1], LineFault::FileLong, 1),
+            (vec![b'#'; FILE_LEN_MAX + 1], LineFault::FileLong(FILE_LEN_MAX), 1),
         ] {
             assert_eq!(refused(&text), [BadLine { line: at, fault: wanted.clone() }], "{wanted:?}");
             let sentence = wanted.to_string();

@@ -5,12 +5,15 @@
 //! runs in a process of its own and never where requests are served.
 #![forbid(unsafe_code)]
 
+pub mod access;
+pub mod bans;
 mod basic;
 mod groups;
 mod hash;
 mod htpasswd;
 pub mod limits;
 mod lines;
+mod prefix;
 mod realm;
 mod tokens;
 mod users;
@@ -19,6 +22,7 @@ pub use basic::{Credentials, NoCredentials};
 pub use groups::Groups;
 pub use hash::{BadHash, TooMuch, make_bcrypt};
 pub use lines::{BadLine, LineFault};
+pub use prefix::{BadPrefix, Prefix};
 pub use realm::{Combine, Outcome, Realm, Require};
 pub use tokens::Tokens;
 pub use users::{Users, Weakness};

@@ -1,4 +1,4 @@
-//! Files of lines that people write: users and groups.
+//! Files of lines: users, groups and bans.
 //!
 //! One line that is wrong refuses the whole file. Whoever reads it keeps what was read before, or lets nobody in:
 //! what a line with a slip was meant to say is not guessed.
@@ -6,7 +6,8 @@
 use std::fmt;
 
 use crate::hash::BadHash;
-use crate::limits::{COMPLAINTS_MAX, FILE_LEN_MAX, GROUPS_MAX, MEMBERS_MAX, NAME_LEN_MAX, USERS_MAX};
+use crate::limits::{COMPLAINTS_MAX, GROUPS_MAX, MEMBERS_MAX, NAME_LEN_MAX, USERS_MAX};
+use crate::prefix::BadPrefix;
 
 /// A line that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +21,8 @@ pub struct BadLine {
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineFault {
-    /// The file is too long; no line was looked at.
-    FileLong,
+    /// The file is longer than this many bytes; no line was looked at.
+    FileLong(usize),
     /// The line is longer than this many bytes.
     LineLong(usize),
     /// There is something before the first letter that editors of other systems put there.
@@ -42,6 +43,14 @@ pub enum LineFault {
     Users,
     /// There are more groups than a file may have, or more members.
     Groups,
+    /// A file of bans does not begin as one of this version does.
+    Header,
+    /// A line of a file of bans is not as it is written.
+    Ban,
+    /// A ban stands there twice.
+    SubjectTwice,
+    /// A ban has no address prefix.
+    Prefix(BadPrefix),
     /// What follows the colon is no hash.
     Hash(BadHash),
 }
@@ -55,7 +64,7 @@ impl fmt::Display for BadLine {
 impl fmt::Display for LineFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::FileLong => write!(f, "the file has more than {FILE_LEN_MAX} bytes: split it"),
+            Self::FileLong(len) => write!(f, "the file has more than {len} bytes: is it the right one?"),
             Self::LineLong(len) => write!(f, "the line has more than {len} bytes: is a line end missing?"),
             Self::ByteOrderMark => {
                 f.write_str("a byte order mark stands before the first name: save without it")
@@ -80,6 +89,15 @@ impl fmt::Display for LineFault {
             Self::Groups => {
                 write!(f, "there are more than {GROUPS_MAX} groups or {MEMBERS_MAX} members: leave some out")
             }
+            Self::Header => f.write_str(
+                "this is no file of bans, or one of another version: go back to that version, or move the file away",
+            ),
+            Self::Ban => f.write_str(
+                "the line is not `prefix user count since until reason` as it is written: delete it, or move the file \
+                 away",
+            ),
+            Self::SubjectTwice => f.write_str("the same is banned by an earlier line: delete one of the two"),
+            Self::Prefix(bad) => bad.fmt(f),
             Self::Hash(bad) => bad.fmt(f),
         }
     }
@@ -94,16 +112,17 @@ impl fmt::Display for LineFault {
 /// What `take` finds wrong and what is wrong with the lines themselves, at most [`COMPLAINTS_MAX`] of them.
 pub(crate) fn each<'t>(
     text: &'t [u8],
+    file_len_max: usize,
     len_max: usize,
     mut take: impl FnMut(usize, &'t str) -> Result<(), LineFault>,
 ) -> Result<(), Vec<BadLine>> {
-    if text.len() > FILE_LEN_MAX {
-        return Err(vec![BadLine { line: 1, fault: LineFault::FileLong }]);
+    if text.len() > file_len_max {
+        return Err(vec![BadLine { line: 1, fault: LineFault::FileLong(file_len_max) }]);
     }
     let mut complaints = Vec::new();
     for (line, bytes) in (1..).zip(text.split(|byte| *byte == b'\n')) {
         let Err(fault) = read(line, bytes, len_max, &mut take) else { continue };
-        let last = matches!(fault, LineFault::Users | LineFault::Groups);
+        let last = matches!(fault, LineFault::Users | LineFault::Groups | LineFault::Header);
         complaints.push(BadLine { line, fault });
         if last || complaints.len() == COMPLAINTS_MAX {
             break;
