@@ -68,6 +68,13 @@ impl Prefix {
         Self::of(address, 32, 128)
     }
 
+    /// How many bits are the same: 0 to 32, or to 128.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a prefix is not a collection")]
+    pub fn len(self) -> u8 {
+        self.len
+    }
+
     /// The first address.
     #[must_use]
     pub fn first(self) -> IpAddr {
@@ -98,11 +105,12 @@ impl Prefix {
 }
 
 /// The bits after the first `len`.
-fn hosts_v4(len: u8) -> u32 {
+pub(crate) fn hosts_v4(len: u8) -> u32 {
     u32::MAX.checked_shr(len.into()).unwrap_or(0)
 }
 
-fn hosts_v6(len: u8) -> u128 {
+/// The same of IPv6.
+pub(crate) fn hosts_v6(len: u8) -> u128 {
     u128::MAX.checked_shr(len.into()).unwrap_or(0)
 }
 

@@ -10,6 +10,7 @@ mod logs;
 mod manual;
 mod options;
 mod order;
+mod passwd;
 mod print;
 mod role;
 mod settings;
@@ -59,5 +60,6 @@ fn run() -> Result<(), Error> {
         Command::Test(wishes) => print(&check::check(&wishes)?),
         Command::Serve(wishes, reports) => boot::serve(&wishes, reports),
         Command::Order(order) => order::give(&order),
+        Command::Passwd(passwd) => passwd::make(&passwd),
     }
 }
