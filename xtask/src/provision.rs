@@ -26,6 +26,8 @@ const PROGRAMS: &[Program] = &[
         probe: &["python3", "-c", "import ensurepip, venv"],
         packages: &["python3", "python3-venv"],
     },
+    Program { what: "htpasswd", probe: &["sh", "-c", "command -v htpasswd"], packages: &["apache2-utils"] },
+    Program { what: "mkpasswd", probe: &["mkpasswd", "--version"], packages: &["whois"] },
     Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },
 ];
 
