@@ -1,9 +1,11 @@
 //! Rules that allow and deny by address, user and method: the first that fits decides.
 //!
-//!     deny from 192.0.2.0/24,2001:db8::/32
-//!     allow method GET,HEAD
-//!     allow user anna,otto from 10.0.0.0/8
-//!     deny all
+//! ```text
+//! deny from 192.0.2.0/24,2001:db8::/32
+//! allow method GET,HEAD
+//! allow user anna,otto from 10.0.0.0/8
+//! deny all
+//! ```
 //!
 //! The words of a rule all have to fit. The last rule says `all`, so that what becomes of everybody else is written
 //! down and not a convention that one operator knows from one server and another from another.

@@ -1,8 +1,10 @@
 //! The file of bans: what survives a restart.
 //!
-//!     kimura-bans 1
-//!     192.0.2.7/32 - 3 1700000000 1700003600 logins
-//!     2001:db8::/64 otto 1 1700000000 never by hand, since he asked for it
+//! ```text
+//! kimura-bans 1
+//! 192.0.2.7/32 - 3 1700000000 1700003600 logins
+//! 2001:db8::/64 otto 1 1700000000 never by hand, since he asked for it
+//! ```
 //!
 //! Prefix, user (or a dash), number, since, until, and why. In the name of a user a space, a percent sign, a leading
 //! dash and what is not ASCII stand as `%20`.
