@@ -157,13 +157,14 @@ pub(crate) fn short_name(text: &str) -> Result<String, Flaw> {
 /// A rank, a space, and the hash of a password.
 pub(crate) fn ranked_hash(text: &str) -> Result<(Rank, String), Flaw> {
     const CURE: &str =
-        "make the hash with `openssl passwd -6`, and write the rank before it: \"operator $6$...\"";
+        "make the hash with `kimura passwd`, and write the rank before it: \"operator $2y$...\"";
     let (rank, hash) = ranked(text, CURE)?;
-    if hash.starts_with("$6$") || hash.starts_with("$5$") {
+    // Whether the scheme is known and the hash whole is for others to say.
+    if hash.starts_with('$') {
         return Ok((rank, hash.to_owned()));
     }
     // Not repeated: it may be the password itself.
-    Err(Flaw::new("what follows the rank is no hash of a password that begins with $6$ or $5$", CURE))
+    Err(Flaw::new("what follows the rank is no hash of a password, which begins with $", CURE))
 }
 
 /// A rank, a space, and a SHA-256 in hexadecimal digits.

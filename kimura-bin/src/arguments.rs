@@ -2,6 +2,7 @@
 
 use crate::manual::Artefact;
 use crate::options::{self, Id, OPTIONS, Opt, Scope};
+use crate::passwd::Passwd;
 use crate::usage::Usage;
 use crate::verbs::{self, Verb};
 use lexopt::{Arg, Parser, ValueExt};
@@ -19,6 +20,8 @@ pub(crate) enum Command {
     Serve(Wishes, Reports),
     /// To a server that runs.
     Order(Order),
+    /// Of a password, its hash.
+    Passwd(Passwd),
 }
 
 /// A command to a server that runs.
@@ -178,7 +181,11 @@ impl Given {
             return Ok(Command::Generate(artefact));
         }
         if let Some(verb) = self.verb() {
-            return self.order(verb).map(Command::Order);
+            self.only(Scope::Verb)?;
+            return match self.command_of(verb)? {
+                Some(command) => self.order(verb, command).map(Command::Order),
+                None => self.passwd(verb).map(Command::Passwd),
+            };
         }
         self.only(Scope::Server)?;
         let (test, verbose, daemon) = (self.has(Id::Test), self.has(Id::Verbose), self.has(Id::Daemon));
@@ -203,6 +210,21 @@ impl Given {
         Some(verb)
     }
 
+    /// A command that goes to no server takes none of the options that name one.
+    fn passwd(&mut self, verb: &'static Verb) -> Result<Passwd, Usage> {
+        let mut others = self.seen.iter().filter(|id| **id != Id::PasswordFile);
+        if let Some(option) = others.find_map(|id| OPTIONS.iter().find(|option| option.id == *id)) {
+            return Err(Usage::NotWith(option, verb.name));
+        }
+        let mut operands = std::mem::take(&mut self.operands).into_iter();
+        let user =
+            operands.next().map(|name| name.into_string().map_err(|_| Usage::OperandNotText(verb.name)));
+        if let Some(further) = operands.next() {
+            return Err(Usage::FurtherOperand(verb.name, further.to_string_lossy().into_owned()));
+        }
+        Ok(Passwd { user: user.transpose()?, file: self.password_file.take() })
+    }
+
     /// Refuses options that go with something else.
     fn only(&self, scope: Scope) -> Result<(), Usage> {
         let all = self.seen.iter().filter_map(|id| OPTIONS.iter().find(|option| option.id == *id));
@@ -224,12 +246,10 @@ impl Given {
         Ok(Wishes { from, overrides: std::mem::take(&mut self.overrides) })
     }
 
-    fn order(&mut self, verb: &'static Verb) -> Result<Order, Usage> {
-        self.only(Scope::Verb)?;
+    fn order(&mut self, verb: &'static Verb, command: ToServer) -> Result<Order, Usage> {
         if self.has(Id::Plan) && verb.id != verbs::Id::Reload {
             return Err(Usage::Contradiction("--plan", verb.name));
         }
-        let command = self.command_of(verb)?;
         if let Some(further) = self.operands.first() {
             return Err(Usage::FurtherOperand(verb.name, further.to_string_lossy().into_owned()));
         }
@@ -244,9 +264,10 @@ impl Given {
         Ok(Order { command, socket: self.socket.take(), wishes: self.wishes()?, proof, form })
     }
 
-    /// The command as the server takes it.
-    fn command_of(&mut self, verb: &'static Verb) -> Result<ToServer, Usage> {
-        Ok(match verb.id {
+    /// The command as the server takes it; none for one that goes to no server.
+    fn command_of(&mut self, verb: &'static Verb) -> Result<Option<ToServer>, Usage> {
+        Ok(Some(match verb.id {
+            verbs::Id::Passwd => return Ok(None),
             verbs::Id::Status => ToServer::Status,
             verbs::Id::Reload => ToServer::Reload { plan: self.has(Id::Plan) },
             verbs::Id::Stop => ToServer::Stop,
@@ -265,7 +286,7 @@ impl Given {
                 let level = level.ok_or_else(|| Usage::BadLevel(name.to_string_lossy().into_owned()))?;
                 ToServer::Verbosity { level: level as u32 + 1 }
             }
-        })
+        }))
     }
 }
 
@@ -362,6 +383,11 @@ mod tests {
         ] {
             assert_eq!(parsed(line), Ok(Command::Order(wanted)), "{line}");
         }
+        let passwd = |user: Option<&str>, file: Option<&str>| {
+            Command::Passwd(Passwd { user: user.map(Into::into), file: file.map(Into::into) })
+        };
+        assert_eq!(parsed("passwd"), Ok(passwd(None, None)));
+        assert_eq!(parsed("passwd anna --password-file -"), Ok(passwd(Some("anna"), Some("-"))));
         let folder = Wishes { from: From::Folder("./status".into()), overrides: vec![] };
         assert_eq!(parsed("./status"), Ok(Command::Serve(folder, Reports::Quiet)));
     }
@@ -385,6 +411,9 @@ mod tests {
             ("--json", "'--json' goes with a command to a running server, such as 'kimura status'"),
             ("status --plan", "--plan and status exclude each other; give one of them"),
             ("status now", "'status' takes no further operand; leave 'now' out"),
+            ("passwd --json", "'--json' does not go with 'passwd'; leave it out"),
+            ("passwd -c x", "'--conf' does not go with 'passwd'; leave it out"),
+            ("passwd anna otto", "'passwd' takes no further operand; leave 'otto' out"),
             ("verbosity", "'verbosity' needs an operand: kimura verbosity LEVEL"),
             ("verbosity loud", "'loud' is no level; these are: error, warn, info, debug, trace"),
             ("stop --password-file p", "--password-file goes with --login; give both"),

@@ -1,5 +1,6 @@
 //! Why the command fails, by whose fault it is.
 
+use crate::passwd::Unfit;
 use crate::usage::Usage;
 use privsep::link::LinkError;
 use privsep::supervisor::Refusal;
@@ -34,6 +35,8 @@ pub(crate) enum Error {
     Unanswered { cause: LinkError },
     /// A password or token cannot be read.
     Secret { path: PathBuf, cause: io::Error },
+    /// No hash can be made of a password.
+    Unfit(Unfit),
     /// The server does not take the command from us: why.
     Denied(String),
     /// The server cannot carry the command out now: why.
@@ -59,6 +62,7 @@ impl Error {
             | Self::NoSocket
             | Self::Unanswered { .. }
             | Self::Secret { .. }
+            | Self::Unfit(_)
             | Self::NotDone(_) => 1,
             Self::NoServer { .. } => 3,
             Self::Denied(_) => 4,
@@ -85,6 +89,7 @@ impl fmt::Display for Error {
             }
             Self::Unanswered { cause } => write!(f, "the server does not answer as it should: {cause}"),
             Self::Secret { path, cause } => write!(f, "cannot read {}: {cause}", path.display()),
+            Self::Unfit(unfit) => unfit.fmt(f),
             Self::Denied(why) => write!(f, "denied: {why}"),
             Self::NotDone(why) => f.write_str(why),
         }
@@ -94,6 +99,12 @@ impl fmt::Display for Error {
 impl From<Usage> for Error {
     fn from(error: Usage) -> Self {
         Self::Usage(error)
+    }
+}
+
+impl From<Unfit> for Error {
+    fn from(unfit: Unfit) -> Self {
+        Self::Unfit(unfit)
     }
 }
 

@@ -12,6 +12,7 @@ mod logs;
 mod manual;
 mod options;
 mod order;
+mod passwd;
 mod print;
 mod role;
 mod settings;
@@ -61,5 +62,6 @@ fn run() -> Result<(), Error> {
         Command::Test(wishes, reports) => print(&check::check(&wishes, reports)?),
         Command::Serve(wishes, reports) => boot::serve(&wishes, reports),
         Command::Order(order) => order::give(&order),
+        Command::Passwd(passwd) => passwd::make(&passwd),
     }
 }

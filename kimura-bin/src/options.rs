@@ -202,7 +202,7 @@ pub(crate) const OPTIONS: &[Opt] = &[
         Id::PasswordFile,
         "password-file",
         value("PATH", Kind::File),
-        "Read the password of --login from the first line of PATH",
+        "Read the password of --login or passwd from the first line of PATH",
         "A single dash stands for standard input.",
     ),
     of_verbs(

@@ -127,7 +127,10 @@ fn proof(from: &ProofFrom) -> Result<Proof, Error> {
 }
 
 /// The first line of a file, without its end; `-` is standard input.
-fn first_line(path: &Path) -> Result<Bytes, Error> {
+///
+/// # Errors
+/// Why it cannot be read.
+pub(crate) fn first_line(path: &Path) -> Result<Bytes, Error> {
     let read =
         if path == Path::new("-") { line_of(io::stdin().lock()) } else { File::open(path).and_then(line_of) };
     read.map_err(|cause| Error::Secret { path: path.to_owned(), cause })

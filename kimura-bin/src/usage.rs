@@ -15,6 +15,8 @@ pub(crate) enum Usage {
     UnexpectedValue(String),
     /// The value is not UTF-8.
     NotText(&'static str),
+    /// The operand of this command is not UTF-8.
+    OperandNotText(&'static str),
     /// The option stands there twice.
     Twice(&'static str),
     /// The two cannot be had together.
@@ -29,6 +31,8 @@ pub(crate) enum Usage {
     TwoFolders,
     /// The option goes with a server to be started, and not with a command to a running one; or the other way round.
     OutOfScope(&'static Opt),
+    /// The option does not go with this command.
+    NotWith(&'static Opt, &'static str),
     /// The first option goes only with the second one.
     NeedsOther(&'static str, &'static str),
     /// The command lacks its operand.
@@ -107,6 +111,7 @@ impl fmt::Display for Usage {
             }
             Self::UnexpectedValue(option) => write!(f, "option '{option}' takes no value; leave it out"),
             Self::NotText(long) => write!(f, "the value of '--{long}' is not UTF-8; type it as text"),
+            Self::OperandNotText(verb) => write!(f, "the operand of '{verb}' is not UTF-8; type it as text"),
             Self::Twice(long) => write!(f, "option '--{long}' is given twice; give it once"),
             Self::Contradiction(one, other) => {
                 write!(f, "{one} and {other} exclude each other; give one of them")
@@ -126,6 +131,9 @@ impl fmt::Display for Usage {
             Self::OutOfScope(option) => {
                 let long = option.long;
                 write!(f, "'--{long}' does not go with a command to a running server; leave it out")
+            }
+            Self::NotWith(option, verb) => {
+                write!(f, "'--{}' does not go with '{verb}'; leave it out", option.long)
             }
             Self::NeedsOther(one, other) => write!(f, "{one} goes with {other}; give both"),
             Self::MissingOperand(verb) => {

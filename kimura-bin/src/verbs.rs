@@ -1,4 +1,4 @@
-//! The one table of commands to a running server: the parser, `--help`, the man page and the completions are made of
+//! The one table of commands, to a running server and others: the parser, `--help`, the man page and the completions are made of
 //! it.
 
 use crate::options::{Kind, Value};
@@ -13,6 +13,7 @@ pub(crate) enum Id {
     RotateLogs,
     Verbosity,
     Upgrade,
+    Passwd,
 }
 
 /// One command.
@@ -21,8 +22,8 @@ pub(crate) struct Verb {
     pub(crate) id: Id,
     pub(crate) name: &'static str,
     pub(crate) operand: Operand,
-    /// What one has to be at least.
-    pub(crate) rank: &'static str,
+    /// What one has to be at least; none for one that goes to no server.
+    pub(crate) rank: Option<&'static str>,
     /// As of an option.
     pub(crate) summary: &'static str,
     /// As of an option.
@@ -55,7 +56,7 @@ pub(crate) const VERBS: &[Verb] = &[
         id: Id::Status,
         name: "status",
         operand: Operand::None,
-        rank: "viewer",
+        rank: Some("viewer"),
         summary: "Tell how the server runs",
         detail: "Shows its processes, its addresses, and what became of all connections and requests.",
     },
@@ -63,7 +64,7 @@ pub(crate) const VERBS: &[Verb] = &[
         id: Id::Reload,
         name: "reload",
         operand: Operand::None,
-        rank: "operator",
+        rank: Some("operator"),
         summary: "Read the configuration again and serve it",
         detail: "Returns when it is served, and prints what has changed. A configuration that is wrong changes nothing. \
                  With --plan it only prints what would change, for which a viewer suffices.",
@@ -72,7 +73,7 @@ pub(crate) const VERBS: &[Verb] = &[
         id: Id::RotateLogs,
         name: "rotate-logs",
         operand: Operand::None,
-        rank: "operator",
+        rank: Some("operator"),
         summary: "Open the log files again, after they were moved away",
         detail: "",
     },
@@ -80,7 +81,7 @@ pub(crate) const VERBS: &[Verb] = &[
         id: Id::Verbosity,
         name: "verbosity",
         operand: Operand::Required(Value { name: "LEVEL", kind: Kind::Words(LEVELS) }),
-        rank: "operator",
+        rank: Some("operator"),
         summary: "Set the level of the error log until the next change",
         detail: "LEVEL is one of error, warn, info, debug and trace.",
     },
@@ -88,7 +89,7 @@ pub(crate) const VERBS: &[Verb] = &[
         id: Id::Upgrade,
         name: "upgrade",
         operand: Operand::Optional(Value { name: "PATH", kind: Kind::File }),
-        rank: "admin",
+        rank: Some("admin"),
         summary: "Go on with another program, without losing a request",
         detail: "PATH is the program; without it, what is now where this one was started from. The new program first \
                  shows beside the old one that it can serve the configuration; then the process becomes it, with the \
@@ -99,7 +100,7 @@ pub(crate) const VERBS: &[Verb] = &[
         id: Id::Drain,
         name: "drain",
         operand: Operand::None,
-        rank: "admin",
+        rank: Some("admin"),
         summary: "Accept nothing new and end when all is answered",
         detail: "What is not answered within /server/timeouts/drain is given up.",
     },
@@ -107,9 +108,19 @@ pub(crate) const VERBS: &[Verb] = &[
         id: Id::Stop,
         name: "stop",
         operand: Operand::None,
-        rank: "admin",
+        rank: Some("admin"),
         summary: "End at once",
         detail: "",
+    },
+    Verb {
+        id: Id::Passwd,
+        name: "passwd",
+        operand: Operand::Optional(Value { name: "USER", kind: Kind::Free }),
+        rank: None,
+        summary: "Print the hash of a password",
+        detail: "The line of USER for an htpasswd file, or the hash alone for the configuration. The password is asked \
+                 for twice on the terminal; without a terminal it is the first line of standard input or of \
+                 --password-file. The hash is one of bcrypt with cost 11, which every web server reads.",
     },
 ];
 

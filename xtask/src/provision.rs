@@ -26,8 +26,9 @@ const PROGRAMS: &[Program] = &[
         probe: &["python3", "-c", "import ensurepip, venv"],
         packages: &["python3", "python3-venv"],
     },
-    Program { what: "prlimit", probe: &["prlimit", "--version"], packages: &["util-linux"] },
     Program { what: "mount", probe: &["mount", "--version"], packages: &["mount"] },
+    Program { what: "htpasswd", probe: &["sh", "-c", "command -v htpasswd"], packages: &["apache2-utils"] },
+    Program { what: "mkpasswd", probe: &["mkpasswd", "--version"], packages: &["whois"] },
     Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },
     Program { what: "setpriv and prlimit", probe: &["setpriv", "--version"], packages: &["util-linux"] },
     Program {

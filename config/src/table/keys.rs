@@ -270,7 +270,7 @@ keys! {
                 },
             },
             default Some("{}"), example r#"{"anna": "operator $6$salt$hash"}"#,
-            "Users with a password: `openssl passwd -6` makes the hash.";
+            "Users with a password: `kimura passwd` makes the hash.";
         TOKENS: MapOf<String, Text<(Rank, [u8; 32])>> = "tokens",
             MapOf {
                 key: Text { noun: "a name", pattern: None, parse: syntax::short_name },

@@ -23,12 +23,16 @@ pub(crate) fn help() -> String {
         text.push_str(&entry(&names(option), option.summary));
     }
     text.push_str("\nCommands to a running server, found by its configuration:\n\n");
-    for verb in VERBS {
+    for verb in VERBS.iter().filter(|verb| verb.rank.is_some()) {
         text.push_str(&entry(&verb.usage(), verb.summary));
     }
     text.push('\n');
     for option in options(true) {
         text.push_str(&entry(&names(option), option.summary));
+    }
+    text.push_str("\nWithout a server:\n\n");
+    for verb in VERBS.iter().filter(|verb| verb.rank.is_none()) {
+        text.push_str(&entry(&verb.usage(), verb.summary));
     }
     text.push_str("\nExit status: 0, or 1 with the reason on standard error. More: man kimura\n");
     text

@@ -126,7 +126,10 @@ fn command(verb: &Verb) -> String {
         Operand::Optional(value) => format!(" Op Ar {}", value.name),
         Operand::Required(value) => format!(" Ar {}", value.name),
     };
-    let text = format!("{}. {} Takes the rank of {}.", verb.summary, verb.detail, verb.rank);
+    let rank = verb
+        .rank
+        .map_or_else(|| "Goes to no server.".to_owned(), |rank| format!("Takes the rank of {rank}."));
+    let text = format!("{}. {} {rank}", verb.summary, verb.detail);
     format!(".It Cm {}{operand}\n", verb.name) + &prose(&text)
 }
 
