@@ -9,6 +9,7 @@ use site::Site;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::scopes::Scopes;
+use crate::secure::Secured;
 
 /// One listening address of a shard.
 pub struct Listening {
@@ -24,6 +25,8 @@ pub struct Listening {
 pub struct Change<'c> {
     /// What is served.
     pub site: Arc<Site>,
+    /// What TLS is spoken with, by address; none for an address without.
+    pub secured: Vec<Option<Secured>>,
     /// Limits and times.
     pub config: &'c config::Server,
     /// Takes the access logs: the one that the server was started with.
@@ -35,6 +38,7 @@ pub struct Change<'c> {
 /// What one shard is to serve.
 pub(crate) struct Offer {
     pub(crate) site: Arc<Site>,
+    pub(crate) secured: Arc<[Option<Secured>]>,
     pub(crate) limits: Limits,
     pub(crate) file_cache: config::FileCache,
     /// Where each location logs to, by its id.
@@ -62,11 +66,16 @@ impl Change<'_> {
         for listeners in &self.listeners {
             check(listeners, addresses)?;
         }
+        if self.secured.len() != addresses {
+            return Err(Error::SecuredCount { addresses, given: self.secured.len() });
+        }
+        let secured: Arc<[Option<Secured>]> = self.secured.into();
         let logs = logs(&self.site, self.logger);
         let (scopes, numbers) = Scopes::number(&self.site, self.config, before);
         let limits = Limits::new(self.config);
         let offer = |listeners| Offer {
             site: Arc::clone(&self.site),
+            secured: Arc::clone(&secured),
             limits: limits.clone(),
             file_cache: self.config.file_cache.clone(),
             logs: Arc::clone(&logs),

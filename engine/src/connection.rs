@@ -5,6 +5,8 @@ use std::os::fd::RawFd;
 
 use slab::Slab;
 
+use crate::secure::Secure;
+
 /// Names a connection for as long as it lives; a later one in the same place has another generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
@@ -38,6 +40,8 @@ pub(crate) struct Peer {
 pub(crate) enum Wait {
     /// Between requests.
     Idle,
+    /// TLS has to come to terms.
+    Handshake,
     /// A request head has begun.
     Header,
     /// A request body is due.
@@ -97,7 +101,6 @@ impl State {
 }
 
 /// A connection between requests.
-#[derive(Debug)]
 pub(crate) struct Connection {
     generation: u32,
     pub(crate) fd: RawFd,
@@ -116,6 +119,8 @@ pub(crate) struct Connection {
     pub(crate) watched: u32,
     /// Bytes thrown away while lingering.
     pub(crate) discarded: u32,
+    /// Its TLS; none when it has none.
+    pub(crate) secure: Option<Box<Secure>>,
 }
 
 /// All connections of a shard.
@@ -148,6 +153,7 @@ impl Connections {
             deadline,
             watched: u32::MAX,
             discarded: 0,
+            secure: None,
         });
         Key { index: index as u32, generation }
     }

@@ -6,6 +6,13 @@ use std::io;
 /// Errors of the engine, by what failed.
 #[derive(Debug)]
 pub enum Error {
+    /// Another number of addresses than the site has was given what TLS is spoken with.
+    SecuredCount {
+        /// Addresses of the site.
+        addresses: usize,
+        /// What was given.
+        given: usize,
+    },
     /// A thread could not be started.
     Thread(io::Error),
     /// The executor of a shard could not be made.
@@ -105,6 +112,9 @@ impl fmt::Display for Error {
                     f,
                     "shard {shard} is ending its connections; start the server anew to change what it serves"
                 )
+            }
+            Error::SecuredCount { addresses, given } => {
+                write!(f, "TLS came for {given} addresses; hand over that of all {addresses}, or none for each")
             }
             Error::ShardCount { shards, given } => {
                 write!(f, "listeners came for {given} shards; hand over those of all {shards}")

@@ -27,6 +27,7 @@ mod listeners;
 mod port;
 mod request_body;
 mod scopes;
+mod secure;
 mod serve;
 mod served;
 mod server;
@@ -36,4 +37,5 @@ mod wheel;
 
 pub use change::{Change, Listening};
 pub use error::Error;
+pub use secure::Secured;
 pub use server::{Farewell, Outcome, Plan, Server, ShardPlan};

@@ -32,6 +32,12 @@ pub(crate) const FILE_CHUNK: u64 = 2 * 1024 * 1024;
 /// Bytes of a large file that are looked for in memory at a time, when all of them are there.
 pub(crate) const WARM_AHEAD: u64 = 16 * 1024 * 1024;
 
+/// Bytes of a file that are encrypted at a time.
+pub(crate) const SEALED_CHUNK: usize = 64 * 1024;
+
+/// Time of a pass that handshakes may take, one of them at least: each costs a signature, which others wait for.
+pub(crate) const HANDSHAKES_TIME: Duration = Duration::from_millis(1);
+
 /// Body bytes that are read and thrown away so that a connection can be kept after a refused request.
 pub(crate) const DISCARD_MAX: u64 = 256 * 1024;
 
@@ -58,6 +64,7 @@ pub(crate) struct Limits {
     pub(crate) connections_per_client: Option<NonZeroU32>,
     pub(crate) requests_per_connection: Option<NonZeroU32>,
     pub(crate) idle: Duration,
+    pub(crate) handshake: Duration,
     pub(crate) header: Duration,
     pub(crate) body: Duration,
     pub(crate) write: Duration,
@@ -78,6 +85,7 @@ impl Limits {
             connections_per_client: limits.connections_per_client,
             requests_per_connection: limits.requests_per_connection,
             idle: timeouts.idle,
+            handshake: timeouts.handshake,
             header: timeouts.header,
             body: timeouts.body,
             write: timeouts.write,
@@ -90,6 +98,7 @@ impl Limits {
     pub(crate) fn patience(&self, wait: Wait) -> Duration {
         match wait {
             Wait::Idle => self.idle,
+            Wait::Handshake => self.handshake,
             Wait::Header => self.header,
             Wait::Body => self.body,
             Wait::Write => self.write,

@@ -6,8 +6,11 @@
 use std::cell::{Cell, RefCell};
 use std::os::fd::RawFd;
 
-use crate::connection::{Key, Peer, Wait};
+use site::Security;
+
+use crate::connection::{Connection, Key, Peer, Wait};
 use crate::limits::INPUT_CAPACITY;
+use crate::secure::Secure;
 
 /// What the future waits for. The lane polls it again when that has come, or when the connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,17 @@ pub(crate) enum Awaits {
     Turn,
 }
 
+/// How bytes pass between the ring and the future.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// As they are.
+    Plain,
+    /// Not at all: what is received belongs to a TLS handshake.
+    Handshake,
+    /// By TLS.
+    Sealed,
+}
+
 /// State of a connection while it is being served.
 pub(crate) struct Port {
     pub(crate) key: Cell<Key>,
@@ -31,6 +45,13 @@ pub(crate) struct Port {
     pub(crate) listener: Cell<u32>,
     /// Requests answered on this connection before this activity.
     pub(crate) served: Cell<u32>,
+    pub(crate) transport: Cell<Transport>,
+    /// What carries the requests, as rules see it.
+    pub(crate) security: Cell<Security>,
+    /// Waits for the turn of its handshake.
+    pub(crate) queued_for_handshake: Cell<bool>,
+    /// TLS cannot go on: the connection ends when the alert is sent.
+    pub(crate) failed: Cell<bool>,
     /// Received and not yet taken.
     pub(crate) received: RefCell<Vec<u8>>,
     /// To be sent when the send under way is done.
@@ -57,6 +78,10 @@ impl Port {
             peer: Cell::new(nowhere),
             listener: Cell::new(0),
             served: Cell::new(0),
+            transport: Cell::new(Transport::Plain),
+            security: Cell::default(),
+            queued_for_handshake: Cell::new(false),
+            failed: Cell::new(false),
             received: RefCell::new(Vec::with_capacity(INPUT_CAPACITY)),
             queued: RefCell::new(Vec::new()),
             sending: Cell::new(false),
@@ -70,12 +95,21 @@ impl Port {
     }
 
     /// Makes the port ready for another connection. Its buffers stay, empty.
-    pub(crate) fn assign(&self, key: Key, fd: RawFd, peer: Peer, listener: u32, served: u32) {
+    pub(crate) fn assign(&self, key: Key, connection: &Connection) {
         self.key.set(key);
-        self.fd.set(fd);
-        self.peer.set(peer);
-        self.listener.set(listener);
-        self.served.set(served);
+        self.fd.set(connection.fd);
+        self.peer.set(connection.peer);
+        self.listener.set(connection.listener);
+        self.served.set(connection.requests);
+        let secure = connection.secure.as_deref();
+        self.transport.set(match secure {
+            None => Transport::Plain,
+            Some(Secure::Handshake(..)) => Transport::Handshake,
+            Some(Secure::Session(..) | Secure::Over) => Transport::Sealed,
+        });
+        self.security.set(secure.map(Secure::security).unwrap_or_default());
+        self.queued_for_handshake.set(false);
+        self.failed.set(false);
         self.received.borrow_mut().clear();
         self.queued.borrow_mut().clear();
         self.sending.set(false);

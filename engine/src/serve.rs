@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use perf::Counter;
 use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Request, Status, path};
-use site::{Action, Answer, Exchange, Place, Site, decide};
+use site::{Action, Answer, Exchange, Place, Security, Site, decide};
 
 use crate::connection::Wait;
 use crate::content::{self, Responder};
@@ -194,7 +194,10 @@ async fn exchange(
     let request = head.ok().map(|_| work.head.view(&work.input[work.start..]));
     let mut body = RequestBody::new(stream, served.limits.body, request.as_ref(), &mut work.after_head);
     let Decision { path, place, mut action } = match (&request, head) {
-        (Some(request), _) => locate_and_decide(served, address, request, &mut work.path),
+        (Some(request), _) => {
+            let security = stream.port.security.get();
+            locate_and_decide(served, (address, security), request, &mut work.path)
+        }
         (None, refused) => Decision::refuse(refused.map_or_else(Refusal::status, |_| Status::BAD_REQUEST)),
     };
     if let Some(place) = place {
@@ -212,7 +215,7 @@ async fn exchange(
         request,
         path,
         pages: place.map(|p| &p.location.error_pages),
-        fields: place.map_or(&[], |p| &p.location.fields),
+        fields: place.map_or(&[], |p| p.location.fields(stream.port.security.get())),
         out: &mut work.out,
         body,
         close_wanted: close_wanted(stream, served),
@@ -257,7 +260,7 @@ impl Decision<'_> {
 
 fn locate_and_decide<'s>(
     site: &'s Site,
-    address: usize,
+    (address, security): (usize, Security),
     request: &Request<'s>,
     scratch: &'s mut Vec<u8>,
 ) -> Decision<'s> {
@@ -269,7 +272,7 @@ fn locate_and_decide<'s>(
     };
     match site.locate(address, request, path) {
         Ok(place) => {
-            let action = decide(&Exchange { request: *request, path, place });
+            let action = decide(&Exchange { request: *request, path, place, security });
             Decision { path, place: Some(place), action }
         }
         Err(status) => Decision { path, place: None, action: Action::Respond(Answer::with(status)) },

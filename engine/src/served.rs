@@ -12,11 +12,13 @@ use site::Site;
 use crate::change::Offer;
 use crate::file_cache::Scope;
 use crate::limits::Limits;
+use crate::secure::Secured;
 
 /// A site as one shard serves it. Counted by this shard alone: the count of the `Arc` is shared, and every request
 /// would write it.
 pub(crate) struct Served {
     site: Arc<Site>,
+    secured: Arc<[Option<Secured>]>,
     pub(crate) limits: Limits,
     logs: Arc<[Option<(SinkId, Format)>]>,
     scopes: Vec<Rc<Scope>>,
@@ -32,10 +34,16 @@ impl Served {
         let scopes = offer.scopes.iter().map(scope).collect();
         Served {
             site: Arc::clone(&offer.site),
+            secured: Arc::clone(&offer.secured),
             limits: offer.limits.clone(),
             logs: Arc::clone(&offer.logs),
             scopes,
         }
+    }
+
+    /// What TLS is spoken with on an address.
+    pub(crate) fn secured(&self, address: usize) -> Option<&Secured> {
+        self.secured.get(address)?.as_ref()
     }
 
     /// Where a location logs to.

@@ -24,6 +24,7 @@ use crate::lane::Lane;
 use crate::lane::ring::Ring;
 use crate::listeners::Listeners;
 use crate::scopes::Scopes;
+use crate::secure::Secured;
 use crate::shard::{Parts, Shard};
 
 /// How long shards may take to give up their accepts.
@@ -33,6 +34,8 @@ const LET_GO_PATIENCE: Duration = Duration::from_secs(1);
 pub struct Plan<'p> {
     /// What is served.
     pub site: Arc<Site>,
+    /// What TLS is spoken with, by address; none for an address without.
+    pub secured: Vec<Option<Secured>>,
     /// Limits and times.
     pub config: &'p config::Server,
     /// One for each shard.
@@ -95,7 +98,7 @@ impl Server {
     /// When one cannot start, or the listeners are not as they have to be; the others are stopped then.
     pub fn start(plan: Plan<'_>) -> Result<Server, Error> {
         glommio::early_init();
-        let Plan { site, config, shards, logger } = plan;
+        let Plan { site, secured, config, shards, logger } = plan;
         let count = shards.len();
         let (listeners, places): (Vec<_>, Vec<_>) =
             shards.into_iter().map(|shard| (shard.listeners, (shard.cpu, shard.block))).unzip();
@@ -104,7 +107,7 @@ impl Server {
                 return Err(Error::NoSocket { shard, id });
             }
         }
-        let (offers, served) = Change { site, config, logger, listeners }.offers(count, None)?;
+        let (offers, served) = Change { site, secured, config, logger, listeners }.offers(count, None)?;
         let jobs = Jobs::start().map_err(Error::Thread)?;
         let (ended_in, ended) = bounded(count);
         let (ready_in, ready) = bounded(count);

@@ -53,6 +53,8 @@ pub(crate) struct Shard {
     pub(crate) events: Cell<usize>,
     /// Connections whose futures go on in the next pass.
     pub(crate) ready: RefCell<VecDeque<Key>>,
+    /// Connections for whose handshakes something has come.
+    pub(crate) handshakes: RefCell<VecDeque<Key>>,
     /// Connections whose receive ended because no buffer was free.
     pub(crate) starved: RefCell<Vec<Key>>,
     pub(crate) wheel: RefCell<Wheel>,
@@ -71,6 +73,8 @@ pub(crate) struct Shard {
     pub(crate) let_go: RefCell<Option<Reply>>,
     /// Emptied send buffers.
     pub(crate) spare: RefCell<Vec<Vec<u8>>>,
+    /// For parts of files that are to be encrypted; empty as long as there was none.
+    pub(crate) scratch: RefCell<Vec<u8>>,
 }
 
 /// Emptied send buffers that are kept.
@@ -103,6 +107,7 @@ impl Shard {
             activities: RefCell::new(Activities::new()),
             events: Cell::new(0),
             ready: RefCell::default(),
+            handshakes: RefCell::default(),
             starved: RefCell::default(),
             wheel: RefCell::new(Wheel::new(clock.tick())),
             clock,
@@ -117,6 +122,7 @@ impl Shard {
             life: Cell::new(Life::Serving),
             let_go: RefCell::default(),
             spare: RefCell::default(),
+            scratch: RefCell::default(),
         }
     }
 

@@ -11,7 +11,7 @@ use perf::Counter;
 
 use crate::connection::{State, Wait};
 use crate::limits::{BACKLOG_MAX, BODY_RATE_MIN, OUTPUT_MAX, RING_SEND_MAX, SENDS_TOGETHER_MIN};
-use crate::port::{Awaits, Port};
+use crate::port::{Awaits, Port, Transport};
 use crate::shard::Shard;
 use crate::wheel::{TICKS_PER_SECOND, ticks};
 
@@ -77,7 +77,28 @@ impl Stream {
         if out.is_empty() {
             return Ok(());
         }
+        if self.is_sealed() {
+            self.seal(out);
+        }
+        self.send_as_is(out).await
+    }
+
+    /// As [`Stream::send`], for what is encrypted already where that is due.
+    pub(crate) async fn send_as_is(&self, out: &mut Vec<u8>) -> Result<(), Gone> {
         poll_fn(|_| self.poll_send(out)).await
+    }
+
+    /// Whether bytes pass by TLS.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.port.transport.get() == Transport::Sealed
+    }
+
+    /// Puts what `out` becomes by encryption in its place.
+    pub(crate) fn seal(&self, out: &mut Vec<u8>) {
+        let mut sealed = self.shard.buffer();
+        self.shard.seal(&self.port, out, &mut sealed);
+        std::mem::swap(out, &mut sealed);
+        self.shard.recycle(sealed);
     }
 
     fn poll_send(&self, out: &mut Vec<u8>) -> Poll<Result<(), Gone>> {

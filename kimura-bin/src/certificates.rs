@@ -169,6 +169,11 @@ impl File {
 }
 
 impl Flaw {
+    /// Something that only shows when all files are there.
+    pub(crate) fn of_all(error: &tls::Error) -> Flaw {
+        Flaw { pointer: "/hosts".to_owned(), sentence: error.to_string() }
+    }
+
     pub(crate) fn problem(&self, registry: &Registry) -> config::Problem {
         let (cause, cure) = self.sentence.split_once(": ").unwrap_or((&self.sentence, "correct the file"));
         registry.problem(&self.pointer, cause, cure)

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod boot;
+mod certificates;
 mod check;
 mod counters;
 mod error;

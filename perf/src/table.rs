@@ -212,12 +212,21 @@ counters! {
         "Connections ended because a head took too long to arrive.";
     TimeoutsBody "timeouts_body" Counter Connections
         "Connections ended because a body took too long to arrive.";
+    TimeoutsHandshake "timeouts_handshake" Counter Connections
+        "Connections ended because their TLS handshake took too long.";
     TimeoutsIdle "timeouts_idle" Counter Connections
         "Connections ended because no further request came in time, or because the client did not close after the last response.";
     TimeoutsWrite "timeouts_write" Counter Connections
         "Connections ended because the client did not take its response in time.";
     TimeoutsDrain "timeouts_drain" Counter Connections
         "Connections still open when the deadline of a graceful stop passed.";
+
+    TlsHandshakes "tls_handshakes" Counter Connections
+        "TLS handshakes in full, each with a signature.";
+    TlsResumed "tls_resumed" Counter Connections
+        "TLS handshakes that took a former session up again.";
+    TlsFailures "tls_failures" Counter Connections
+        "Connections ended because TLS could not begin or go on: no version or name in common, a certificate that does not hold, broken records, or something else than TLS.";
 
     RingEnters "ring_enters" Counter Syscalls
         "Calls of io_uring_enter.";

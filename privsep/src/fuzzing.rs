@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
     use crate::message::{
-        Command, ControlNeeds, Depth, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptFile,
+        Command, ControlNeeds, Depth, FileNeeds, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptFile,
         KeptListener, KeptPassed, KeptSink, KeptSocket, KeptWorker, LedgerEntry, ListenNeeds, LogNeeds,
         Output, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, Setting, Subject, TokenEntry, Trouble,
         UserEntry, WorkerReport,
@@ -116,6 +116,7 @@ mod tests {
             daemon: true,
             privsep: true,
             sandbox: true,
+            files: vec![FileNeeds { path: "/key.pem".into(), pointer: pointer(), secret: true }],
             readable: vec![ReadNeeds { path: "/srv/www".into(), pointer: pointer() }],
             drain_millis: 30_000,
             connections_per_shard: 4096,
@@ -157,12 +158,14 @@ mod tests {
             subject: Subject::Folder { path: "/srv".into(), settings: Vec::new() },
             text: kept,
             needs: kept,
+            files: kept,
             listeners: vec![KeptListener {
                 written: text("127.0.0.1:80"),
                 sockets: vec![KeptSocket { id: 1, fd: kept }],
             }],
             passed: vec![KeptPassed { address: text("127.0.0.1:80"), sockets: vec![kept] }],
             sockets: 1,
+            tickets: vec![Bytes(vec![7; 48])],
             sinks: vec![KeptSink { output: Output::Stdout, fd: None }],
             control: Some(KeptFile { path: "/c".into(), fd: kept }),
             pid_file: None,

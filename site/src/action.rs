@@ -11,6 +11,8 @@ pub enum Action<'s> {
     Respond(Answer<'s>),
     /// Send the file that the path names, or what its absence means.
     File(&'s Files),
+    /// Send the client to the same place with TLS, on this port; none for the usual one.
+    ToTls(Option<u16>),
     /// Send the request's own body back.
     Echo,
 }

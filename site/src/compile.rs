@@ -7,14 +7,18 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use config::{Config, DefaultHost, ErrorStatus, Handler, Matcher, Problems, Registry, Settings};
+use config::{
+    ClientCertificates, Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Problems, Registry, Settings,
+    Transport,
+};
+use sys::net::Address;
 
 use crate::host::{Host, Site};
 use crate::location::{ErrorPages, Files, Location, Locations, LogTo};
 use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
-use crate::phase::{BodyLimit, Dotfiles, Expectation, Methods, Phase};
+use crate::phase::{BodyLimit, ClientCertificate, Dotfiles, Expectation, Methods, Phase, ToTls};
 
 /// Largest error page: it is kept in memory.
 const PAGE_MAX: u64 = 1 << 20;
@@ -25,8 +29,18 @@ const PAGE_MAX: u64 = 1 << 20;
 ///
 /// Every folder, page and pattern that cannot be used, each with its place and the cure.
 pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
-    let mut compiler = Compiler { registry, problems: Problems::new(), roots: HashMap::new(), next_id: 0 };
-    let hosts = config.hosts.iter().map(|host| compiler.host(host)).collect::<Vec<_>>();
+    let mut compiler = Compiler {
+        registry,
+        problems: Problems::new(),
+        roots: HashMap::new(),
+        next_id: 0,
+        carrier: Carrier::default(),
+    };
+    let hosts = config.hosts.iter().enumerate().map(|(index, host)| {
+        let listens = host.listen.as_ref().unwrap_or(&config.server.listen);
+        compiler.host(index, host, listens)
+    });
+    let hosts = hosts.collect::<Vec<_>>();
     if !compiler.problems.is_empty() {
         return Err(compiler.problems);
     }
@@ -73,6 +87,44 @@ struct Compiler<'c> {
     /// Folders already open, so that locations share them.
     roots: HashMap<PathBuf, Arc<OwnedFd>>,
     next_id: u32,
+    /// What the host that is being compiled wants to be carried by.
+    carrier: Carrier,
+}
+
+/// What a host wants its requests to be carried by.
+#[derive(Default)]
+struct Carrier {
+    to_tls: Option<Option<u16>>,
+    clients: Option<(u32, ClientCertificates)>,
+    /// Lines for responses over TLS.
+    fields: Vec<u8>,
+}
+
+impl Carrier {
+    fn new(index: u32, host: &config::Host, listens: &[Listen]) -> Carrier {
+        const HTTPS: u16 = 443;
+        let Some(tls) = &host.tls else { return Carrier::default() };
+        let secure = listens.iter().find(|listen| listen.transport == Transport::Tls);
+        let port = secure.and_then(|listen| match &listen.address {
+            Address::V4(address) => Some(address.port()),
+            Address::V6(address) => Some(address.port()),
+            Address::Unix(_) => None,
+        });
+        let hsts = tls.hsts.map(|time| format!("Strict-Transport-Security: max-age={}\r\n", time.as_secs()));
+        Carrier {
+            to_tls: tls.redirect.then_some(port.filter(|port| *port != HTTPS)),
+            clients: (tls.clients != ClientCertificates::Off).then_some((index, tls.clients)),
+            fields: hsts.unwrap_or_default().into_bytes(),
+        }
+    }
+
+    /// First in the chain of every location.
+    fn phases(&self) -> Vec<Phase> {
+        let to_tls = self.to_tls.map(|port| Phase::ToTls(ToTls { port }));
+        let clients = self.clients;
+        let clients = clients.map(|(host, mode)| Phase::ClientCertificate(ClientCertificate { host, mode }));
+        to_tls.into_iter().chain(clients).collect()
+    }
 }
 
 impl Compiler<'_> {
@@ -80,7 +132,8 @@ impl Compiler<'_> {
         self.problems.push(self.registry.problem(pointer, cause, cure));
     }
 
-    fn host(&mut self, host: &config::Host) -> Option<Host> {
+    fn host(&mut self, index: usize, host: &config::Host, listens: &[Listen]) -> Option<Host> {
+        self.carrier = Carrier::new(index as u32, host, listens);
         let root = self.location(&host.settings, &host.pointer);
         let mut exact = Vec::new();
         let mut patterns = Vec::new();
@@ -121,12 +174,14 @@ impl Compiler<'_> {
     fn location(&mut self, settings: &Settings, pointer: &str) -> Option<Location> {
         let id = self.next_id;
         self.next_id += 1;
-        let fields = field_lines(settings);
+        let fields_of_tls = self.carrier.fields.len();
+        let fields = [self.carrier.fields.as_slice(), &field_lines(settings)].concat();
         let error_pages = self.error_pages(settings, pointer);
         let chain = self.chain(id, settings, pointer, &fields)?;
         let log =
             settings.access_log.as_ref().map(|log| LogTo { output: log.output.clone(), format: log.format });
-        Some(Location { id, chain, fields, error_pages, log, body_size: settings.body_size })
+        let body_size = settings.body_size;
+        Some(Location { id, chain, fields, fields_of_tls, error_pages, log, body_size })
     }
 
     fn chain(&mut self, id: u32, settings: &Settings, pointer: &str, fields: &[u8]) -> Option<Vec<Phase>> {
@@ -136,7 +191,8 @@ impl Compiler<'_> {
         };
         let own: Vec<String> = own.iter().map(|&method| method.to_owned()).collect();
         let methods = settings.methods.as_ref().unwrap_or(&own);
-        let mut chain = vec![Phase::Expectation(Expectation), Phase::Methods(Methods::new(methods))];
+        let mut chain = self.carrier.phases();
+        chain.extend([Phase::Expectation(Expectation), Phase::Methods(Methods::new(methods))]);
         if settings.body_size < u64::MAX {
             chain.push(Phase::BodyLimit(BodyLimit(settings.body_size)));
         }

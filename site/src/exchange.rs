@@ -2,7 +2,7 @@
 
 use proto_http::Request;
 
-use crate::Place;
+use crate::{Place, Security};
 
 /// What phases look at: the request and where it belongs.
 #[derive(Clone, Copy)]
@@ -13,4 +13,6 @@ pub struct Exchange<'r> {
     pub path: &'r [u8],
     /// Host and location.
     pub place: Place<'r>,
+    /// What carries it.
+    pub security: Security,
 }

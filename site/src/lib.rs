@@ -18,6 +18,7 @@ mod media;
 mod names;
 mod page;
 mod phase;
+mod security;
 
 pub use action::{Action, Answer};
 pub use compile::compile;
@@ -27,3 +28,4 @@ pub use location::{ErrorPages, Files, Location, LogTo};
 pub use media::MediaTypes;
 pub use page::Page;
 pub use phase::decide;
+pub use security::{Client, Security};

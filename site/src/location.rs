@@ -9,6 +9,7 @@ use regex::bytes::Regex;
 
 use crate::media::MediaTypes;
 use crate::page::Page;
+use crate::Security;
 use crate::phase::Phase;
 
 /// A part of a host with its own settings and its own flat chain of phases.
@@ -18,7 +19,9 @@ pub struct Location {
     pub id: u32,
     pub(crate) chain: Vec<Phase>,
     /// Fields added to every response, as they go on the wire: whole lines, each with its CRLF.
-    pub fields: Vec<u8>,
+    pub(crate) fields: Vec<u8>,
+    /// So many bytes at their beginning are for responses over TLS only.
+    pub(crate) fields_of_tls: usize,
     /// Bodies of error responses.
     pub error_pages: ErrorPages,
     /// Where requests are logged.
@@ -28,6 +31,16 @@ pub struct Location {
 }
 
 impl Location {
+    /// Fields added to every response, as they go on the wire: whole lines, each with its CRLF.
+    #[must_use]
+    pub fn fields(&self, security: Security) -> &[u8] {
+        match security {
+            // RFC 6797 section 7.2: not over anything but a secure transport.
+            Security::Plain => &self.fields[self.fields_of_tls..],
+            Security::Tls { .. } => &self.fields,
+        }
+    }
+
     /// What is needed to find files, if the location serves any.
     #[must_use]
     pub fn files(&self) -> Option<&Arc<Files>> {
@@ -74,7 +87,7 @@ pub struct Files {
     pub types: MediaTypes,
     /// Whether responses carry an entity tag.
     pub etag: bool,
-    /// The location's fields, see [`Location::fields`].
+    /// The location's fields, see [`Location::fields`]; all of them, since hosts with some for TLS only serve files over TLS only.
     pub fields: Vec<u8>,
 }
 

@@ -17,6 +17,29 @@ pub(super) fn send(responder: &mut Responder<'_>, answer: &Answer<'_>) -> Sent {
     })
 }
 
+/// Sends the client to the same place with TLS. 308 has it repeat the request as it was (RFC 9110 section 15.4.9).
+pub(super) fn to_tls(responder: &mut Responder<'_>, port: Option<u16>) -> Sent {
+    let location = responder.request.and_then(|request| {
+        let authority = request.authority()?;
+        let mut location = b"https://".to_vec();
+        location.extend_from_slice(authority.host);
+        if let Some(port) = port {
+            location.extend_from_slice(format!(":{port}").as_bytes());
+        }
+        location.extend_from_slice(request.path());
+        if let Some(query) = request.query() {
+            location.push(b'?');
+            location.extend_from_slice(query);
+        }
+        Some(location)
+    });
+    match location {
+        Some(location) => respond(responder, Status::PERMANENT_REDIRECT, |lines| line(lines, "Location", &location)),
+        // It does not say where it meant to be.
+        None => respond(responder, Status::BAD_REQUEST, |_| {}),
+    }
+}
+
 /// Writes an answer with this status, its page, and the fields that `more` adds.
 pub(super) fn respond(
     responder: &mut Responder<'_>,

@@ -13,7 +13,7 @@ use site::Files;
 use super::{Responder, Sent, answer, multipart};
 use crate::file_cache::{OpenFile, Prepared};
 use crate::file_lookup::{self, Found, run_job};
-use crate::limits::{FILE_CHUNK, WARM_AHEAD};
+use crate::limits::{FILE_CHUNK, SEALED_CHUNK, WARM_AHEAD};
 use crate::stream::{Gone, Stream};
 
 /// Sends the file that the request's path leads to, or what stands for its absence.
@@ -146,6 +146,9 @@ pub(super) async fn content(
         return Ok(());
     }
     let stream = responder.stream;
+    if stream.is_sealed() {
+        return copy_sealed(stream, responder.out, file, start, len).await;
+    }
     stream.send_ahead(responder.out).await?;
     let direct = Direct::begin(stream)?;
     let outcome = copy(stream, file, start, len).await;
@@ -200,6 +203,58 @@ async fn copy(stream: &Stream, file: &OpenFile, start: u64, len: u64) -> Result<
         }
     }
     Ok(())
+}
+
+/// As [`copy`], by TLS: the bytes pass through here, after what has gathered in `out`.
+async fn copy_sealed(
+    stream: &Stream,
+    out: &mut Vec<u8>,
+    file: &OpenFile,
+    start: u64,
+    len: u64,
+) -> Result<(), Gone> {
+    let end = start + len;
+    let mut at = start;
+    let mut warm_until = start;
+    let mut turn_at = start + FILE_CHUNK;
+    stream.seal(out);
+    while at < end {
+        if warm_until <= at {
+            warm_until = at + warm(stream, file, at, end - at).await;
+        }
+        let want = (SEALED_CHUNK as u64).min(warm_until - at) as usize;
+        match seal_part(stream, out, file, at, want) {
+            // The file is shorter than it was: the length that was promised cannot be kept.
+            Ok(0) => return Err(Gone::Broken),
+            Ok(read) => {
+                at += read as u64;
+                stream.send_as_is(out).await?;
+                if turn_at <= at && at < end {
+                    turn_at = at + FILE_CHUNK;
+                    stream.turn().await;
+                }
+            }
+            // No longer in memory.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => warm_until = at,
+            Err(_) => return Err(Gone::Broken),
+        }
+    }
+    Ok(())
+}
+
+/// Reads a part of a file and encrypts it onto `out`; answers how long it was.
+fn seal_part(
+    stream: &Stream,
+    out: &mut Vec<u8>,
+    file: &OpenFile,
+    at: u64,
+    want: usize,
+) -> io::Result<usize> {
+    let mut scratch = stream.shard.scratch.borrow_mut();
+    scratch.resize(SEALED_CHUNK, 0);
+    let read = sys::fs::read_at_nowait(file.fd.as_fd(), &mut scratch[..want], at)?;
+    stream.shard.seal(&stream.port, &scratch[..read], out);
+    Ok(read)
 }
 
 /// Sees to it that the next bytes of a file are in memory, so that sending them does not wait for a disk; answers

@@ -45,6 +45,7 @@ pub(crate) async fn send(responder: &mut Responder<'_>, action: Action<'_>) -> R
     match action {
         Action::Respond(answer) => Ok(answer::send(responder, &answer)),
         Action::File(files) => file::send(responder, files).await,
+        Action::ToTls(port) => Ok(answer::to_tls(responder, port)),
         Action::Echo => echo::send(responder).await,
     }
 }

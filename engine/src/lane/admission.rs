@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 use perf::Counter;
 
 use crate::connection::{Deadline, Peer, Wait};
+use crate::secure::Secure;
 use crate::shard::Shard;
 
 impl Shard {
@@ -62,7 +63,14 @@ impl Shard {
         let key = self.connections.borrow_mut().open(fd, peer, listener, never);
         self.listeners.borrow_mut().enter(listener);
         self.publish_open();
-        self.watch(key, Wait::Idle);
+        let (served, address) = self.serving(listener);
+        let secured = served.secured(address);
+        if let Some(secured) = secured
+            && let Some(connection) = self.connections.borrow_mut().get(key)
+        {
+            connection.secure = Some(Secure::begin(secured));
+        }
+        self.watch(key, if secured.is_some() { Wait::Handshake } else { Wait::Idle });
         self.receive(key);
     }
 

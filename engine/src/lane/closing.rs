@@ -23,6 +23,11 @@ impl Shard {
             connection.state.set(State::LINGERING);
             connection.fd
         };
+        let farewell = self.farewell(key);
+        // What the socket does not take now is not worth the wait: the client has all that it asked for.
+        if !farewell.is_empty() && sys::net::send(fd, &farewell).is_err() {
+            return self.close(key);
+        }
         // Fails only on a connection that the client has reset: then there is no more to wait for.
         if sys::net::shutdown_write(fd).is_err() {
             return self.close(key);
@@ -104,6 +109,7 @@ impl Shard {
         };
         self.count(match wait {
             Wait::Idle | Wait::Linger => Counter::TimeoutsIdle,
+            Wait::Handshake => Counter::TimeoutsHandshake,
             Wait::Header => Counter::TimeoutsHeader,
             Wait::Body => Counter::TimeoutsBody,
             Wait::Write => Counter::TimeoutsWrite,
@@ -116,7 +122,7 @@ impl Shard {
         let port = activity.and_then(|id| self.activities.borrow().port(id).cloned());
         let Some(port) = port else { return self.close(key) };
         port.expired.set(Some(wait));
-        if wait == Wait::Write {
+        if matches!(wait, Wait::Write | Wait::Handshake) {
             // Nothing more can be told to a client that does not read.
             port.broken.set(true);
             self.close(key);

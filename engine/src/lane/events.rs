@@ -6,7 +6,7 @@ use perf::Counter;
 
 use crate::connection::{Key, State, Wait};
 use crate::limits::{BACKLOG_MAX, LINGER_BYTES_MAX};
-use crate::port::Port;
+use crate::port::{Port, Transport};
 use crate::serve::End;
 use crate::shard::Shard;
 
@@ -62,7 +62,16 @@ impl Shard {
     /// Puts bytes where the serving future finds them; `false` if nobody wants them.
     fn keep(self: &Rc<Self>, key: Key, filled: Filled) -> bool {
         let Some(port) = self.port_for(key, filled) else { return false };
-        port.received.borrow_mut().extend_from_slice(self.ring.borrow().bytes(filled));
+        match port.transport.get() {
+            Transport::Plain => {
+                port.received.borrow_mut().extend_from_slice(self.ring.borrow().bytes(filled));
+            }
+            Transport::Handshake => {
+                port.received.borrow_mut().extend_from_slice(self.ring.borrow().bytes(filled));
+                self.shake_hands_later(key, &port);
+            }
+            Transport::Sealed => self.take_sealed(key, &port, filled),
+        }
         if BACKLOG_MAX < port.backlog() {
             self.pause(key);
         }
@@ -90,7 +99,7 @@ impl Shard {
             None => {
                 let (id, port) = activities.begin();
                 connection.activity = Some(id);
-                port.assign(key, connection.fd, connection.peer, connection.listener, connection.requests);
+                port.assign(key, connection);
                 Some(port)
             }
         }
@@ -203,7 +212,8 @@ impl Shard {
             if !activity.running() {
                 let closing =
                     self.connections.borrow_mut().get(key).is_none_or(|c| c.state.has(State::CLOSING));
-                if port.backlog() == 0 || port.broken.get() || port.last.get() || closing {
+                let handshake = port.transport.get() == Transport::Handshake;
+                if port.backlog() == 0 || handshake || port.broken.get() || port.last.get() || closing {
                     break None;
                 }
                 activity.start(Rc::clone(self));
@@ -236,10 +246,14 @@ impl Shard {
             self.let_go(key, id);
             return self.close(key);
         }
+        // Its turn comes, and what it says then goes on from here.
+        if port.queued_for_handshake.get() {
+            return;
+        }
         if port.sending.get() {
             return self.watch(key, Wait::Write);
         }
-        let last = port.last.get();
+        let (last, handshake) = (port.last.get(), port.transport.get() == Transport::Handshake);
         self.let_go(key, id);
         if last {
             self.linger(key);
@@ -247,7 +261,9 @@ impl Shard {
             self.close(key);
         } else if self.dismisses(port.listener.get()) {
             self.linger(key);
-        } else {
+        } else if !handshake {
+            // The deadline of a handshake stays as it was.
+            self.slim(key);
             self.watch(key, Wait::Idle);
         }
     }

@@ -13,6 +13,7 @@ mod closing;
 mod events;
 mod parking;
 pub(crate) mod ring;
+mod securing;
 mod swapping;
 
 pub(crate) use buffers::SIZE as BUFFER_SIZE;
@@ -90,7 +91,7 @@ impl Lane {
         self.shard.clock.refresh();
         self.shard.ring.borrow_mut().events(&mut self.events);
         let mut events = std::mem::take(&mut self.events);
-        let count = events.len() + self.shard.ready.borrow().len();
+        let count = events.len() + self.shard.ready.borrow().len() + self.shard.handshakes.borrow().len();
         self.shard.events.set(count);
         for event in events.drain(..) {
             match event {
@@ -102,6 +103,7 @@ impl Lane {
         self.events = events;
         self.read_letters();
         self.run_ready();
+        self.shard.shake_hands();
         self.shard.feed_starved();
         self.shard.count(Counter::Passes);
         Ok(count > 0)
@@ -109,7 +111,8 @@ impl Lane {
 
     fn enter(&self) -> io::Result<()> {
         let mut ring = self.shard.ring.borrow_mut();
-        if self.shard.ready.borrow().is_empty() { ring.turn_waiting(LINGER) } else { ring.turn() }
+        let waits = self.shard.ready.borrow().is_empty() && self.shard.handshakes.borrow().is_empty();
+        if waits { ring.turn_waiting(LINGER) } else { ring.turn() }
     }
 
     /// Gives each connection that was ready at the start its turn; what becomes ready meanwhile is next.

@@ -1,11 +1,12 @@
 //! Reads the text of a configuration, which nobody with rights does.
 
 use super::{Fault, Place, begin_confined, needs};
+use crate::certificates::{Flaw, Material};
 use crate::logs;
 use crate::settings::{self, Unloadable};
 use config::{Loaded, Problems, Registry};
 use privsep::link::Link;
-use privsep::message::{Depth, FromCheck, Subject, ToCheck, Trouble};
+use privsep::message::{Contents, Depth, FromCheck, Subject, ToCheck, Trouble};
 use privsep::role::Role;
 use privsep::sealed;
 use std::os::fd::{AsFd, OwnedFd};
@@ -34,10 +35,42 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     let right = FromCheck::Needs { subject: settings::public(subject) };
     link.send_waiting(&right, &[seal(public.as_bytes())?.as_fd(), needs.as_fd()])?;
     loop {
-        let (ToCheck::Explain { troubles }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
-        let problems = explained(&troubles, &loaded.registry);
-        refuse(&link, problems.len(), &problems.to_string())?;
+        match link.receive_waiting()? {
+            (ToCheck::Judge, sealed) => {
+                let contents: Contents = sealed::unseal_secret(sealed.first().ok_or(Fault::Order)?)?;
+                let problems = judge(&loaded, contents);
+                if problems.is_empty() {
+                    link.send_waiting(&FromCheck::Fit, &[])?;
+                } else {
+                    refuse(&link, problems.len(), &problems.to_string())?;
+                }
+            }
+            (ToCheck::Explain { troubles }, _) => {
+                let problems = explained(&troubles, &loaded.registry);
+                refuse(&link, problems.len(), &problems.to_string())?;
+            }
+            (ToCheck::Examine { .. }, _) => return Err(Fault::Order),
+        }
     }
+}
+
+/// What is wrong with the files that were handed over. What clients will not like one day is a warning.
+fn judge(loaded: &Loaded, contents: Contents) -> Problems {
+    let Loaded { config, registry } = loaded;
+    let contents = contents.files.into_iter().map(|file| file.0).collect();
+    let mut problems = Problems::new();
+    match Material::new(config, contents) {
+        Err(flaws) => flaws.iter().for_each(|flaw| problems.push(flaw.problem(registry))),
+        Ok(material) => {
+            let (found, warnings) = material.judge(config, registry);
+            problems.extend(found.iter().cloned());
+            warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            if let Err(error) = material.serve(config, &[]) {
+                problems.push(Flaw::of_all(&error).problem(registry));
+            }
+        }
+    }
+    problems
 }
 
 fn examine(subject: &Subject, text: Vec<u8>, depth: &Depth) -> Result<Loaded, Unloadable> {

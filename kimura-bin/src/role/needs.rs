@@ -1,8 +1,9 @@
 //! What a configuration needs of the supervisor.
 
+use crate::certificates;
 use config::{Config, Level, Loaded, Origin, Output, Peer, Rank, Shards};
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
-use privsep::message::{ReadNeeds, Secrets, TokenEntry, UserEntry};
+use privsep::message::{FileNeeds, ReadNeeds, Secrets, TokenEntry, UserEntry};
 use privsep::wire::{Bytes, encode};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -32,6 +33,14 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
         privsep: server.privsep,
         sandbox: server.sandbox,
         readable: readable(config),
+        files: certificates::files(config)
+            .into_iter()
+            .map(|file| FileNeeds {
+                path: file.path.to_owned(),
+                pointer: file.pointer(),
+                secret: file.secret,
+            })
+            .collect(),
         drain_millis: millis(server.timeouts.drain),
         connections_per_shard: u32::try_from(server.limits.connections_per_shard).unwrap_or(u32::MAX),
         connections_by_default: promised.is_some_and(|entry| entry.origin == Origin::Default),

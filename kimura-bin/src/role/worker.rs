@@ -1,22 +1,26 @@
 //! Serves: a control thread that hears the supervisor, and the shards.
 
 use super::{Fault, Place, Sandbox, begin, level, replace_error_log};
+use crate::certificates::Material;
 use crate::folders;
 use crate::settings::{self, Unloadable};
-use config::Loaded;
-use engine::{Change, Farewell, Listening, Outcome, Plan, Server, ShardPlan};
+use config::{Config, Loaded};
+use engine::{Change, Farewell, Listening, Outcome, Plan, Secured, Server, ShardPlan};
 use logging::{Logger, Sinks, Target, error_log};
 use perf::Block;
 use privsep::child::confine;
 use privsep::link::{Link, LinkError};
-use privsep::message::{FromWorker, Output, Subject, ToWorker};
+use privsep::message::{Contents, FromWorker, Output, Subject, ToWorker};
 use privsep::role::Role;
+use privsep::sealed::unseal_secret;
+use privsep::wire::Bytes;
 use site::Site;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
+use tls::TicketKey;
 use sys::fs::{Cached, Symlinks, open_beneath};
 
 type Up = Link<FromWorker, ToWorker>;
@@ -78,6 +82,10 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
 #[derive(Default)]
 struct Setup {
     configuration: Option<(Subject, OwnedFd)>,
+    /// What its files hold, sealed.
+    files: Option<OwnedFd>,
+    /// Keys of session tickets, the one that seals first.
+    tickets: Vec<TicketKey>,
     sockets: Vec<(u32, Listening)>,
 }
 
@@ -94,6 +102,17 @@ impl Setup {
             Unloadable::Problems(problems) => problems.to_string(),
             Unloadable::NoText(why) => why,
         })
+    }
+
+    /// What TLS makes of its files, for each address; an error says why it cannot, for people.
+    fn secured(&self, config: &Config) -> Result<Vec<Option<Secured>>, String> {
+        let sealed = self.files.as_ref().ok_or("no files")?;
+        let contents: Contents = unseal_secret(sealed).map_err(|error| error.to_string())?;
+        let contents = contents.files.into_iter().map(|file| file.0).collect();
+        let material = Material::new(config, contents).map_err(|flaws| {
+            flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        })?;
+        material.serve(config, &self.tickets).map_err(|error| error.to_string())
     }
 
     /// The listeners of each shard.
@@ -147,6 +166,8 @@ impl Luggage {
             (ToWorker::Configuration { subject }, Some(text)) => {
                 self.setup.configuration = Some((subject, text));
             }
+            (ToWorker::Files, Some(files)) => self.setup.files = Some(files),
+            (ToWorker::Tickets { keys }, None) => self.setup.tickets = ticket_keys(&keys),
             (ToWorker::Socket { shard, id, address }, Some(fd)) => {
                 self.setup.take_socket(shard, id, address, fd);
             }
@@ -165,6 +186,7 @@ impl Luggage {
             confine(Role::Worker, served).map_err(|error| error.to_string())?;
         }
         let site = compile(&loaded)?;
+        let secured = self.setup.secured(&loaded.config)?;
         let config = loaded.config;
         let log = self.log.ok_or("no way to the logger")?;
         let logger = Logger::start(Sinks::forward(self.targets, log)).map_err(|error| error.to_string())?;
@@ -175,8 +197,13 @@ impl Luggage {
             listeners,
             block: Arc::new(block),
         });
-        let plan =
-            Plan { site: Arc::new(site), config: &config.server, shards: shards.collect(), logger: &logger };
+        let plan = Plan {
+            site: Arc::new(site),
+            secured,
+            config: &config.server,
+            shards: shards.collect(),
+            logger: &logger,
+        };
         let server = Server::start(plan).map_err(|error| error.to_string())?;
         if sandbox == Sandbox::On {
             sys::sandbox::give_up_rings().map_err(|error| error.to_string())?;
@@ -225,11 +252,13 @@ impl Control {
             ToWorker::Sink { output } => self.logger.forward(target(output)),
             ToWorker::Configuration { subject } => {
                 let text = descriptors.pop()?;
-                self.next = Setup { configuration: Some((subject, text)), sockets: Vec::new() };
+                self.next = Setup { configuration: Some((subject, text)), ..Setup::default() };
             }
             ToWorker::Socket { shard, id, address } => {
                 self.next.take_socket(shard, id, address, descriptors.pop()?);
             }
+            ToWorker::Files => self.next.files = Some(descriptors.pop()?),
+            ToWorker::Tickets { keys } => self.next.tickets = ticket_keys(&keys),
             ToWorker::Prepare => return Some(answer(self.prepare(), FromWorker::Prepared)),
             ToWorker::Commit => {
                 let committed = self.server.commit(SWAP_PATIENCE).map_err(|error| error.to_string());
@@ -261,11 +290,18 @@ impl Control {
         let loaded = next.load()?;
         let site = compile(&loaded)?;
         readable(&site)?;
+        let secured = next.secured(&loaded.config)?;
         let config = loaded.config;
         let listeners = next.listeners(self.server.shards());
-        let change = Change { site: Arc::new(site), config: &config.server, logger: &self.logger, listeners };
+        let site = Arc::new(site);
+        let change = Change { site, secured, config: &config.server, logger: &self.logger, listeners };
         self.server.prepare(change, SWAP_PATIENCE).map_err(|error| error.to_string())
     }
+}
+
+/// Keys of tickets, without those that are none.
+fn ticket_keys(keys: &[Bytes]) -> Vec<TicketKey> {
+    keys.iter().filter_map(|key| Some(TicketKey::from_bytes(key.0.as_slice().try_into().ok()?))).collect()
 }
 
 /// Whether this process can read what a site has served: its sandbox was made for another one, and what a path leads to

@@ -57,6 +57,8 @@ records! {
         passed: Vec<KeptPassed>,
         /// Number of the last listening socket.
         sockets: u32,
+        /// Keys of TLS session tickets, the one in use first.
+        tickets: Vec<Bytes>,
         /// Destinations of access logs, by number.
         sinks: Vec<KeptSink>,
         /// The socket for commands.

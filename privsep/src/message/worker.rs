@@ -1,7 +1,7 @@
 //! Supervisor and worker: sockets and sites in, words of readiness out.
 
 use super::{Hello, Message, Output, Subject};
-use crate::wire::variants;
+use crate::wire::{Bytes, variants};
 
 variants! {
     /// To a worker.
@@ -27,6 +27,11 @@ variants! {
         },
         /// What the files of that configuration hold. Comes with an encoded [`super::Contents`] in sealed memory.
         18 Files,
+        /// The keys of session tickets that the next `Start` or `Prepare` is to use, the one that seals first.
+        19 Tickets {
+            /// 48 bytes each.
+            keys: Vec<Bytes>,
+        },
         /// A socket of that configuration for a shard. Comes with it.
         6 Socket {
             /// The shard.

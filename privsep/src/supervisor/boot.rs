@@ -17,6 +17,7 @@ use super::house::House;
 use super::passed::Passed;
 use super::refusal::Refusal;
 use super::run::Supervisor;
+use super::tickets::Tickets;
 use super::{files, identity, shards};
 use crate::message::{Depth, Hello, IdentityEntry, LINK_VERSION, Needs, Subject, Trouble};
 use crate::stage::Stage;
@@ -90,6 +91,7 @@ fn prepare(house: &mut dyn House, passed: Passed) -> Result<Ground, Refusal> {
         return Err(Refusal::Unnamed(address.clone()));
     }
     let mut estate = Estate::with(passed);
+    estate.tickets = Tickets::new().map_err(Refusal::system("get random bytes"))?;
     let opened = estate.open(needs, shards::group(shards));
     estate.adopt(or_explain(&mut examination, opened)?);
     let mut control = Control::default();

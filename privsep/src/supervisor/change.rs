@@ -18,6 +18,8 @@ const SWAP_PATIENCE: Duration = Duration::from_secs(25);
 pub(crate) enum Asker {
     /// A signal: the log is told.
     Signal,
+    /// We ourselves, for new keys of TLS tickets: nobody is told.
+    Tickets,
     /// A command: the connection is told.
     Control(control::Id),
 }

@@ -9,6 +9,7 @@ use sys::net::{Address, ListenOptions, local_address};
 use sys::spawn::Legacy;
 
 use super::passed::Passed;
+use super::tickets::Tickets;
 use crate::message::{LogNeeds, Needs, Output, State, Trouble};
 
 /// One listening socket.
@@ -36,6 +37,8 @@ pub(crate) struct Estate {
     /// What the service manager has opened; used by those of `listeners` that have such an address.
     passed: Passed,
     next_id: u32,
+    /// Keys of TLS sessions.
+    pub(crate) tickets: Tickets,
     /// Every destination of access logs that there ever was; its place is its number. A number stays even when the
     /// change that brought it is given up: workers and logger may have heard of it.
     sinks: Vec<Sink>,
@@ -144,7 +147,8 @@ impl Estate {
     /// What the program before this one has left.
     pub(crate) fn inherit(state: &State, legacy: &mut Legacy) -> io::Result<Self> {
         let passed = Passed::inherit(state, legacy)?;
-        let mut estate = Self { passed, next_id: state.sockets, ..Self::default() };
+        let tickets = Tickets::inherit(&state.tickets)?;
+        let mut estate = Self { passed, next_id: state.sockets, tickets, ..Self::default() };
         for kept in &state.listeners {
             let sockets = kept.sockets.iter();
             let sockets = sockets.map(|socket| Ok(Socket { id: socket.id, fd: legacy.take(socket.fd)? }));

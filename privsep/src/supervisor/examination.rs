@@ -43,6 +43,21 @@ pub struct Deployment {
     pub files: OwnedFd,
 }
 
+impl Deployment {
+    /// The same once more.
+    ///
+    /// # Errors
+    /// When descriptors have run out.
+    pub(crate) fn duplicate(&self) -> io::Result<Self> {
+        Ok(Self {
+            subject: self.subject.clone(),
+            text: self.text.try_clone()?,
+            needs: self.needs.clone(),
+            files: self.files.try_clone()?,
+        })
+    }
+}
+
 impl Found {
     pub(crate) fn with(self, files: OwnedFd) -> Deployment {
         let Self { subject, text, needs } = self;

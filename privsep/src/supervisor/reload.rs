@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::boot::own_uid;
 use super::change::{Asker, Change, Next, Step, Swap};
+use super::estate::Opened;
 use super::examination::{Examination, Found, Verdict, problems_text};
 use super::reply::Reply;
 use super::run::Supervisor;
@@ -134,6 +135,26 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Has the worker go over to new keys of TLS tickets.
+    pub(super) fn rotate_tickets(&mut self) {
+        if self.busy().is_some() {
+            return self.estate.tickets.later();
+        }
+        self.estate.tickets.rotate();
+        let needs = &self.deployment.needs;
+        let next = self.deployment.duplicate().and_then(|deployment| {
+            let control = self.control.prepare(&needs.control, own_uid());
+            let control = control.map_err(|_| std::io::Error::other("the control socket cannot be kept"))?;
+            let plan = plan::plan(needs, needs);
+            let identity = self.identity.clone();
+            Ok(Next { deployment, opened: Opened::default(), control, plan, identity, generation: 0 })
+        });
+        match next {
+            Ok(next) => self.go_over(Asker::Tickets, next),
+            Err(error) => log::error!("the keys of TLS tickets stay as they are: {error}"),
+        }
+    }
+
     /// Every shard holds the next configuration ready.
     pub(super) fn on_prepared(&mut self, at: usize) {
         let generation = self.workers[at].generation;
@@ -222,6 +243,9 @@ impl Supervisor<'_> {
             worker.retire(patience);
         }
         self.worker_due = None;
+        if asker == Asker::Tickets {
+            return;
+        }
         self.reloads += 1;
         plan.done = true;
         log::info!("reloaded: {}", summary(&plan));
@@ -255,12 +279,13 @@ impl Supervisor<'_> {
     pub(super) fn tell(&mut self, asker: Asker, reply: Reply) {
         match (asker, reply) {
             (Asker::Control(id), reply) => self.answer(id, reply),
+            (Asker::Tickets, Reply::Refused(why)) => log::error!("the keys of TLS tickets stay as they are: {why}"),
             (Asker::Signal, Reply::Refused(why)) => log::error!("refused: {why}"),
             (Asker::Signal, Reply::Problems(_, text)) => {
                 log::error!("reload refused, nothing has changed:\n{}", problems_text(&text));
             }
             // The log has been told.
-            (Asker::Signal, _) => {}
+            (Asker::Signal | Asker::Tickets, _) => {}
         }
     }
 }

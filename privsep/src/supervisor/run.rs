@@ -239,6 +239,7 @@ impl<'h> Supervisor<'h> {
             self.worker_due,
             self.change.as_ref().map(|change| change.deadline),
             self.control.due(),
+            self.estate.tickets.due.filter(|_| !self.deployment.needs.files.is_empty()),
             self.report_due(),
             self.house.ticks().then_some(self.next_tick),
         ];
@@ -265,6 +266,9 @@ impl<'h> Supervisor<'h> {
             self.abandon("it took too long");
         }
         self.control.on_time(now);
+        if !self.deployment.needs.files.is_empty() && self.estate.tickets.due.is_some_and(|due| due <= now) {
+            self.rotate_tickets();
+        }
         if self.house.ticks() && self.served && self.next_tick <= now {
             self.next_tick += SECOND;
             self.tick();

@@ -109,7 +109,7 @@ impl Supervisor<'_> {
         let mut case = Case::default();
         let asker = match asker {
             Some(Asker::Control(id)) => self.control.connection(id),
-            Some(Asker::Signal) | None => None,
+            Some(Asker::Signal | Asker::Tickets) | None => None,
         };
         let state = State {
             version: STATE_VERSION,
@@ -152,6 +152,7 @@ impl Supervisor<'_> {
                 })
                 .collect(),
             sockets: self.estate.last_id(),
+            tickets: self.estate.tickets.told(),
             sinks: self
                 .estate
                 .sinks()

@@ -131,6 +131,7 @@ impl Worker {
         let subject = deployment.subject.clone();
         self.link.send(&ToWorker::Configuration { subject }, &[deployment.text.as_fd()])?;
         self.link.send(&ToWorker::Files, &[deployment.files.as_fd()])?;
+        self.link.send(&ToWorker::Tickets { keys: estate.tickets.told() }, &[])?;
         let shards = self.blocks.len();
         for (address, listen) in deployment.needs.listeners.iter().enumerate() {
             let Some(listener) = estate.listener(opened, &listen.address) else { continue };

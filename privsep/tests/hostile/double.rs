@@ -109,6 +109,7 @@ impl Double<FromCheck, ToCheck> {
                         say_needs(&self.link, &needs(&self.folder));
                     }
                 }
+                ToCheck::Judge => self.say(&FromCheck::Fit),
                 ToCheck::Explain { troubles } => {
                     let text: String = troubles.into_iter().map(|trouble| trouble.cause).collect();
                     if self.goes_on(When::Explanation) {
@@ -138,6 +139,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
     let log = |output| LogNeeds { output, pointer: String::new() };
     Needs {
         sandbox: false,
+        files: Vec::new(),
         readable: Vec::new(),
         listeners: vec![ListenNeeds { address: "127.0.0.1:0".to_owned(), pointer: String::new() }],
         backlog: 16,

@@ -7,11 +7,13 @@ mod body_limit;
 mod dotfiles;
 mod expectation;
 mod methods;
+mod transport;
 
 pub(crate) use body_limit::BodyLimit;
 pub(crate) use dotfiles::Dotfiles;
 pub(crate) use expectation::Expectation;
 pub(crate) use methods::Methods;
+pub(crate) use transport::{ClientCertificate, ToTls};
 
 use std::sync::Arc;
 
@@ -31,6 +33,8 @@ pub(crate) enum Flow<'s> {
 /// One step of a chain.
 #[derive(Debug)]
 pub(crate) enum Phase {
+    ToTls(ToTls),
+    ClientCertificate(ClientCertificate),
     Expectation(Expectation),
     Methods(Methods),
     BodyLimit(BodyLimit),
@@ -42,6 +46,8 @@ pub(crate) enum Phase {
 impl Phase {
     fn run<'s>(&'s self, exchange: &Exchange<'_>) -> Flow<'s> {
         match self {
+            Phase::ToTls(phase) => phase.run(exchange),
+            Phase::ClientCertificate(phase) => phase.run(exchange),
             Phase::Expectation(phase) => phase.run(exchange),
             Phase::Methods(phase) => phase.run(exchange),
             Phase::BodyLimit(phase) => phase.run(exchange),
