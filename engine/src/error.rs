@@ -114,7 +114,10 @@ impl fmt::Display for Error {
                 )
             }
             Error::SecuredCount { addresses, given } => {
-                write!(f, "TLS came for {given} addresses; hand over that of all {addresses}, or none for each")
+                write!(
+                    f,
+                    "TLS came for {given} addresses; hand over that of all {addresses}, or none for each"
+                )
             }
             Error::ShardCount { shards, given } => {
                 write!(f, "listeners came for {given} shards; hand over those of all {shards}")

@@ -157,7 +157,11 @@ impl House for Home {
 
 /// What a browser or a client takes for the address.
 fn url(address: &str) -> String {
-    if address.starts_with("unix:") { address.to_owned() } else { format!("http://{address}/") }
+    match address.strip_suffix(" tls") {
+        _ if address.starts_with("unix:") => address.to_owned(),
+        Some(address) => format!("https://{address}/"),
+        None => format!("http://{address}/"),
+    }
 }
 
 #[cfg(test)]
@@ -169,6 +173,7 @@ mod tests {
         for (address, wanted) in [
             ("127.0.0.1:80", "http://127.0.0.1:80/"),
             ("[::1]:8080", "http://[::1]:8080/"),
+            ("[::1]:443 tls", "https://[::1]:443/"),
             ("unix:/run/k.sock", "unix:/run/k.sock"),
         ] {
             assert_eq!(url(address), wanted);

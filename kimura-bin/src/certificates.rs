@@ -115,7 +115,11 @@ impl Material {
     ///
     /// # Errors
     /// Names that collide, and what the cryptography does not take.
-    pub(crate) fn serve(&self, config: &Config, tickets: &[TicketKey]) -> Result<Vec<Option<Secured>>, tls::Error> {
+    pub(crate) fn serve(
+        &self,
+        config: &Config,
+        tickets: &[TicketKey],
+    ) -> Result<Vec<Option<Secured>>, tls::Error> {
         let tickets = if tickets.is_empty() { None } else { Some(TicketKeys::new(tickets, TICKET_SECONDS)?) };
         let listeners = config.listeners().into_iter();
         let secured = listeners.map(|listen| match listen.transport {
@@ -125,7 +129,12 @@ impl Material {
         secured.collect()
     }
 
-    fn on(&self, config: &Config, listen: &Listen, tickets: Option<TicketKeys>) -> Result<Secured, tls::Error> {
+    fn on(
+        &self,
+        config: &Config,
+        listen: &Listen,
+        tickets: Option<TicketKeys>,
+    ) -> Result<Secured, tls::Error> {
         let (mut hosts, mut sites) = (Vec::new(), Vec::new());
         for (index, host) in config.hosts.iter().enumerate() {
             let listens = host.listen.as_ref().unwrap_or(&config.server.listen);

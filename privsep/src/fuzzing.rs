@@ -104,7 +104,7 @@ mod tests {
         let log = |output| LogNeeds { output, pointer: pointer() };
         let entry = |name, rank| RankEntry { name: text(name), rank };
         Needs {
-            listeners: vec![ListenNeeds { address: text("[::1]:80"), pointer: pointer() }],
+            listeners: vec![ListenNeeds { address: text("[::1]:80"), secure: true, pointer: pointer() }],
             backlog: 4096,
             access_logs: vec![log(Output::Stdout), log(Output::File { path: "/var/log/a".into() })],
             error_log: log(Output::Stderr),

@@ -10,8 +10,8 @@ mod worker;
 
 pub use auth::{FromAuth, Proof, Secrets, ToAuth, TokenEntry, UserEntry};
 pub use check::{
-    Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs, Output, PeerEntry, RankEntry,
-    ReadNeeds, Setting, Subject, ToCheck, Trouble,
+    Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs, Output,
+    PeerEntry, RankEntry, ReadNeeds, Setting, Subject, ToCheck, Trouble,
 };
 pub use control::{Answer, Command, LedgerEntry, PlanReport, Rank, Request, StatusReport, WorkerReport};
 pub use logger::{FromLogger, ToLogger};

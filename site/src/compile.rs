@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config::{
-    ClientCertificates, Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Problems, Registry, Settings,
-    Transport,
+    ClientCertificates, Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Problems, Registry,
+    Settings, Transport,
 };
 use sys::net::Address;
 

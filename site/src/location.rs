@@ -7,9 +7,9 @@ use config::{LogFormat, Output, Symlinks};
 use proto_http::Status;
 use regex::bytes::Regex;
 
+use crate::Security;
 use crate::media::MediaTypes;
 use crate::page::Page;
-use crate::Security;
 use crate::phase::Phase;
 
 /// A part of a host with its own settings and its own flat chain of phases.

@@ -34,7 +34,9 @@ pub(super) fn to_tls(responder: &mut Responder<'_>, port: Option<u16>) -> Sent {
         Some(location)
     });
     match location {
-        Some(location) => respond(responder, Status::PERMANENT_REDIRECT, |lines| line(lines, "Location", &location)),
+        Some(location) => {
+            respond(responder, Status::PERMANENT_REDIRECT, |lines| line(lines, "Location", &location))
+        }
         // It does not say where it meant to be.
         None => respond(responder, Status::BAD_REQUEST, |_| {}),
     }

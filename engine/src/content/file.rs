@@ -243,13 +243,7 @@ async fn copy_sealed(
 }
 
 /// Reads a part of a file and encrypts it onto `out`; answers how long it was.
-fn seal_part(
-    stream: &Stream,
-    out: &mut Vec<u8>,
-    file: &OpenFile,
-    at: u64,
-    want: usize,
-) -> io::Result<usize> {
+fn seal_part(stream: &Stream, out: &mut Vec<u8>, file: &OpenFile, at: u64, want: usize) -> io::Result<usize> {
     let mut scratch = stream.shard.scratch.borrow_mut();
     scratch.resize(SEALED_CHUNK, 0);
     let read = sys::fs::read_at_nowait(file.fd.as_fd(), &mut scratch[..want], at)?;

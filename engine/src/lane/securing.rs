@@ -16,9 +16,9 @@ use crate::port::{Port, Transport};
 use crate::secure::{Secure, security};
 use crate::shard::Shard;
 
-/// What is sent to a client that speaks HTTP where TLS is due.
+/// What is sent to a client that speaks HTTP where TLS is due. It ends with the connection.
 const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Content-Length: 43\r\nConnection: close\r\n\r\nThis address speaks TLS: write https:// here.";
+    Connection: close\r\n\r\nThis address speaks TLS: write https:// before it.\n";
 
 impl Shard {
     /// Notes that something has come for a handshake.
@@ -78,7 +78,8 @@ impl Shard {
     /// Feeds a handshake; answers how much of `input` was used when it is done with that.
     fn feed_handshake(&self, key: Key, input: &[u8], out: &mut Vec<u8>) -> Result<Option<usize>, Failure> {
         let mut connections = self.connections.borrow_mut();
-        let Some(secure) = connections.get(key).and_then(|connection| connection.secure.as_deref_mut()) else {
+        let Some(secure) = connections.get(key).and_then(|connection| connection.secure.as_deref_mut())
+        else {
             return Ok(None);
         };
         let Secure::Handshake(handshake, sites) = secure else { return Ok(None) };

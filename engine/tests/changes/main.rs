@@ -123,7 +123,8 @@ fn main_listener(address: usize) -> Listening {
 impl Running {
     fn prepare(&self, configuration: &str, listeners: Vec<Vec<Listening>>) -> Result<(), Error> {
         let (loaded, site) = load(&self.folder, configuration);
-        let change = Change { site, config: &loaded.config.server, logger: &self.logger, listeners };
+        let secured = vec![None; site.addresses()];
+        let change = Change { site, secured, config: &loaded.config.server, logger: &self.logger, listeners };
         self.server.prepare(change, PATIENCE)
     }
 

@@ -51,7 +51,9 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
         listeners: vec![Listening { id: 0, address: 0, socket: Some(socket) }],
         block: Arc::clone(block),
     });
-    let plan = Plan { site, config: &loaded.config.server, shards: plans.collect(), logger: &logger };
+    let secured = vec![None; site.addresses()];
+    let plan =
+        Plan { site, secured, config: &loaded.config.server, shards: plans.collect(), logger: &logger };
     let server = Server::start(plan).unwrap_or_else(|error| panic!("{error}"));
     Running { server, address, blocks, folder, logger }
 }

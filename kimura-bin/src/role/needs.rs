@@ -1,7 +1,7 @@
 //! What a configuration needs of the supervisor.
 
 use crate::certificates;
-use config::{Config, Level, Loaded, Origin, Output, Peer, Rank, Shards};
+use config::{Config, Level, Loaded, Origin, Output, Peer, Rank, Shards, Transport};
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
 use privsep::message::{FileNeeds, ReadNeeds, Secrets, TokenEntry, UserEntry};
 use privsep::wire::{Bytes, encode};
@@ -51,8 +51,11 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
 
 fn listeners(config: &Config) -> Vec<ListenNeeds> {
     let listeners = config.listeners().into_iter();
-    let needs = listeners
-        .map(|listen| ListenNeeds { address: listen.address.to_string(), pointer: listen.pointer.clone() });
+    let needs = listeners.map(|listen| ListenNeeds {
+        address: listen.address.to_string(),
+        secure: listen.transport == Transport::Tls,
+        pointer: listen.pointer.clone(),
+    });
     needs.collect()
 }
 

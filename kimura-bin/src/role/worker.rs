@@ -20,8 +20,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-use tls::TicketKey;
 use sys::fs::{Cached, Symlinks, open_beneath};
+use tls::TicketKey;
 
 type Up = Link<FromWorker, ToWorker>;
 
@@ -109,9 +109,8 @@ impl Setup {
         let sealed = self.files.as_ref().ok_or("no files")?;
         let contents: Contents = unseal_secret(sealed).map_err(|error| error.to_string())?;
         let contents = contents.files.into_iter().map(|file| file.0).collect();
-        let material = Material::new(config, contents).map_err(|flaws| {
-            flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-        })?;
+        let material = Material::new(config, contents)
+            .map_err(|flaws| flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         material.serve(config, &self.tickets).map_err(|error| error.to_string())
     }
 

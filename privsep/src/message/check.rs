@@ -155,6 +155,8 @@ records! {
     pub struct ListenNeeds {
         /// As [`sys::net::Address`] is written.
         address: String,
+        /// Whether TLS is spoken there.
+        secure: bool,
         /// Where the configuration says so.
         pointer: String,
     }

@@ -209,11 +209,14 @@ impl Estate {
         troubles
     }
 
-    /// What is listened on, in the order of `needs`.
+    /// What is listened on, in the order of `needs`, as the configuration writes it.
     pub(crate) fn addresses(&self, needs: &Needs) -> Vec<String> {
         let none = Opened::default();
-        let known = needs.listeners.iter().filter_map(|listen| self.listener(&none, &listen.address));
-        known.map(|listener| listener.actual.to_string()).collect()
+        let known = needs.listeners.iter();
+        let known = known.filter_map(|listen| Some((self.listener(&none, &listen.address)?, listen.secure)));
+        known
+            .map(|(listener, secure)| format!("{}{}", listener.actual, if secure { " tls" } else { "" }))
+            .collect()
     }
 }
 

@@ -102,7 +102,7 @@ mod tests {
     fn an_address_takes_all_its_sockets_and_no_others() {
         let passed = Passed::new(["127.0.0.1:80", "[::1]:80", "127.0.0.1:80"].map(passed).into());
         let bind = |address: &str, group| {
-            let listen = ListenNeeds { address: address.to_owned(), pointer: "/p".to_owned() };
+            let listen = ListenNeeds { address: address.to_owned(), secure: false, pointer: "/p".to_owned() };
             passed.or_bind(&listen, group, &ListenOptions::default()).map(|(_, sockets)| sockets.len())
         };
         for (address, group, wanted) in

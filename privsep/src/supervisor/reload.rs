@@ -279,7 +279,9 @@ impl Supervisor<'_> {
     pub(super) fn tell(&mut self, asker: Asker, reply: Reply) {
         match (asker, reply) {
             (Asker::Control(id), reply) => self.answer(id, reply),
-            (Asker::Tickets, Reply::Refused(why)) => log::error!("the keys of TLS tickets stay as they are: {why}"),
+            (Asker::Tickets, Reply::Refused(why)) => {
+                log::error!("the keys of TLS tickets stay as they are: {why}")
+            }
             (Asker::Signal, Reply::Refused(why)) => log::error!("refused: {why}"),
             (Asker::Signal, Reply::Problems(_, text)) => {
                 log::error!("reload refused, nothing has changed:\n{}", problems_text(&text));

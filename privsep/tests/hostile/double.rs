@@ -141,7 +141,11 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         sandbox: false,
         files: Vec::new(),
         readable: Vec::new(),
-        listeners: vec![ListenNeeds { address: "127.0.0.1:0".to_owned(), pointer: String::new() }],
+        listeners: vec![ListenNeeds {
+            address: "127.0.0.1:0".to_owned(),
+            secure: false,
+            pointer: String::new(),
+        }],
         backlog: 16,
         access_logs: vec![log(Output::File { path: folder.join("access.log") })],
         error_log: log(Output::Stderr),
