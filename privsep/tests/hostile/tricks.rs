@@ -201,11 +201,11 @@ pub(crate) const TRICKS: &[Trick] = &[
     }),
     check("check needs too many addresses", |tools| {
         let address = |number: u32| format!("127.77.{}.{}:1", number >> 8, number & 0xff);
-        let listen = |number| ListenNeeds { address: address(number), pointer: String::new() };
+        let listen = |number| ListenNeeds { address: address(number), secure: false, pointer: String::new() };
         tools.changed_needs(&|needs: &mut Needs| needs.listeners = (0..50_000).map(listen).collect())
     }),
     check("check needs nonsense", |tools| {
-        let listen = || ListenNeeds { address: "\0".to_owned(), pointer: "\0".to_owned() };
+        let listen = || ListenNeeds { address: "\0".to_owned(), secure: false, pointer: "\0".to_owned() };
         tools.changed_needs(&|needs: &mut Needs| needs.listeners = vec![listen(), listen()])
     }),
     check("check never gives in", |tools| {
@@ -351,6 +351,7 @@ fn nonsense(tools: &Tools) -> Then {
 /// Needs that cannot be met.
 fn unfit() -> Needs {
     let mut needs = double::needs(&std::env::current_dir().expect("a folder"));
-    needs.listeners = vec![ListenNeeds { address: "192.0.2.1:1".to_owned(), pointer: String::new() }];
+    needs.listeners =
+        vec![ListenNeeds { address: "192.0.2.1:1".to_owned(), secure: false, pointer: String::new() }];
     needs
 }
