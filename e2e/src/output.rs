@@ -114,12 +114,13 @@ impl Output {
     }
 }
 
-/// `http://ADDRESS/` or `unix:PATH` in a line of the server.
+/// `http://ADDRESS/`, `https://ADDRESS/` or `unix:PATH` in a line of the server.
 fn place(word: &str) -> Option<Place> {
     if let Some(path) = word.strip_prefix("unix:") {
         return Some(Place::Unix(PathBuf::from(path)));
     }
-    let address = word.strip_prefix("http://")?.trim_end_matches(['/', ',', '.']);
+    let address = word.strip_prefix("http://").or_else(|| word.strip_prefix("https://"))?;
+    let address = address.trim_end_matches(['/', ',', '.']);
     address.parse().ok().map(Place::Ip)
 }
 
