@@ -36,4 +36,4 @@ mod wheel;
 
 pub use change::{Change, Listening};
 pub use error::Error;
-pub use server::{Farewell, Outcome, Plan, Server, ShardPlan};
+pub use server::{Farewell, Outcome, Plan, Server, ShardPlan, prepare};
