@@ -42,6 +42,7 @@ const COMMANDS: &[(&str, Rank, &str)] = &[
     ("reload", Rank::Operator, "kept           localhost"),
     ("rotate-logs", Rank::Operator, "log files opened again"),
     ("verbosity debug", Rank::Operator, "verbosity set"),
+    ("upgrade", Rank::Admin, "upgraded from"),
     ("drain", Rank::Admin, "accepting no more"),
     ("stop", Rank::Admin, "stopping"),
 ];

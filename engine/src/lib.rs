@@ -38,4 +38,4 @@ mod wheel;
 pub use change::{Change, Listening};
 pub use error::Error;
 pub use secure::Secured;
-pub use server::{Farewell, Outcome, Plan, Server, ShardPlan};
+pub use server::{Farewell, Outcome, Plan, Server, ShardPlan, prepare};

@@ -90,6 +90,12 @@ struct Sites {
     prepared: Option<Scopes>,
 }
 
+/// Readies the process for [`Server::start`], while it has a single thread: later the same takes a grace period of the
+/// kernel, which on a busy machine was seen to last for more than ten seconds.
+pub fn prepare() {
+    glommio::early_init();
+}
+
 impl Server {
     /// Starts one thread for each shard; returns when all of them accept.
     ///
@@ -97,7 +103,7 @@ impl Server {
     ///
     /// When one cannot start, or the listeners are not as they have to be; the others are stopped then.
     pub fn start(plan: Plan<'_>) -> Result<Server, Error> {
-        glommio::early_init();
+        prepare();
         let Plan { site, secured, config, shards, logger } = plan;
         let count = shards.len();
         let (listeners, places): (Vec<_>, Vec<_>) =

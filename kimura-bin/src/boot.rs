@@ -30,7 +30,12 @@ pub(crate) fn serve(wishes: &Wishes, reports: Reports) -> Result<(), Error> {
     sys::uring::probe()?;
     let program = sys::spawn::Program::own().map_err(Error::process("open the program itself"))?;
     let stage = |needs: &Needs| {
-        if needs.privsep { Stage::Processes(program) } else { Stage::Threads(role::in_thread) }
+        if needs.privsep {
+            return Stage::Processes(program);
+        }
+        // The last moment without threads.
+        engine::prepare();
+        Stage::Threads(role::in_thread)
     };
     Ok(supervisor::serve(&mut home, passed, stage)?)
 }

@@ -45,6 +45,7 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
 fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     let (ToWorker::Hello { hello, cores, .. }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
     begin(&hello, place)?;
+    engine::prepare();
     let mut luggage = Luggage::new(cores);
     while luggage.take(link.receive_waiting()?)? {}
     let Serving { server, logger } = match luggage.start(Sandbox::of(&hello, place)) {
