@@ -13,6 +13,7 @@ use config::{
 };
 use sys::net::Address;
 
+use crate::Identity;
 use crate::host::{Host, Site};
 use crate::location::{ErrorPages, Files, Location, Locations, LogTo};
 use crate::media::MediaTypes;
@@ -36,10 +37,10 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
         next_id: 0,
         carrier: Carrier::default(),
     };
-    let hosts = config.hosts.iter().enumerate().map(|(index, host)| {
-        let listens = host.listen.as_ref().unwrap_or(&config.server.listen);
-        compiler.host(index, host, listens)
-    });
+    let hosts = config
+        .hosts
+        .iter()
+        .map(|host| compiler.host(host, host.listen.as_ref().unwrap_or(&config.server.listen)));
     let hosts = hosts.collect::<Vec<_>>();
     if !compiler.problems.is_empty() {
         return Err(compiler.problems);
@@ -95,13 +96,13 @@ struct Compiler<'c> {
 #[derive(Default)]
 struct Carrier {
     to_tls: Option<Option<u16>>,
-    clients: Option<(u32, ClientCertificates)>,
+    clients: Option<(Identity, ClientCertificates)>,
     /// Lines for responses over TLS.
     fields: Vec<u8>,
 }
 
 impl Carrier {
-    fn new(index: u32, host: &config::Host, listens: &[Listen]) -> Carrier {
+    fn new(host: &config::Host, listens: &[Listen]) -> Carrier {
         const HTTPS: u16 = 443;
         let Some(tls) = &host.tls else { return Carrier::default() };
         let secure = listens.iter().find(|listen| listen.transport == Transport::Tls);
@@ -113,7 +114,8 @@ impl Carrier {
         let hsts = tls.hsts.map(|time| format!("Strict-Transport-Security: max-age={}\r\n", time.as_secs()));
         Carrier {
             to_tls: tls.redirect.then_some(port.filter(|port| *port != HTTPS)),
-            clients: (tls.clients != ClientCertificates::Off).then_some((index, tls.clients)),
+            clients: (tls.clients != ClientCertificates::Off)
+                .then(|| (Identity::of(&host.name), tls.clients)),
             fields: hsts.unwrap_or_default().into_bytes(),
         }
     }
@@ -132,8 +134,8 @@ impl Compiler<'_> {
         self.problems.push(self.registry.problem(pointer, cause, cure));
     }
 
-    fn host(&mut self, index: usize, host: &config::Host, listens: &[Listen]) -> Option<Host> {
-        self.carrier = Carrier::new(index as u32, host, listens);
+    fn host(&mut self, host: &config::Host, listens: &[Listen]) -> Option<Host> {
+        self.carrier = Carrier::new(host, listens);
         let root = self.location(&host.settings, &host.pointer);
         let mut exact = Vec::new();
         let mut patterns = Vec::new();

@@ -28,4 +28,4 @@ pub use location::{ErrorPages, Files, Location, LogTo};
 pub use media::MediaTypes;
 pub use page::Page;
 pub use phase::decide;
-pub use security::{Client, Security};
+pub use security::{Client, Identity, Security};

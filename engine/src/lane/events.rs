@@ -179,6 +179,9 @@ impl Shard {
                 let queued = std::mem::take(&mut *port.queued.borrow_mut());
                 if !queued.is_empty() && !port.broken.get() {
                     self.transmit(&port, queued);
+                } else if port.transport.get() == Transport::Handshake {
+                    // The deadline was that of the send. There are few of them in a handshake.
+                    self.watch(key, Wait::Handshake);
                 }
                 self.run(key);
             }
