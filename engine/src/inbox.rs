@@ -16,6 +16,8 @@ use crate::server::Farewell;
 
 /// What a shard can be told.
 pub(crate) enum Letter {
+    /// Accept from now on.
+    Open,
     /// The future that serves this connection can go on.
     Resume(Key),
     /// Accept no more, let what is under way end, then stop; at the deadline stop all the same.

@@ -97,7 +97,8 @@ pub fn prepare() {
 }
 
 impl Server {
-    /// Starts one thread for each shard; returns when all of them accept.
+    /// Starts one thread for each shard; returns when all of them are ready to accept, for which they wait for
+    /// [`Server::open`]: what one of them accepted would be lost if another could not start.
     ///
     /// # Errors
     ///
@@ -236,6 +237,11 @@ impl Server {
         for inbox in &self.inboxes {
             inbox.post(letter());
         }
+    }
+
+    /// Has every shard accept from now on.
+    pub fn open(&self) {
+        self.tell(|| Letter::Open);
     }
 
     /// Waits until all shards have ended. When one fails, stops the others.

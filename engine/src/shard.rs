@@ -69,6 +69,8 @@ pub(crate) struct Shard {
     pub(crate) jobs: Jobs,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) life: Cell<Life>,
+    /// Whether clients are let in.
+    pub(crate) open: Cell<bool>,
     /// Waits for the end of all accepts.
     pub(crate) let_go: RefCell<Option<Reply>>,
     /// Emptied send buffers.
@@ -120,6 +122,7 @@ impl Shard {
             jobs: parts.jobs,
             inbox: parts.inbox,
             life: Cell::new(Life::Serving),
+            open: Cell::new(false),
             let_go: RefCell::default(),
             spare: RefCell::default(),
             scratch: RefCell::default(),
@@ -181,8 +184,11 @@ impl Shard {
         }
     }
 
-    /// Arms the accept of every listener that should have one and has none.
+    /// Arms the accept of every listener that should have one and has none, once clients are let in.
     pub(crate) fn accept(&self) {
+        if !self.open.get() {
+            return;
+        }
         let mut ring = self.ring.borrow_mut();
         self.listeners.borrow_mut().arm(|slot, socket| ring.accept(slot, socket));
     }

@@ -73,9 +73,9 @@ mod tests {
     use super::*;
     use crate::message::{
         Command, ControlNeeds, Depth, FileNeeds, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptFile,
-        KeptListener, KeptPassed, KeptSink, KeptSocket, KeptWorker, LedgerEntry, ListenNeeds, LogNeeds,
-        Output, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, Setting, Subject, TokenEntry, Trouble,
-        UserEntry, WorkerReport,
+        KeptListener, KeptPassed, KeptPhase, KeptSink, KeptSocket, KeptWorker, LedgerEntry, ListenNeeds,
+        LogNeeds, Output, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, Setting, Subject, TokenEntry,
+        Trouble, UserEntry, WorkerReport,
     };
     use crate::wire::Bytes;
 
@@ -178,7 +178,7 @@ mod tests {
                 process: kept,
                 link: kept,
                 lines: kept,
-                draining: false,
+                phase: KeptPhase::Leaving { millis: 1 },
                 blocks: vec![kept, kept],
             }],
             silent: vec![kept],

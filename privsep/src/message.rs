@@ -16,8 +16,8 @@ pub use check::{
 pub use control::{Answer, Command, LedgerEntry, PlanReport, Rank, Request, StatusReport, WorkerReport};
 pub use logger::{FromLogger, ToLogger};
 pub use state::{
-    FromRehearsal, Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptSink, KeptSocket, KeptWorker,
-    STATE_VERSION, State, ToRehearsal,
+    FromRehearsal, Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptPhase, KeptSink, KeptSocket,
+    KeptWorker, STATE_VERSION, State, ToRehearsal,
 };
 pub use worker::{FromWorker, ToWorker};
 

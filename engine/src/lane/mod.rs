@@ -71,7 +71,6 @@ impl Lane {
     /// When the ring fails in a way that is not of ordinary life.
     pub(crate) async fn drive(&mut self) -> io::Result<()> {
         self.shard.ring.borrow_mut().watch_inbox(self.shard.inbox.bell());
-        self.shard.accept();
         while self.shard.life.get() != Life::Stopped {
             let busy = self.pass()?;
             if !busy {
@@ -181,6 +180,10 @@ impl Lane {
         }
         while let Some(letter) = self.letters.next() {
             match letter {
+                Letter::Open => {
+                    self.shard.open.set(true);
+                    self.shard.accept();
+                }
                 Letter::Resume(key) => self.shard.ready.borrow_mut().push_back(key),
                 Letter::Look => self.shard.look(),
                 Letter::Drain(patience, farewell, reply) => {

@@ -55,6 +55,7 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
     let plan =
         Plan { site, secured, config: &loaded.config.server, shards: plans.collect(), logger: &logger };
     let server = Server::start(plan).unwrap_or_else(|error| panic!("{error}"));
+    server.open();
     Running { server, address, blocks, folder, logger }
 }
 

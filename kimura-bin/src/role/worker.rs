@@ -208,6 +208,7 @@ impl Luggage {
         if sandbox == Sandbox::On {
             sys::sandbox::give_up_rings().map_err(|error| error.to_string())?;
         }
+        server.open();
         Ok(Serving { server: Arc::new(server), logger: Arc::new(logger) })
     }
 }

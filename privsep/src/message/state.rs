@@ -131,8 +131,8 @@ records! {
         link: Kept,
         /// The logger's end of its log.
         lines: Kept,
-        /// Whether it has been told to end.
-        draining: bool,
+        /// What it does.
+        phase: KeptPhase,
         /// The counters of its shards.
         blocks: Vec<Kept>,
     }
@@ -147,6 +147,19 @@ records! {
 }
 
 variants! {
+    /// How far a worker is.
+    pub enum KeptPhase {
+        /// Its shards begin.
+        1 Starting,
+        /// All of them accept.
+        2 Serving,
+        /// It was told to end.
+        3 Leaving {
+            /// When it is ended at the latest, in milliseconds from now.
+            millis: u64,
+        },
+    }
+
     /// To a rehearsal of the program that is to take over.
     pub enum ToRehearsal {
         /// Show that you could. Comes with an encoded [`State`] in sealed memory, whose descriptors it does not have.

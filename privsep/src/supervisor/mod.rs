@@ -6,6 +6,7 @@
 //! - `change`, `reload`: a change of what is served, step by step; `plan`: what changes; `examination`: the check of a
 //!   text;
 //! - `upgrade`, `rehearsal`: another program in our place; `rehearse`, `resume`: the same as that program sees it;
+//! - `ending`: the end;
 //! - `worker`, `post`: the children; `backoff`: when they are started again;
 //! - `estate`: sockets and log files; `passed`: sockets from the service manager; `ledger`: what became of every connection and request;
 //! - `files`: what only we can open; `tickets`: keys of TLS sessions;
@@ -17,6 +18,7 @@ mod boot;
 mod change;
 mod command;
 mod control;
+mod ending;
 mod estate;
 mod examination;
 mod files;

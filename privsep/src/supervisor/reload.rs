@@ -275,6 +275,19 @@ impl Supervisor<'_> {
         self.tell(change.asker, refused(&format!("nothing has changed: {why}")));
     }
 
+    /// Gives the change under way up because the server ends: every worker, also one that is about to go over, ends as it
+    /// is told next.
+    pub(super) fn end_change(&mut self) {
+        let Some(change) = self.change.take() else { return };
+        if let Step::Swapping(next, Swap::Preparing) = &change.step {
+            for worker in self.workers.iter().filter(|worker| worker.generation == next.generation) {
+                // Whoever cannot be told is about to end.
+                let _ = worker.link.send(&ToWorker::Abort, &[]);
+            }
+        }
+        self.tell(change.asker, refused("nothing has changed: the server is ending"));
+    }
+
     /// Tells whoever has asked.
     pub(super) fn tell(&mut self, asker: Asker, reply: Reply) {
         match (asker, reply) {

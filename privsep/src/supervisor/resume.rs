@@ -19,7 +19,7 @@ use super::ledger::Ledger;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::run::Supervisor;
-use super::worker::{Phase, Worker};
+use super::worker::Worker;
 use super::{Deployment, identity, shards};
 use crate::link::Link;
 use crate::message::{Command, KeptWorker, State};
@@ -200,6 +200,5 @@ fn worker(kept: &KeptWorker, state: &State, legacy: &mut Legacy) -> io::Result<W
     let blocks = blocks.collect::<io::Result<_>>()?;
     let life = Life::Process(Child::from_fd(kept.pid, legacy.take(kept.process)?));
     let link = Link::new(legacy.take(kept.link)?);
-    let phase = if kept.draining { Phase::Retiring } else { Phase::Serving };
-    Ok(Worker::inherit(kept.generation, life, link, phase, blocks, legacy.take(kept.lines)?))
+    Ok(Worker::inherit(kept.generation, life, link, &kept.phase, blocks, legacy.take(kept.lines)?))
 }

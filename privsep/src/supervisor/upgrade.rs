@@ -184,6 +184,8 @@ impl Supervisor<'_> {
     pub(super) fn busy(&self) -> Option<&'static str> {
         if self.is_ending() {
             Some("the server is ending")
+        } else if !self.served {
+            Some("the server is about to begin; try again when it serves")
         } else if self.change.is_some() {
             Some("another reload or upgrade is under way; try again when it has ended")
         } else {
@@ -199,7 +201,7 @@ fn keep_worker<'w>(worker: &'w Worker, case: &mut Case<'w>) -> Option<KeptWorker
         process: case.put(worker.life.fd()?),
         link: case.put(worker.link.fd()),
         lines: case.put(worker.lines.as_fd()),
-        draining: worker.is_leaving(),
+        phase: worker.kept_phase(),
         blocks: worker.blocks.iter().map(|block| case.put(block.fd())).collect(),
     })
 }
