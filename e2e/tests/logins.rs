@@ -318,6 +318,26 @@ fn bodies_wait_for_the_login() {
 }
 
 #[test]
+fn passwords_are_compared_behind_all_else() {
+    /// SCHED_IDLE, as procfs has it.
+    const IDLE: &str = "5";
+    let site = Site::start();
+    assert_eq!(site.ask("dear", Some(("anna", PASSWORD))).status, 200);
+    let auth = site.server.process(AUTH).expect("auth");
+    let tasks = fs::read_dir(format!("/proc/{}/task", auth.pid)).expect("its threads").flatten();
+    let stats = tasks.map(|task| fs::read_to_string(task.path().join("stat")).expect("a thread"));
+    let (hashing, others): (Vec<_>, Vec<_>) = stats.partition(|stat| stat.contains("(kimura-hash"));
+    // Fields are counted behind the name; the policy is the 41st of all.
+    let yields = |stat: &String| {
+        let fields = stat.rsplit(')').next().unwrap_or_default();
+        fields.split_whitespace().nth(38) == Some(IDLE)
+    };
+    assert!(!hashing.is_empty() && hashing.iter().all(yields), "{hashing:?}");
+    assert!(!others.is_empty() && !others.iter().any(yields), "{others:?}");
+    site.server.stop().expect("an even ledger");
+}
+
+#[test]
 fn a_reload_ends_what_was_right_before() {
     let site = Site::start();
     let old = Some(("anna", PASSWORD));
@@ -418,6 +438,11 @@ fn a_flood_of_logins_leaves_others_alone() {
     assert!(count(401) > 0 && count(503) > 0, "{} denied, {} unavailable", count(401), count(503));
     let others = others.into_inner().expect("no panic");
     assert!(!others.is_empty() && others.iter().all(|status| *status == 200), "{others:?}");
+    let socket = site.folder.path().join("control.sock");
+    let status =
+        binary::output(["status".as_ref(), "--socket".as_ref(), socket.as_os_str()]).expect("status");
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.contains(&format!("{} denied", count(401))), "{status}");
     // And the right one gets in when it is over.
     until("a login", || site.ask("dear", Some(("anna", PASSWORD))).status == 200);
     let counters = site.server.stop().expect("an even ledger");

@@ -226,6 +226,7 @@ mod tests {
             ledger: vec![LedgerEntry { name: text("requests_begun"), count: 6 }],
             even: true,
             wrong_proofs: 7,
+            logins: vec![LedgerEntry { name: text("granted"), count: 1 }],
         }
     }
 

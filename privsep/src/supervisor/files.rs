@@ -60,7 +60,8 @@ fn read_for(needs: &Needs, audience: Audience) -> Result<OwnedFd, Vec<Trouble>> 
             Err(error) => troubles.push(unreadable(file, &error)),
         }
     }
-    let sealed = if total <= ALL_MAX { seal(audience, &contents) } else { Err(io::ErrorKind::FileTooLarge.into()) };
+    let sealed =
+        if total <= ALL_MAX { seal(audience, &contents) } else { Err(io::ErrorKind::FileTooLarge.into()) };
     contents.files.iter_mut().for_each(|file| file.0.zeroize());
     match sealed {
         Ok(sealed) if troubles.is_empty() => Ok(sealed),

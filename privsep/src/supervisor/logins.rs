@@ -11,7 +11,7 @@ use super::post::Post;
 use super::run::Supervisor;
 use super::worker::Worker;
 use crate::link::{Link, LinkError};
-use crate::message::{FromAuth, LoginOutcome, ToAuth, ToWorker};
+use crate::message::{FromAuth, LedgerEntry, LoginOutcome, ToAuth, ToWorker};
 use crate::wire::{Bytes, Secret};
 
 /// Most logins that wait for auth. As many answers as one worker can be owed fit its socket, and as many questions that of
@@ -43,9 +43,10 @@ pub(super) struct Logins {
     waiting: BTreeMap<u64, Waiting>,
     /// How often auth was told who is let in.
     lessons: u64,
-    pub(super) granted: u64,
-    pub(super) denied: u64,
-    pub(super) unavailable: u64,
+    /// The password was right; whether the user may enter is another question.
+    granted: u64,
+    denied: u64,
+    unavailable: u64,
 }
 
 /// A login that waits for auth.
@@ -163,6 +164,12 @@ impl Supervisor<'_> {
 }
 
 impl Logins {
+    /// What became of all that were asked about, name by name.
+    pub(super) fn entries(&self) -> Vec<LedgerEntry> {
+        let counts = [("granted", self.granted), ("denied", self.denied), ("unavailable", self.unavailable)];
+        counts.map(|(name, count)| LedgerEntry { name: name.to_owned(), count }).into()
+    }
+
     fn has_room(&self, generation: u32) -> bool {
         let of_worker = self.waiting.values().filter(|waiting| waiting.generation == generation).count();
         self.waiting.len() < WAITING_MAX && of_worker < WAITING_OF_WORKER_MAX
