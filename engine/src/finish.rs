@@ -103,7 +103,6 @@ fn write_log(shard: &Shard, port: &Port, finished: &Finished<'_>, place: Place<'
         referer: field(Known::Referer),
         user_agent: field(Known::UserAgent),
         complete: finished.sent.is_ok(),
-        ..logging::Record::default()
     };
     shard.log.borrow_mut().write(sink, format, &record);
 }
