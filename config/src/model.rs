@@ -4,6 +4,7 @@
 //! built-in table) has already happened, sizes are bytes, times are [`Duration`]s, paths are resolved
 //! against the folder they are relative to.
 
+mod auth;
 mod control;
 mod host;
 mod server;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 use sys::net::Address;
 
+pub use auth::{Auth, Requirement, Satisfy};
 pub use control::{Control, Peer, Rank};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use server::{FileCache, Level, Limits, Server, Shards, Timeouts};
@@ -45,6 +47,21 @@ impl Config {
             }
         }
         found
+    }
+}
+
+impl Config {
+    /// All that ask for a login, each section once.
+    #[must_use]
+    pub fn logins(&self) -> Vec<&Auth> {
+        let mut seen = std::collections::HashSet::new();
+        let settings = self.hosts.iter().flat_map(|host| {
+            std::iter::once(&host.settings).chain(host.locations.iter().map(|location| &location.settings))
+        });
+        settings
+            .filter_map(|settings| settings.auth.as_deref())
+            .filter(|auth| seen.insert(&auth.pointer))
+            .collect()
     }
 }
 

@@ -15,7 +15,7 @@ _kimura() {
     esac
     case $word in
         -*) mapfile -t COMPREPLY < <(compgen -W '-c --conf -d --daemon -g --group -h --help -m --manager -t --test -u --user -v --version -V --verbose --set --generate --socket --json --plan --login --password-file --token-file' -- "$word") ;;
-        *) mapfile -t COMPREPLY < <(compgen -d -W 'status reload rotate-logs verbosity upgrade drain stop' -- "$word") ;;
+        *) mapfile -t COMPREPLY < <(compgen -d -W 'status reload rotate-logs verbosity upgrade drain stop passwd' -- "$word") ;;
     esac
 }
 complete -o filenames -F _kimura kimura

@@ -124,6 +124,7 @@ fn denied_to_all(sibling: u32) -> Vec<Attempt> {
         Attempt::new("make memory that is code", libc::SYS_mmap, &[0, 4096, CODE, NOWHERE, NO_FILE]),
         Attempt::new("raise a limit", libc::SYS_prlimit64, &[0, libc::RLIMIT_CORE.into(), 1]),
         Attempt::new("be dumped", libc::SYS_prctl, &[libc::PR_SET_DUMPABLE as u64, 1]),
+        Attempt::new("go before others", libc::SYS_sched_setscheduler, &[0, libc::SCHED_FIFO as u64, 0]),
         Attempt::new("rename", libc::SYS_rename, &[0, 0]).on(0, "/tmp"),
         Attempt::new("remove", libc::SYS_unlink, &[0]).on(0, "/tmp/kimura-sandbox-test"),
         Attempt::new("change a mode", libc::SYS_chmod, &[0, 0o777]).on(0, "/tmp"),

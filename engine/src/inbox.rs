@@ -12,6 +12,7 @@ use sys::eventfd::EventFd;
 use crate::change::Offer;
 use crate::connection::Key;
 use crate::error::Error;
+use crate::logins::Verdict;
 use crate::server::Farewell;
 
 /// What a shard can be told.
@@ -33,6 +34,10 @@ pub(crate) enum Letter {
     Commit(Reply),
     /// Drop what is held.
     Abort,
+    /// The login under this ticket is judged.
+    Judged(u64, Verdict),
+    /// Nothing that is remembered of logins holds any more.
+    ForgetLogins,
 }
 
 /// Where the answer to a letter goes. Dropped without a word when the shard is gone.

@@ -24,6 +24,7 @@ mod jobs;
 mod lane;
 mod limits;
 mod listeners;
+mod logins;
 mod port;
 mod request_body;
 mod scopes;
@@ -37,5 +38,6 @@ mod wheel;
 
 pub use change::{Change, Listening};
 pub use error::Error;
+pub use logins::{Login, Verdict};
 pub use secure::Secured;
 pub use server::{Farewell, Outcome, Plan, Server, ShardPlan, prepare};

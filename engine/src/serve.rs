@@ -1,7 +1,7 @@
 //! The way of a request, from the first byte of its head to the decision whether another may follow.
 //!
 //! ```text
-//! read head -> locate host and location -> phases -> action -> send -> finish -> next?
+//! read head -> locate host and location -> phases (-> login -> phases) -> action -> send -> finish -> next?
 //! ```
 //!
 //! The lane polls this future directly. In the usual case it runs through without waiting once.
@@ -10,12 +10,13 @@ use std::rc::Rc;
 
 use perf::Counter;
 use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Request, Status, path};
-use site::{Action, Answer, Exchange, Place, Security, Site, decide};
+use site::{Action, Answer, Exchange, Place, Site, decide, decide_admitted};
 
 use crate::connection::Wait;
 use crate::content::{self, Responder};
 use crate::finish::{self, Finished};
 use crate::limits::{INPUT_CAPACITY, OUTPUT_MAX, REQUESTS_PER_TURN};
+use crate::logins::{self, Admission};
 use crate::port::Port;
 use crate::request_body::RequestBody;
 use crate::served::Served;
@@ -194,12 +195,22 @@ async fn exchange(
     let request = head.ok().map(|_| work.head.view(&work.input[work.start..]));
     let mut body = RequestBody::new(stream, served.limits.body, request.as_ref(), &mut work.after_head);
     let Decision { path, place, mut action } = match (&request, head) {
-        (Some(request), _) => {
-            let security = stream.port.security.get();
-            locate_and_decide(served, (address, security), request, &mut work.path)
-        }
+        (Some(request), _) => locate_and_decide(stream, (served, address), request, &mut work.path),
         (None, refused) => Decision::refuse(refused.map_or_else(Refusal::status, |_| Status::BAD_REQUEST)),
     };
+    let mut user = None;
+    if let (Action::NeedLogin(gate), Some(place), Some(request)) = (&action, place, &request) {
+        // The one thing that a request waits for between its head and its answer.
+        let gate = *gate;
+        (action, user) = match logins::admit(stream, gate, request, &mut work.out).await? {
+            Admission::Granted(user) => (decide_admitted(&seen(stream, request, path, place)), Some(user)),
+            Admission::Refused(answer, user) => (Action::Respond(answer), user),
+            Admission::Challenged => {
+                let challenge = Some(gate.challenge.as_str());
+                (Action::Respond(Answer { challenge, ..Answer::with(Status::UNAUTHORIZED) }), None)
+            }
+        };
+    }
     if let Some(place) = place {
         body.set_limit(place.location.body_size);
     }
@@ -226,7 +237,16 @@ async fn exchange(
     finish::record(
         shard,
         &stream.port,
-        &Finished { served, request, refusal: head.err(), place, begun, received, sent: &sent },
+        &Finished {
+            served,
+            request,
+            refusal: head.err(),
+            place,
+            user: user.as_deref(),
+            begun,
+            received,
+            sent: &sent,
+        },
     );
 
     drop(responder);
@@ -259,8 +279,8 @@ impl Decision<'_> {
 }
 
 fn locate_and_decide<'s>(
-    site: &'s Site,
-    (address, security): (usize, Security),
+    stream: &Stream,
+    (site, address): (&'s Site, usize),
     request: &Request<'s>,
     scratch: &'s mut Vec<u8>,
 ) -> Decision<'s> {
@@ -272,11 +292,17 @@ fn locate_and_decide<'s>(
     };
     match site.locate(address, request, path) {
         Ok(place) => {
-            let action = decide(&Exchange { request: *request, path, place, security });
+            let action = decide(&seen(stream, request, path, place));
             Decision { path, place: Some(place), action }
         }
         Err(status) => Decision { path, place: None, action: Action::Respond(Answer::with(status)) },
     }
+}
+
+/// What phases see of a request.
+fn seen<'s>(stream: &Stream, request: &Request<'s>, path: &'s [u8], place: Place<'s>) -> Exchange<'s> {
+    let (client, security) = (stream.port.peer.get().address, stream.port.security.get());
+    Exchange { request: *request, path, place, client, security }
 }
 
 /// Whether the server wants this response to be the last on its connection.

@@ -22,7 +22,9 @@ use crate::inbox::{Inbox, Letter, Letters, ask};
 use crate::jobs::Jobs;
 use crate::lane::Lane;
 use crate::lane::ring::Ring;
+use crate::limits::LOGINS_WAITING_MAX;
 use crate::listeners::Listeners;
+use crate::logins::{Login, Logins, Verdict, shard_of};
 use crate::scopes::Scopes;
 use crate::secure::Secured;
 use crate::shard::{Parts, Shard};
@@ -82,6 +84,7 @@ pub struct Server {
     ended: Receiver<(usize, bool)>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     sites: Mutex<Sites>,
+    logins: Receiver<Login>,
 }
 
 /// What is served and what is prepared, as told by the scopes of each.
@@ -119,12 +122,14 @@ impl Server {
         let (ended_in, ended) = bounded(count);
         let (ready_in, ready) = bounded(count);
         let sites = Mutex::new(Sites { served, prepared: None });
-        let mut server = Server { inboxes: Vec::new(), ended, threads: Mutex::default(), sites };
+        let (desk, logins) = bounded(count.max(1) * LOGINS_WAITING_MAX);
+        let mut server = Server { inboxes: Vec::new(), ended, threads: Mutex::default(), sites, logins };
         for (number, (offer, (cpu, block))) in offers.into_iter().zip(places).enumerate() {
             let (inbox, letters) = Inbox::new().map_err(Error::Thread)?;
             server.inboxes.push(Arc::clone(&inbox));
-            let start =
-                Start { number, cpu, offer, block, log: logger.shard(), jobs: jobs.clone(), inbox, letters };
+            let logins = Logins::new(number, desk.clone()).map_err(Error::Thread)?;
+            let (log, jobs) = (logger.shard(), jobs.clone());
+            let start = Start { number, cpu, offer, block, log, jobs, inbox, letters, logins };
             let (ready, ended) = (ready_in.clone(), ended_in.clone());
             let name = format!("shard {number}");
             let thread = thread::Builder::new().name(name).spawn(move || {
@@ -229,6 +234,24 @@ impl Server {
         self.tell(|| Letter::Abort);
     }
 
+    /// Waits for the next client that wants to log in; none when there will be no more. One of several threads that wait
+    /// gets it.
+    pub fn next_login(&self) -> Option<Login> {
+        self.logins.recv().ok()
+    }
+
+    /// Tells the request that waits for it what becomes of a login.
+    pub fn judged(&self, ticket: u64, verdict: Verdict) {
+        if let Some(inbox) = self.inboxes.get(shard_of(ticket)) {
+            inbox.post(Letter::Judged(ticket, verdict));
+        }
+    }
+
+    /// Has all passwords judged again.
+    pub fn forget_logins(&self) {
+        self.tell(|| Letter::ForgetLogins);
+    }
+
     fn sites(&self) -> MutexGuard<'_, Sites> {
         self.sites.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -273,6 +296,7 @@ struct Start {
     jobs: Jobs,
     inbox: Arc<Inbox>,
     letters: Letters,
+    logins: Logins,
 }
 
 impl Start {
@@ -297,6 +321,7 @@ impl Start {
                 log: AccessLog::new(self.log),
                 jobs: self.jobs,
                 inbox: self.inbox,
+                logins: self.logins,
             }));
             let mut lane = Lane::new(shard, self.letters, notify).map_err(ring_error)?;
             // The one who starts the server waits for this word of every shard.

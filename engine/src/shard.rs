@@ -20,6 +20,7 @@ use crate::jobs::Jobs;
 use crate::lane::ring::Ring;
 use crate::limits::OUTPUT_CAPACITY;
 use crate::listeners::Listeners;
+use crate::logins::Logins;
 use crate::served::Served;
 use crate::server::Farewell;
 use crate::wheel::{Wheel, ticks};
@@ -68,6 +69,7 @@ pub(crate) struct Shard {
     pub(crate) log: RefCell<AccessLog>,
     pub(crate) jobs: Jobs,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) logins: RefCell<Logins>,
     pub(crate) life: Cell<Life>,
     /// Whether clients are let in.
     pub(crate) open: Cell<bool>,
@@ -93,6 +95,7 @@ pub(crate) struct Parts {
     pub(crate) log: AccessLog,
     pub(crate) jobs: Jobs,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) logins: Logins,
 }
 
 impl Shard {
@@ -121,6 +124,7 @@ impl Shard {
             log: RefCell::new(parts.log),
             jobs: parts.jobs,
             inbox: parts.inbox,
+            logins: RefCell::new(parts.logins),
             life: Cell::new(Life::Serving),
             open: Cell::new(false),
             let_go: RefCell::default(),

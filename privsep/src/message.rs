@@ -8,10 +8,10 @@ mod logger;
 mod state;
 mod worker;
 
-pub use auth::{FromAuth, Proof, Secrets, ToAuth, TokenEntry, UserEntry};
+pub use auth::{FromAuth, LoginOutcome, Proof, RealmEntry, Realms, Secrets, ToAuth, TokenEntry, UserEntry};
 pub use check::{
-    Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs, Output,
-    PeerEntry, RankEntry, ReadNeeds, Setting, Subject, ToCheck, Trouble,
+    Audience, Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs,
+    Output, PeerEntry, RankEntry, ReadNeeds, Setting, Subject, ToCheck, Trouble,
 };
 pub use control::{Answer, Command, LedgerEntry, PlanReport, Rank, Request, StatusReport, WorkerReport};
 pub use logger::{FromLogger, ToLogger};

@@ -19,7 +19,7 @@ use crate::location::{ErrorPages, Files, Location, Locations, LogTo};
 use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
-use crate::phase::{BodyLimit, ClientCertificate, Dotfiles, Expectation, Methods, Phase, ToTls};
+use crate::phase::{BodyLimit, ClientCertificate, Dotfiles, Expectation, Gate, Methods, Phase, ToTls};
 
 /// Largest error page: it is kept in memory.
 const PAGE_MAX: u64 = 1 << 20;
@@ -194,6 +194,7 @@ impl Compiler<'_> {
         let own: Vec<String> = own.iter().map(|&method| method.to_owned()).collect();
         let methods = settings.methods.as_ref().unwrap_or(&own);
         let mut chain = self.carrier.phases();
+        chain.extend(settings.auth.as_ref().map(|auth| Phase::Login(self.gate(auth))));
         chain.extend([Phase::Expectation(Expectation), Phase::Methods(Methods::new(methods))]);
         if settings.body_size < u64::MAX {
             chain.push(Phase::BodyLimit(BodyLimit(settings.body_size)));
@@ -212,6 +213,21 @@ impl Compiler<'_> {
             }
         }
         Some(chain)
+    }
+
+    fn gate(&mut self, auth: &config::Auth) -> Gate {
+        let mut exempt = Vec::new();
+        for (pointer, text) in &auth.exempt {
+            match text.parse() {
+                Ok(prefix) => exempt.push(prefix),
+                Err(bad) => {
+                    let sentence = auth::BadPrefix::to_string(&bad);
+                    let (cause, cure) = sentence.split_once(": ").unwrap_or((&sentence, "correct it"));
+                    self.problem(pointer, cause, cure);
+                }
+            }
+        }
+        Gate::new(auth, exempt)
     }
 
     fn root(&mut self, path: &Path, pointer: &str) -> Option<Arc<OwnedFd>> {

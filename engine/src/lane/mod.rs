@@ -194,6 +194,11 @@ impl Lane {
                 Letter::Prepare(offer, reply) => reply.send(self.shard.hold(*offer)),
                 Letter::Commit(reply) => reply.send(self.shard.swap()),
                 Letter::Abort => drop(self.shard.held.take()),
+                Letter::Judged(ticket, verdict) => {
+                    let key = self.shard.logins.borrow_mut().judged(ticket, verdict);
+                    self.shard.ready.borrow_mut().extend(key);
+                }
+                Letter::ForgetLogins => self.shard.logins.borrow_mut().forget(),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Serves: a control thread that hears the supervisor, and the shards.
 
-use super::{Fault, Place, Sandbox, begin, level, replace_error_log};
+use super::{Fault, Place, Sandbox, begin, gatekeeper, level, replace_error_log};
 use crate::certificates::Material;
 use crate::folders;
 use crate::settings::{self, Unloadable};
@@ -65,6 +65,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     };
     let thread = thread::Builder::new().name("kimura-control".to_owned()).spawn(move || control.run());
     let thread = thread.map_err(|error| Fault::Link(LinkError::System(error)))?;
+    let logins = gatekeeper::start(&server, link).map_err(|error| Fault::Link(LinkError::System(error)))?;
     let outcome = server.wait();
     if let Outcome::ShardLost { shard } = outcome {
         log::error!("shard {shard} has ended by itself");
@@ -74,8 +75,9 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     let lines_lost = stopped.map_or(0, |totals| totals.lost);
     let last = link.send_waiting(&FromWorker::Ended { lines_lost }, &[]);
     link.shut();
-    // It ends with the link.
+    // They end with the link, and with the shards.
     let _ = thread.join();
+    let _ = logins.join();
     Ok(last?)
 }
 
@@ -276,6 +278,10 @@ impl Control {
                 self.server.drain(Duration::from_millis(millis), Farewell::OnceMore);
                 return Some(FromWorker::LetGo);
             }
+            ToWorker::Judged { ticket, outcome, lasting } => {
+                self.server.judged(ticket, gatekeeper::verdict(outcome, lasting));
+            }
+            ToWorker::ForgetLogins => self.server.forget_logins(),
             ToWorker::Look => self.server.look(),
             ToWorker::Stop => self.server.stop(),
             ToWorker::Verbosity { level: number } => error_log::set_level(level(number)),

@@ -9,7 +9,7 @@ use super::{LedgerEntry, Message, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 /// The number of a descriptor.
 pub type Kept = u32;
@@ -49,8 +49,10 @@ records! {
         text: Kept,
         /// An encoded [`super::Needs`], sealed.
         needs: Kept,
-        /// An encoded [`super::Contents`], sealed.
+        /// Encoded [`super::Contents`] of the files for workers, sealed.
         files: Kept,
+        /// The same of the files for auth.
+        auth_files: Kept,
         /// Listening sockets.
         listeners: Vec<KeptListener>,
         /// Sockets that the service manager has passed, used or not.

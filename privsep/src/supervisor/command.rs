@@ -127,6 +127,7 @@ impl Supervisor<'_> {
             ledger: ledger.entries(),
             even: ledger.even(),
             wrong_proofs: self.control.wrong_proofs,
+            logins: self.logins.entries(),
         }
     }
 }

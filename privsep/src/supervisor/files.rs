@@ -4,11 +4,10 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
-use crate::message::{Contents, FileNeeds, Needs, Trouble};
-use crate::sealed::seal;
-use crate::wire::Bytes;
+use crate::message::{Audience, Contents, FileNeeds, Needs, Trouble};
+use crate::wire::{Bytes, encode};
 
 /// Largest file: a chain of certificates has a few kilobytes.
 const FILE_MAX: u64 = 4 << 20;
@@ -17,15 +16,42 @@ const ALL_MAX: usize = 32 << 20;
 /// By which somebody beside the owner and the group can read.
 const READABLE_BY_ALL: u32 = 0o004;
 
-/// What all files of `needs` hold, sealed.
+/// What files hold, for whom it is meant: encoded [`Contents`], sealed.
+#[derive(Debug)]
+pub struct Files {
+    /// For those who serve.
+    pub workers: OwnedFd,
+    /// For auth.
+    pub auth: OwnedFd,
+}
+
+impl Files {
+    /// The same once more.
+    ///
+    /// # Errors
+    /// When descriptors have run out.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { workers: self.workers.try_clone()?, auth: self.auth.try_clone()? })
+    }
+}
+
+/// What all files of `needs` hold.
 ///
 /// # Errors
 /// Every file that cannot be read.
-pub(crate) fn read(needs: &Needs) -> Result<OwnedFd, Vec<Trouble>> {
-    let mut contents = Contents { files: Vec::with_capacity(needs.files.len()) };
+pub(crate) fn read(needs: &Needs) -> Result<Files, Vec<Trouble>> {
+    match (read_for(needs, Audience::Workers), read_for(needs, Audience::Auth)) {
+        (Ok(workers), Ok(auth)) => Ok(Files { workers, auth }),
+        (workers, auth) => Err(workers.err().into_iter().chain(auth.err()).flatten().collect()),
+    }
+}
+
+fn read_for(needs: &Needs, audience: Audience) -> Result<OwnedFd, Vec<Trouble>> {
+    let files: Vec<&FileNeeds> = needs.files.iter().filter(|file| file.audience == audience).collect();
+    let mut contents = Contents { files: Vec::with_capacity(files.len()) };
     let mut troubles = Vec::new();
     let mut total = 0;
-    for file in &needs.files {
+    for &file in &files {
         match read_one(file) {
             Ok(bytes) => {
                 total += bytes.len();
@@ -34,16 +60,25 @@ pub(crate) fn read(needs: &Needs) -> Result<OwnedFd, Vec<Trouble>> {
             Err(error) => troubles.push(unreadable(file, &error)),
         }
     }
-    let sealed = if total <= ALL_MAX { seal(&contents) } else { Err(io::ErrorKind::FileTooLarge.into()) };
+    let sealed =
+        if total <= ALL_MAX { seal(audience, &contents) } else { Err(io::ErrorKind::FileTooLarge.into()) };
     contents.files.iter_mut().for_each(|file| file.0.zeroize());
     match sealed {
         Ok(sealed) if troubles.is_empty() => Ok(sealed),
         Ok(_) => Err(troubles),
         Err(error) => {
-            troubles.extend(needs.files.first().map(|file| unreadable(file, &error)));
+            troubles.extend(files.first().map(|file| unreadable(file, &error)));
             Err(troubles)
         }
     }
+}
+
+fn seal(audience: Audience, contents: &Contents) -> io::Result<OwnedFd> {
+    let name = match audience {
+        Audience::Workers => "kimura-files",
+        Audience::Auth => "kimura-secret-files",
+    };
+    sys::mem::sealed(name, &Zeroizing::new(encode(contents)))
 }
 
 fn read_one(needs: &FileNeeds) -> io::Result<Vec<u8>> {

@@ -7,9 +7,10 @@
 //!   text;
 //! - `upgrade`, `rehearsal`: another program in our place; `rehearse`, `resume`: the same as that program sees it;
 //! - `ending`: the end;
-//! - `worker`, `post`: the children; `backoff`: when they are started again;
+//! - `worker`, `post`, `posts`: the children; `backoff`: when they are started again;
 //! - `estate`: sockets and log files; `passed`: sockets from the service manager; `ledger`: what became of every connection and request;
 //! - `files`: what only we can open; `tickets`: keys of TLS sessions;
+//! - `logins`: the questions of workers to auth, and its answers;
 //! - `readiness`: what the service manager is told;
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
 
@@ -25,10 +26,12 @@ mod files;
 mod house;
 mod identity;
 mod ledger;
+mod logins;
 mod passed;
 mod permit;
 mod plan;
 mod post;
+mod posts;
 mod readiness;
 mod refusal;
 mod rehearsal;
@@ -44,6 +47,7 @@ mod worker;
 
 pub use boot::{examine, serve, understand};
 pub use examination::Deployment;
+pub use files::Files;
 pub use house::House;
 pub use refusal::Refusal;
 pub use rehearse::rehearse;

@@ -9,7 +9,7 @@ use super::examination::{Examination, Found, Verdict, problems_text};
 use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Phase;
-use super::{files, identity, plan, shards};
+use super::{files, identity, logins, plan, shards};
 use crate::message::{Depth, PlanReport, ToAuth, ToWorker, Trouble};
 
 impl Supervisor<'_> {
@@ -162,6 +162,8 @@ impl Supervisor<'_> {
             && next.generation == generation
         {
             *swap = Swap::Committing;
+            // First, since shards that serve it ask at once.
+            logins::learn(&mut self.auth, &mut self.logins, &next.deployment, &self.workers);
             if let Err(error) = self.workers[at].link.send(&ToWorker::Commit, &[]) {
                 self.distrust(at, &error);
             }
@@ -198,6 +200,7 @@ impl Supervisor<'_> {
             }
         };
         next.generation = worker.generation;
+        logins::learn(&mut self.auth, &mut self.logins, &next.deployment, &self.workers);
         let told = worker.deploy(&next.deployment, &self.estate, &next.opened);
         let told = told.and_then(|()| worker.begin());
         self.workers.push(worker);
@@ -256,6 +259,9 @@ impl Supervisor<'_> {
     pub(super) fn abandon(&mut self, why: &str) {
         let Some(change) = self.change.take() else { return };
         let generation = change.generation();
+        if matches!(change.step, Step::Swapping(_, Swap::Committing) | Step::Starting(_)) {
+            logins::learn(&mut self.auth, &mut self.logins, &self.deployment, &self.workers);
+        }
         for worker in self.workers.iter_mut().filter(|worker| Some(worker.generation) == generation) {
             match change.step {
                 Step::Swapping(_, Swap::Preparing) => {
@@ -293,7 +299,7 @@ impl Supervisor<'_> {
         match (asker, reply) {
             (Asker::Control(id), reply) => self.answer(id, reply),
             (Asker::Tickets, Reply::Refused(why)) => {
-                log::error!("the keys of TLS tickets stay as they are: {why}")
+                log::error!("the keys of TLS tickets stay as they are: {why}");
             }
             (Asker::Signal, Reply::Refused(why)) => log::error!("refused: {why}"),
             (Asker::Signal, Reply::Problems(_, text)) => {

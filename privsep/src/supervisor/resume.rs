@@ -14,6 +14,7 @@ use super::boot::{Examined, Ground, HEARD, Reading, or_explain, own_uid};
 use super::change::Asker;
 use super::control::Control;
 use super::estate::{Estate, open_log};
+use super::files::Files;
 use super::house::House;
 use super::ledger::Ledger;
 use super::refusal::Refusal;
@@ -102,7 +103,8 @@ fn restore(state: &State, legacy: &mut Legacy) -> Result<Ground, Refusal> {
     let text = legacy.take(state.text).map_err(&failed)?;
     let needs = legacy.take(state.needs).map_err(&failed)?;
     let needs = unseal(&needs).map_err(|error| failed(io::Error::other(error)))?;
-    let files = legacy.take(state.files).map_err(&failed)?;
+    let workers = legacy.take(state.files).map_err(&failed)?;
+    let files = Files { workers, auth: legacy.take(state.auth_files).map_err(&failed)? };
     let deployment = Deployment { subject: state.subject.clone(), text, needs, files };
     let trouble = |troubles: Vec<crate::message::Trouble>| {
         let causes: Vec<String> = troubles.into_iter().map(|trouble| trouble.cause).collect();

@@ -17,6 +17,7 @@ use super::control::{self, Control};
 use super::estate::{Estate, Opened};
 use super::house::House;
 use super::ledger::Ledger;
+use super::logins::{Logins, Question};
 use super::post::Post;
 use super::readiness::Readiness;
 use super::refusal::Refusal;
@@ -32,7 +33,7 @@ use crate::stage::Stage;
 /// How often counters are shown.
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// Messages that are taken from one child before the others have their turn.
-const TURN: usize = 64;
+pub(super) const TURN: usize = 64;
 /// Longest sleep of the loop: it wakes for what falls due.
 const NAP: Duration = Duration::from_secs(3600);
 
@@ -47,7 +48,8 @@ pub(super) struct Supervisor<'h> {
     pub(super) errors: Option<File>,
     pub(super) level: u32,
     pub(super) auth: Post<ToAuth, FromAuth>,
-    auth_ready: bool,
+    pub(super) auth_ready: bool,
+    pub(super) logins: Logins,
     pub(super) logger: Post<ToLogger, FromLogger>,
     pub(super) workers: Vec<Worker>,
     pub(super) generations: u32,
@@ -120,6 +122,7 @@ impl<'h> Supervisor<'h> {
             errors,
             auth: Post::new(Role::Auth),
             auth_ready: false,
+            logins: Logins::default(),
             logger: Post::new(Role::Logger),
             workers: Vec::new(),
             generations: 0,
@@ -249,7 +252,7 @@ impl<'h> Supervisor<'h> {
             self.worker_due,
             self.change.as_ref().map(|change| change.deadline),
             self.control.due(),
-            self.estate.tickets.due.filter(|_| !self.deployment.needs.files.is_empty()),
+            self.estate.tickets.due.filter(|_| self.deployment.needs.is_secure()),
             self.report_due(),
             self.house.ticks().then_some(self.next_tick),
         ];
@@ -276,7 +279,7 @@ impl<'h> Supervisor<'h> {
             self.abandon("it took too long");
         }
         self.control.on_time(now);
-        if !self.deployment.needs.files.is_empty() && self.estate.tickets.due.is_some_and(|due| due <= now) {
+        if self.deployment.needs.is_secure() && self.estate.tickets.due.is_some_and(|due| due <= now) {
             self.rotate_tickets();
         }
         if self.house.ticks() && self.served && self.next_tick <= now {
@@ -346,31 +349,6 @@ impl<'h> Supervisor<'h> {
         let identity = self.identity.as_ref().filter(|_| own).map(IdentityEntry::from);
         let sandbox = self.deployment.needs.sandbox;
         Hello { version: LINK_VERSION, identity, level: self.level, folder: self.house.folder(), sandbox }
-    }
-
-    /// Starts auth and logger where they are missing.
-    fn fill_posts(&mut self, now: Instant) {
-        if self.ending == Ending::Not && self.auth.due().is_some_and(|due| due <= now) {
-            let hello = self.hello();
-            let errors = self.errors.as_ref().map(AsFd::as_fd);
-            self.auth_ready = false;
-            let secrets = sys::mem::sealed("kimura-secrets", &self.deployment.needs.control.secrets.0);
-            self.auth.fill(&self.stage, errors, |link| {
-                link.send(&ToAuth::Hello { hello }, &[])?;
-                link.send(&ToAuth::Learn, &[secrets?.as_fd()])
-            });
-        }
-        // Also while the end is near: the last lines are to be written.
-        if self.logger.due().is_some_and(|due| due <= now) {
-            let hello = self.hello();
-            let errors = self.errors.as_ref().map(AsFd::as_fd);
-            self.logger.fill(&self.stage, errors, |link| link.send(&ToLogger::Hello { hello }, &[]));
-            self.tell_sinks();
-            for worker in &self.workers {
-                let message = ToLogger::Producer { generation: worker.generation };
-                self.logger.send(&message, &[worker.lines.as_fd()]);
-            }
-        }
     }
 
     /// Tells the logger all destinations.
@@ -466,6 +444,9 @@ impl<'h> Supervisor<'h> {
                     let _ = worker.link.send(&ToWorker::Look, &[]);
                 }
             }
+            (FromWorker::Login { ticket, realm, user, secret, client }, _) => {
+                self.on_login(at, Question { ticket, realm, user, secret, client });
+            }
             (FromWorker::Prepared, Phase::Serving) => self.on_prepared(at),
             (FromWorker::Committed, Phase::Serving) => self.on_committed(generation),
             (FromWorker::Refused { why }, Phase::Serving) => self.on_refused(generation, &why),
@@ -559,32 +540,6 @@ impl<'h> Supervisor<'h> {
         let pause = self.backoff.pause(ran);
         log::error!("{what}; another is started in {} s", pause.as_secs_f32());
         self.worker_due = Some(Instant::now() + pause);
-    }
-
-    fn on_auth(&mut self) {
-        for _ in 0..TURN {
-            match self.auth.receive() {
-                Some(FromAuth::Ready) => self.auth_ready = true,
-                Some(FromAuth::Verdict { id, name }) => self.on_verdict(id, name.as_deref()),
-                None => return,
-            }
-        }
-    }
-
-    /// Nobody waits for a verdict that does not come.
-    fn look_after_auth(&mut self, now: Instant) {
-        if self.auth.is_filled() && self.control.misses_verdict(now) {
-            log::error!("auth gives no verdict");
-            self.auth.dismiss();
-        }
-        if !self.auth.is_filled() {
-            self.auth_ready = false;
-            self.auth_lost();
-        }
-    }
-
-    pub(super) fn auth_is_ready(&self) -> bool {
-        self.auth_ready
     }
 
     // Logs and numbers.

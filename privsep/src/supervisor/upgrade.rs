@@ -74,6 +74,7 @@ impl Supervisor<'_> {
         self.finish_logger();
         self.auth.close();
         self.auth_lost();
+        self.logins_lost();
         self.control.settle();
         let why = self.become_successor(&rehearsal, asker);
         // The posts are filled again with the next turn.
@@ -128,7 +129,8 @@ impl Supervisor<'_> {
             subject: self.deployment.subject.clone(),
             text: case.put(self.deployment.text.as_fd()),
             needs: case.put(needs.as_fd()),
-            files: case.put(self.deployment.files.as_fd()),
+            files: case.put(self.deployment.files.workers.as_fd()),
+            auth_files: case.put(self.deployment.files.auth.as_fd()),
             listeners: self
                 .estate
                 .listeners()
