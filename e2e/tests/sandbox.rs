@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 
-use e2e::puppet::{Answer, Puppet, thread_named};
+use e2e::puppet::{Answer, Puppet};
 use e2e::response::Asked;
 use e2e::{Folder, Options, Process, Server, until};
 use nix::errno::Errno;
@@ -343,7 +343,7 @@ fn what_the_ring_of_a_shard_does_not_take() {
     let hello = site.path("www/hello.txt").display().to_string();
     let lane = Lane::find(worker.pid);
     {
-        let mut puppet = Puppet::take(thread_named(worker.pid, SHARD).expect("a shard")).expect("a puppet");
+        let mut puppet = Puppet::take(worker.thread(SHARD).expect("a shard")).expect("a puppet");
         for (operation, what) in OPERATIONS {
             assert_eq!(lane.submit(&mut puppet, *operation, &hello), -libc::EACCES, "{what}");
         }
