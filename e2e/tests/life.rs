@@ -166,10 +166,12 @@ fn the_end_may_come_before_the_word_that_a_worker_serves() {
     let site = Site::new();
     let server = site.start(&[]);
     let place = server.place(1).expect("an address");
-    end(&server.process(WORKER).expect("a worker"));
+    let first = server.process(WORKER).expect("a worker");
+    end(&first);
     // The supervisor is stopped as soon as the next worker has all that it needs, and so may not have heard of it yet.
     until("a worker with shards", || {
-        server.process(WORKER).is_ok_and(|worker| worker.thread("shard 1").is_some())
+        let next = server.processes().into_iter().find(|now| now.title == WORKER && now.pid != first.pid);
+        next.is_some_and(|worker| worker.thread("shard 1").is_some())
     });
     server.signal(Signal::SIGSTOP).expect("it runs");
     assert_eq!(get(&place), 200);
