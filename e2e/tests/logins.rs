@@ -90,6 +90,10 @@ struct Site {
 
 impl Site {
     fn start() -> Site {
+        Site::start_with(CONFIGURATION)
+    }
+
+    fn start_with(configuration: &str) -> Site {
         let folder = Folder::new("logins").expect("a folder");
         for place in PLACES {
             folder.write(&format!("www/{place}/page.txt"), b"inside\n").expect("written");
@@ -103,7 +107,7 @@ impl Site {
         folder.write("users", users.as_bytes()).expect("written");
         folder.write("groups", b"staff: anna u1\n").expect("written");
         folder.write("dear", line("htpasswd -nbB -C 10", "anna", PASSWORD).as_bytes()).expect("written");
-        let text = CONFIGURATION
+        let text = configuration
             .replace("${folder}", &folder.path().to_string_lossy())
             .replace("${otto}", &hash(OTHER))
             .replace("${anna}", &hash(PASSWORD));
@@ -230,6 +234,22 @@ fn who_is_let_in_where() {
 }
 
 #[test]
+fn one_process_does_the_same() {
+    let site = Site::start_with(&CONFIGURATION.replace("\"shards\": 2", "\"shards\": 2, \"privsep\": false"));
+    for (place, user, password, wanted) in [
+        ("free", "anna", OTHER, 200),
+        ("all", "anna", PASSWORD, 200),
+        ("all", "anna", OTHER, 401),
+        ("group", "max", PASSWORD, 403),
+    ] {
+        let response = site.ask(place, Some((user, password)));
+        assert_eq!(response.status, wanted, "{place}: {user} {password}");
+    }
+    assert_eq!(site.server.processes().len(), 1);
+    site.server.stop().expect("an even ledger");
+}
+
+#[test]
 fn what_is_no_login() {
     let site = Site::start();
     let right = credentials("anna", PASSWORD);
@@ -310,6 +330,12 @@ fn bodies_wait_for_the_login() {
     client.send(b"hello").expect("sent");
     let response = client.response(Asked::Other).expect("answered");
     assert!(response.status == 200 && response.body.ends_with(b"hello"), "{response:?}");
+    // One that is larger than what is taken in ahead waits in between.
+    let long = "x".repeat(500_000);
+    let head = post(&right, "").replace("Content-Length: 5", &format!("Content-Length: {}", long.len()));
+    client.send(format!("{head}{long}").as_bytes()).expect("sent");
+    let response = client.response(Asked::Other).expect("answered");
+    assert!(response.status == 200 && response.body.ends_with(long.as_bytes()), "{}", response.status);
     // A body that has come is read, and the connection lives on.
     client.send(format!("{}hello{}hello", post(&wrong, ""), post(&right, "")).as_bytes()).expect("sent");
     assert_eq!(client.response(Asked::Other).expect("answered").status, 401);

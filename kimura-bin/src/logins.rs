@@ -81,6 +81,11 @@ pub(crate) fn judge(
     let mut warnings = Vec::new();
     let mut contents = contents.iter();
     for auth in config.logins() {
+        // Those that are no hashes have been told already.
+        let users = auth.users.iter().filter_map(|users| Users::new(users.iter().cloned()).ok());
+        warnings.extend(
+            users.filter_map(|users| users.weakness()).map(|weak| format!("{}/users: {weak}", auth.pointer)),
+        );
         if let Some(path) = &auth.htpasswd {
             match Users::from_htpasswd(contents.next().map_or(&[], Vec::as_slice)) {
                 Ok(users) => {

@@ -174,6 +174,8 @@ impl Luggage {
                 self.setup.take_socket(shard, id, address, fd);
             }
             (ToWorker::Start, None) => return Ok(false),
+            // Nobody has logged in yet.
+            (ToWorker::ForgetLogins, None) => {}
             (ToWorker::Verbosity { level: number }, None) => error_log::set_level(level(number)),
             _ => return Err(Fault::Order),
         }

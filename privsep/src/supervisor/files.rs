@@ -9,8 +9,10 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::message::{Audience, Contents, FileNeeds, Needs, Trouble};
 use crate::wire::{Bytes, encode};
 
-/// Largest file: a chain of certificates has a few kilobytes.
+/// Largest file for workers: a chain of certificates has a few kilobytes.
 const FILE_MAX: u64 = 4 << 20;
+/// Largest file for auth: a hundred thousand users, each with a long hash.
+const USERS_FILE_MAX: u64 = 32 << 20;
 /// Largest sum of them.
 const ALL_MAX: usize = 32 << 20;
 /// By which somebody beside the owner and the group can read.
@@ -84,7 +86,11 @@ fn seal(audience: Audience, contents: &Contents) -> io::Result<OwnedFd> {
 fn read_one(needs: &FileNeeds) -> io::Result<Vec<u8>> {
     let mut file = sys::fs::open_file(&needs.path)?;
     let found = file.metadata()?;
-    if found.len() > FILE_MAX {
+    let max = match needs.audience {
+        Audience::Workers => FILE_MAX,
+        Audience::Auth => USERS_FILE_MAX,
+    };
+    if found.len() > max {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     if needs.secret && found.mode() & READABLE_BY_ALL != 0 {

@@ -43,6 +43,8 @@ pub(super) struct Logins {
     waiting: BTreeMap<u64, Waiting>,
     /// How often auth was told who is let in.
     lessons: u64,
+    /// Another auth has come since, which was told what was in force then.
+    pub(super) refilled: bool,
     /// The password was right; whether the user may enter is another question.
     granted: u64,
     denied: u64,
@@ -75,6 +77,7 @@ pub(super) fn learn(
 ) {
     // What auth was asked before may be judged by what was in force then.
     logins.lessons += 1;
+    logins.refilled = false;
     match sys::mem::sealed("kimura-realms", &deployment.needs.realms.0) {
         Ok(realms) => {
             auth.send(&ToAuth::Realms, &[realms.as_fd(), deployment.files.auth.as_fd()]);

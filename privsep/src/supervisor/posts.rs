@@ -16,6 +16,7 @@ impl Supervisor<'_> {
             self.auth_ready = false;
             let secrets = sys::mem::sealed("kimura-secrets", &self.deployment.needs.control.secrets.0);
             let deployment = &self.deployment;
+            self.logins.refilled = true;
             self.auth.fill(&self.stage, errors, |link| {
                 link.send(&ToAuth::Hello { hello }, &[])?;
                 link.send(&ToAuth::Learn, &[secrets?.as_fd()])?;

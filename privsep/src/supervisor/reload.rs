@@ -235,6 +235,9 @@ impl Supervisor<'_> {
                 }
             }
         }
+        if self.logins.refilled {
+            logins::learn(&mut self.auth, &mut self.logins, &self.deployment, &self.workers);
+        }
         if old.needs.error_log.output != needs.error_log.output {
             self.redirect_errors(&needs.error_log);
         }
