@@ -153,7 +153,7 @@ impl Reading {
         let mut examination = self.begin(Depth::Whole, identity.as_ref().map(IdentityEntry::from))?;
         let found = right(examination.wait())?;
         let files = or_explain(&mut examination, files::read(&found.needs))?;
-        match examination.judge(&files).and_then(|()| examination.wait()) {
+        match examination.judge(&files.sealed).and_then(|()| examination.wait()) {
             Ok(Verdict::Fit) => {}
             other => {
                 right(other)?;

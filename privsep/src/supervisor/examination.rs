@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use super::files;
+use super::watch::Mark;
 use crate::link::{Link, LinkError};
 use crate::message::{Depth, FromCheck, Hello, Needs, Subject, ToCheck, Trouble};
 use crate::role::Role;
@@ -41,6 +43,8 @@ pub struct Deployment {
     pub needs: Needs,
     /// What its files hold: encoded [`crate::message::Contents`], sealed.
     pub files: OwnedFd,
+    /// By what it shows that they have changed since; none when nobody knows.
+    pub(crate) marks: Vec<Mark>,
 }
 
 impl Deployment {
@@ -54,14 +58,15 @@ impl Deployment {
             text: self.text.try_clone()?,
             needs: self.needs.clone(),
             files: self.files.try_clone()?,
+            marks: self.marks.clone(),
         })
     }
 }
 
 impl Found {
-    pub(crate) fn with(self, files: OwnedFd) -> Deployment {
+    pub(crate) fn with(self, files: files::Read) -> Deployment {
         let Self { subject, text, needs } = self;
-        Deployment { subject, text, needs, files }
+        Deployment { subject, text, needs, files: files.sealed, marks: files.marks }
     }
 }
 
@@ -96,10 +101,21 @@ impl Examination {
         depth: Depth,
     ) -> io::Result<Self> {
         let sealed = sys::mem::sealed("kimura-configuration", text)?;
+        Self::again(stage, hello, subject, sealed.as_fd(), depth)
+    }
+
+    /// Starts one of a sealed text.
+    pub(crate) fn again(
+        stage: &Stage,
+        hello: Hello,
+        subject: Subject,
+        sealed: BorrowedFd<'_>,
+        depth: Depth,
+    ) -> io::Result<Self> {
         let (life, link) = stage.start(Role::Check, None)?;
         let examination = Self { life, link, deadline: Instant::now() + PATIENCE, explains: false };
         let message = ToCheck::Examine { hello, subject, depth };
-        examination.link.send(&message, &[sealed.as_fd()]).map_err(io::Error::other)?;
+        examination.link.send(&message, &[sealed]).map_err(io::Error::other)?;
         Ok(examination)
     }
 

@@ -1,11 +1,12 @@
 //! Files that only we can open: read whole, for check and for those who serve. What they say is none of our business.
 
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 
 use zeroize::Zeroize;
 
+use super::watch::Mark;
 use crate::message::{Contents, FileNeeds, Needs, Trouble};
 use crate::sealed::seal;
 use crate::wire::Bytes;
@@ -17,17 +18,28 @@ const ALL_MAX: usize = 32 << 20;
 /// By which somebody beside the owner and the group can read.
 const READABLE_BY_ALL: u32 = 0o004;
 
+/// Files that were read.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// What they hold: encoded [`Contents`].
+    pub(crate) sealed: OwnedFd,
+    /// By what it shows that they have changed since.
+    pub(crate) marks: Vec<Mark>,
+}
+
 /// What all files of `needs` hold, sealed.
 ///
 /// # Errors
 /// Every file that cannot be read.
-pub(crate) fn read(needs: &Needs) -> Result<OwnedFd, Vec<Trouble>> {
+pub(crate) fn read(needs: &Needs) -> Result<Read, Vec<Trouble>> {
     let mut contents = Contents { files: Vec::with_capacity(needs.files.len()) };
     let mut troubles = Vec::new();
+    let mut marks = Vec::with_capacity(needs.files.len());
     let mut total = 0;
     for file in &needs.files {
         match read_one(file) {
-            Ok(bytes) => {
+            Ok((bytes, mark)) => {
+                marks.push(mark);
                 total += bytes.len();
                 contents.files.push(Bytes(bytes));
             }
@@ -37,7 +49,7 @@ pub(crate) fn read(needs: &Needs) -> Result<OwnedFd, Vec<Trouble>> {
     let sealed = if total <= ALL_MAX { seal(&contents) } else { Err(io::ErrorKind::FileTooLarge.into()) };
     contents.files.iter_mut().for_each(|file| file.0.zeroize());
     match sealed {
-        Ok(sealed) if troubles.is_empty() => Ok(sealed),
+        Ok(sealed) if troubles.is_empty() => Ok(Read { sealed, marks }),
         Ok(_) => Err(troubles),
         Err(error) => {
             troubles.extend(needs.files.first().map(|file| unreadable(file, &error)));
@@ -46,7 +58,7 @@ pub(crate) fn read(needs: &Needs) -> Result<OwnedFd, Vec<Trouble>> {
     }
 }
 
-fn read_one(needs: &FileNeeds) -> io::Result<Vec<u8>> {
+fn read_one(needs: &FileNeeds) -> io::Result<(Vec<u8>, Mark)> {
     let mut file = sys::fs::open_file(&needs.path)?;
     let found = file.metadata()?;
     if found.len() > FILE_MAX {
@@ -60,8 +72,8 @@ fn read_one(needs: &FileNeeds) -> io::Result<Vec<u8>> {
     }
     // With room for all of it, so that no copy stays behind where a smaller one was.
     let mut bytes = Vec::with_capacity(found.len() as usize + 1);
-    Read::by_ref(&mut file).take(found.len() + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    file.by_ref().take(found.len() + 1).read_to_end(&mut bytes)?;
+    Ok((bytes, Mark::of(&found)))
 }
 
 fn unreadable(file: &FileNeeds, error: &io::Error) -> Trouble {

@@ -103,7 +103,7 @@ fn restore(state: &State, legacy: &mut Legacy) -> Result<Ground, Refusal> {
     let needs = legacy.take(state.needs).map_err(&failed)?;
     let needs = unseal(&needs).map_err(|error| failed(io::Error::other(error)))?;
     let files = legacy.take(state.files).map_err(&failed)?;
-    let deployment = Deployment { subject: state.subject.clone(), text, needs, files };
+    let deployment = Deployment { subject: state.subject.clone(), text, needs, files, marks: Vec::new() };
     let trouble = |troubles: Vec<crate::message::Trouble>| {
         let causes: Vec<String> = troubles.into_iter().map(|trouble| trouble.cause).collect();
         Refusal::Unreadable(causes.join("; "))
