@@ -93,6 +93,15 @@ fn they_agree_on_what_both_can() {
         row("-servername localhost -tls1_2", &["New, TLSv1.2, Cipher is ECDHE", VERIFIED, OK]),
         row("-servername localhost -ciphersuites TLS_CHACHA20_POLY1305_SHA256", &["TLS_CHACHA20", OK]),
         row("-servername localhost -tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256", &["ECDHE-RSA-AES128", OK]),
+        // The order is ours, but for clients that would rather have ChaCha20.
+        row(
+            "-servername localhost -ciphersuites TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256",
+            &["Cipher is TLS_AES_128", OK],
+        ),
+        row(
+            "-servername localhost -ciphersuites TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256",
+            &["Cipher is TLS_CHACHA20", OK],
+        ),
         row("-servername localhost -groups X25519", &["Server Temp Key: X25519", OK]),
         row("-servername localhost -groups P-256", &["Server Temp Key: ECDH, prime256v1", OK]),
         // The first group is not one of ours: another round.

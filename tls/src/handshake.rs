@@ -155,7 +155,8 @@ impl Handshake {
             out.push(alert);
             return Err(Failure::UnknownName { name });
         };
-        match accepted.into_connection(self.hosts.served(host).config.clone()) {
+        let config = self.hosts.served(host).config_for(accepted.client_hello().cipher_suites());
+        match accepted.into_connection(config) {
             Ok(connection) => {
                 let mut connection = Box::new(connection);
                 // What follows the ClientHello is in there already.
