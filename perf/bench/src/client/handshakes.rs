@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, SignatureScheme, StreamOwned};
 
+use super::closed::histogram;
 use super::idle::exchange;
 use super::request;
 use crate::error::{AnswerProblem, Error};
@@ -21,8 +21,6 @@ use crate::workload::{Key, Sessions};
 
 /// How long a server may be silent.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Significant digits of latencies.
-const DIGITS: u8 = 3;
 
 /// The task of one run.
 #[derive(Clone, Debug)]
@@ -44,7 +42,7 @@ pub(crate) fn run(task: &Task) -> Result<Delivered, Error> {
 fn drive(task: &Task) -> io::Result<Delivered> {
     let client = Client::new(&task.certificates, task.key, task.sessions)?;
     let request = request(&task.path);
-    let mut micros = Histogram::<u64>::new(DIGITS).map_err(io::Error::other)?;
+    let mut micros = histogram();
     let (mut bytes, mut errors) = (0, 0);
     let start = Instant::now();
     let mut first = true;
