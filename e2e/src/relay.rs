@@ -26,13 +26,13 @@ pub fn relay(server: SocketAddr, manner: Manner) -> Outcome<SocketAddr> {
         for client in listener.incoming().map_while(Result::ok) {
             let Ok(upstream) = TcpStream::connect(server) else { return };
             // Whoever of both ends first ends the other, and the test sees it.
-            thread::spawn(move || pass(client, upstream, manner).ok());
+            thread::spawn(move || pass(client, &upstream, manner).ok());
         }
     });
     Ok(address)
 }
 
-fn pass(client: TcpStream, upstream: TcpStream, manner: Manner) -> io::Result<()> {
+fn pass(client: TcpStream, upstream: &TcpStream, manner: Manner) -> io::Result<()> {
     upstream.set_nodelay(true)?;
     let (mut from, mut to) = (upstream.try_clone()?, client.try_clone()?);
     let back = thread::spawn(move || {
@@ -40,7 +40,7 @@ fn pass(client: TcpStream, upstream: TcpStream, manner: Manner) -> io::Result<()
         to.shutdown(Shutdown::Write).ok();
         copied
     });
-    forward(client, &upstream, manner)?;
+    forward(client, upstream, manner)?;
     upstream.shutdown(Shutdown::Write)?;
     back.join().expect("copying does not panic")?;
     Ok(())

@@ -344,7 +344,7 @@ impl Supervisor<'_> {
         match (asker, reply) {
             (Asker::Control(id), reply) => self.answer(id, reply),
             (Asker::Tickets, Reply::Refused(why)) => {
-                log::error!("the keys of TLS tickets stay as they are: {why}")
+                log::error!("the keys of TLS tickets stay as they are: {why}");
             }
             (Asker::Files, Reply::Refused(why)) => {
                 log::error!("certificates and keys stay as they are: {why}");
