@@ -9,7 +9,7 @@
 //! - `ending`: the end;
 //! - `worker`, `post`, `posts`: the children; `backoff`: when they are started again;
 //! - `estate`: sockets and log files; `passed`: sockets from the service manager; `ledger`: what became of every connection and request;
-//! - `files`: what only we can open; `tickets`: keys of TLS sessions;
+//! - `files`: what only we can open; `watch`: whether it has changed since; `tickets`: keys of TLS sessions;
 //! - `logins`: the questions of workers to auth, and its answers;
 //! - `readiness`: what the service manager is told;
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
@@ -43,6 +43,7 @@ mod run;
 mod shards;
 mod tickets;
 mod upgrade;
+mod watch;
 mod worker;
 
 pub use boot::{examine, serve, understand};

@@ -104,7 +104,8 @@ fn restore(state: &State, legacy: &mut Legacy) -> Result<Ground, Refusal> {
     let needs = legacy.take(state.needs).map_err(&failed)?;
     let needs = unseal(&needs).map_err(|error| failed(io::Error::other(error)))?;
     let workers = legacy.take(state.files).map_err(&failed)?;
-    let files = Files { workers, auth: legacy.take(state.auth_files).map_err(&failed)? };
+    let auth = legacy.take(state.auth_files).map_err(&failed)?;
+    let files = Files { workers, auth, marks: Vec::new() };
     let deployment = Deployment { subject: state.subject.clone(), text, needs, files };
     let trouble = |troubles: Vec<crate::message::Trouble>| {
         let causes: Vec<String> = troubles.into_iter().map(|trouble| trouble.cause).collect();

@@ -21,6 +21,7 @@ use super::logins::{Logins, Question};
 use super::post::Post;
 use super::readiness::Readiness;
 use super::refusal::Refusal;
+use super::watch::Watch;
 use super::worker::{Birth, Phase, Worker};
 use super::{Deployment, shards};
 use crate::link::LinkError;
@@ -57,6 +58,8 @@ pub(super) struct Supervisor<'h> {
     /// When to start a worker in place of one that ended by itself.
     pub(super) worker_due: Option<Instant>,
     pub(super) change: Option<Change>,
+    /// Over the files of what is in force.
+    pub(super) watch: Watch,
     pub(super) control: Control,
     /// Of workers that have ended.
     pub(super) past: Ledger,
@@ -129,6 +132,7 @@ impl<'h> Supervisor<'h> {
             backoff: Backoff::default(),
             worker_due: Some(now),
             change: None,
+            watch: Watch::new(now),
             control,
             past: Ledger::default(),
             grave,
@@ -252,7 +256,7 @@ impl<'h> Supervisor<'h> {
             self.worker_due,
             self.change.as_ref().map(|change| change.deadline),
             self.control.due(),
-            self.estate.tickets.due.filter(|_| self.deployment.needs.is_secure()),
+            self.files_due(),
             self.report_due(),
             self.house.ticks().then_some(self.next_tick),
         ];
@@ -279,8 +283,8 @@ impl<'h> Supervisor<'h> {
             self.abandon("it took too long");
         }
         self.control.on_time(now);
-        if self.deployment.needs.is_secure() && self.estate.tickets.due.is_some_and(|due| due <= now) {
-            self.rotate_tickets();
+        if self.files_due().is_some_and(|due| due <= now) {
+            self.look_after_files(now);
         }
         if self.house.ticks() && self.served && self.next_tick <= now {
             self.next_tick += SECOND;

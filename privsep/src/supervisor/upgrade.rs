@@ -34,6 +34,7 @@ impl Supervisor<'_> {
     /// Begins an upgrade to the program at `path`, or to what is at the path that we were started from.
     pub(super) fn begin_upgrade(&mut self, asker: Asker, path: Option<PathBuf>) {
         self.report_change("upgrading");
+        self.put_files_off();
         if let Some(why) = self.busy() {
             return self.tell(asker, Reply::Refused(why.to_owned()));
         }
@@ -110,7 +111,7 @@ impl Supervisor<'_> {
         let mut case = Case::default();
         let asker = match asker {
             Some(Asker::Control(id)) => self.control.connection(id),
-            Some(Asker::Signal | Asker::Tickets) | None => None,
+            Some(Asker::Signal | Asker::Tickets | Asker::Files) | None => None,
         };
         let state = State {
             version: STATE_VERSION,
