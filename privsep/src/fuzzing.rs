@@ -65,7 +65,7 @@ fn value<T: Wire>(bytes: &[u8]) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::path::{Path, PathBuf};
 
     use proptest::prelude::*;
@@ -99,7 +99,7 @@ mod tests {
         Subject::File { name: text("kimura.conf"), settings }
     }
 
-    fn needs() -> Needs {
+    pub(crate) fn needs() -> Needs {
         let pointer = || text("/server");
         let log = |output| LogNeeds { output, pointer: pointer() };
         let entry = |name, rank| RankEntry { name: text(name), rank };
