@@ -1,9 +1,8 @@
 //! The control socket: connections, one command each, and what is owed to them.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -24,6 +23,9 @@ const JUDGEMENT: Duration = Duration::from_secs(10);
 const RESPITE: Duration = Duration::from_millis(200);
 /// How long the answer to a wrong proof is held back.
 const SLOWED: Duration = Duration::from_secs(1);
+
+/// Who may read and write a new audit log.
+const AUDIT_MODE: u32 = 0o600;
 
 /// Names a connection.
 pub(crate) type Id = u64;
@@ -148,9 +150,10 @@ impl Control {
             vec![Trouble { pointer, cause: cause.to_owned(), cure: cure.to_owned() }]
         };
         let permits = Permits::new(needs, own_uid)?;
-        let audit = needs.audit_log.as_deref().map(open_audit).transpose();
+        let audit = needs.audit_log.as_deref().map(|path| sys::fs::open_log(path, AUDIT_MODE)).transpose();
         let audit = audit.map_err(|error| {
-            trouble("audit_log", &format!("the audit log cannot be opened ({error}): create its folder"))
+            let pointer = "/server/control/audit_log".to_owned();
+            vec![Trouble { pointer, cause: error.cause(), cure: error.cure().to_owned() }]
         })?;
         let same = self.listener.as_ref().map(|(path, _)| path) == needs.socket.as_ref();
         let listener = if same {
@@ -330,8 +333,4 @@ fn describe(command: &Command) -> String {
         Command::Upgrade { path: None } => "upgrade".to_owned(),
         Command::Upgrade { path: Some(path) } => format!("upgrade {path:?}"),
     }
-}
-
-fn open_audit(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }

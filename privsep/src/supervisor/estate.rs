@@ -1,7 +1,7 @@
 //! What the supervisor holds for its workers: listening sockets and the numbers of log files. Workers come and go;
 //! these stay, so that no connection in a queue is lost with them.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -57,6 +57,8 @@ pub(crate) struct Opened {
 
 /// Most destinations of access logs.
 const SINKS_MAX: usize = 4096;
+/// Who may read and write a new log file, less the umask.
+const LOG_MODE: u32 = 0o666;
 
 impl Estate {
     /// Nothing but what the service manager has passed.
@@ -246,11 +248,11 @@ pub(crate) fn name(output: &Output) -> String {
 /// Opens a log file for appending; standard streams have theirs open already.
 pub(crate) fn open_log(log: &LogNeeds) -> Result<Option<File>, Trouble> {
     let Output::File { path } = &log.output else { return Ok(None) };
-    let file = OpenOptions::new().append(true).create(true).open(path);
-    file.map(Some).map_err(|cause| Trouble {
+    let file = sys::fs::open_log(path, LOG_MODE);
+    file.map(Some).map_err(|error| Trouble {
         pointer: log.pointer.clone(),
-        cause: format!("the log file {} cannot be opened: {cause}", path.display()),
-        cure: "create the folder, or let the user of the server write there".to_owned(),
+        cause: error.cause(),
+        cure: error.cure().to_owned(),
     })
 }
 
