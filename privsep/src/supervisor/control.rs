@@ -53,6 +53,10 @@ struct Connection {
 }
 
 impl Connection {
+    fn is_silent(&self) -> bool {
+        matches!(self.state, State::Silent(_))
+    }
+
     fn tell(&self, reply: Reply) {
         let told = reply.message().map_err(LinkError::System).and_then(|(answer, sealed)| {
             let descriptors: Vec<BorrowedFd<'_>> = sealed.iter().map(AsFd::as_fd).collect();
@@ -109,9 +113,7 @@ impl Control {
 
     /// Connections that have not said yet what they want.
     pub(crate) fn silent(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let silent =
-            self.connections.iter().filter(|connection| matches!(connection.state, State::Silent(_)));
-        silent.map(|connection| connection.link.fd())
+        self.fds().map(|(_, fd)| fd)
     }
 
     /// Tells at once what would be told later: nobody will be there then.
@@ -191,9 +193,11 @@ impl Control {
         (self.connections.len() < CONNECTIONS_MAX && self.respite.is_none()).then(|| fd.as_fd())
     }
 
-    /// Connections of which something may come: a request, or the end.
+    /// Connections of which something may come: a request, or the end. Whoever has made one keeps the place until it is
+    /// answered, there or not: who hangs up is no less in the audit log, and has no next try earlier.
     pub(crate) fn fds(&self) -> impl Iterator<Item = (Id, BorrowedFd<'_>)> {
-        self.connections.iter().map(|connection| (connection.id, connection.link.fd()))
+        let silent = self.connections.iter().filter(|connection| connection.is_silent());
+        silent.map(|connection| (connection.id, connection.link.fd()))
     }
 
     /// When the next of them falls due.
@@ -220,11 +224,11 @@ impl Control {
 
     /// The request of a connection that has one; whoever sends anything else is gone.
     pub(crate) fn read(&mut self, id: Id) -> Option<(Request, Peer)> {
-        let connection = self.get(id)?;
-        match (&connection.state, connection.link.receive()) {
-            (State::Silent(_), Ok(Some((request, _)))) => Some((request, connection.peer)),
-            (_, Ok(None)) => None,
-            _ => {
+        let connection = self.get(id).filter(|connection| connection.is_silent())?;
+        match connection.link.receive() {
+            Ok(Some((request, _))) => Some((request, connection.peer)),
+            Ok(None) => None,
+            Err(_) => {
                 self.connections.retain(|connection| connection.id != id);
                 None
             }
@@ -332,5 +336,63 @@ fn describe(command: &Command) -> String {
         Command::Verbosity { level } => format!("verbosity {level}"),
         Command::Upgrade { path: None } => "upgrade".to_owned(),
         Command::Upgrade { path: Some(path) } => format!("upgrade {path:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{LINK_VERSION, Proof};
+
+    /// A server, and the number of one who has asked it to stop and hung up.
+    fn hung_up(control: &mut Control) -> Id {
+        let (client, server) = packet::pair().unwrap();
+        control.take(server);
+        let request = Request { version: LINK_VERSION, command: Command::Stop, proof: Proof::Peer };
+        let client: Link<Request, Answer> = Link::new(client);
+        client.send(&request, &[]).unwrap();
+        drop(client);
+        let (id, _) = control.fds().last().unwrap();
+        assert_eq!(control.read(id).unwrap().0, request);
+        id
+    }
+
+    #[test]
+    fn who_hangs_up_is_in_the_audit_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit");
+        let audit = Some(sys::fs::open_log(&path, AUDIT_MODE).unwrap());
+        let mut control = Control { audit, ..Control::default() };
+        let id = hung_up(&mut control);
+        control.working(id, Command::Stop, "anna".to_owned());
+        assert_eq!(control.fds().count(), 0, "nothing that could come matters");
+        assert!(control.read(id).is_none());
+        control.answer(id, Reply::Done("stopping".to_owned()), "now");
+        let line = std::fs::read_to_string(&path).unwrap();
+        assert!(line.starts_with("now \"anna\" uid=") && line.ends_with(" stop done\n"), "{line}");
+    }
+
+    #[test]
+    fn who_hangs_up_after_a_wrong_proof_has_no_next_try_earlier() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let mut control = Control::listening(path.clone(), packet::listen(&path, 0o600).unwrap());
+        for count in 0..CONNECTIONS_MAX {
+            assert!(control.listener().is_some(), "there is room after {count}");
+            let id = hung_up(&mut control);
+            control.judged(id, Command::Stop);
+            assert!(control.read(id).is_none());
+            control.slow_down(id, &Command::Stop, "unknown", "now");
+            assert!(control.read(id).is_none());
+        }
+        let last = Instant::now();
+        assert_eq!(control.fds().count(), 0);
+        assert!(control.listener().is_none(), "all places are taken by those who were slowed down");
+        let first = control.due().unwrap();
+        control.on_time(first - Duration::from_millis(1));
+        assert!(control.listener().is_none(), "as long as the first is");
+        control.on_time(last + SLOWED);
+        assert!(control.listener().is_some() && control.due().is_none());
+        assert_eq!(control.wrong_proofs, CONNECTIONS_MAX as u64);
     }
 }
