@@ -112,7 +112,7 @@ impl Troupe {
 
 impl Drop for Troupe {
     fn drop(&mut self) {
-        self.0.life.kill();
+        self.0.life.put_down();
     }
 }
 

@@ -219,12 +219,7 @@ impl Worker {
 /// Ends one that never came to be a worker.
 fn end(mut life: Life, link: &Link<ToWorker, FromWorker>) {
     link.shut();
-    life.kill();
-    if let Some(fd) = life.fd() {
-        // It was killed, so that this takes no time; without it a zombie would stay.
-        let _ = sys::poll::readable(fd, Some(Duration::from_secs(1)));
-    }
-    let _ = life.ended();
+    life.put_down();
 }
 
 fn millis(duration: Duration) -> u64 {
