@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use sys::net::set_socket_mode;
 use sys::packet::{self, Peer};
 
 use super::permit::{self, Permits};
@@ -89,6 +90,8 @@ pub(crate) struct Prepared {
     listener: Option<Option<(PathBuf, OwnedFd)>>,
     audit: Option<File>,
     permits: Permits,
+    /// Who may connect, as the mode of the socket's file.
+    mode: u32,
 }
 
 impl Control {
@@ -166,7 +169,7 @@ impl Control {
             let bound: Result<_, sys::net::BindError> = bound.transpose();
             Some(bound.map_err(|error| trouble("socket", &error.to_string()))?)
         };
-        Ok(Prepared { listener, audit, permits })
+        Ok(Prepared { listener, audit, permits, mode: needs.mode })
     }
 
     /// Puts it in force.
@@ -174,6 +177,10 @@ impl Control {
         if let Some(listener) = prepared.listener {
             self.remove_file();
             self.listener = listener;
+        } else if let Some((path, _)) = &self.listener
+            && let Err(error) = set_socket_mode(path, prepared.mode)
+        {
+            log::error!("the mode of {} stays as it is: {error}; restart the server", path.display());
         }
         self.audit = prepared.audit;
         self.permits = prepared.permits;
@@ -342,6 +349,7 @@ fn describe(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzzing::tests::needs;
     use crate::message::{LINK_VERSION, Proof};
 
     /// A server, and the number of one who has asked it to stop and hung up.
@@ -355,6 +363,21 @@ mod tests {
         let (id, _) = control.fds().last().unwrap();
         assert_eq!(control.read(id).unwrap().0, request);
         id
+    }
+
+    #[test]
+    fn a_change_of_the_mode_alone_has_an_effect() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let mut control = Control::default();
+        for mode in [0o600, 0o660, 0o600] {
+            let needs =
+                ControlNeeds { socket: Some(path.clone()), mode, peers: Vec::new(), ..needs().control };
+            let prepared = control.prepare(&needs, 0).unwrap();
+            control.adopt(prepared);
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode);
+        }
     }
 
     #[test]

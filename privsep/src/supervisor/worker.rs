@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use perf::Block;
+use sys::net::listen_again;
 
 use super::Deployment;
 use super::estate::{Estate, Opened};
@@ -135,6 +136,12 @@ impl Worker {
             let Some(listener) = estate.listener(opened, &listen.address) else { continue };
             for shard in 0..shards {
                 for socket in listener.of_shard(shard, shards) {
+                    // Another backlog may be wanted; and a worker that was taken over may have shut it down for all.
+                    if let Err(error) =
+                        listen_again(socket.fd.as_fd(), &listener.actual, deployment.needs.backlog)
+                    {
+                        log::error!("{} cannot be listened on again: {error}", listener.actual);
+                    }
                     let (shard, id, address) = (shard as u32, socket.id, address as u32);
                     self.link.send(&ToWorker::Socket { shard, id, address }, &[socket.fd.as_fd()])?;
                 }
