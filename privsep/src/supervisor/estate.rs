@@ -9,7 +9,7 @@ use sys::net::{Address, ListenOptions, local_address};
 use sys::spawn::Legacy;
 
 use super::passed::Passed;
-use crate::message::{LogNeeds, Needs, Output, State, Trouble};
+use crate::message::{ListenNeeds, LogNeeds, Needs, Output, State, Trouble};
 
 /// One listening socket.
 #[derive(Debug)]
@@ -78,6 +78,10 @@ impl Estate {
             if self.listeners.iter().any(|known| known.written == listen.address) {
                 continue;
             }
+            if let Some(leaving) = self.in_the_way(listen, needs) {
+                troubles.push(overlap(listen, leaving));
+                continue;
+            }
             match self.passed.or_bind(listen, group, &options) {
                 Ok((address, sockets)) => {
                     let sockets: Vec<Socket> = sockets.into_iter().map(|fd| self.number(fd)).collect();
@@ -98,6 +102,13 @@ impl Estate {
             }
         }
         if troubles.is_empty() { Ok(opened) } else { Err(troubles) }
+    }
+
+    /// What is listened on as long as `needs` are not in force, and keeps an address of theirs from being bound.
+    fn in_the_way(&self, listen: &ListenNeeds, needs: &Needs) -> Option<&Listener> {
+        let address: Address = listen.address.parse().ok().filter(|address| !self.passed.has(address))?;
+        let mut overlapping = self.listeners.iter().filter(|known| known.actual.overlaps(&address));
+        overlapping.find(|known| needs.listeners.iter().all(|other| other.address != known.written))
     }
 
     fn number(&mut self, fd: OwnedFd) -> Socket {
@@ -256,6 +267,14 @@ pub(crate) fn open_log(log: &LogNeeds) -> Result<Option<File>, Trouble> {
     })
 }
 
+fn overlap(listen: &ListenNeeds, leaving: &Listener) -> Trouble {
+    Trouble {
+        pointer: listen.pointer.clone(),
+        cause: format!("{} overlaps with {}, which is served until then", listen.address, leaving.actual),
+        cure: "go over by another port first, or restart the server".to_owned(),
+    }
+}
+
 fn too_many_logs(log: &LogNeeds) -> Trouble {
     Trouble {
         pointer: log.pointer.clone(),
@@ -267,6 +286,7 @@ fn too_many_logs(log: &LogNeeds) -> Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzzing::tests::needs;
 
     fn listener(size: u32) -> Listener {
         let null = || OwnedFd::from(File::open("/dev/null").unwrap());
@@ -288,5 +308,23 @@ mod tests {
                 assert_eq!(served.len() as u32, size, "{size} sockets, {shards} shards: {all:?}");
             }
         }
+    }
+
+    #[test]
+    fn an_address_that_grows_is_refused_with_its_cure() {
+        let with = |address: &str| {
+            let listen = ListenNeeds { address: address.to_owned(), pointer: "/p".to_owned() };
+            Needs { listeners: vec![listen], access_logs: Vec::new(), ..needs() }
+        };
+        let mut estate = Estate::default();
+        let opened = estate.open(&with("127.0.0.81:0"), 1).unwrap();
+        estate.adopt(opened);
+        let served = estate.listeners()[0].actual.to_string();
+        let port = served.rsplit_once(':').unwrap().1;
+        let troubles = estate.open(&with(&format!("*:{port}")), 1).unwrap_err();
+        let [trouble] = &troubles[..] else { panic!("{troubles:?}") };
+        assert_eq!(trouble.cause, format!("*:{port} overlaps with {served}, which is served until then"));
+        assert!(trouble.cure.contains("by another port") && trouble.pointer == "/p");
+        estate.open(&with("*:0"), 1).unwrap();
     }
 }
