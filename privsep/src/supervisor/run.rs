@@ -240,7 +240,7 @@ impl<'h> Supervisor<'h> {
             self.change.as_ref().map(|change| change.deadline),
             self.control.due(),
             self.report_due(),
-            self.house.ticks().then_some(self.next_tick),
+            (self.house.ticks() && self.served).then_some(self.next_tick),
         ];
         workers.chain(others.into_iter().flatten()).min()
     }
