@@ -138,10 +138,11 @@ pub(crate) mod tests {
         }
     }
 
-    fn state() -> State {
+    pub(crate) fn state() -> State {
         let kept: Kept = 9;
         State {
             version: 1,
+            links: 1,
             from: text("0.1.0"),
             old_program: "/old".into(),
             new_program: "/new".into(),

@@ -9,7 +9,7 @@ use super::{LedgerEntry, Message, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 /// The number of a descriptor.
 pub type Kept = u32;
@@ -19,6 +19,8 @@ records! {
     pub struct State {
         /// [`STATE_VERSION`].
         version: u32,
+        /// [`super::LINK_VERSION`], which the workers speak that run.
+        links: u32,
         /// Version of the program that leaves it.
         from: String,
         /// Path of that program.
