@@ -77,7 +77,7 @@ pub(crate) mod tests {
         Output, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, Setting, Subject, TokenEntry, Trouble,
         UserEntry, WorkerReport,
     };
-    use crate::wire::Bytes;
+    use crate::wire::{Bytes, Secret};
 
     fn text(text: &str) -> String {
         text.to_owned()
@@ -204,7 +204,7 @@ pub(crate) mod tests {
     /// Values of every kind: name, place in [`KINDS`], encoding.
     fn samples() -> Vec<(&'static str, u8, Vec<u8>)> {
         let trouble = Trouble { pointer: text("/a"), cause: text("b"), cure: text("c") };
-        let password = || Proof::Password { user: text("anna"), secret: Bytes(b"pw".to_vec()) };
+        let password = || Proof::Password { user: text("anna"), secret: Secret::new(b"pw".to_vec()) };
         let names = || vec![text("a.test")];
         let plan = PlanReport {
             done: true,

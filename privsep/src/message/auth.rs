@@ -1,7 +1,7 @@
 //! Supervisor and auth: secrets in, verdicts out.
 
 use super::{Hello, Message};
-use crate::wire::{Bytes, records, variants};
+use crate::wire::{Bytes, Secret, records, variants};
 
 variants! {
     /// To auth.
@@ -46,12 +46,12 @@ variants! {
             /// The name.
             user: String,
             /// The password.
-            secret: Bytes,
+            secret: Secret,
         },
         /// A token.
         3 Token {
             /// The token.
-            secret: Bytes,
+            secret: Secret,
         },
     }
 }

@@ -190,7 +190,8 @@ impl Double<FromAuth, ToAuth> {
                 }
                 ToAuth::ErrorLog => self.note(&descriptors),
                 ToAuth::Ask { id, proof } => {
-                    let right = matches!(&proof, Proof::Password { secret, .. } if secret.0 == b"right");
+                    let right =
+                        matches!(&proof, Proof::Password { secret, .. } if secret.bytes() == b"right");
                     if self.goes_on(When::Question) {
                         self.say(&FromAuth::Verdict { id, name: right.then(|| "anna".to_owned()) });
                     }
