@@ -11,7 +11,7 @@ use privsep::link::{Link, LinkError};
 use privsep::message::{Answer, Command, LINK_VERSION, PlanReport, Proof, Request, StatusReport};
 use privsep::sealed::unseal;
 use privsep::supervisor;
-use privsep::wire::Bytes;
+use privsep::wire::Secret;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -115,7 +115,7 @@ fn proof(from: &ProofFrom) -> Result<Proof, Error> {
         ProofFrom::Password { user, file } => {
             let secret = match file {
                 Some(path) => first_line(path)?,
-                None => Bytes(
+                None => Secret::new(
                     sys::terminal::ask_secret(&format!("Password of {user}: "))
                         .map_err(Error::process("ask for the password on the terminal; use --password-file"))?
                         .into_bytes(),
@@ -130,17 +130,17 @@ fn proof(from: &ProofFrom) -> Result<Proof, Error> {
 ///
 /// # Errors
 /// Why it cannot be read.
-pub(crate) fn first_line(path: &Path) -> Result<Bytes, Error> {
+pub(crate) fn first_line(path: &Path) -> Result<Secret, Error> {
     let read =
         if path == Path::new("-") { line_of(io::stdin().lock()) } else { File::open(path).and_then(line_of) };
     read.map_err(|cause| Error::Secret { path: path.to_owned(), cause })
 }
 
-fn line_of(from: impl Read) -> io::Result<Bytes> {
+fn line_of(from: impl Read) -> io::Result<Secret> {
     let mut line = Vec::new();
     BufReader::new(from.take(SECRET_MAX)).read_until(b'\n', &mut line)?;
     if line.ends_with(b"\n") {
         line.pop();
     }
-    Ok(Bytes(line))
+    Ok(Secret::new(line))
 }

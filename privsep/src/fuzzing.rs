@@ -66,7 +66,7 @@ fn value<T: Wire>(bytes: &[u8]) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::path::{Path, PathBuf};
 
     use proptest::prelude::*;
@@ -118,7 +118,7 @@ mod tests {
         Subject::File { name: text("kimura.conf"), settings }
     }
 
-    fn needs() -> Needs {
+    pub(crate) fn needs() -> Needs {
         let pointer = || text("/server");
         let log = |output| LogNeeds { output, pointer: pointer() };
         let entry = |name, rank| RankEntry { name: text(name), rank };
@@ -164,10 +164,11 @@ mod tests {
         }
     }
 
-    fn state() -> State {
+    pub(crate) fn state() -> State {
         let kept: Kept = 9;
         State {
             version: 1,
+            links: 1,
             from: text("0.1.0"),
             old_program: "/old".into(),
             new_program: "/new".into(),
@@ -233,7 +234,7 @@ mod tests {
     /// Values of every kind: name, place in [`KINDS`], encoding.
     fn samples() -> Vec<(&'static str, u8, Vec<u8>)> {
         let trouble = Trouble { pointer: text("/a"), cause: text("b"), cure: text("c") };
-        let password = || Proof::Password { user: text("anna"), secret: Bytes(b"pw".to_vec()) };
+        let password = || Proof::Password { user: text("anna"), secret: Secret::new(b"pw".to_vec()) };
         let names = || vec![text("a.test")];
         let plan = PlanReport {
             done: true,

@@ -10,7 +10,7 @@ use sys::packet::{self, Wait};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::message::Message;
-use crate::wire::{BadFrame, FRAME_MAX, decode, encode};
+use crate::wire::{BadFrame, FRAME_MAX, decode, encode_frame};
 
 /// Most descriptors that one frame may come with.
 const DESCRIPTORS_MAX: usize = 2;
@@ -132,8 +132,7 @@ impl<Tx: Message, Rx: Message> Link<Tx, Rx> {
 
     fn put(&self, message: &Tx, descriptors: &[BorrowedFd<'_>], wait: Wait) -> Result<(), LinkError> {
         debug_assert_eq!(message.descriptors(), descriptors.len());
-        // It may hold what nobody else is to know.
-        let bytes = Zeroizing::new(encode(message));
+        let bytes = encode_frame(message);
         if bytes.len() > FRAME_MAX {
             return Err(BadFrame::Oversize.into());
         }
@@ -161,7 +160,8 @@ impl<Tx: Message, Rx: Message> Link<Tx, Rx> {
     }
 
     fn take(&self, wait: Wait) -> Result<Received<Rx>, LinkError> {
-        let mut frame = vec![0; FRAME_MAX];
+        // Some have secrets in them.
+        let mut frame = Zeroizing::new(vec![0; FRAME_MAX]);
         let received = packet::receive(self.socket.as_fd(), &mut frame, DESCRIPTORS_MAX, wait)?;
         if received.len == 0 {
             return Err(LinkError::Closed);

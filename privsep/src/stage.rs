@@ -3,12 +3,16 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use sys::spawn::{Birth, Child, Program};
 
 use crate::link::Link;
 use crate::message::Message;
 use crate::role::{Role, Row};
+
+/// How long a process that was killed may take to be gone.
+const KILLED_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a role does with its end of the link, until its end.
 pub type Run = fn(Role, OwnedFd);
@@ -82,6 +86,17 @@ impl Life {
         {
             log::error!("process {} cannot be ended: {error}", child.pid());
         }
+    }
+
+    /// Ends a process at once and waits for its end: without that a zombie would stay, for good where nobody else
+    /// takes children over. Gives back how it has ended; none for one that has not yet, which the kernel holds back.
+    pub fn put_down(&mut self) -> Option<String> {
+        self.kill();
+        if let Some(fd) = self.fd() {
+            // It was killed, so that this takes no time.
+            let _ = sys::poll::readable(fd, Some(KILLED_PATIENCE));
+        }
+        self.ended()
     }
 
     /// How it has ended, in words; none while it runs.

@@ -106,6 +106,14 @@ pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, BadFrame> {
     if reader.0.is_empty() { Ok(value) } else { Err(BadFrame::Long) }
 }
 
+/// The bytes of a frame, wiped when they are dropped: some have secrets in them. There is room for all of it from the
+/// start, so that no copy stays behind where it has grown.
+pub(crate) fn encode_frame<T: Wire>(value: &T) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(FRAME_MAX));
+    value.put(&mut out);
+    out
+}
+
 /// The bytes of a value.
 pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
     // Room for a login, so that no copy of its secret stays behind where a smaller one was.
@@ -192,13 +200,27 @@ impl Wire for Bytes {
     }
 }
 
-/// What somebody has typed to prove who they are: wiped when it is dropped, and not printed.
+/// Bytes that nobody else is to see: wiped when they are dropped, and not shown. They travel as [`Bytes`] do.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(pub Zeroizing<Vec<u8>>);
 
+impl Secret {
+    /// Takes the bytes over.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// To be compared.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
+        f.write_str("Secret")
     }
 }
 
@@ -208,7 +230,7 @@ impl Wire for Secret {
     }
 
     fn take(input: &mut Reader<'_>) -> Result<Self, BadFrame> {
-        input.counted().map(|bytes| Self(Zeroizing::new(bytes.to_vec())))
+        input.counted().map(|bytes| Self::new(bytes.to_vec()))
     }
 }
 
@@ -348,6 +370,15 @@ mod tests {
         for value in [Choice::Empty, Choice::Full { sample, path: PathBuf::from("/a") }] {
             assert_eq!(decode(&encode(&value)), Ok(value));
         }
+    }
+
+    #[test]
+    fn secrets_travel_as_bytes_and_are_not_shown() {
+        let secret = Secret::new(b"pw".to_vec());
+        assert_eq!(encode(&secret), encode(&Bytes(b"pw".to_vec())));
+        assert_eq!(*encode_frame(&secret), encode(&secret));
+        assert_eq!(decode::<Secret>(&encode(&secret)).unwrap().bytes(), b"pw");
+        assert_eq!(format!("{secret:?}"), "Secret");
     }
 
     #[test]

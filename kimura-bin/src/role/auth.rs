@@ -73,10 +73,10 @@ impl Judge {
             // Only the supervisor sees who is at the other end of a connection.
             Proof::Peer => None,
             Proof::Password { user, secret } => {
-                let verdict = self.users.as_ref()?.ask(user, &secret.0);
+                let verdict = self.users.as_ref()?.ask(user, secret.bytes());
                 (verdict == Verdict::Granted).then(|| user.clone())
             }
-            Proof::Token { secret } => self.tokens.ask(&secret.0).map(str::to_owned),
+            Proof::Token { secret } => self.tokens.ask(secret.bytes()).map(str::to_owned),
         }
     }
 }

@@ -80,12 +80,12 @@ variants! {
             /// The name.
             user: String,
             /// The password.
-            secret: Bytes,
+            secret: Secret,
         },
         /// A token.
         3 Token {
             /// The token.
-            secret: Bytes,
+            secret: Secret,
         },
     }
 }

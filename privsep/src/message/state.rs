@@ -19,6 +19,8 @@ records! {
     pub struct State {
         /// [`STATE_VERSION`].
         version: u32,
+        /// [`super::LINK_VERSION`], which the workers speak that run.
+        links: u32,
         /// Version of the program that leaves it.
         from: String,
         /// Path of that program.

@@ -138,8 +138,8 @@ const PROOF_MAX: usize = 8192;
 fn size(proof: &Proof) -> usize {
     match proof {
         Proof::Peer => 0,
-        Proof::Password { user, secret } => user.len().saturating_add(secret.0.len()),
-        Proof::Token { secret } => secret.0.len(),
+        Proof::Password { user, secret } => user.len().saturating_add(secret.bytes().len()),
+        Proof::Token { secret } => secret.bytes().len(),
     }
 }
 

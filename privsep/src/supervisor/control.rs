@@ -1,12 +1,12 @@
 //! The control socket: connections, one command each, and what is owed to them.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use sys::net::set_socket_mode;
 use sys::packet::{self, Peer};
 
 use super::permit::{self, Permits};
@@ -24,6 +24,9 @@ const JUDGEMENT: Duration = Duration::from_secs(10);
 const RESPITE: Duration = Duration::from_millis(200);
 /// How long the answer to a wrong proof is held back.
 const SLOWED: Duration = Duration::from_secs(1);
+
+/// Who may read and write a new audit log.
+const AUDIT_MODE: u32 = 0o600;
 
 /// Names a connection.
 pub(crate) type Id = u64;
@@ -51,6 +54,10 @@ struct Connection {
 }
 
 impl Connection {
+    fn is_silent(&self) -> bool {
+        matches!(self.state, State::Silent(_))
+    }
+
     fn tell(&self, reply: Reply) {
         let told = reply.message().map_err(LinkError::System).and_then(|(answer, sealed)| {
             let descriptors: Vec<BorrowedFd<'_>> = sealed.iter().map(AsFd::as_fd).collect();
@@ -83,6 +90,8 @@ pub(crate) struct Prepared {
     listener: Option<Option<(PathBuf, OwnedFd)>>,
     audit: Option<File>,
     permits: Permits,
+    /// Who may connect, as the mode of the socket's file.
+    mode: u32,
 }
 
 impl Control {
@@ -107,9 +116,7 @@ impl Control {
 
     /// Connections that have not said yet what they want.
     pub(crate) fn silent(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let silent =
-            self.connections.iter().filter(|connection| matches!(connection.state, State::Silent(_)));
-        silent.map(|connection| connection.link.fd())
+        self.fds().map(|(_, fd)| fd)
     }
 
     /// Tells at once what would be told later: nobody will be there then.
@@ -148,9 +155,10 @@ impl Control {
             vec![Trouble { pointer, cause: cause.to_owned(), cure: cure.to_owned() }]
         };
         let permits = Permits::new(needs, own_uid)?;
-        let audit = needs.audit_log.as_deref().map(open_audit).transpose();
+        let audit = needs.audit_log.as_deref().map(|path| sys::fs::open_log(path, AUDIT_MODE)).transpose();
         let audit = audit.map_err(|error| {
-            trouble("audit_log", &format!("the audit log cannot be opened ({error}): create its folder"))
+            let pointer = "/server/control/audit_log".to_owned();
+            vec![Trouble { pointer, cause: error.cause(), cure: error.cure().to_owned() }]
         })?;
         let same = self.listener.as_ref().map(|(path, _)| path) == needs.socket.as_ref();
         let listener = if same {
@@ -161,7 +169,7 @@ impl Control {
             let bound: Result<_, sys::net::BindError> = bound.transpose();
             Some(bound.map_err(|error| trouble("socket", &error.to_string()))?)
         };
-        Ok(Prepared { listener, audit, permits })
+        Ok(Prepared { listener, audit, permits, mode: needs.mode })
     }
 
     /// Puts it in force.
@@ -169,6 +177,10 @@ impl Control {
         if let Some(listener) = prepared.listener {
             self.remove_file();
             self.listener = listener;
+        } else if let Some((path, _)) = &self.listener
+            && let Err(error) = set_socket_mode(path, prepared.mode)
+        {
+            log::error!("the mode of {} stays as it is: {error}; restart the server", path.display());
         }
         self.audit = prepared.audit;
         self.permits = prepared.permits;
@@ -188,9 +200,11 @@ impl Control {
         (self.connections.len() < CONNECTIONS_MAX && self.respite.is_none()).then(|| fd.as_fd())
     }
 
-    /// Connections of which something may come: a request, or the end.
+    /// Connections of which something may come: a request, or the end. Whoever has made one keeps the place until it is
+    /// answered, there or not: who hangs up is no less in the audit log, and has no next try earlier.
     pub(crate) fn fds(&self) -> impl Iterator<Item = (Id, BorrowedFd<'_>)> {
-        self.connections.iter().map(|connection| (connection.id, connection.link.fd()))
+        let silent = self.connections.iter().filter(|connection| connection.is_silent());
+        silent.map(|connection| (connection.id, connection.link.fd()))
     }
 
     /// When the next of them falls due.
@@ -217,11 +231,11 @@ impl Control {
 
     /// The request of a connection that has one; whoever sends anything else is gone.
     pub(crate) fn read(&mut self, id: Id) -> Option<(Request, Peer)> {
-        let connection = self.get(id)?;
-        match (&connection.state, connection.link.receive()) {
-            (State::Silent(_), Ok(Some((request, _)))) => Some((request, connection.peer)),
-            (_, Ok(None)) => None,
-            _ => {
+        let connection = self.get(id).filter(|connection| connection.is_silent())?;
+        match connection.link.receive() {
+            Ok(Some((request, _))) => Some((request, connection.peer)),
+            Ok(None) => None,
+            Err(_) => {
                 self.connections.retain(|connection| connection.id != id);
                 None
             }
@@ -332,6 +346,76 @@ fn describe(command: &Command) -> String {
     }
 }
 
-fn open_audit(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzzing::tests::needs;
+    use crate::message::{LINK_VERSION, Proof};
+
+    /// A server, and the number of one who has asked it to stop and hung up.
+    fn hung_up(control: &mut Control) -> Id {
+        let (client, server) = packet::pair().unwrap();
+        control.take(server);
+        let request = Request { version: LINK_VERSION, command: Command::Stop, proof: Proof::Peer };
+        let client: Link<Request, Answer> = Link::new(client);
+        client.send(&request, &[]).unwrap();
+        drop(client);
+        let (id, _) = control.fds().last().unwrap();
+        assert_eq!(control.read(id).unwrap().0, request);
+        id
+    }
+
+    #[test]
+    fn a_change_of_the_mode_alone_has_an_effect() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let mut control = Control::default();
+        for mode in [0o600, 0o660, 0o600] {
+            let needs =
+                ControlNeeds { socket: Some(path.clone()), mode, peers: Vec::new(), ..needs().control };
+            let prepared = control.prepare(&needs, 0).unwrap();
+            control.adopt(prepared);
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode);
+        }
+    }
+
+    #[test]
+    fn who_hangs_up_is_in_the_audit_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit");
+        let audit = Some(sys::fs::open_log(&path, AUDIT_MODE).unwrap());
+        let mut control = Control { audit, ..Control::default() };
+        let id = hung_up(&mut control);
+        control.working(id, Command::Stop, "anna".to_owned());
+        assert_eq!(control.fds().count(), 0, "nothing that could come matters");
+        assert!(control.read(id).is_none());
+        control.answer(id, Reply::Done("stopping".to_owned()), "now");
+        let line = std::fs::read_to_string(&path).unwrap();
+        assert!(line.starts_with("now \"anna\" uid=") && line.ends_with(" stop done\n"), "{line}");
+    }
+
+    #[test]
+    fn who_hangs_up_after_a_wrong_proof_has_no_next_try_earlier() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let mut control = Control::listening(path.clone(), packet::listen(&path, 0o600).unwrap());
+        for count in 0..CONNECTIONS_MAX {
+            assert!(control.listener().is_some(), "there is room after {count}");
+            let id = hung_up(&mut control);
+            control.judged(id, Command::Stop);
+            assert!(control.read(id).is_none());
+            control.slow_down(id, &Command::Stop, "unknown", "now");
+            assert!(control.read(id).is_none());
+        }
+        let last = Instant::now();
+        assert_eq!(control.fds().count(), 0);
+        assert!(control.listener().is_none(), "all places are taken by those who were slowed down");
+        let first = control.due().unwrap();
+        control.on_time(first - Duration::from_millis(1));
+        assert!(control.listener().is_none(), "as long as the first is");
+        control.on_time(last + SLOWED);
+        assert!(control.listener().is_some() && control.due().is_none());
+        assert_eq!(control.wrong_proofs, CONNECTIONS_MAX as u64);
+    }
 }

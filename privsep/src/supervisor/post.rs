@@ -37,7 +37,7 @@ impl<Tx: Message, Rx: Message> Post<Tx, Rx> {
         self.holder.is_none().then_some(self.due)
     }
 
-    /// Process id; 0 for a thread or nobody.
+    /// Whether somebody fills it.
     pub(crate) fn is_filled(&self) -> bool {
         self.holder.is_some()
     }

@@ -258,7 +258,7 @@ impl<'h> Supervisor<'h> {
             self.control.due(),
             self.files_due(),
             self.report_due(),
-            self.house.ticks().then_some(self.next_tick),
+            (self.house.ticks() && self.served).then_some(self.next_tick),
         ];
         workers.chain(others.into_iter().flatten()).min()
     }

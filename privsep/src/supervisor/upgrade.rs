@@ -14,8 +14,8 @@ use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Worker;
 use crate::message::{
-    Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptSink, KeptSocket, KeptWorker, STATE_VERSION,
-    State,
+    Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptSink, KeptSocket, KeptWorker, LINK_VERSION,
+    STATE_VERSION, State,
 };
 use crate::role::Role;
 use crate::sealed::seal;
@@ -115,6 +115,7 @@ impl Supervisor<'_> {
         };
         let state = State {
             version: STATE_VERSION,
+            links: LINK_VERSION,
             from: env!("CARGO_PKG_VERSION").to_owned(),
             old_program: self.program.clone(),
             new_program: successor.to_owned(),

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use perf::Block;
+use sys::net::listen_again;
 
 use super::Deployment;
 use super::estate::{Estate, Opened};
@@ -141,6 +142,12 @@ impl Worker {
             let Some(listener) = estate.listener(opened, &listen.address) else { continue };
             for shard in 0..shards {
                 for socket in listener.of_shard(shard, shards) {
+                    // Another backlog may be wanted; and a worker that was taken over may have shut it down for all.
+                    if let Err(error) =
+                        listen_again(socket.fd.as_fd(), &listener.actual, deployment.needs.backlog)
+                    {
+                        log::error!("{} cannot be listened on again: {error}", listener.actual);
+                    }
                     let (shard, id, address) = (shard as u32, socket.id, address as u32);
                     self.link.send(&ToWorker::Socket { shard, id, address }, &[socket.fd.as_fd()])?;
                 }
@@ -237,12 +244,7 @@ impl Worker {
 /// Ends one that never came to be a worker.
 fn end(mut life: Life, link: &Link<ToWorker, FromWorker>) {
     link.shut();
-    life.kill();
-    if let Some(fd) = life.fd() {
-        // It was killed, so that this takes no time; without it a zombie would stay.
-        let _ = sys::poll::readable(fd, Some(Duration::from_secs(1)));
-    }
-    let _ = life.ended();
+    life.put_down();
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -199,7 +199,8 @@ impl Double<FromAuth, ToAuth> {
                 // Only hostile workers ask, and nobody waits for the answer.
                 ToAuth::Login { .. } => {}
                 ToAuth::Ask { id, proof } => {
-                    let right = matches!(&proof, Proof::Password { secret, .. } if secret.0 == b"right");
+                    let right =
+                        matches!(&proof, Proof::Password { secret, .. } if secret.bytes() == b"right");
                     if self.goes_on(When::Question) {
                         self.say(&FromAuth::Verdict { id, name: right.then(|| "anna".to_owned()) });
                     }

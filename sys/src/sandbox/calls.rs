@@ -67,6 +67,19 @@ const DATA: When = When::Bits { argument: 2, mask: libc::PROT_EXEC as u64, value
 const READING: When = When::Bits { argument: 2, mask: WRITING, value: 0 };
 const THREAD: When =
     When::Bits { argument: 0, mask: libc::CLONE_THREAD as u64, value: libc::CLONE_THREAD as u64 };
+/// Duplicates, flags that are looked at, seals. What has the kernel send signals is left out: it would send them to any
+/// process of this user (`F_SETOWN`, `F_SETSIG`). So is what changes flags: a log that is written to somewhere else than
+/// at its end loses lines (`F_SETFL`).
+const HANDLING: When = OneOf(
+    1,
+    &[
+        libc::F_DUPFD_CLOEXEC as u64,
+        libc::F_GETFD as u64,
+        libc::F_GETFL as u64,
+        libc::F_GET_SEALS as u64,
+        libc::F_ADD_SEALS as u64,
+    ],
+);
 const CONFINING: When = OneOf(0, &[libc::PR_SET_NAME as u64, libc::PR_SET_NO_NEW_PRIVS as u64]);
 
 impl Group {
@@ -150,7 +163,7 @@ impl Group {
                 #[cfg(target_arch = "x86_64")]
                 (libc::SYS_dup2, Always),
                 (libc::SYS_dup3, Always),
-                (libc::SYS_fcntl, Always),
+                (libc::SYS_fcntl, HANDLING),
                 (libc::SYS_fstat, Always),
                 (libc::SYS_lseek, Always),
                 (libc::SYS_newfstatat, Always),
@@ -194,7 +207,6 @@ impl Group {
                 (libc::SYS_ioctl, OneOf(1, &[libc::FIONBIO])),
                 (libc::SYS_sendfile, Always),
                 (libc::SYS_sendto, Always),
-                (libc::SYS_setsockopt, Always),
             ],
             Group::Rings => &[
                 (libc::SYS_io_uring_enter, Always),
