@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn an_address_that_grows_is_refused_with_its_cure() {
         let with = |address: &str| {
-            let listen = ListenNeeds { address: address.to_owned(), pointer: "/p".to_owned() };
+            let listen = ListenNeeds { address: address.to_owned(), pointer: "/p".to_owned(), secure: false };
             Needs { listeners: vec![listen], access_logs: Vec::new(), ..needs() }
         };
         let mut estate = Estate::default();

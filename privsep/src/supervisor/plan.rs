@@ -89,7 +89,11 @@ mod tests {
             path: format!("/srv/{number}/www").into(),
             pointer: format!("/hosts/host-{number}/root"),
         };
-        let listen = |number| ListenNeeds { address: format!("[::1]:{number}"), pointer: String::new() };
+        let listen = |number| ListenNeeds {
+            address: format!("[::1]:{number}"),
+            pointer: String::new(),
+            secure: false,
+        };
         Needs {
             hosts: numbers.clone().map(host).collect(),
             readable: numbers.clone().map(folder).collect(),

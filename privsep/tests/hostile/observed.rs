@@ -16,6 +16,7 @@ const HANDED: &[(&str, &str)] = &[
     ("worker", "/memfd:kimura-counters-"),
     // The text without secrets.
     ("worker", "/memfd:kimura-check"),
+    // What the certificates, keys and password files hold.
     ("worker", "/memfd:kimura-files"),
     ("worker", "socket 127.0.0.1:"),
     // The way to the logger has no name.
