@@ -286,7 +286,9 @@ fn in_the_background_it_tells_when_it_serves_and_lets_go_of_the_terminal() {
     let pid = pid(&site.path("kimura.pid")).expect("a pid file");
     assert_eq!(Process::find(pid as u32).map(|process| process.title).as_deref(), Some(SUPERVISOR));
     let (status, text) = site.give(&["--daemon"]);
-    assert!(status == Some(1) && text.contains("is in use by kimura"), "{status:?}: {text}");
+    // Only root may look into a server that hides its memory.
+    let said = if nix::unistd::Uid::effective().is_root() { "is in use by kimura" } else { "is in use" };
+    assert!(status == Some(1) && text.contains(said), "{status:?}: {text}");
     let elsewhere = format!("/server/listen=[\"{}\"]", free_address());
     let other_socket = format!("/server/control/socket={}", site.path("other.sock").display());
     let (status, text) = site.give(&["--daemon", "--set", &elsewhere, "--set", &other_socket]);

@@ -116,3 +116,23 @@ impl Life {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::message::{FromAuth, ToAuth};
+
+    #[test]
+    fn nothing_is_left_of_who_was_put_down() {
+        // It writes until somebody ends it.
+        let program = Program::open(Path::new("/usr/bin/yes")).unwrap();
+        let stage = Stage::Processes(program);
+        let (mut life, _link): (Life, Link<ToAuth, FromAuth>) = stage.start(Role::Auth, None).unwrap();
+        let place = PathBuf::from(format!("/proc/{}", life.pid()));
+        assert!(place.exists() && life.ended().is_none());
+        assert!(life.put_down().is_some());
+        assert!(!place.exists(), "not even a zombie");
+    }
+}
