@@ -50,6 +50,8 @@ enum When {
     Always,
     /// The argument has one of these values.
     OneOf(u8, &'static [u64]),
+    /// Arguments 1 and 2 are these: the level and the name of a socket option.
+    Option(u64, u64),
     /// Under this mask, the argument has just these bits.
     Bits {
         argument: u8,
@@ -80,6 +82,8 @@ const HANDLING: When = OneOf(
         libc::F_ADD_SEALS as u64,
     ],
 );
+/// To end a connection by a reset.
+const LINGER: When = When::Option(libc::SOL_SOCKET as u64, libc::SO_LINGER as u64);
 const CONFINING: When = OneOf(0, &[libc::PR_SET_NAME as u64, libc::PR_SET_NO_NEW_PRIVS as u64]);
 
 impl Group {
@@ -207,6 +211,7 @@ impl Group {
                 (libc::SYS_ioctl, OneOf(1, &[libc::FIONBIO])),
                 (libc::SYS_sendfile, Always),
                 (libc::SYS_sendto, Always),
+                (libc::SYS_setsockopt, LINGER),
             ],
             Group::Rings => &[
                 (libc::SYS_io_uring_enter, Always),
@@ -295,19 +300,20 @@ fn kept(groups: &[Group]) -> Result<Rules, SandboxError> {
 impl When {
     /// None for a call that is always allowed.
     fn rules(self) -> Result<Vec<SeccompRule>, SandboxError> {
-        let condition = |argument, compare, value| {
-            SeccompRule::new(vec![SeccompCondition::new(argument, Width::Qword, compare, value)?])
-        };
+        let condition =
+            |argument, compare, value| SeccompCondition::new(argument, Width::Qword, compare, value);
+        let rule = |argument, compare, value| SeccompRule::new(vec![condition(argument, compare, value)?]);
         Ok(match self {
             Always => Vec::new(),
-            OneOf(argument, values) => values
-                .iter()
-                .map(|&value| condition(argument, Compare::Eq, value))
-                .collect::<Result<_, _>>()?,
-            When::Bits { argument, mask, value } => {
-                vec![condition(argument, Compare::MaskedEq(mask), value)?]
+            OneOf(argument, values) => {
+                values.iter().map(|&value| rule(argument, Compare::Eq, value)).collect::<Result<_, _>>()?
             }
-            Own => vec![condition(0, Compare::Eq, std::process::id().into())?],
+            When::Option(level, name) => {
+                let both = vec![condition(1, Compare::Eq, level)?, condition(2, Compare::Eq, name)?];
+                vec![SeccompRule::new(both)?]
+            }
+            When::Bits { argument, mask, value } => vec![rule(argument, Compare::MaskedEq(mask), value)?],
+            Own => vec![rule(0, Compare::Eq, std::process::id().into())?],
         })
     }
 }
