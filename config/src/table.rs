@@ -12,9 +12,11 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, SERVER, TIMEOUTS, TLS, TOP,
+    BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, SERVER, TIMEOUTS, TLS, TOP,
 };
-pub(crate) use keys::{certificate, control, file_cache, host, limits, server, settings, timeouts, tls, top};
+pub(crate) use keys::{
+    bans, certificate, control, file_cache, host, limits, server, settings, timeouts, tls, top,
+};
 
 /// One key.
 pub(crate) struct Key<K> {
@@ -173,7 +175,7 @@ pub(crate) fn lookup<S: AsRef<str>>(tokens: &[S]) -> Result<Target, (&'static Se
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 11] = [
+pub(crate) const SECTIONS: [&Section; 12] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -182,6 +184,7 @@ pub(crate) const SECTIONS: [&Section; 11] = [
     &CONTROL,
     &DEFAULTS,
     &HOST,
+    &BANS,
     &TLS,
     &CERTIFICATE,
     &LOCATION,
@@ -204,6 +207,7 @@ mod tests {
 
     /// Lets every key make a difference: nothing that it needs is missing, nothing hides it.
     const BASE: &str = r#"{
+        "server": {"bans": {}},
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],

@@ -24,6 +24,7 @@ mod jobs;
 mod lane;
 mod limits;
 mod listeners;
+mod offenders;
 mod port;
 mod request_body;
 mod scopes;

@@ -6,6 +6,7 @@
 //!
 //! The lane polls this future directly. In the usual case it runs through without waiting once.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use perf::Counter;
@@ -193,10 +194,17 @@ async fn exchange(
     }
     let request = head.ok().map(|_| work.head.view(&work.input[work.start..]));
     let mut body = RequestBody::new(stream, served.limits.body, request.as_ref(), &mut work.after_head);
+    let peer = stream.port.peer.get().address;
+    let client = request.as_ref().map_or(peer, |request| served.clients.find(peer, request));
     let Decision { path, place, mut action } = match (&request, head) {
+        // Who is banned and connects has been closed. The connection of a proxy is that of others, too.
+        (Some(_), _) if client != peer && shard.has_banned(client) => {
+            shard.count(Counter::RequestsRefusedBan);
+            Decision { path: b"", place: None, action: Action::Respond(Answer::with(Status::FORBIDDEN)) }
+        }
         (Some(request), _) => {
-            let security = stream.port.security.get();
-            locate_and_decide(served, (address, security), request, &mut work.path)
+            let origin = Origin { address, security: stream.port.security.get(), client };
+            locate_and_decide(served, origin, request, &mut work.path)
         }
         (None, refused) => Decision::refuse(refused.map_or_else(Refusal::status, |_| Status::BAD_REQUEST)),
     };
@@ -225,8 +233,7 @@ async fn exchange(
     let received = head_len as u64 + responder.body.received();
     finish::record(
         shard,
-        &stream.port,
-        &Finished { served, request, refusal: head.err(), place, begun, received, sent: &sent },
+        &Finished { served, client, request, refusal: head.err(), place, begun, received, sent: &sent },
     );
 
     drop(responder);
@@ -258,9 +265,18 @@ impl Decision<'_> {
     }
 }
 
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+struct Origin {
+    /// Index of the address that it came in by.
+    address: usize,
+    security: Security,
+    client: Option<IpAddr>,
+}
+
 fn locate_and_decide<'s>(
     site: &'s Site,
-    (address, security): (usize, Security),
+    origin: Origin,
     request: &Request<'s>,
     scratch: &'s mut Vec<u8>,
 ) -> Decision<'s> {
@@ -270,9 +286,10 @@ fn locate_and_decide<'s>(
         Ok(path) => path,
         Err(bad) => return Decision::refuse(bad.status()),
     };
-    match site.locate(address, request, path) {
+    match site.locate(origin.address, request, path) {
         Ok(place) => {
-            let action = decide(&Exchange { request: *request, path, place, security });
+            let Origin { security, client, .. } = origin;
+            let action = decide(&Exchange { request: *request, path, place, security, client });
             Decision { path, place: Some(place), action }
         }
         Err(status) => Decision { path, place: None, action: Action::Respond(Answer::with(status)) },

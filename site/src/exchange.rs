@@ -1,5 +1,7 @@
 //! One request on its way to an action.
 
+use std::net::IpAddr;
+
 use proto_http::Request;
 
 use crate::{Place, Security};
@@ -15,4 +17,6 @@ pub struct Exchange<'r> {
     pub place: Place<'r>,
     /// What carries it.
     pub security: Security,
+    /// From whom it comes; none at a Unix socket.
+    pub client: Option<IpAddr>,
 }

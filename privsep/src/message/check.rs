@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Hello, Message, Rank};
+use super::{BanNeeds, Hello, Message, Rank};
 use crate::wire::{Bytes, records, variants};
 
 variants! {
@@ -149,6 +149,8 @@ records! {
         hosts: Vec<HostNeeds>,
         /// Commands from outside.
         control: ControlNeeds,
+        /// Who is banned; none is without it.
+        bans: Option<BanNeeds>,
     }
 
     /// An address to listen on.

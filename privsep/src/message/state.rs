@@ -9,7 +9,7 @@ use super::{LedgerEntry, Message, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 /// The number of a descriptor.
 pub type Kept = u32;
@@ -59,6 +59,8 @@ records! {
         sockets: u32,
         /// Keys of TLS session tickets, the one in use first.
         tickets: Vec<Bytes>,
+        /// Bans, as a file has them, sealed.
+        bans: Kept,
         /// Destinations of access logs, by number.
         sinks: Vec<KeptSink>,
         /// The socket for commands.

@@ -8,11 +8,13 @@
 //! - `upgrade`, `rehearsal`: another program in our place; `rehearse`, `resume`: the same as that program sees it;
 //! - `worker`, `post`: the children; `backoff`: when they are started again;
 //! - `estate`: sockets and log files; `passed`: sockets from the service manager; `ledger`: what became of every connection and request;
+//! - `bans`: who is banned, and who hears of it;
 //! - `files`: what only we can open; `tickets`: keys of TLS sessions;
 //! - `readiness`: what the service manager is told;
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
 
 mod backoff;
+mod bans;
 mod boot;
 mod change;
 mod command;

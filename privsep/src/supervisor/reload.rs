@@ -9,7 +9,7 @@ use super::examination::{Examination, Found, Verdict, problems_text};
 use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Phase;
-use super::{files, identity, plan, shards};
+use super::{bans, files, identity, plan, shards};
 use crate::message::{Depth, PlanReport, ToAuth, ToWorker, Trouble};
 
 impl Supervisor<'_> {
@@ -101,6 +101,7 @@ impl Supervisor<'_> {
     fn open(&mut self, found: Found, plan: PlanReport) -> Result<Next, Vec<Trouble>> {
         let needs = &found.needs;
         let files = files::read(needs)?;
+        bans::check(needs)?;
         let identity = identity::resolve(needs).map_err(|trouble| vec![trouble])?;
         let count = shards::cores(needs.shards).map_or(1, |cores| cores.len());
         let opened = self.estate.open(needs, shards::group(count))?;
@@ -232,6 +233,10 @@ impl Supervisor<'_> {
                 }
             }
         }
+        if old.needs.bans != needs.bans {
+            self.estate.bans.adopt(needs.bans.as_ref());
+            self.publish_bans();
+        }
         if old.needs.error_log.output != needs.error_log.output {
             self.redirect_errors(&needs.error_log);
         }
@@ -280,7 +285,7 @@ impl Supervisor<'_> {
         match (asker, reply) {
             (Asker::Control(id), reply) => self.answer(id, reply),
             (Asker::Tickets, Reply::Refused(why)) => {
-                log::error!("the keys of TLS tickets stay as they are: {why}")
+                log::error!("the keys of TLS tickets stay as they are: {why}");
             }
             (Asker::Signal, Reply::Refused(why)) => log::error!("refused: {why}"),
             (Asker::Signal, Reply::Problems(_, text)) => {

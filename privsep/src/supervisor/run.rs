@@ -239,6 +239,7 @@ impl<'h> Supervisor<'h> {
             self.worker_due,
             self.change.as_ref().map(|change| change.deadline),
             self.control.due(),
+            self.estate.bans.due(),
             self.estate.tickets.due.filter(|_| !self.deployment.needs.files.is_empty()),
             self.report_due(),
             self.house.ticks().then_some(self.next_tick),
@@ -266,6 +267,7 @@ impl<'h> Supervisor<'h> {
             self.abandon("it took too long");
         }
         self.control.on_time(now);
+        self.look_after_bans(now);
         if !self.deployment.needs.files.is_empty() && self.estate.tickets.due.is_some_and(|due| due <= now) {
             self.rotate_tickets();
         }
@@ -490,6 +492,9 @@ impl<'h> Supervisor<'h> {
                 | FromWorker::Refused { .. },
                 Phase::Retiring | Phase::Draining,
             ) => {}
+            (FromWorker::Offenders { clients }, phase) if phase != Phase::Starting => {
+                self.hear_offenders(at, &clients);
+            }
             // What the last lines say is in its counters, too.
             (FromWorker::Ended { .. }, _) => {}
             _ => self.distrust(at, &"it said what it may not say now"),
@@ -652,6 +657,7 @@ impl<'h> Supervisor<'h> {
         if lost > 0 {
             log::warn!("{lost} lines of the access logs were lost to write errors");
         }
+        self.estate.bans.finish();
         self.control.remove_file();
         self.estate.remove_files();
         if self.served {

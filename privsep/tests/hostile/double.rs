@@ -169,6 +169,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
             tokens: Vec::new(),
             secrets: Bytes(encode(&secrets)),
         },
+        bans: None,
     }
 }
 

@@ -14,6 +14,8 @@ const HANDED: &[(&str, &str)] = &[
     ("worker", "/memfd:kimura-counters-"),
     // The text without secrets.
     ("worker", "/memfd:kimura-check"),
+    // What the files hold that only the supervisor opens.
+    ("worker", "/memfd:kimura-message"),
     ("worker", "socket 127.0.0.1:"),
     // The way to the logger has no name.
     ("worker", "socket unix"),

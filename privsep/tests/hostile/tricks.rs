@@ -9,10 +9,11 @@ use std::thread;
 
 use privsep::link::Link;
 use privsep::message::{
-    Answer, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, ListenNeeds, Needs, Subject, ToWorker,
+    Answer, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, ListenNeeds, Needs, Network, Subject,
+    ToWorker,
 };
 use privsep::role::Role;
-use privsep::wire::{FRAME_MAX, Wire, encode};
+use privsep::wire::{Bytes, FRAME_MAX, Wire, encode};
 use sys::mem::Cells;
 use sys::packet::{self, Wait};
 
@@ -155,6 +156,14 @@ pub(crate) const TRICKS: &[Trick] = &[
         tools.flood(&FromWorker::Refused { why: "no".repeat(9) })
     }),
     worker("worker counts nonsense", 0, nonsense),
+    worker("worker tells of clients that are none", 2, |tools| {
+        let client = Network { first: Bytes(vec![192, 0, 2]), len: 32 };
+        tools.frame(&FromWorker::Offenders { clients: vec![client] }, 0)
+    }),
+    worker("worker tells of clients without end", 0, |tools| {
+        let client = Network { first: Bytes(vec![192, 0, 2, 7]), len: 32 };
+        tools.flood(&FromWorker::Offenders { clients: vec![client; 256] })
+    }),
     // A deaf worker is found out by what it is told next.
     swap("worker stops hearing", When::Serving, 1, Reload::Refused, deaf),
     swap("worker commits instead of preparing", When::Prepare, 0, Reload::Done, |tools| {

@@ -3,12 +3,14 @@
 //! A location has a flat chain of them, built when the site is compiled. The loop does not know any phase by
 //! name; a phase that has nothing to do in a location is not in its chain.
 
+mod access;
 mod body_limit;
 mod dotfiles;
 mod expectation;
 mod methods;
 mod transport;
 
+pub(crate) use access::Access;
 pub(crate) use body_limit::BodyLimit;
 pub(crate) use dotfiles::Dotfiles;
 pub(crate) use expectation::Expectation;
@@ -35,6 +37,7 @@ pub(crate) enum Flow<'s> {
 pub(crate) enum Phase {
     ToTls(ToTls),
     ClientCertificate(ClientCertificate),
+    Access(Access),
     Expectation(Expectation),
     Methods(Methods),
     BodyLimit(BodyLimit),
@@ -48,6 +51,7 @@ impl Phase {
         match self {
             Phase::ToTls(phase) => phase.run(exchange),
             Phase::ClientCertificate(phase) => phase.run(exchange),
+            Phase::Access(phase) => phase.run(exchange),
             Phase::Expectation(phase) => phase.run(exchange),
             Phase::Methods(phase) => phase.run(exchange),
             Phase::BodyLimit(phase) => phase.run(exchange),
