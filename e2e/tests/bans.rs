@@ -253,6 +253,8 @@ fn bans_outlive_whatever_happens_to_the_server() {
     });
     site.bans("after a sudden end");
     assert_eq!(list(&site), before);
+    let counted = site.server.wait_counters("bans", |counters| counters.get("bans_active") == Some(&2));
+    counted.expect("bans of the file are counted as well");
     // Without bans in the configuration nobody is banned.
     configure(&site.folder, "", "");
     site.done("reload");

@@ -144,6 +144,8 @@ impl Ruling {
             end_due: None,
         };
         ruling.renew(now);
+        // For the counters, which are not there yet.
+        ruling.table_due = Some(now);
         ruling
     }
 
