@@ -4,6 +4,7 @@
 //! built-in table) has already happened, sizes are bytes, times are [`Duration`]s, paths are resolved
 //! against the folder they are relative to.
 
+mod auth;
 mod bans;
 mod control;
 mod host;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 use sys::net::Address;
 
+pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
 pub use control::{Control, Peer, Rank};
 pub use host::{DefaultHost, Host, Location, Matcher};
@@ -47,6 +49,21 @@ impl Config {
             }
         }
         found
+    }
+}
+
+impl Config {
+    /// All that ask for a login, each section once.
+    #[must_use]
+    pub fn logins(&self) -> Vec<&Auth> {
+        let mut seen = std::collections::HashSet::new();
+        let settings = self.hosts.iter().flat_map(|host| {
+            std::iter::once(&host.settings).chain(host.locations.iter().map(|location| &location.settings))
+        });
+        settings
+            .filter_map(|settings| settings.auth.as_deref())
+            .filter(|auth| seen.insert(&auth.pointer))
+            .collect()
     }
 }
 

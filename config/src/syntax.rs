@@ -6,7 +6,7 @@ use std::str::FromStr;
 use sys::net::{Address, BadAddress};
 
 use crate::cause::Flaw;
-use crate::model::{Arrival, ErrorStatus, Matcher, Peer, Rank, Transport};
+use crate::model::{Arrival, ErrorStatus, Matcher, Peer, Rank, Requirement, Transport};
 use crate::name::HostName;
 use crate::near::nearest;
 use crate::tree::quoted;
@@ -162,6 +162,52 @@ pub(crate) fn short_name(text: &str) -> Result<String, Flaw> {
         return Err(Flaw::new(what, "write at most 64 letters, digits, and . - _"));
     }
     Ok(text.to_owned())
+}
+
+/// What a browser shows when it asks for a password.
+pub(crate) fn realm(text: &str) -> Result<String, Flaw> {
+    const MAX: usize = 128;
+    // RFC 9110 5.6.4: what may stand between quotes as it is. Browsers differ about all beyond ASCII.
+    let fine = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
+    if text.is_empty() || text.len() > MAX || !text.chars().all(fine) {
+        let what = format!("{} cannot be shown by browsers", quoted(text));
+        let cure =
+            "write at most 128 ASCII letters, digits, spaces and signs, without quotes and backslashes";
+        return Err(Flaw::new(what, cure));
+    }
+    Ok(text.to_owned())
+}
+
+/// The name of a user or group, as it can stand in an htpasswd file.
+pub(crate) fn login_name(text: &str) -> Result<String, Flaw> {
+    const MAX: usize = 255;
+    if text.is_empty() || text.len() > MAX || text.contains(':') || text.chars().any(char::is_control) {
+        let what = format!("{} is no name that can log in", quoted(text));
+        return Err(Flaw::new(what, "write at most 255 bytes, without colons and control characters"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The hash of a password. Whether the scheme is known and the hash whole is for others to say.
+pub(crate) fn hash(text: &str) -> Result<String, Flaw> {
+    if text.starts_with('$') || text.starts_with("{SHA}") {
+        return Ok(text.to_owned());
+    }
+    // Not repeated: it may be the password itself.
+    let what = "this is no hash of a password, which begins with $";
+    Err(Flaw::new(what, "make one with `kimura passwd` and write what it prints"))
+}
+
+/// `user:NAME` or `group:NAME`, of those that log in.
+pub(crate) fn requirement(text: &str) -> Result<Requirement, Flaw> {
+    match text.split_once(':') {
+        Some(("user", name)) => login_name(name).map(Requirement::User),
+        Some(("group", name)) => login_name(name).map(Requirement::Group),
+        _ => {
+            let what = format!("{} is neither a user nor a group", quoted(text));
+            Err(Flaw::new(what, "write \"user:NAME\" or \"group:NAME\""))
+        }
+    }
 }
 
 /// A rank, a space, and the hash of a password.

@@ -15,14 +15,17 @@ pub mod folder;
 pub mod ledger;
 pub mod load;
 pub mod manager;
+pub mod openssl;
 pub mod output;
 pub mod processes;
 #[cfg(target_arch = "x86_64")]
 pub mod puppet;
 pub mod python;
+pub mod relay;
 pub mod response;
 pub mod server;
 pub mod text;
+pub mod yard;
 
 pub use client::Client;
 pub use failure::{Failure, Outcome};
@@ -31,6 +34,7 @@ pub use manager::{Manager, Service};
 pub use processes::Process;
 pub use response::Response;
 pub use server::{Options, Server};
+pub use yard::Yard;
 
 use std::time::{Duration, Instant};
 

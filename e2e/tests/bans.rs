@@ -145,7 +145,8 @@ fn serve(folder: &Folder) -> Server {
 /// Whether a connection is served on.
 fn served(stream: &mut TcpStream) -> bool {
     let status = ask(stream, GET);
-    assert!(status.as_deref().is_none_or(|status| status == "200"), "{status:?}");
+    // Where one has to log in, that is an answer as well.
+    assert!(status.as_deref().is_none_or(|status| ["200", "401"].contains(&status)), "{status:?}");
     status.is_some()
 }
 
@@ -349,6 +350,58 @@ fn bad_requests_ban_if_they_count() {
         assert!(site.serves(OTHER));
         site.server.stop().expect("the server ends in order");
     }
+}
+
+#[test]
+fn failed_logins_ban_the_prefix_or_the_user_from_there() {
+    // The SHA-512 crypt of pw-viewer.
+    const HASH: &str = "$6$kimuraviewer$50yRqPfxD9HLnUI/.7Mhtztb0XIo15x/6Z9Ii5/vmnUozGJkLWaLV4XkU8FIZja5ClQLUcVYeS9jvS4ESrA.U0";
+    // Basic credentials of vera with the right password, vera with another one, and otto with that.
+    let [right, wrong, stranger] =
+        ["dmVyYTpwdy12aWV3ZXI=", "dmVyYTp3cm9uZw==", "b3R0bzp3cm9uZw=="].map(|credentials| {
+            format!(
+                "GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\n\r\n"
+            )
+        });
+    let start = |counts: &str| {
+        Site::with("", |folder| {
+            configure(folder, &BANS.replace("{ ", &format!("{{ {counts}, ")), "");
+            let path = folder.path().join("kimura.conf");
+            let text = fs::read_to_string(&path).expect("the configuration");
+            let auth = format!(r#""auth": {{ "realm": "Own", "users": {{ "vera": "{HASH}" }} }}, "root""#);
+            fs::write(path, text.replace("\"root\"", &auth)).expect("write");
+        })
+    };
+    let logs_in = |stream: &mut TcpStream, request: &str| ask(stream, request.as_bytes());
+    let status = |text: &str| Some(text.to_owned());
+
+    let site = start(r#""failures": 6, "user_failures": 100"#);
+    let mut guest = site.connect(GUEST);
+    assert_eq!(logs_in(&mut guest, &right), status("200"));
+    for _ in 0..5 {
+        assert_eq!(logs_in(&mut guest, &wrong), status("401"));
+    }
+    assert_eq!(logs_in(&mut guest, &right), status("200"), "five are not enough");
+    logs_in(&mut guest, &stranger);
+    let delay = site.delay();
+    assert!(delay < AT_ONCE, "still served after {delay:?}");
+    ended(&mut guest);
+    assert!(site.done("bans").contains("127.0.0.5/32, number 1"), "{}", site.done("bans"));
+    assert_eq!(logs_in(&mut site.connect(OTHER), &right), status("200"), "nobody is locked out");
+    site.server.stop().expect("the server ends in order");
+
+    let site = start(r#""failures": 100, "user_failures": 3"#);
+    let mut guest = site.connect(GUEST);
+    for _ in 0..3 {
+        assert_eq!(logs_in(&mut guest, &wrong), status("401"));
+    }
+    until("the ban", || logs_in(&mut guest, &right) == status("403"));
+    assert_eq!(logs_in(&mut guest, &stranger), status("401"), "others from there may try");
+    assert_eq!(logs_in(&mut site.connect(OTHER), &right), status("200"), "from elsewhere she gets in");
+    assert!(site.done("bans").contains(r#"127.0.0.5/32 as "vera", number 1"#), "{}", site.done("bans"));
+    site.done("unban 127.0.0.5");
+    until("let in again", || logs_in(&mut guest, &right) == status("200"));
+    site.server.stop().expect("the server ends in order");
 }
 
 #[test]

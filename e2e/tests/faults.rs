@@ -262,8 +262,14 @@ fn group(leader: u32) -> Vec<String> {
 /// A change is answered: it was carried out, or it says why not.
 fn is_answered(told: &Told) {
     let (status, text) = told;
-    let refused =
-        ["nothing has changed", "nothing was started", UNDER_WAY, "cannot be examined", "could take over"];
+    let refused = [
+        "nothing has changed",
+        "nothing was started",
+        UNDER_WAY,
+        "about to begin",
+        "cannot be examined",
+        "could take over",
+    ];
     let told = *status == Some(0) || *status == Some(1) && refused.iter().any(|part| text.contains(part));
     assert!(told, "{status:?}: {text}");
 }
@@ -569,4 +575,40 @@ fn meet(site: &Site, first: &'static [&'static str; 1], title: &str, second: &[&
     assert!(status == Some(0) || !met && text.contains(UNDER_WAY), "{first:?}: {status:?}, {text}");
     is_answered(&other);
     met
+}
+
+/// What somebody does in the middle of an upgrade.
+const MEANWHILE: &[fn(&Site)] = &[
+    |site| kill(Pid::from_raw(site.pid() as i32), Signal::SIGHUP).expect("it runs"),
+    |site| is_answered(&site.give(&["reload"])),
+    |site| is_answered(&site.give(&["upgrade"])),
+    |site| {
+        if let Some(worker) = site.find(WORKER) {
+            // It may have ended.
+            kill(Pid::from_raw(worker.pid as i32), Signal::SIGKILL).ok();
+        }
+    },
+];
+
+#[test]
+fn an_upgrade_comes_to_its_end_whatever_comes_meanwhile() {
+    let site = Site::start();
+    let log = site.folder.path().join("log/error.log");
+    let says = |what: &str| fs::read_to_string(&log).unwrap_or_default().matches(what).count();
+    for (round, meanwhile) in MEANWHILE.iter().cycle().take(2 * MEANWHILE.len()).enumerate() {
+        until("nothing is under way", || site.give(&["reload", "--plan"]).0 == Some(0));
+        let before = says("taking over");
+        let upgrade = site.begin(&["upgrade"]);
+        // From here on the new program starts its worker, beside that of the old one.
+        until("the takeover", || says("taking over") > before || upgrade.is_finished());
+        meanwhile(&site);
+        let told = upgrade.join().expect("the client");
+        assert_eq!(told.0, Some(0), "round {round}: {}", told.1);
+        assert!(told.1.contains("upgraded from"), "round {round}: {}", told.1);
+    }
+    until("the reloads that signals have asked for", || {
+        says("INFO  privsep::supervisor::reload: reloaded") >= 2
+    });
+    site.is_well();
+    site.stop();
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 
-use e2e::puppet::{Answer, Puppet, thread_named};
+use e2e::puppet::{Answer, Puppet};
 use e2e::response::Asked;
 use e2e::{Folder, Options, Process, Server, until};
 use nix::errno::Errno;
@@ -124,6 +124,7 @@ fn denied_to_all(sibling: u32) -> Vec<Attempt> {
         Attempt::new("make memory that is code", libc::SYS_mmap, &[0, 4096, CODE, NOWHERE, NO_FILE]),
         Attempt::new("raise a limit", libc::SYS_prlimit64, &[0, libc::RLIMIT_CORE.into(), 1]),
         Attempt::new("be dumped", libc::SYS_prctl, &[libc::PR_SET_DUMPABLE as u64, 1]),
+        Attempt::new("go before others", libc::SYS_sched_setscheduler, &[0, libc::SCHED_FIFO as u64, 0]),
         Attempt::new("rename", libc::SYS_rename, &[0, 0]).on(0, "/tmp"),
         Attempt::new("remove", libc::SYS_unlink, &[0]).on(0, "/tmp/kimura-sandbox-test"),
         Attempt::new("change a mode", libc::SYS_chmod, &[0, 0o777]).on(0, "/tmp"),
@@ -342,7 +343,7 @@ fn what_the_ring_of_a_shard_does_not_take() {
     let hello = site.path("www/hello.txt").display().to_string();
     let lane = Lane::find(worker.pid);
     {
-        let mut puppet = Puppet::take(thread_named(worker.pid, SHARD).expect("a shard")).expect("a puppet");
+        let mut puppet = Puppet::take(worker.thread(SHARD).expect("a shard")).expect("a puppet");
         for (operation, what) in OPERATIONS {
             assert_eq!(lane.submit(&mut puppet, *operation, &hello), -libc::EACCES, "{what}");
         }

@@ -46,6 +46,8 @@ pub(crate) enum Wait {
     Header,
     /// A request body is due.
     Body,
+    /// Somebody has to judge a password.
+    Login,
     /// The client has to take what was sent.
     Write,
     /// The last response has left; the client has to close.

@@ -23,6 +23,8 @@ pub(crate) struct Finished<'x> {
     pub(crate) request: Option<Request<'x>>,
     pub(crate) refusal: Option<Refusal>,
     pub(crate) place: Option<Place<'x>>,
+    /// Who has logged in.
+    pub(crate) user: Option<&'x str>,
     /// Monotonic nanoseconds.
     pub(crate) begun: u64,
     /// Bytes of head and body.
@@ -113,11 +115,11 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_
         body_bytes_sent: finished.sent.map_or(0, |sent| sent.content),
         bytes_received: finished.received,
         duration_ns,
+        user: finished.user.unwrap_or_default().as_bytes(),
         host: place.host.name.as_bytes(),
         referer: field(Known::Referer),
         user_agent: field(Known::UserAgent),
         complete: finished.sent.is_ok(),
-        ..logging::Record::default()
     };
     shard.log.borrow_mut().write(sink, format, &record);
 }

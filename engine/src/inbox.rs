@@ -13,10 +13,13 @@ use sys::eventfd::EventFd;
 use crate::change::Offer;
 use crate::connection::Key;
 use crate::error::Error;
+use crate::logins::Verdict;
 use crate::server::Farewell;
 
 /// What a shard can be told.
 pub(crate) enum Letter {
+    /// Accept from now on.
+    Open,
     /// The future that serves this connection can go on.
     Resume(Key),
     /// Accept no more, let what is under way end, then stop; at the deadline stop all the same.
@@ -34,6 +37,10 @@ pub(crate) enum Letter {
     Commit(Reply),
     /// Drop what is held.
     Abort,
+    /// The login under this ticket is judged.
+    Judged(u64, Verdict),
+    /// Nothing that is remembered of logins holds any more.
+    ForgetLogins,
 }
 
 /// Where the answer to a letter goes. Dropped without a word when the shard is gone.

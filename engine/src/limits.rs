@@ -44,6 +44,12 @@ pub(crate) const DISCARD_MAX: u64 = 256 * 1024;
 /// Bytes that the diagnostic handler sends back at most; it keeps them in memory.
 pub(crate) const ECHO_MAX: usize = 1024 * 1024;
 
+/// Requests of a shard that wait for the verdict on a login; more are answered with 503.
+pub(crate) const LOGINS_WAITING_MAX: usize = 64;
+
+/// How long a request waits for that.
+const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Bytes a second that a body has to come with on the whole. Without this a client could make a small body last
 /// for ever, a byte at a time, and never miss the deadline between two reads.
 pub(crate) const BODY_RATE_MIN: u64 = 512;
@@ -107,6 +113,7 @@ impl Limits {
             Wait::Handshake => self.handshake,
             Wait::Header => self.header,
             Wait::Body => self.body,
+            Wait::Login => LOGIN_PATIENCE,
             Wait::Write => self.write,
             Wait::Linger => self.linger,
         }

@@ -1,7 +1,7 @@
 //! The way of a request, from the first byte of its head to the decision whether another may follow.
 //!
 //! ```text
-//! read head -> locate host and location -> phases -> action -> send -> finish -> next?
+//! read head -> locate host and location -> phases (-> login -> phases) -> action -> send -> finish -> next?
 //! ```
 //!
 //! The lane polls this future directly. In the usual case it runs through without waiting once.
@@ -11,12 +11,13 @@ use std::rc::Rc;
 
 use perf::Counter;
 use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Request, Status, path};
-use site::{Action, Answer, Exchange, Place, Security, Site, decide};
+use site::{Action, Answer, Exchange, Place, Security, Site, decide, decide_admitted};
 
 use crate::connection::Wait;
 use crate::content::{self, Responder};
 use crate::finish::{self, Finished};
 use crate::limits::{INPUT_CAPACITY, OUTPUT_MAX, REQUESTS_PER_TURN};
+use crate::logins::{self, Admission};
 use crate::port::Port;
 use crate::request_body::RequestBody;
 use crate::served::Served;
@@ -196,18 +197,29 @@ async fn exchange(
     let mut body = RequestBody::new(stream, served.limits.body, request.as_ref(), &mut work.after_head);
     let peer = stream.port.peer.get().address;
     let client = request.as_ref().map_or(peer, |request| served.clients.find(peer, request));
+    let origin = Origin { client, security: stream.port.security.get() };
     let Decision { path, place, mut action } = match (&request, head) {
         // Who is banned and connects has been closed. The connection of a proxy is that of others, too.
         (Some(_), _) if client != peer && shard.has_banned(client) => {
             shard.count(Counter::RequestsRefusedBan);
             Decision { path: b"", place: None, action: Action::Respond(Answer::with(Status::FORBIDDEN)) }
         }
-        (Some(request), _) => {
-            let origin = Origin { address, security: stream.port.security.get(), client };
-            locate_and_decide(served, origin, request, &mut work.path)
-        }
+        (Some(request), _) => locate_and_decide(served, (address, origin), request, &mut work.path),
         (None, refused) => Decision::refuse(refused.map_or_else(Refusal::status, |_| Status::BAD_REQUEST)),
     };
+    let mut user = None;
+    if let (Action::NeedLogin(gate), Some(place), Some(request)) = (&action, place, &request) {
+        // The one thing that a request waits for between its head and its answer.
+        let gate = *gate;
+        (action, user) = match logins::admit(stream, gate, (client, request), &mut work.out).await? {
+            Admission::Granted(user) => (decide_admitted(&seen(origin, request, path, place)), Some(user)),
+            Admission::Refused(answer, user) => (Action::Respond(answer), user),
+            Admission::Challenged => {
+                let challenge = Some(gate.challenge.as_str());
+                (Action::Respond(Answer { challenge, ..Answer::with(Status::UNAUTHORIZED) }), None)
+            }
+        };
+    }
     if let Some(place) = place {
         body.set_limit(place.location.body_size);
     }
@@ -233,7 +245,17 @@ async fn exchange(
     let received = head_len as u64 + responder.body.received();
     finish::record(
         shard,
-        &Finished { served, client, request, refusal: head.err(), place, begun, received, sent: &sent },
+        &Finished {
+            served,
+            client,
+            request,
+            refusal: head.err(),
+            place,
+            user: user.as_deref(),
+            begun,
+            received,
+            sent: &sent,
+        },
     );
 
     drop(responder);
@@ -268,15 +290,13 @@ impl Decision<'_> {
 /// Where a request comes from.
 #[derive(Clone, Copy)]
 struct Origin {
-    /// Index of the address that it came in by.
-    address: usize,
-    security: Security,
     client: Option<IpAddr>,
+    security: Security,
 }
 
 fn locate_and_decide<'s>(
     site: &'s Site,
-    origin: Origin,
+    (address, origin): (usize, Origin),
     request: &Request<'s>,
     scratch: &'s mut Vec<u8>,
 ) -> Decision<'s> {
@@ -286,14 +306,19 @@ fn locate_and_decide<'s>(
         Ok(path) => path,
         Err(bad) => return Decision::refuse(bad.status()),
     };
-    match site.locate(origin.address, request, path) {
+    match site.locate(address, request, path) {
         Ok(place) => {
-            let Origin { security, client, .. } = origin;
-            let action = decide(&Exchange { request: *request, path, place, security, client });
+            let action = decide(&seen(origin, request, path, place));
             Decision { path, place: Some(place), action }
         }
         Err(status) => Decision { path, place: None, action: Action::Respond(Answer::with(status)) },
     }
+}
+
+/// What phases see of a request.
+fn seen<'s>(origin: Origin, request: &Request<'s>, path: &'s [u8], place: Place<'s>) -> Exchange<'s> {
+    let Origin { client, security } = origin;
+    Exchange { request: *request, path, place, client, security }
 }
 
 /// Whether the server wants this response to be the last on its connection.

@@ -25,7 +25,9 @@ use crate::inbox::{Inbox, Letter, Letters, ask};
 use crate::jobs::Jobs;
 use crate::lane::Lane;
 use crate::lane::ring::Ring;
+use crate::limits::LOGINS_WAITING_MAX;
 use crate::listeners::Listeners;
+use crate::logins::{Login, Logins, Verdict, shard_of};
 use crate::offenders::Offenders;
 use crate::scopes::Scopes;
 use crate::secure::Secured;
@@ -90,6 +92,7 @@ pub struct Server {
     ended: Receiver<(usize, bool)>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     sites: Mutex<Sites>,
+    logins: Receiver<Login>,
 }
 
 /// What is served and what is prepared, as told by the scopes of each.
@@ -105,7 +108,8 @@ pub fn prepare() {
 }
 
 impl Server {
-    /// Starts one thread for each shard; returns when all of them accept.
+    /// Starts one thread for each shard; returns when all of them are ready to accept, for which they wait for
+    /// [`Server::open`]: what one of them accepted would be lost if another could not start.
     ///
     /// # Errors
     ///
@@ -126,10 +130,12 @@ impl Server {
         let (ended_in, ended) = bounded(count);
         let (ready_in, ready) = bounded(count);
         let sites = Mutex::new(Sites { served, prepared: None });
-        let mut server = Server { inboxes: Vec::new(), ended, threads: Mutex::default(), sites };
+        let (desk, logins) = bounded(count.max(1) * LOGINS_WAITING_MAX);
+        let mut server = Server { inboxes: Vec::new(), ended, threads: Mutex::default(), sites, logins };
         for (number, (offer, (cpu, block))) in offers.into_iter().zip(places).enumerate() {
             let (inbox, letters) = Inbox::new().map_err(Error::Thread)?;
             server.inboxes.push(Arc::clone(&inbox));
+            let logins = Logins::new(number, desk.clone()).map_err(Error::Thread)?;
             let start = Start {
                 number,
                 cpu,
@@ -141,6 +147,7 @@ impl Server {
                 jobs: jobs.clone(),
                 inbox,
                 letters,
+                logins,
             };
             let (ready, ended) = (ready_in.clone(), ended_in.clone());
             let name = format!("shard {number}");
@@ -252,6 +259,24 @@ impl Server {
         self.tell(|| Letter::Abort);
     }
 
+    /// Waits for the next client that wants to log in; none when there will be no more. One of several threads that wait
+    /// gets it.
+    pub fn next_login(&self) -> Option<Login> {
+        self.logins.recv().ok()
+    }
+
+    /// Tells the request that waits for it what becomes of a login.
+    pub fn judged(&self, ticket: u64, verdict: Verdict) {
+        if let Some(inbox) = self.inboxes.get(shard_of(ticket)) {
+            inbox.post(Letter::Judged(ticket, verdict));
+        }
+    }
+
+    /// Has all passwords judged again.
+    pub fn forget_logins(&self) {
+        self.tell(|| Letter::ForgetLogins);
+    }
+
     fn sites(&self) -> MutexGuard<'_, Sites> {
         self.sites.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -260,6 +285,11 @@ impl Server {
         for inbox in &self.inboxes {
             inbox.post(letter());
         }
+    }
+
+    /// Has every shard accept from now on.
+    pub fn open(&self) {
+        self.tell(|| Letter::Open);
     }
 
     /// Waits until all shards have ended. When one fails, stops the others.
@@ -293,6 +323,7 @@ struct Start {
     jobs: Jobs,
     inbox: Arc<Inbox>,
     letters: Letters,
+    logins: Logins,
 }
 
 impl Start {
@@ -319,6 +350,7 @@ impl Start {
                 log: AccessLog::new(self.log),
                 jobs: self.jobs,
                 inbox: self.inbox,
+                logins: self.logins,
             }));
             let mut lane = Lane::new(shard, self.letters, notify).map_err(ring_error)?;
             // The one who starts the server waits for this word of every shard.

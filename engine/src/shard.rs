@@ -21,6 +21,7 @@ use crate::jobs::Jobs;
 use crate::lane::ring::Ring;
 use crate::limits::OUTPUT_CAPACITY;
 use crate::listeners::Listeners;
+use crate::logins::Logins;
 use crate::offenders::Offenders;
 use crate::served::Served;
 use crate::server::Farewell;
@@ -74,7 +75,10 @@ pub(crate) struct Shard {
     pub(crate) log: RefCell<AccessLog>,
     pub(crate) jobs: Jobs,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) logins: RefCell<Logins>,
     pub(crate) life: Cell<Life>,
+    /// Whether clients are let in.
+    pub(crate) open: Cell<bool>,
     /// Waits for the end of all accepts.
     pub(crate) let_go: RefCell<Option<Reply>>,
     /// Emptied send buffers.
@@ -99,6 +103,7 @@ pub(crate) struct Parts {
     pub(crate) log: AccessLog,
     pub(crate) jobs: Jobs,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) logins: Logins,
 }
 
 impl Shard {
@@ -129,7 +134,9 @@ impl Shard {
             log: RefCell::new(parts.log),
             jobs: parts.jobs,
             inbox: parts.inbox,
+            logins: RefCell::new(parts.logins),
             life: Cell::new(Life::Serving),
+            open: Cell::new(false),
             let_go: RefCell::default(),
             spare: RefCell::default(),
             scratch: RefCell::default(),
@@ -191,8 +198,11 @@ impl Shard {
         }
     }
 
-    /// Arms the accept of every listener that should have one and has none.
+    /// Arms the accept of every listener that should have one and has none, once clients are let in.
     pub(crate) fn accept(&self) {
+        if !self.open.get() {
+            return;
+        }
         let mut ring = self.ring.borrow_mut();
         self.listeners.borrow_mut().arm(|slot, socket| ring.accept(slot, socket));
     }

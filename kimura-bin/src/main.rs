@@ -10,6 +10,7 @@ mod counters;
 mod error;
 mod folders;
 mod keeps;
+mod logins;
 mod logs;
 mod manual;
 mod options;

@@ -2,8 +2,10 @@
 
 mod auth;
 mod check;
+mod gatekeeper;
 mod logger;
 mod needs;
+mod realms;
 mod rehearsal;
 mod worker;
 

@@ -146,7 +146,7 @@ pub(crate) fn public(subject: Subject) -> Subject {
         let keep = |setting| match setting {
             Setting::Set { argument } => {
                 // What does not parse is nothing that could be in force.
-                let argument = config::Override::public(&argument).ok().flatten()?;
+                let argument = config::Override::public(&argument).ok()?;
                 Some(Setting::Set { argument })
             }
             other => Some(other),

@@ -227,6 +227,13 @@ counters! {
     LimitRequestsPerConnection "limit_requests_per_connection" Counter Connections
         "Connections ended because they have carried as many requests as they may.";
 
+    LoginsGranted "logins_granted" Counter Requests
+        "Requests let in by a name and a password, judged just now or remembered.";
+    LoginsDenied "logins_denied" Counter Requests
+        "Requests refused for a wrong password, or for a user who may not enter.";
+    LoginsUnavailable "logins_unavailable" Counter Requests
+        "Requests answered with 503 because nobody could tell whether their password is right: too many waited, or auth was away.";
+
     TimeoutsHeader "timeouts_header" Counter Connections
         "Connections ended because a head took too long to arrive.";
     TimeoutsBody "timeouts_body" Counter Connections

@@ -2,7 +2,8 @@
 
 use crate::message::{
     Answer, BansReport, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, Message, Needs,
-    PlanReport, Request, Secrets, State, StatusReport, ToAuth, ToCheck, ToLogger, ToRehearsal, ToWorker,
+    PlanReport, Realms, Request, Secrets, State, StatusReport, ToAuth, ToCheck, ToLogger, ToRehearsal,
+    ToWorker,
 };
 use crate::wire::{Wire, decode, encode};
 
@@ -30,6 +31,7 @@ const KINDS: &[fn(&[u8])] = &[
     sealed::<State>,
     // The verdict on a program that did not come to serve.
     sealed::<String>,
+    sealed::<Realms>,
     sealed::<BansReport>,
 ];
 
@@ -73,15 +75,34 @@ mod tests {
 
     use super::*;
     use crate::message::{
-        BanNeeds, BanReport, Command, ControlNeeds, Depth, FileNeeds, Hello, HostNeeds, IdentityEntry, Kept,
-        KeptAsker, KeptFile, KeptListener, KeptPassed, KeptSink, KeptSocket, KeptWorker, LedgerEntry,
-        ListenNeeds, LogNeeds, Network, Output, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, Setting,
-        Subject, TokenEntry, Trouble, UserEntry, WorkerReport,
+        Audience, BanNeeds, BanReport, Command, ControlNeeds, Depth, FileNeeds, Hello, HostNeeds,
+        IdentityEntry, Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptPhase, KeptSink, KeptSocket,
+        KeptWorker, LedgerEntry, ListenNeeds, LogNeeds, LoginOutcome, Network, Output, PeerEntry, Proof,
+        Rank, RankEntry, ReadNeeds, RealmEntry, Setting, Subject, TokenEntry, Trouble, UserEntry,
+        WorkerReport,
     };
-    use crate::wire::Bytes;
+    use crate::wire::{Bytes, Secret};
 
     fn text(text: &str) -> String {
         text.to_owned()
+    }
+
+    fn realms() -> Realms {
+        let users = vec![UserEntry { name: text("anna"), hash: text("$6$") }];
+        let realm = RealmEntry {
+            id: 8,
+            all: true,
+            htpasswd: Some(0),
+            users: Some(users),
+            groups: Some(1),
+            required_users: vec![text("anna")],
+            required_groups: vec![text("staff")],
+        };
+        Realms { realms: vec![realm] }
+    }
+
+    fn secret() -> Secret {
+        Secret(b"hidden".to_vec().into())
     }
 
     fn hello() -> Hello {
@@ -133,12 +154,18 @@ mod tests {
             daemon: true,
             privsep: true,
             sandbox: true,
-            files: vec![FileNeeds { path: "/key.pem".into(), pointer: pointer(), secret: true }],
+            files: vec![FileNeeds {
+                path: "/key.pem".into(),
+                pointer: pointer(),
+                secret: true,
+                audience: Audience::Workers,
+            }],
             readable: vec![ReadNeeds { path: "/srv/www".into(), pointer: pointer() }],
             drain_millis: 30_000,
             connections_per_shard: 4096,
             connections_by_default: false,
             hosts: vec![HostNeeds { name: text("localhost"), digest: 7 << 60, locations: 1 }],
+            realms: Bytes(vec![1]),
             control: ControlNeeds {
                 socket: Some("/run/control".into()),
                 mode: 0o600,
@@ -188,6 +215,7 @@ mod tests {
             text: kept,
             needs: kept,
             files: kept,
+            auth_files: kept,
             listeners: vec![KeptListener {
                 written: text("127.0.0.1:80"),
                 sockets: vec![KeptSocket { id: 1, fd: kept }],
@@ -208,7 +236,7 @@ mod tests {
                 process: kept,
                 link: kept,
                 lines: kept,
-                draining: false,
+                phase: KeptPhase::Leaving { millis: 1 },
                 blocks: vec![kept, kept],
             }],
             silent: vec![kept],
@@ -230,6 +258,7 @@ mod tests {
             ledger: vec![LedgerEntry { name: text("requests_begun"), count: 6 }],
             even: true,
             wrong_proofs: 7,
+            logins: vec![LedgerEntry { name: text("granted"), count: 1 }],
         }
     }
 
@@ -269,7 +298,25 @@ mod tests {
             ("sink", 4, encode(&ToLogger::Sink { number: 1, name: text("a"), output: Output::Stderr })),
             ("totals", 5, encode(&FromLogger::Totals { written: 1, lost: 2 })),
             ("hello", 6, encode(&ToWorker::Hello { hello: hello(), generation: 1, cores: vec![0, 1] })),
+            ("login", 2, encode(&ToAuth::Login { id: 7, realm: 8, user: text("anna"), secret: secret() })),
+            ("judged", 3, encode(&FromAuth::Judged { id: 7, outcome: LoginOutcome::Forbidden })),
             ("socket", 6, encode(&ToWorker::Socket { shard: 0, id: 1, address: 2 })),
+            (
+                "worker-judged",
+                6,
+                encode(&ToWorker::Judged { ticket: 7, outcome: LoginOutcome::Admitted, lasting: true }),
+            ),
+            (
+                "worker-login",
+                7,
+                encode(&FromWorker::Login {
+                    ticket: 7,
+                    realm: 8,
+                    user: text("anna"),
+                    secret: secret(),
+                    client: Bytes(vec![127, 0, 0, 1]),
+                }),
+            ),
             ("refused", 7, encode(&FromWorker::Refused { why: text("no") })),
             ("rehearse", 8, encode(&ToRehearsal::Rehearse)),
             ("fit", 9, encode(&FromRehearsal::Fit { version: text("0.1.0") })),
@@ -279,11 +326,12 @@ mod tests {
             ("denied", 11, encode(&Answer::Denied { why: text("no") })),
             ("needs", 12, encode(&needs())),
             ("secrets", 13, encode(&secrets)),
+            ("realms", 18, encode(&realms())),
             ("status", 14, encode(&status())),
             ("plan", 15, encode(&plan)),
             ("state", 16, encode(&state())),
             ("reason", 17, encode(&text("no"))),
-            ("bans", 18, encode(&bans())),
+            ("bans", 19, encode(&bans())),
         ]
     }
 

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use sys::packet::{self, Wait};
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::message::Message;
 use crate::wire::{BadFrame, FRAME_MAX, decode, encode};
@@ -131,7 +132,8 @@ impl<Tx: Message, Rx: Message> Link<Tx, Rx> {
 
     fn put(&self, message: &Tx, descriptors: &[BorrowedFd<'_>], wait: Wait) -> Result<(), LinkError> {
         debug_assert_eq!(message.descriptors(), descriptors.len());
-        let bytes = encode(message);
+        // It may hold what nobody else is to know.
+        let bytes = Zeroizing::new(encode(message));
         if bytes.len() > FRAME_MAX {
             return Err(BadFrame::Oversize.into());
         }
@@ -164,7 +166,9 @@ impl<Tx: Message, Rx: Message> Link<Tx, Rx> {
         if received.len == 0 {
             return Err(LinkError::Closed);
         }
-        let message: Rx = decode(&frame[..received.len])?;
+        let message: Result<Rx, BadFrame> = decode(&frame[..received.len]);
+        frame[..received.len].zeroize();
+        let message = message?;
         let (got, wanted) = (received.fds.len(), message.descriptors());
         if got == wanted {
             Ok((message, received.fds))

@@ -9,17 +9,17 @@ mod logger;
 mod state;
 mod worker;
 
-pub use auth::{FromAuth, Proof, Secrets, ToAuth, TokenEntry, UserEntry};
+pub use auth::{FromAuth, LoginOutcome, Proof, RealmEntry, Realms, Secrets, ToAuth, TokenEntry, UserEntry};
 pub use bans::{BanNeeds, BanReport, BansReport, Network};
 pub use check::{
-    Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs, Output,
-    PeerEntry, RankEntry, ReadNeeds, Setting, Subject, ToCheck, Trouble,
+    Audience, Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs,
+    Output, PeerEntry, RankEntry, ReadNeeds, Setting, Subject, ToCheck, Trouble,
 };
 pub use control::{Answer, Command, LedgerEntry, PlanReport, Rank, Request, StatusReport, WorkerReport};
 pub use logger::{FromLogger, ToLogger};
 pub use state::{
-    FromRehearsal, Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptSink, KeptSocket, KeptWorker,
-    STATE_VERSION, State, ToRehearsal,
+    FromRehearsal, Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptPhase, KeptSink, KeptSocket,
+    KeptWorker, STATE_VERSION, State, ToRehearsal,
 };
 pub use worker::{FromWorker, ToWorker};
 

@@ -8,8 +8,13 @@ use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+use zeroize::Zeroizing;
+
 /// Most bytes of one frame.
 pub const FRAME_MAX: usize = 64 * 1024;
+
+/// Room that a frame begins with, in bytes.
+const ROOM: usize = 1024;
 
 /// Why bytes are no frame. Whoever sent them is broken or hostile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +108,8 @@ pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, BadFrame> {
 
 /// The bytes of a value.
 pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
-    let mut out = Vec::new();
+    // Room for a login, so that no copy of its secret stays behind where a smaller one was.
+    let mut out = Vec::with_capacity(ROOM);
     value.put(&mut out);
     out
 }
@@ -183,6 +189,26 @@ impl Wire for Bytes {
 
     fn take(input: &mut Reader<'_>) -> Result<Self, BadFrame> {
         input.counted().map(|bytes| Self(bytes.to_vec()))
+    }
+}
+
+/// What somebody has typed to prove who they are: wiped when it is dropped, and not printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(pub Zeroizing<Vec<u8>>);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl Wire for Secret {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_counted(&self.0, out);
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, BadFrame> {
+        input.counted().map(|bytes| Self(Zeroizing::new(bytes.to_vec())))
     }
 }
 

@@ -21,7 +21,9 @@ use crate::location::{ErrorPages, Files, Location, Locations, LogTo};
 use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
-use crate::phase::{Access, BodyLimit, ClientCertificate, Dotfiles, Expectation, Methods, Phase, ToTls};
+use crate::phase::{
+    Access, BodyLimit, ClientCertificate, Dotfiles, Expectation, Gate, Methods, Phase, ToTls,
+};
 
 /// Largest error page: it is kept in memory.
 const PAGE_MAX: u64 = 1 << 20;
@@ -198,6 +200,7 @@ impl Compiler<'_> {
         let methods = settings.methods.as_ref().unwrap_or(&own);
         let mut chain = self.carrier.phases();
         chain.extend(self.access(settings, pointer)?);
+        chain.extend(settings.auth.as_ref().map(|auth| Phase::Login(self.gate(auth))));
         chain.extend([Phase::Expectation(Expectation), Phase::Methods(Methods::new(methods))]);
         if settings.body_size < u64::MAX {
             chain.push(Phase::BodyLimit(BodyLimit(settings.body_size)));
@@ -232,7 +235,10 @@ impl Compiler<'_> {
         let (mut fit, asks_for_certificates) = (true, self.carrier.clients.is_some());
         for (index, asked) in rules.asks() {
             let (cause, cure) = match asked {
-                Asked::User => ("the rule is about users, and nobody can log in here", "leave users out"),
+                Asked::User => (
+                    "the rule is about users, and rules are asked before anybody logs in",
+                    r#"leave users out, and name them in "require" of "auth""#,
+                ),
                 Asked::Certificate if asks_for_certificates => continue,
                 Asked::Certificate => (
                     "the rule is about client certificates, and the host asks for none",
@@ -249,6 +255,21 @@ impl Compiler<'_> {
     fn rule_problem(&mut self, pointer: &str, index: usize, cause: &str, cure: &str) {
         let at = format!("{}/{index}", self.setting(pointer, "access"));
         self.problem(&at, cause, cure);
+    }
+
+    fn gate(&mut self, auth: &config::Auth) -> Gate {
+        let mut exempt = Vec::new();
+        for (pointer, text) in &auth.exempt {
+            match text.parse() {
+                Ok(prefix) => exempt.push(prefix),
+                Err(bad) => {
+                    let sentence = auth::BadPrefix::to_string(&bad);
+                    let (cause, cure) = sentence.split_once(": ").unwrap_or((&sentence, "correct it"));
+                    self.problem(pointer, cause, cure);
+                }
+            }
+        }
+        Gate::new(auth, exempt)
     }
 
     fn root(&mut self, path: &Path, pointer: &str) -> Option<Arc<OwnedFd>> {

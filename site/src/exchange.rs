@@ -15,8 +15,8 @@ pub struct Exchange<'r> {
     pub path: &'r [u8],
     /// Host and location.
     pub place: Place<'r>,
+    /// The client; none when it has no IP address.
+    pub client: Option<IpAddr>,
     /// What carries it.
     pub security: Security,
-    /// From whom it comes; none at a Unix socket.
-    pub client: Option<IpAddr>,
 }

@@ -29,5 +29,5 @@ pub use host::{Host, Place, Site};
 pub use location::{ErrorPages, Files, Location, LogTo};
 pub use media::MediaTypes;
 pub use page::Page;
-pub use phase::decide;
+pub use phase::{Gate, decide, decide_admitted};
 pub use security::{Client, Identity, Security};

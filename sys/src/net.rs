@@ -13,6 +13,7 @@ pub use holder::Holder;
 pub(crate) use listen::{Failed, listen as listen_on};
 pub use listen::{ListenOptions, bind_group};
 pub use socket::{
-    local_address, peer_of, send, send_more, sendfile, set_nonblocking, shutdown_both, shutdown_write,
+    local_address, peer_of, reset_on_close, send, send_more, sendfile, set_nonblocking, shutdown_both,
+    shutdown_write,
 };
 pub(crate) use unix::remove_dead_socket;

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::{AnyKey, Key, Section};
 use crate::kind::{
-    AutoCount, Choice, Count, FilePath, Flag, Integer, List, MapOf, Named, Object, OrOff, OutputTo, Size,
-    Span, Text,
+    AutoCount, Choice, Count, FilePath, Flag, Integer, List, MapOf, Named, Object, ObjectOrOff, OrOff,
+    OutputTo, Size, Span, Text,
 };
 use crate::model::{
     ClientAddress, ClientCertificates, Dotfiles, ErrorStatus, Handler, Level, LogFormat, Peer, Rank,
-    Symlinks, TlsVersion,
+    Requirement, Satisfy, Symlinks, TlsVersion,
 };
 use crate::name::HostName;
 use crate::syntax::{self, DefaultName, FieldName, Listening};
@@ -155,6 +155,17 @@ pub(crate) static CERTIFICATE: Section = Section {
             be able to read them.",
     inherited: &[],
     own: certificate::KEYS,
+};
+
+/// `auth` of `/defaults`, a host or a location.
+pub(crate) static AUTH: Section = Section {
+    name: "auth",
+    place: "logins (\"auth\" of /defaults, a host or a location)",
+    prose: "Who has to log in, with a name and a password (HTTP Basic, RFC 7617). It is inherited as a whole, and \"off\" \
+            ends it. Passwords are compared by a process of their own, which alone knows the hashes; where that \
+            cannot tell, the answer is 503. Without TLS everybody between can read the password.",
+    inherited: &[],
+    own: auth::KEYS,
 };
 
 /// Written down here, read by a later stage.
@@ -526,7 +537,7 @@ keys! {
             default Some("[]"), example r#"["allow from 10.0.0.0/8,::1", "allow certificate", "deny all"]"#,
             "Who is let in: rules in their order, of which the first that fits decides; whoever is denied gets 403. A rule \
              is allow or deny and all, or one or more of: from and networks, method and methods, certificate (a client \
-             certificate that holds), user and names. Lists have commas and no spaces. The last rule has to fit \
+             certificate that holds). Users who log in are named in \"require\" of \"auth\". Lists have commas and no spaces. The last rule has to fit \
              everybody.";
         METHODS: List<Text<String>> = "methods",
             List { item: Text { noun: "a method in upper case", pattern: Some("^[^a-z ]+$"), parse: syntax::method }, min: 1 },
@@ -583,8 +594,56 @@ keys! {
             ] },
             default Some(r#""combined""#), example r#""json""#,
             "How a line of the access log looks.";
+        AUTH: ObjectOrOff = "auth", ObjectOrOff(&super::AUTH),
+            default Some(r#""off""#), example r#"{"realm": "Members", "htpasswd": "auth/members.htpasswd"}"#,
+            "Who has to log in, and how that is checked.";
         BODY_SIZE: Size = "body_size", Size { min: 0, max: i64::MAX as u64, unlimited: true },
             default Some(r#""1M""#), example r#""16M""#,
             "Bytes of a request's body. More is answered with 413.";
+    }
+}
+
+keys! {
+    /// Keys of `auth`.
+    auth {
+        REALM: Text<String> = "realm",
+            Text { noun: "a text", pattern: Some("^[ !#-\\[\\]-~]+$"), parse: syntax::realm },
+            default None, example r#""Members only""#,
+            "What the browser shows when it asks for the password.";
+        HTPASSWD: FilePath = "htpasswd", FilePath,
+            default None, example r#""auth/members.htpasswd""#,
+            "File of users with the hashes of their passwords, as htpasswd and `kimura passwd` write it. It is opened by \
+             the process with the rights, so that root alone needs to be able to read it.";
+        GROUPS: FilePath = "groups", FilePath,
+            default None, example r#""auth/groups""#,
+            "File of groups: a line for each, such as \"staff: anna otto\".";
+        USERS: MapOf<String, Text<String>> = "users",
+            MapOf {
+                key: Text { noun: "the name of a user", pattern: Some("^[^:]+$"), parse: syntax::login_name },
+                value: Text { noun: "the hash of a password", pattern: Some("^([$]|[{]SHA[}])"), parse: syntax::hash },
+            },
+            default None, example r#"{"anna": "$2y$11$hash"}"#,
+            "Users with the hashes of their passwords: `kimura passwd` makes them.";
+        SATISFY: Choice<Satisfy> = "satisfy",
+            Choice { words: &[("any", Satisfy::Any), ("all", Satisfy::All)] },
+            default Some(r#""any""#), example r#""all""#,
+            "Whether one of htpasswd and users has to know the password, or all that are there.";
+        REQUIRE: List<Text<Requirement>> = "require",
+            List {
+                item: Text {
+                    noun: "\"user:NAME\" or \"group:NAME\"", pattern: Some("^(user|group):"), parse: syntax::requirement,
+                },
+                min: 0,
+            },
+            default Some("[]"), example r#"["user:anna", "group:staff"]"#,
+            "Who may enter: one of these. Others whose password is right are answered with 403. Without it, everybody may.";
+        EXEMPT: List<Text<String>> = "exempt",
+            List { item: Text { noun: "an address or a network", pattern: None, parse: syntax::any }, min: 0 },
+            default Some("[]"), example r#"["192.0.2.0/24", "2001:db8::/32"]"#,
+            "Addresses of clients that need no login.";
+        REMEMBER: Span = "remember", Span { min: Duration::ZERO, max: Duration::from_secs(300) },
+            default Some(r#""10s""#), example r#""1m""#,
+            "How long each shard remembers that a password was right, so that it is not hashed for every request; 0 \
+             remembers none. What is remembered ends with every reload.";
     }
 }

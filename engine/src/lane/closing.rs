@@ -115,6 +115,7 @@ impl Shard {
             Wait::Handshake => Counter::TimeoutsHandshake,
             Wait::Header => Counter::TimeoutsHeader,
             Wait::Body => Counter::TimeoutsBody,
+            Wait::Login => Counter::LoginsUnavailable,
             Wait::Write => Counter::TimeoutsWrite,
         });
         self.timed_out(key, wait);

@@ -92,6 +92,9 @@ impl Shard {
         if connection.state.has(State::LINGERING) {
             connection.discarded = connection.discarded.saturating_add(filled.len() as u32);
             if LINGER_BYTES_MAX < connection.discarded {
+                // Who has a full window before it would try again and again to send the rest, to nobody. Fails only
+                // on a connection that the client has reset.
+                let _ = sys::net::reset_on_close(connection.fd);
                 drop(connections);
                 self.close(key);
             }

@@ -72,7 +72,6 @@ impl Lane {
     /// When the ring fails in a way that is not of ordinary life.
     pub(crate) async fn drive(&mut self) -> io::Result<()> {
         self.shard.ring.borrow_mut().watch_inbox(self.shard.inbox.bell());
-        self.shard.accept();
         while self.shard.life.get() != Life::Stopped {
             let busy = self.pass()?;
             if !busy {
@@ -183,6 +182,10 @@ impl Lane {
         }
         while let Some(letter) = self.letters.next() {
             match letter {
+                Letter::Open => {
+                    self.shard.open.set(true);
+                    self.shard.accept();
+                }
                 Letter::Resume(key) => self.shard.ready.borrow_mut().push_back(key),
                 Letter::Look => self.shard.look(),
                 Letter::Ban(table) => self.shard.ban(table),
@@ -194,6 +197,11 @@ impl Lane {
                 Letter::Prepare(offer, reply) => reply.send(self.shard.hold(*offer)),
                 Letter::Commit(reply) => reply.send(self.shard.swap()),
                 Letter::Abort => drop(self.shard.held.take()),
+                Letter::Judged(ticket, verdict) => {
+                    let key = self.shard.logins.borrow_mut().judged(ticket, verdict);
+                    self.shard.ready.borrow_mut().extend(key);
+                }
+                Letter::ForgetLogins => self.shard.logins.borrow_mut().forget(),
             }
         }
     }

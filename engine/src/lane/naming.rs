@@ -21,6 +21,13 @@ impl Shard {
         banned.has(address)
     }
 
+    /// Whether nobody is to log in as `user` from where a client is.
+    pub(crate) fn has_banned_user(&self, client: Option<IpAddr>, user: &str) -> bool {
+        let banned = self.banned.borrow();
+        let (Some(banned), Some(address)) = (banned.as_deref(), client) else { return false };
+        banned.has_user(address, user)
+    }
+
     /// From now on these are banned. Whoever is among them and connected is so no more, whatever is under way: nobody
     /// is banned for the sake of what is still to come alone.
     pub(super) fn ban(self: &Rc<Self>, table: Arc<BanTable>) {

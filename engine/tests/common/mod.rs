@@ -62,6 +62,7 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
         offenders: None,
     };
     let server = Server::start(plan).unwrap_or_else(|error| panic!("{error}"));
+    server.open();
     Running { server, address, blocks, folder, logger }
 }
 

@@ -35,6 +35,8 @@ fn status(report: &StatusReport) -> Value {
     });
     let ledger: Map<String, Value> =
         report.ledger.iter().map(|entry| (entry.name.clone(), entry.count.into())).collect();
+    let logins: Map<String, Value> =
+        report.logins.iter().map(|entry| (entry.name.clone(), entry.count.into())).collect();
     json!({
         "version": report.version,
         "pid": report.pid,
@@ -46,6 +48,7 @@ fn status(report: &StatusReport) -> Value {
         "workers": workers.collect::<Vec<_>>(),
         "crashes": report.crashes,
         "wrong_proofs": report.wrong_proofs,
+        "logins": logins,
         "ledger": ledger,
         "ledger_even": report.even,
     })

@@ -33,6 +33,9 @@ fn status(report: &StatusReport) -> String {
     line(&mut text, "upgrades", &report.upgrades.to_string());
     line(&mut text, "crashes", &report.crashes.to_string());
     line(&mut text, "wrong proofs", &report.wrong_proofs.to_string());
+    let logins: Vec<String> =
+        report.logins.iter().map(|entry| format!("{} {}", entry.count, entry.name)).collect();
+    line(&mut text, "logins", &logins.join(", "));
     for kind in ["connections", "requests"] {
         line(&mut text, kind, &sum(&report.ledger, kind));
     }

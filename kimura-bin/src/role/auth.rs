@@ -1,18 +1,23 @@
 //! Compares passwords and tokens, for whoever asks through the supervisor.
 
+use super::realms::{Book, Gate, Job, Pool};
 use super::{Fault, Place, begin_confined, replace_error_log};
 use auth::{Tokens, Users, Verdict};
 use privsep::link::Link;
-use privsep::message::{FromAuth, Proof, Secrets, ToAuth};
+use privsep::message::{FromAuth, LoginOutcome, Proof, Secrets, ToAuth};
 use privsep::role::Role;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// Answers questions until the supervisor is gone.
 pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
-    let link: Link<FromAuth, ToAuth> = Link::new(link);
+    let link: Arc<Link<FromAuth, ToAuth>> = Arc::new(Link::new(link));
     let (ToAuth::Hello { hello }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
     begin_confined(Role::Auth, &hello, place)?;
-    let mut judge = Judge::default();
+    // Threads of their own, so that whoever commands the server does not wait for those who only visit it.
+    let pool = Pool::start(&link).map_err(|error| Fault::Link(error.into()))?;
+    let (mut judge, mut book) = (Judge::default(), Book::default());
     loop {
         match link.receive_waiting()? {
             (ToAuth::Hello { .. }, _) => return Err(Fault::Order),
@@ -20,6 +25,17 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
                 let sealed = descriptors.first().ok_or(Fault::Order)?;
                 judge = Judge::new(sealed);
                 link.send_waiting(&FromAuth::Ready, &[])?;
+            }
+            (ToAuth::Realms, descriptors) => book.learn(&descriptors),
+            (ToAuth::Login { id, realm, user, secret }, _) => {
+                let job = |gate: &Arc<Gate>| {
+                    let (gate, since) = (Arc::clone(gate), Instant::now());
+                    Job { id, gate, user, secret, since }
+                };
+                if !book.gate(realm).map(job).is_some_and(|job| pool.take(job)) {
+                    let outcome = LoginOutcome::Unavailable;
+                    link.send_waiting(&FromAuth::Judged { id, outcome }, &[])?;
+                }
             }
             (ToAuth::ErrorLog, descriptors) => replace_error_log(&descriptors, place),
             (ToAuth::Ask { id, proof }, _) => {

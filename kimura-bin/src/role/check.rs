@@ -2,10 +2,11 @@
 
 use super::{Fault, Place, begin_confined, needs};
 use crate::certificates::{Flaw, Material};
+use crate::logins;
 use crate::logs;
 use crate::settings::{self, Unloadable};
 use config::{Loaded, Problems, Registry};
-use privsep::link::Link;
+use privsep::link::{Link, LinkError};
 use privsep::message::{Contents, Depth, FromCheck, Subject, ToCheck, Trouble};
 use privsep::role::Role;
 use privsep::sealed;
@@ -37,8 +38,9 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     loop {
         match link.receive_waiting()? {
             (ToCheck::Judge, sealed) => {
-                let contents: Contents = sealed::unseal_secret(sealed.first().ok_or(Fault::Order)?)?;
-                let problems = judge(&loaded, contents);
+                let mut sealed = sealed.iter();
+                let mut next = || sealed::unseal_secret(sealed.next().ok_or(LinkError::Closed)?);
+                let problems = judge(&loaded, next()?, next()?);
                 if problems.is_empty() {
                     link.send_waiting(&FromCheck::Fit, &[])?;
                 } else {
@@ -55,7 +57,7 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
 }
 
 /// What is wrong with the files that were handed over. What clients will not like one day is a warning.
-fn judge(loaded: &Loaded, contents: Contents) -> Problems {
+fn judge(loaded: &Loaded, contents: Contents, of_auth: Contents) -> Problems {
     let Loaded { config, registry } = loaded;
     let contents = contents.files.into_iter().map(|file| file.0).collect();
     let mut problems = Problems::new();
@@ -70,6 +72,9 @@ fn judge(loaded: &Loaded, contents: Contents) -> Problems {
             }
         }
     }
+    let of_auth: Vec<Vec<u8>> = of_auth.files.into_iter().map(|file| file.0).collect();
+    let warnings = logins::judge(config, registry, &of_auth, &mut problems);
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
     problems
 }
 
@@ -83,6 +88,7 @@ fn examine(subject: &Subject, text: Vec<u8>, depth: &Depth) -> Result<Loaded, Un
     if let Err(found) = site::compile(config, registry) {
         problems.extend(found.iter().cloned());
     }
+    logins::judge_users(config, registry, &mut problems);
     problems.extend(hashes(&loaded).iter().cloned());
     problems.or(loaded).map_err(Unloadable::Problems)
 }

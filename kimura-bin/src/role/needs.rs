@@ -1,9 +1,9 @@
 //! What a configuration needs of the supervisor.
 
-use crate::certificates;
+use crate::{certificates, logins};
 use config::{Config, Level, Loaded, Origin, Output, Peer, Rank, Shards, Transport};
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
-use privsep::message::{BanNeeds, FileNeeds, Network, ReadNeeds, Secrets, TokenEntry, UserEntry};
+use privsep::message::{Audience, BanNeeds, FileNeeds, Network, ReadNeeds, Secrets, TokenEntry, UserEntry};
 use privsep::wire::{Bytes, encode};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -39,13 +39,16 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
                 path: file.path.to_owned(),
                 pointer: file.pointer(),
                 secret: file.secret,
+                audience: Audience::Workers,
             })
+            .chain(logins::files(config))
             .collect(),
         drain_millis: millis(server.timeouts.drain),
         connections_per_shard: u32::try_from(server.limits.connections_per_shard).unwrap_or(u32::MAX),
         connections_by_default: promised.is_some_and(|entry| entry.origin == Origin::Default),
         hosts: hosts(config),
         control: control(&server.control),
+        realms: Bytes(encode(&logins::realms(config))),
         bans: server.bans.as_ref().map(|bans| ban_needs(bans, &server.trusted)),
     }
 }

@@ -1,6 +1,6 @@
 //! Serves: a control thread that hears the supervisor, and the shards.
 
-use super::{Fault, Place, Sandbox, begin, level, replace_error_log};
+use super::{Fault, Place, Sandbox, begin, gatekeeper, level, replace_error_log};
 use crate::certificates::Material;
 use crate::folders;
 use crate::settings::{self, Unloadable};
@@ -75,6 +75,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     let thread = thread.map_err(|error| Fault::Link(LinkError::System(error)))?;
     let (last_report, offenders) = offenders;
     let reporter = report(Arc::clone(link), offenders)?;
+    let logins = gatekeeper::start(&server, link).map_err(|error| Fault::Link(LinkError::System(error)))?;
     let outcome = server.wait();
     if let Outcome::ShardLost { shard } = outcome {
         log::error!("shard {shard} has ended by itself");
@@ -87,8 +88,9 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     let lines_lost = stopped.map_or(0, |totals| totals.lost);
     let last = link.send_waiting(&FromWorker::Ended { lines_lost }, &[]);
     link.shut();
-    // It ends with the link.
+    // They end with the link, and with the shards.
     let _ = thread.join();
+    let _ = logins.join();
     Ok(last?)
 }
 
@@ -207,6 +209,8 @@ impl Luggage {
                 self.setup.take_socket(shard, id, address, fd);
             }
             (ToWorker::Start, None) => return Ok(false),
+            // Nobody has logged in yet.
+            (ToWorker::ForgetLogins, None) => {}
             (ToWorker::Verbosity { level: number }, None) => error_log::set_level(level(number)),
             _ => return Err(Fault::Order),
         }
@@ -246,6 +250,7 @@ impl Luggage {
         if sandbox == Sandbox::On {
             sys::sandbox::give_up_rings().map_err(|error| error.to_string())?;
         }
+        server.open();
         Ok(Serving { server: Arc::new(server), logger: Arc::new(logger), offenders })
     }
 }
@@ -318,6 +323,10 @@ impl Control {
                 self.server.drain(Duration::from_millis(millis), Farewell::OnceMore);
                 return Some(FromWorker::LetGo);
             }
+            ToWorker::Judged { ticket, outcome, lasting } => {
+                self.server.judged(ticket, gatekeeper::verdict(outcome, lasting));
+            }
+            ToWorker::ForgetLogins => self.server.forget_logins(),
             ToWorker::Look => self.server.look(),
             ToWorker::Stop => self.server.stop(),
             ToWorker::Verbosity { level: number } => error_log::set_level(level(number)),

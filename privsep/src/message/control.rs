@@ -128,6 +128,8 @@ records! {
         even: bool,
         /// Wrong proofs so far.
         wrong_proofs: u64,
+        /// Logins of clients that auth has judged, name by name.
+        logins: Vec<LedgerEntry>,
     }
 
     /// One number of the ledger.

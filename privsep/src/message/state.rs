@@ -49,8 +49,10 @@ records! {
         text: Kept,
         /// An encoded [`super::Needs`], sealed.
         needs: Kept,
-        /// An encoded [`super::Contents`], sealed.
+        /// Encoded [`super::Contents`] of the files for workers, sealed.
         files: Kept,
+        /// The same of the files for auth.
+        auth_files: Kept,
         /// Listening sockets.
         listeners: Vec<KeptListener>,
         /// Sockets that the service manager has passed, used or not.
@@ -133,8 +135,8 @@ records! {
         link: Kept,
         /// The logger's end of its log.
         lines: Kept,
-        /// Whether it has been told to end.
-        draining: bool,
+        /// What it does.
+        phase: KeptPhase,
         /// The counters of its shards.
         blocks: Vec<Kept>,
     }
@@ -149,6 +151,19 @@ records! {
 }
 
 variants! {
+    /// How far a worker is.
+    pub enum KeptPhase {
+        /// Its shards begin.
+        1 Starting,
+        /// All of them accept.
+        2 Serving,
+        /// It was told to end.
+        3 Leaving {
+            /// When it is ended at the latest, in milliseconds from now.
+            millis: u64,
+        },
+    }
+
     /// To a rehearsal of the program that is to take over.
     pub enum ToRehearsal {
         /// Show that you could. Comes with an encoded [`State`] in sealed memory, whose descriptors it does not have.

@@ -391,7 +391,8 @@ fn reason(ban: &Ban) -> String {
 }
 
 fn describe(ban: &Ban) -> String {
-    let user = ban.subject.user.as_ref().map_or_else(String::new, |user| format!(" as {user:?}"));
+    // Not the name: people type passwords there.
+    let user = if ban.subject.user.is_some() { " for one user" } else { "" };
     let time = ban.until.map_or_else(
         || "without an end".to_owned(),
         |until| format!("for {} s", until.saturating_sub(ban.since)),

@@ -24,7 +24,8 @@ impl Supervisor<'_> {
             return self.answer(id, Reply::Refused(why));
         }
         if matches!(proof, Proof::Peer) {
-            let rank = self.control.permits.of_peer(peer);
+            // The user of the children may be that of who started us, and one may have been taken over.
+            let rank = self.control.permits.of_peer(peer).filter(|_| !self.is_child(peer.pid));
             return self.decide(id, &command, "peer", rank);
         }
         if PROOF_MAX < size(&proof) {
@@ -52,6 +53,15 @@ impl Supervisor<'_> {
         for id in self.control.judged_ids() {
             self.answer(id, Reply::Refused(AUTH_AWAY.to_owned()));
         }
+    }
+
+    fn is_child(&self, pid: u32) -> bool {
+        let helpers = [self.auth.pid(), self.logger.pid()];
+        helpers
+            .into_iter()
+            .flatten()
+            .chain(self.workers.iter().map(|worker| worker.life.pid()))
+            .any(|own| own == pid)
     }
 
     fn decide(&mut self, id: Id, command: &Command, who: &str, rank: Option<Rank>) {
@@ -126,6 +136,7 @@ impl Supervisor<'_> {
             ledger: ledger.entries(),
             even: ledger.even(),
             wrong_proofs: self.control.wrong_proofs,
+            logins: self.logins.entries(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use super::files::Files;
 use crate::link::{Link, LinkError};
 use crate::message::{Depth, FromCheck, Hello, Needs, Subject, ToCheck, Trouble};
 use crate::role::Role;
@@ -39,8 +40,8 @@ pub struct Deployment {
     pub text: OwnedFd,
     /// What it needs.
     pub needs: Needs,
-    /// What its files hold: encoded [`crate::message::Contents`], sealed.
-    pub files: OwnedFd,
+    /// What its files hold.
+    pub files: Files,
 }
 
 impl Deployment {
@@ -59,7 +60,7 @@ impl Deployment {
 }
 
 impl Found {
-    pub(crate) fn with(self, files: OwnedFd) -> Deployment {
+    pub(crate) fn with(self, files: Files) -> Deployment {
         let Self { subject, text, needs } = self;
         Deployment { subject, text, needs, files }
     }
@@ -96,10 +97,21 @@ impl Examination {
         depth: Depth,
     ) -> io::Result<Self> {
         let sealed = sys::mem::sealed("kimura-configuration", text)?;
+        Self::again(stage, hello, subject, sealed.as_fd(), depth)
+    }
+
+    /// Starts one of a sealed text.
+    pub(crate) fn again(
+        stage: &Stage,
+        hello: Hello,
+        subject: Subject,
+        sealed: BorrowedFd<'_>,
+        depth: Depth,
+    ) -> io::Result<Self> {
         let (life, link) = stage.start(Role::Check, None)?;
         let examination = Self { life, link, deadline: Instant::now() + PATIENCE, explains: false };
         let message = ToCheck::Examine { hello, subject, depth };
-        examination.link.send(&message, &[sealed.as_fd()]).map_err(io::Error::other)?;
+        examination.link.send(&message, &[sealed]).map_err(io::Error::other)?;
         Ok(examination)
     }
 
@@ -117,9 +129,9 @@ impl Examination {
     }
 
     /// Has the child look at what the files hold; the next verdict tells.
-    pub(crate) fn judge(&mut self, files: &OwnedFd) -> Result<(), LinkError> {
+    pub(crate) fn judge(&mut self, files: &Files) -> Result<(), LinkError> {
         self.deadline = Instant::now() + PATIENCE;
-        self.link.send(&ToCheck::Judge, &[files.as_fd()])
+        self.link.send(&ToCheck::Judge, &[files.workers.as_fd(), files.auth.as_fd()])
     }
 
     /// The verdict, if it is there.

@@ -6,10 +6,12 @@
 //! - `change`, `reload`: a change of what is served, step by step; `plan`: what changes; `examination`: the check of a
 //!   text;
 //! - `upgrade`, `rehearsal`: another program in our place; `rehearse`, `resume`: the same as that program sees it;
-//! - `worker`, `post`: the children; `backoff`: when they are started again;
+//! - `ending`: the end;
+//! - `worker`, `post`, `posts`: the children; `backoff`: when they are started again;
 //! - `estate`: sockets and log files; `passed`: sockets from the service manager; `ledger`: what became of every connection and request;
 //! - `bans`: who is banned, and who hears of it;
-//! - `files`: what only we can open; `tickets`: keys of TLS sessions;
+//! - `files`: what only we can open; `watch`: whether it has changed since; `tickets`: keys of TLS sessions;
+//! - `logins`: the questions of workers to auth, and its answers;
 //! - `readiness`: what the service manager is told;
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
 
@@ -19,16 +21,19 @@ mod boot;
 mod change;
 mod command;
 mod control;
+mod ending;
 mod estate;
 mod examination;
 mod files;
 mod house;
 mod identity;
 mod ledger;
+mod logins;
 mod passed;
 mod permit;
 mod plan;
 mod post;
+mod posts;
 mod readiness;
 mod refusal;
 mod rehearsal;
@@ -40,10 +45,12 @@ mod run;
 mod shards;
 mod tickets;
 mod upgrade;
+mod watch;
 mod worker;
 
 pub use boot::{examine, serve, understand};
 pub use examination::Deployment;
+pub use files::Files;
 pub use house::House;
 pub use refusal::Refusal;
 pub use rehearse::rehearse;

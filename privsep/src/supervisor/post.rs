@@ -42,6 +42,11 @@ impl<Tx: Message, Rx: Message> Post<Tx, Rx> {
         self.holder.is_some()
     }
 
+    /// Process id of who fills it; 0 for a thread.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.holder.as_ref().map(|holder| holder.life.pid())
+    }
+
     /// Fills it, with `greeting` as the first words.
     pub(crate) fn fill(
         &mut self,

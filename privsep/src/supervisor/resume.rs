@@ -15,12 +15,13 @@ use super::boot::{Examined, Ground, HEARD, Reading, or_explain, own_uid};
 use super::change::Asker;
 use super::control::Control;
 use super::estate::{Estate, open_log};
+use super::files::Files;
 use super::house::House;
 use super::ledger::Ledger;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::run::Supervisor;
-use super::worker::{Phase, Worker};
+use super::worker::Worker;
 use super::{Deployment, identity, shards};
 use crate::link::Link;
 use crate::message::{Command, KeptWorker, Needs, State};
@@ -112,7 +113,9 @@ fn restore(state: &State, legacy: &mut Legacy) -> Result<Ground, Refusal> {
     let text = legacy.take(state.text).map_err(&failed)?;
     let needs = legacy.take(state.needs).map_err(&failed)?;
     let needs = unseal(&needs).map_err(|error| failed(io::Error::other(error)))?;
-    let files = legacy.take(state.files).map_err(&failed)?;
+    let workers = legacy.take(state.files).map_err(&failed)?;
+    let auth = legacy.take(state.auth_files).map_err(&failed)?;
+    let files = Files { workers, auth, marks: Vec::new() };
     let deployment = Deployment { subject: state.subject.clone(), text, needs, files };
     let trouble = |troubles: Vec<crate::message::Trouble>| {
         let causes: Vec<String> = troubles.into_iter().map(|trouble| trouble.cause).collect();
@@ -211,6 +214,5 @@ fn worker(kept: &KeptWorker, state: &State, legacy: &mut Legacy) -> io::Result<W
     let blocks = blocks.collect::<io::Result<_>>()?;
     let life = Life::Process(Child::from_fd(kept.pid, legacy.take(kept.process)?));
     let link = Link::new(legacy.take(kept.link)?);
-    let phase = if kept.draining { Phase::Retiring } else { Phase::Serving };
-    Ok(Worker::inherit(kept.generation, life, link, phase, blocks, legacy.take(kept.lines)?))
+    Ok(Worker::inherit(kept.generation, life, link, &kept.phase, blocks, legacy.take(kept.lines)?))
 }

@@ -34,6 +34,7 @@ impl Supervisor<'_> {
     /// Begins an upgrade to the program at `path`, or to what is at the path that we were started from.
     pub(super) fn begin_upgrade(&mut self, asker: Asker, path: Option<PathBuf>) {
         self.report_change("upgrading");
+        self.put_files_off();
         if let Some(why) = self.busy() {
             return self.tell(asker, Reply::Refused(why.to_owned()));
         }
@@ -74,6 +75,7 @@ impl Supervisor<'_> {
         self.finish_logger();
         self.auth.close();
         self.auth_lost();
+        self.logins_lost();
         self.control.settle();
         let why = self.become_successor(&rehearsal, asker);
         // The posts are filled again with the next turn.
@@ -114,7 +116,7 @@ impl Supervisor<'_> {
         let mut case = Case::default();
         let asker = match asker {
             Some(Asker::Control(id)) => self.control.connection(id),
-            Some(Asker::Signal | Asker::Tickets) | None => None,
+            Some(Asker::Signal | Asker::Tickets | Asker::Files) | None => None,
         };
         let state = State {
             version: STATE_VERSION,
@@ -133,7 +135,8 @@ impl Supervisor<'_> {
             subject: self.deployment.subject.clone(),
             text: case.put(self.deployment.text.as_fd()),
             needs: case.put(papers.needs.as_fd()),
-            files: case.put(self.deployment.files.as_fd()),
+            files: case.put(self.deployment.files.workers.as_fd()),
+            auth_files: case.put(self.deployment.files.auth.as_fd()),
             listeners: self
                 .estate
                 .listeners()
@@ -190,6 +193,8 @@ impl Supervisor<'_> {
     pub(super) fn busy(&self) -> Option<&'static str> {
         if self.is_ending() {
             Some("the server is ending")
+        } else if !self.served {
+            Some("the server is about to begin; try again when it serves")
         } else if self.change.is_some() {
             Some("another reload or upgrade is under way; try again when it has ended")
         } else {
@@ -211,7 +216,7 @@ fn keep_worker<'w>(worker: &'w Worker, case: &mut Case<'w>) -> Option<KeptWorker
         process: case.put(worker.life.fd()?),
         link: case.put(worker.link.fd()),
         lines: case.put(worker.lines.as_fd()),
-        draining: worker.is_leaving(),
+        phase: worker.kept_phase(),
         blocks: worker.blocks.iter().map(|block| case.put(block.fd())).collect(),
     })
 }

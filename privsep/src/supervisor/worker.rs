@@ -9,7 +9,7 @@ use perf::Block;
 use super::Deployment;
 use super::estate::{Estate, Opened};
 use crate::link::{Link, LinkError};
-use crate::message::{FromWorker, Hello, ToWorker, WorkerReport};
+use crate::message::{FromWorker, Hello, KeptPhase, ToWorker, WorkerReport};
 use crate::stage::Life;
 
 /// How long a worker may take until all its shards accept.
@@ -109,12 +109,16 @@ impl Worker {
         generation: u32,
         life: Life,
         link: Link<ToWorker, FromWorker>,
-        phase: Phase,
+        kept: &KeptPhase,
         blocks: Vec<Block>,
         lines: OwnedFd,
     ) -> Self {
         let now = Instant::now();
-        let deadline = (phase == Phase::Retiring).then(|| now + START_PATIENCE);
+        let (phase, deadline) = match kept {
+            KeptPhase::Starting => (Phase::Starting, Some(now + START_PATIENCE)),
+            KeptPhase::Serving => (Phase::Serving, None),
+            KeptPhase::Leaving { millis } => (Phase::Retiring, Some(now + Duration::from_millis(*millis))),
+        };
         // It is told no more destinations of logs.
         let sinks = usize::MAX;
         Self { generation, life, link, phase, deadline, begun: now, blocks, lines, let_go: false, sinks }
@@ -130,7 +134,7 @@ impl Worker {
         self.tell_sinks(estate)?;
         let subject = deployment.subject.clone();
         self.link.send(&ToWorker::Configuration { subject }, &[deployment.text.as_fd()])?;
-        self.link.send(&ToWorker::Files, &[deployment.files.as_fd()])?;
+        self.link.send(&ToWorker::Files, &[deployment.files.workers.as_fd()])?;
         self.link.send(&ToWorker::Tickets { keys: estate.tickets.told() }, &[])?;
         estate.bans.tell(self)?;
         let shards = self.blocks.len();
@@ -158,6 +162,18 @@ impl Worker {
             self.sinks += 1;
         }
         Ok(())
+    }
+
+    /// As the next program is told.
+    pub(crate) fn kept_phase(&self) -> KeptPhase {
+        match self.phase {
+            Phase::Starting => KeptPhase::Starting,
+            Phase::Serving => KeptPhase::Serving,
+            Phase::Retiring | Phase::Draining => {
+                let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                KeptPhase::Leaving { millis: millis(left.unwrap_or(END_PATIENCE)) }
+            }
+        }
     }
 
     /// Whether it has been told to end.

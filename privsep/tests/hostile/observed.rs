@@ -9,13 +9,14 @@ const HANDED: &[(&str, &str)] = &[
     ("check", "/memfd:kimura-configuration"),
     ("rehearsal", "/memfd:kimura-message"),
     ("auth", "/memfd:kimura-secrets"),
+    ("auth", "/memfd:kimura-realms"),
+    ("auth", "/memfd:kimura-secret-files"),
     ("logger", "socket "),
     ("logger", "FOLDER/access.log"),
     ("worker", "/memfd:kimura-counters-"),
     // The text without secrets.
     ("worker", "/memfd:kimura-check"),
-    // What the files hold that only the supervisor opens.
-    ("worker", "/memfd:kimura-message"),
+    ("worker", "/memfd:kimura-files"),
     ("worker", "socket 127.0.0.1:"),
     // The way to the logger has no name.
     ("worker", "socket unix"),

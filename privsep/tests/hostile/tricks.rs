@@ -9,11 +9,11 @@ use std::thread;
 
 use privsep::link::Link;
 use privsep::message::{
-    Answer, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, ListenNeeds, Needs, Network, Subject,
-    ToWorker,
+    Answer, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, ListenNeeds, LoginOutcome, Needs,
+    Network, Subject, ToWorker,
 };
 use privsep::role::Role;
-use privsep::wire::{Bytes, FRAME_MAX, Wire, encode};
+use privsep::wire::{Bytes, FRAME_MAX, Secret, Wire, encode};
 use sys::mem::Cells;
 use sys::packet::{self, Wait};
 
@@ -164,6 +164,9 @@ pub(crate) const TRICKS: &[Trick] = &[
         let client = Network { first: Bytes(vec![192, 0, 2, 7]), len: 32 };
         tools.flood(&FromWorker::Offenders { clients: vec![client; 256] })
     }),
+    worker("worker asks for a client without an address", 2, |tools| tools.frame(&login(1, "anna"), 0)),
+    worker("worker asks for a name that cannot be", 2, |tools| tools.frame(&login(4, &"n".repeat(256)), 0)),
+    worker("worker asks more than auth can judge", 0, |tools| tools.aside(&[login(4, "anna")])),
     // A deaf worker is found out by what it is told next.
     swap("worker stops hearing", When::Serving, 1, Reload::Refused, deaf),
     swap("worker commits instead of preparing", When::Prepare, 0, Reload::Done, |tools| {
@@ -185,6 +188,7 @@ pub(crate) const TRICKS: &[Trick] = &[
     auth("auth frame too long", When::Serving, too_long),
     auth("auth surplus descriptor", When::Serving, |tools| tools.frame(&FromAuth::Ready, 1)),
     auth("auth verdicts nobody asked for", When::Serving, verdicts),
+    auth("auth judges logins nobody asked for", When::Serving, |tools| tools.flood(&judged(1))),
     auth("auth floods", When::Serving, |tools| tools.flood(&FromAuth::Ready)),
     auth("auth floods with verdicts", When::Serving, |tools| tools.flood(&verdict(7))),
     auth("auth ends at a question", When::Question, |tools| tools.half_close(Shutdown::Both)),
@@ -246,6 +250,15 @@ fn check_says() -> FromCheck {
 /// Somebody else whom nobody knows: a hostile auth could let in whom it was asked about.
 fn verdict(id: u64) -> FromAuth {
     FromAuth::Verdict { id, name: Some("otto".to_owned()) }
+}
+
+fn judged(id: u64) -> FromAuth {
+    FromAuth::Judged { id, outcome: LoginOutcome::Admitted }
+}
+
+fn login(address_len: usize, user: &str) -> FromWorker {
+    let client = Bytes(vec![127; address_len]);
+    FromWorker::Login { ticket: 1, realm: 1, user: user.to_owned(), secret: Secret::default(), client }
 }
 
 impl Tools {

@@ -29,7 +29,7 @@ impl Access {
         };
         match self.rules.decide(&asker) {
             Decision::Allow => Flow::Next,
-            // Nobody can log in: it would have been refused to compile rules that ask for it.
+            // Rules about users are refused when a site is compiled: nobody has logged in yet.
             Decision::Deny | Decision::Login => Flow::Done(Action::Respond(Answer::with(Status::FORBIDDEN))),
         }
     }

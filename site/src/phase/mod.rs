@@ -7,6 +7,7 @@ mod access;
 mod body_limit;
 mod dotfiles;
 mod expectation;
+mod login;
 mod methods;
 mod transport;
 
@@ -14,6 +15,7 @@ pub(crate) use access::Access;
 pub(crate) use body_limit::BodyLimit;
 pub(crate) use dotfiles::Dotfiles;
 pub(crate) use expectation::Expectation;
+pub use login::Gate;
 pub(crate) use methods::Methods;
 pub(crate) use transport::{ClientCertificate, ToTls};
 
@@ -38,6 +40,7 @@ pub(crate) enum Phase {
     ToTls(ToTls),
     ClientCertificate(ClientCertificate),
     Access(Access),
+    Login(Gate),
     Expectation(Expectation),
     Methods(Methods),
     BodyLimit(BodyLimit),
@@ -52,6 +55,7 @@ impl Phase {
             Phase::ToTls(phase) => phase.run(exchange),
             Phase::ClientCertificate(phase) => phase.run(exchange),
             Phase::Access(phase) => phase.run(exchange),
+            Phase::Login(gate) => gate.run(exchange),
             Phase::Expectation(phase) => phase.run(exchange),
             Phase::Methods(phase) => phase.run(exchange),
             Phase::BodyLimit(phase) => phase.run(exchange),
@@ -65,7 +69,19 @@ impl Phase {
 /// Runs the chain of the exchange's location; the first phase that is done decides.
 #[must_use]
 pub fn decide<'s>(exchange: &Exchange<'s>) -> Action<'s> {
-    for phase in &exchange.place.location.chain {
+    run(&exchange.place.location.chain, exchange)
+}
+
+/// Runs what is left of that chain once the client has logged in.
+#[must_use]
+pub fn decide_admitted<'s>(exchange: &Exchange<'s>) -> Action<'s> {
+    let chain = &exchange.place.location.chain;
+    let gate = chain.iter().position(|phase| matches!(phase, Phase::Login(_)));
+    run(&chain[gate.map_or(0, |gate| gate + 1)..], exchange)
+}
+
+fn run<'s>(chain: &'s [Phase], exchange: &Exchange<'s>) -> Action<'s> {
+    for phase in chain {
         if let Flow::Done(action) = phase.run(exchange) {
             return action;
         }

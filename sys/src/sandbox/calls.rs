@@ -34,6 +34,8 @@ pub enum Group {
     Sealing,
     /// Threads of its own, on cores of its choice. No processes.
     Threads,
+    /// Going behind all others.
+    Yielding,
     /// Files, as far as their user and Landlock let it: opened for reading, looked at, read.
     Files,
     /// Sockets that are open.
@@ -76,6 +78,7 @@ impl Group {
         Group::Links,
         Group::Sealing,
         Group::Threads,
+        Group::Yielding,
         Group::Files,
         Group::Sockets,
         Group::Rings,
@@ -91,6 +94,7 @@ impl Group {
             Group::Links => "links",
             Group::Sealing => "sealing",
             Group::Threads => "threads",
+            Group::Yielding => "yielding",
             Group::Files => "files",
             Group::Sockets => "sockets",
             Group::Rings => "rings",
@@ -173,6 +177,7 @@ impl Group {
                 (libc::SYS_sched_getaffinity, Always),
                 (libc::SYS_sched_setaffinity, Always),
             ],
+            Group::Yielding => &[(libc::SYS_sched_setscheduler, OneOf(1, &[libc::SCHED_IDLE as u64]))],
             Group::Files => &[
                 (CACHESTAT, Always),
                 (libc::SYS_fadvise64, Always),
