@@ -5,6 +5,7 @@
 //! against the folder they are relative to.
 
 mod auth;
+mod bans;
 mod control;
 mod host;
 mod server;
@@ -17,9 +18,10 @@ use std::path::PathBuf;
 use sys::net::Address;
 
 pub use auth::{Auth, Requirement, Satisfy};
+pub use bans::Bans;
 pub use control::{Control, Peer, Rank};
 pub use host::{DefaultHost, Host, Location, Matcher};
-pub use server::{FileCache, Level, Limits, Server, Shards, Timeouts};
+pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{AccessLog, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 
@@ -72,6 +74,8 @@ pub struct Listen {
     pub address: Address,
     /// What is spoken there.
     pub transport: Transport,
+    /// Who connects there.
+    pub arrival: Arrival,
     /// JSON Pointer of the value, for a problem that only binding can find.
     pub pointer: String,
 }
@@ -83,6 +87,15 @@ pub enum Transport {
     Plain,
     /// TLS: written behind the address, as in `:443 tls`.
     Tls,
+}
+
+/// Who connects to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Clients, or proxies that say in a field of the request for whom they speak, if at all.
+    Direct,
+    /// Proxies alone, which say it before the first byte (PROXY protocol): written behind the address, as in `:80 proxy`.
+    Proxied,
 }
 
 /// Where log lines go.

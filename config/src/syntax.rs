@@ -6,7 +6,7 @@ use std::str::FromStr;
 use sys::net::{Address, BadAddress};
 
 use crate::cause::Flaw;
-use crate::model::{ErrorStatus, Matcher, Peer, Rank, Requirement, Transport};
+use crate::model::{Arrival, ErrorStatus, Matcher, Peer, Rank, Requirement, Transport};
 use crate::name::HostName;
 use crate::near::nearest;
 use crate::tree::quoted;
@@ -32,18 +32,28 @@ pub(crate) fn address(text: &str) -> Result<Address, Flaw> {
     })
 }
 
-/// An address, and what is spoken there: `:80`, `:443 tls`.
-pub(crate) fn listening(text: &str) -> Result<(Address, Transport), Flaw> {
-    if let Some(plain) = text.strip_suffix(" tls") {
-        return address(plain.trim_end()).map(|address| (address, Transport::Tls));
-    }
+/// An address, what is spoken there, and who connects.
+pub(crate) type Listening = (Address, Transport, Arrival);
+
+/// `:80`, `:443 tls`, `:80 proxy`, `:443 tls proxy`.
+pub(crate) fn listening(text: &str) -> Result<Listening, Flaw> {
+    let (text, arrival) = without(text, " proxy", Arrival::Direct, Arrival::Proxied);
+    let (text, transport) = without(text, " tls", Transport::Plain, Transport::Tls);
     match text.rsplit_once(' ') {
         // The path of a Unix socket may have a space.
         Some((before, word)) if address(before).is_ok() && !text.starts_with("unix:") => Err(Flaw::new(
             format!("{} cannot stand behind an address", quoted(word)),
-            "write \"tls\" there, or nothing",
+            "write \"tls\", \"proxy\" or \"tls proxy\" there, or nothing",
         )),
-        _ => address(text).map(|address| (address, Transport::Plain)),
+        _ => address(text).map(|address| (address, transport, arrival)),
+    }
+}
+
+/// `text` without that word at its end, and what its absence or presence means.
+fn without<'t, W>(text: &'t str, word: &str, absent: W, present: W) -> (&'t str, W) {
+    match text.strip_suffix(word) {
+        Some(before) => (before.trim_end(), present),
+        None => (text, absent),
     }
 }
 

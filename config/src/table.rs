@@ -12,10 +12,11 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    AUTH, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, SERVER, TIMEOUTS, TLS, TOP,
+    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, SERVER, TIMEOUTS, TLS,
+    TOP,
 };
 pub(crate) use keys::{
-    auth, certificate, control, file_cache, host, limits, server, settings, timeouts, tls, top,
+    auth, bans, certificate, control, file_cache, host, limits, server, settings, timeouts, tls, top,
 };
 
 /// One key.
@@ -182,7 +183,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 12] = [
+pub(crate) const SECTIONS: [&Section; 13] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -191,6 +192,7 @@ pub(crate) const SECTIONS: [&Section; 12] = [
     &CONTROL,
     &DEFAULTS,
     &HOST,
+    &BANS,
     &TLS,
     &CERTIFICATE,
     &LOCATION,
@@ -214,6 +216,7 @@ mod tests {
 
     /// Lets every key make a difference: nothing that it needs is missing, nothing hides it.
     const BASE: &str = r#"{
+        "server": {"bans": {}},
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use auth::bans::BanTable;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use sys::eventfd::EventFd;
 
@@ -26,6 +27,8 @@ pub(crate) enum Letter {
     Drain(Duration, Farewell, Reply),
     /// Look whether connections wait at the listeners, which nobody has told us of.
     Look,
+    /// These are banned from now on.
+    Ban(Arc<BanTable>),
     /// Stop now.
     Stop,
     /// Hold this ready, in place of what was held before.

@@ -54,6 +54,9 @@ const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
 /// for ever, a byte at a time, and never miss the deadline between two reads.
 pub(crate) const BODY_RATE_MIN: u64 = 512;
 
+/// Bad requests that a shard gathers until it hands over from whom they came.
+pub(crate) const OFFENDERS_MAX: usize = 256;
+
 /// Bytes that are thrown away after a last response, so that the client can read it before a reset.
 pub(crate) const LINGER_BYTES_MAX: u32 = 4 * 1024 * 1024;
 
@@ -76,6 +79,8 @@ pub(crate) struct Limits {
     pub(crate) write: Duration,
     pub(crate) linger: Duration,
     pub(crate) server_header: bool,
+    /// Whether somebody counts bad requests.
+    pub(crate) counts_bad_requests: bool,
 }
 
 impl Limits {
@@ -97,6 +102,7 @@ impl Limits {
             write: timeouts.write,
             linger: LINGER,
             server_header: server.server_header,
+            counts_bad_requests: server.bans.as_ref().is_some_and(|bans| bans.bad_requests.is_some()),
         }
     }
 

@@ -123,7 +123,7 @@ const RETRY_SECONDS: u32 = 2;
 pub(crate) async fn admit(
     stream: &Stream,
     gate: &Gate,
-    request: &Request<'_>,
+    (client, request): (Option<IpAddr>, &Request<'_>),
     out: &mut Vec<u8>,
 ) -> Result<Admission, Gone> {
     // RFC 9110 section 5.3: the field has one value. Of two, nobody knows which is meant.
@@ -132,6 +132,11 @@ pub(crate) async fn admit(
     let Ok(credentials) = Credentials::parse(field) else { return Ok(Admission::Challenged) };
     let shard = &stream.shard;
     let user = credentials.user.clone();
+    // Before anything is compared or remembered: whether the password is right is nobody's business then.
+    if shard.has_banned_user(client, &user) {
+        shard.count(Counter::LoginsDenied);
+        return Ok(Admission::Refused(Answer::with(Status::FORBIDDEN), None));
+    }
     let (fingerprint, forgotten) = {
         let logins = shard.logins.borrow();
         (logins.remembered.fingerprint(gate.realm, &credentials), logins.forgotten)
@@ -141,7 +146,6 @@ pub(crate) async fn admit(
         return Ok(Admission::Granted(user));
     }
     stream.send(out).await?;
-    let client = stream.port.peer.get().address;
     let login = |ticket| Login { ticket, realm: gate.realm, client, credentials };
     let ticket = shard.logins.borrow_mut().ask(stream.port.key.get(), login);
     let verdict = match ticket {

@@ -6,11 +6,12 @@
 //!
 //! The lane polls this future directly. In the usual case it runs through without waiting once.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use perf::Counter;
 use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Request, Status, path};
-use site::{Action, Answer, Exchange, Place, Site, decide, decide_admitted};
+use site::{Action, Answer, Exchange, Place, Security, Site, decide, decide_admitted};
 
 use crate::connection::Wait;
 use crate::content::{self, Responder};
@@ -194,16 +195,24 @@ async fn exchange(
     }
     let request = head.ok().map(|_| work.head.view(&work.input[work.start..]));
     let mut body = RequestBody::new(stream, served.limits.body, request.as_ref(), &mut work.after_head);
+    let peer = stream.port.peer.get().address;
+    let client = request.as_ref().map_or(peer, |request| served.clients.find(peer, request));
+    let origin = Origin { client, security: stream.port.security.get() };
     let Decision { path, place, mut action } = match (&request, head) {
-        (Some(request), _) => locate_and_decide(stream, (served, address), request, &mut work.path),
+        // Who is banned and connects has been closed. The connection of a proxy is that of others, too.
+        (Some(_), _) if client != peer && shard.has_banned(client) => {
+            shard.count(Counter::RequestsRefusedBan);
+            Decision { path: b"", place: None, action: Action::Respond(Answer::with(Status::FORBIDDEN)) }
+        }
+        (Some(request), _) => locate_and_decide(served, (address, origin), request, &mut work.path),
         (None, refused) => Decision::refuse(refused.map_or_else(Refusal::status, |_| Status::BAD_REQUEST)),
     };
     let mut user = None;
     if let (Action::NeedLogin(gate), Some(place), Some(request)) = (&action, place, &request) {
         // The one thing that a request waits for between its head and its answer.
         let gate = *gate;
-        (action, user) = match logins::admit(stream, gate, request, &mut work.out).await? {
-            Admission::Granted(user) => (decide_admitted(&seen(stream, request, path, place)), Some(user)),
+        (action, user) = match logins::admit(stream, gate, (client, request), &mut work.out).await? {
+            Admission::Granted(user) => (decide_admitted(&seen(origin, request, path, place)), Some(user)),
             Admission::Refused(answer, user) => (Action::Respond(answer), user),
             Admission::Challenged => {
                 let challenge = Some(gate.challenge.as_str());
@@ -236,9 +245,9 @@ async fn exchange(
     let received = head_len as u64 + responder.body.received();
     finish::record(
         shard,
-        &stream.port,
         &Finished {
             served,
+            client,
             request,
             refusal: head.err(),
             place,
@@ -278,9 +287,16 @@ impl Decision<'_> {
     }
 }
 
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+struct Origin {
+    client: Option<IpAddr>,
+    security: Security,
+}
+
 fn locate_and_decide<'s>(
-    stream: &Stream,
-    (site, address): (&'s Site, usize),
+    site: &'s Site,
+    (address, origin): (usize, Origin),
     request: &Request<'s>,
     scratch: &'s mut Vec<u8>,
 ) -> Decision<'s> {
@@ -292,7 +308,7 @@ fn locate_and_decide<'s>(
     };
     match site.locate(address, request, path) {
         Ok(place) => {
-            let action = decide(&seen(stream, request, path, place));
+            let action = decide(&seen(origin, request, path, place));
             Decision { path, place: Some(place), action }
         }
         Err(status) => Decision { path, place: None, action: Action::Respond(Answer::with(status)) },
@@ -300,8 +316,8 @@ fn locate_and_decide<'s>(
 }
 
 /// What phases see of a request.
-fn seen<'s>(stream: &Stream, request: &Request<'s>, path: &'s [u8], place: Place<'s>) -> Exchange<'s> {
-    let (client, security) = (stream.port.peer.get().address, stream.port.security.get());
+fn seen<'s>(origin: Origin, request: &Request<'s>, path: &'s [u8], place: Place<'s>) -> Exchange<'s> {
+    let Origin { client, security } = origin;
     Exchange { request: *request, path, place, client, security }
 }
 

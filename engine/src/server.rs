@@ -1,13 +1,16 @@
 //! Starting the shards, telling them to end, and waiting for that.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use auth::bans::BanTable;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use glommio::{LocalExecutorBuilder, Placement};
 use logging::{Logger, ShardLog};
@@ -25,6 +28,7 @@ use crate::lane::ring::Ring;
 use crate::limits::LOGINS_WAITING_MAX;
 use crate::listeners::Listeners;
 use crate::logins::{Login, Logins, Verdict, shard_of};
+use crate::offenders::Offenders;
 use crate::scopes::Scopes;
 use crate::secure::Secured;
 use crate::shard::{Parts, Shard};
@@ -44,6 +48,10 @@ pub struct Plan<'p> {
     pub shards: Vec<ShardPlan>,
     /// Takes the access logs.
     pub logger: &'p Logger,
+    /// Who is banned from the first connection on; none when nobody is.
+    pub banned: Option<Arc<BanTable>>,
+    /// Takes the clients that make bad requests, each as often as it does; none when nobody wants to know.
+    pub offenders: Option<SyncSender<Vec<IpAddr>>>,
 }
 
 /// What one shard gets.
@@ -108,7 +116,7 @@ impl Server {
     /// When one cannot start, or the listeners are not as they have to be; the others are stopped then.
     pub fn start(plan: Plan<'_>) -> Result<Server, Error> {
         prepare();
-        let Plan { site, secured, config, shards, logger } = plan;
+        let Plan { site, secured, config, shards, logger, banned, offenders } = plan;
         let count = shards.len();
         let (listeners, places): (Vec<_>, Vec<_>) =
             shards.into_iter().map(|shard| (shard.listeners, (shard.cpu, shard.block))).unzip();
@@ -128,8 +136,19 @@ impl Server {
             let (inbox, letters) = Inbox::new().map_err(Error::Thread)?;
             server.inboxes.push(Arc::clone(&inbox));
             let logins = Logins::new(number, desk.clone()).map_err(Error::Thread)?;
-            let (log, jobs) = (logger.shard(), jobs.clone());
-            let start = Start { number, cpu, offer, block, log, jobs, inbox, letters, logins };
+            let start = Start {
+                number,
+                cpu,
+                offer,
+                banned: banned.clone(),
+                offenders: offenders.clone(),
+                block,
+                log: logger.shard(),
+                jobs: jobs.clone(),
+                inbox,
+                letters,
+                logins,
+            };
             let (ready, ended) = (ready_in.clone(), ended_in.clone());
             let name = format!("shard {number}");
             let thread = thread::Builder::new().name(name).spawn(move || {
@@ -176,6 +195,12 @@ impl Server {
     /// connections that it has not accepted.
     pub fn look(&self) {
         self.tell(|| Letter::Look);
+    }
+
+    /// Bans those of `table`, and nobody else, from now on: who is connected of them is closed.
+    pub fn ban(&self, table: BanTable) {
+        let table = Arc::new(table);
+        self.tell(|| Letter::Ban(Arc::clone(&table)));
     }
 
     /// How many shards there are.
@@ -291,6 +316,8 @@ struct Start {
     number: usize,
     cpu: usize,
     offer: Offer,
+    banned: Option<Arc<BanTable>>,
+    offenders: Option<SyncSender<Vec<IpAddr>>>,
     block: Arc<Block>,
     log: ShardLog,
     jobs: Jobs,
@@ -317,6 +344,8 @@ impl Start {
                 number,
                 ring,
                 offer: self.offer,
+                banned: self.banned,
+                offenders: Offenders::new(self.offenders),
                 counters: self.block,
                 log: AccessLog::new(self.log),
                 jobs: self.jobs,

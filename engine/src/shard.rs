@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use auth::bans::BanTable;
 use perf::{Block, Counter};
 
 use crate::access_log::AccessLog;
@@ -21,6 +22,7 @@ use crate::lane::ring::Ring;
 use crate::limits::OUTPUT_CAPACITY;
 use crate::listeners::Listeners;
 use crate::logins::Logins;
+use crate::offenders::Offenders;
 use crate::served::Served;
 use crate::server::Farewell;
 use crate::wheel::{Wheel, ticks};
@@ -61,10 +63,14 @@ pub(crate) struct Shard {
     pub(crate) wheel: RefCell<Wheel>,
     pub(crate) clock: Clock,
     pub(crate) clients: RefCell<HashMap<IpAddr, u32>>,
+    /// Who is banned; none when nobody is, which then costs nothing.
+    pub(crate) banned: RefCell<Option<Arc<BanTable>>>,
     /// What new requests get, unless they come in by a listener that is on its way out.
     pub(crate) served: RefCell<Rc<Served>>,
     pub(crate) held: RefCell<Option<Held>>,
     pub(crate) files: FileCache,
+    /// Who makes bad requests.
+    pub(crate) offenders: Offenders,
     pub(crate) counters: Arc<Block>,
     pub(crate) log: RefCell<AccessLog>,
     pub(crate) jobs: Jobs,
@@ -91,6 +97,8 @@ pub(crate) struct Parts {
     pub(crate) number: usize,
     pub(crate) ring: Ring,
     pub(crate) offer: Offer,
+    pub(crate) banned: Option<Arc<BanTable>>,
+    pub(crate) offenders: Offenders,
     pub(crate) counters: Arc<Block>,
     pub(crate) log: AccessLog,
     pub(crate) jobs: Jobs,
@@ -117,6 +125,8 @@ impl Shard {
             wheel: RefCell::new(Wheel::new(clock.tick())),
             clock,
             clients: RefCell::default(),
+            banned: RefCell::new(parts.banned),
+            offenders: parts.offenders,
             served: RefCell::new(served),
             held: RefCell::default(),
             files: FileCache::new(&parts.offer.file_cache),

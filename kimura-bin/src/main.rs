@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod ban;
 mod boot;
 mod certificates;
 mod check;

@@ -5,6 +5,7 @@
 pub(crate) enum Id {
     Conf,
     Daemon,
+    For,
     Generate,
     Group,
     Help,
@@ -13,6 +14,7 @@ pub(crate) enum Id {
     Manager,
     PasswordFile,
     Plan,
+    Reason,
     Set,
     Socket,
     Test,
@@ -191,6 +193,20 @@ pub(crate) const OPTIONS: &[Opt] = &[
     ),
     of_verbs(Id::Json, "json", None, "Print the answer as JSON", ""),
     of_verbs(Id::Plan, "plan", None, "With reload - only print what would change", ""),
+    of_verbs(
+        Id::For,
+        "for",
+        value("TIME", Kind::Free),
+        "With ban - how long it lasts, such as 90s, 10m, 2h or 7d",
+        "Without it the ban has no end.",
+    ),
+    of_verbs(
+        Id::Reason,
+        "reason",
+        value("TEXT", Kind::Free),
+        "With ban - why, in one short line",
+        "It is shown by bans and kept in the file of bans.",
+    ),
     of_verbs(
         Id::Login,
         "login",

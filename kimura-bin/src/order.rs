@@ -8,7 +8,7 @@ use crate::boot::Home;
 use crate::error::Error;
 use crate::print;
 use privsep::link::{Link, LinkError};
-use privsep::message::{Answer, Command, LINK_VERSION, PlanReport, Proof, Request, StatusReport};
+use privsep::message::{Answer, BansReport, Command, LINK_VERSION, PlanReport, Proof, Request, StatusReport};
 use privsep::sealed::unseal;
 use privsep::supervisor;
 use privsep::wire::Secret;
@@ -31,6 +31,7 @@ pub(crate) enum Outcome {
     Done(String),
     Status(StatusReport),
     Plan(PlanReport),
+    Bans(BansReport),
 }
 
 /// Gives the command and prints what came of it.
@@ -93,6 +94,7 @@ fn understand(answer: Answer, sealed: Option<&OwnedFd>, command: &Command) -> Re
         Answer::Done { what } => Ok(Outcome::Done(what)),
         Answer::Status => Ok(Outcome::Status(unseal(sealed()?)?)),
         Answer::Plan => Ok(Outcome::Plan(unseal(sealed()?)?)),
+        Answer::Bans => Ok(Outcome::Bans(unseal(sealed()?)?)),
         Answer::Denied { why } => Err(Error::Denied(why)),
         Answer::Refused { why } => Err(Error::NotDone(why)),
         Answer::Problems { count } => {

@@ -1,8 +1,9 @@
 //! Properties of frames that hold for every input, checked by fuzzers and tests. Not part of the interface.
 
 use crate::message::{
-    Answer, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, Message, Needs, PlanReport, Realms,
-    Request, Secrets, State, StatusReport, ToAuth, ToCheck, ToLogger, ToRehearsal, ToWorker,
+    Answer, BansReport, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, Message, Needs,
+    PlanReport, Realms, Request, Secrets, State, StatusReport, ToAuth, ToCheck, ToLogger, ToRehearsal,
+    ToWorker,
 };
 use crate::wire::{Wire, decode, encode};
 
@@ -31,6 +32,7 @@ const KINDS: &[fn(&[u8])] = &[
     // The verdict on a program that did not come to serve.
     sealed::<String>,
     sealed::<Realms>,
+    sealed::<BansReport>,
 ];
 
 /// Reads the bytes behind the first one as what that one says: they are the one encoding of a value, or refused.
@@ -73,10 +75,11 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::message::{
-        Audience, Command, ControlNeeds, Depth, FileNeeds, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker,
-        KeptFile, KeptListener, KeptPassed, KeptPhase, KeptSink, KeptSocket, KeptWorker, LedgerEntry,
-        ListenNeeds, LogNeeds, LoginOutcome, Output, PeerEntry, Proof, Rank, RankEntry, ReadNeeds,
-        RealmEntry, Setting, Subject, TokenEntry, Trouble, UserEntry, WorkerReport,
+        Audience, BanNeeds, BanReport, Command, ControlNeeds, Depth, FileNeeds, Hello, HostNeeds,
+        IdentityEntry, Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptPhase, KeptSink, KeptSocket,
+        KeptWorker, LedgerEntry, ListenNeeds, LogNeeds, LoginOutcome, Network, Output, PeerEntry, Proof,
+        Rank, RankEntry, ReadNeeds, RealmEntry, Setting, Subject, TokenEntry, Trouble, UserEntry,
+        WorkerReport,
     };
     use crate::wire::{Bytes, Secret};
 
@@ -116,6 +119,22 @@ pub(crate) mod tests {
             Setting::Foreground,
         ];
         Subject::File { name: text("kimura.conf"), settings }
+    }
+
+    fn network() -> Network {
+        Network { first: Bytes(vec![10, 0, 0, 0]), len: 8 }
+    }
+
+    fn bans() -> BansReport {
+        let ban = BanReport {
+            network: network(),
+            user: Some(text("anna")),
+            count: 2,
+            since: 1,
+            until: Some(3),
+            reason: text("failed logins"),
+        };
+        BansReport { now: 2, bans: vec![ban] }
     }
 
     pub(crate) fn needs() -> Needs {
@@ -161,6 +180,18 @@ pub(crate) mod tests {
                 tokens: vec![entry("nightly", Rank::Operator)],
                 secrets: Bytes(vec![1, 0, 255]),
             },
+            bans: Some(BanNeeds {
+                failures: 20,
+                user_failures: 5,
+                bad_requests: Some(50),
+                window_seconds: 600,
+                duration_seconds: 600,
+                duration_max_seconds: 86_400,
+                v4_len: 32,
+                v6_len: 64,
+                exempt: vec![network()],
+                file: Some("/var/lib/kimura/bans".into()),
+            }),
         }
     }
 
@@ -193,6 +224,7 @@ pub(crate) mod tests {
             passed: vec![KeptPassed { address: text("127.0.0.1:80"), sockets: vec![kept] }],
             sockets: 1,
             tickets: vec![Bytes(vec![7; 48])],
+            bans: kept,
             sinks: vec![KeptSink { output: Output::Stdout, fd: None }],
             control: Some(KeptFile { path: "/c".into(), fd: kept }),
             pid_file: None,
@@ -251,6 +283,7 @@ pub(crate) mod tests {
             users: vec![UserEntry { name: text("anna"), hash: text("$6$") }],
             tokens: vec![TokenEntry { name: text("nightly"), sha256: Bytes(vec![7; 32]) }],
         };
+        let ban = Command::Ban { network: network(), seconds: Some(60), reason: text("spam") };
         let request = |command, proof| encode(&Request { version: 1, command, proof });
         vec![
             (
@@ -290,6 +323,7 @@ pub(crate) mod tests {
             ("fit", 9, encode(&FromRehearsal::Fit { version: text("0.1.0") })),
             ("upgrade", 10, request(Command::Upgrade { path: Some("/new".into()) }, password())),
             ("reload", 10, request(Command::Reload { plan: true }, Proof::Peer)),
+            ("ban", 10, request(ban, Proof::Peer)),
             ("denied", 11, encode(&Answer::Denied { why: text("no") })),
             ("needs", 12, encode(&needs())),
             ("secrets", 13, encode(&secrets)),
@@ -298,6 +332,7 @@ pub(crate) mod tests {
             ("plan", 15, encode(&plan)),
             ("state", 16, encode(&state())),
             ("reason", 17, encode(&text("no"))),
+            ("bans", 19, encode(&bans())),
         ]
     }
 

@@ -2,6 +2,7 @@
 //! not compile.
 
 mod auth;
+mod bans;
 mod check;
 mod control;
 mod logger;
@@ -9,6 +10,7 @@ mod state;
 mod worker;
 
 pub use auth::{FromAuth, LoginOutcome, Proof, RealmEntry, Realms, Secrets, ToAuth, TokenEntry, UserEntry};
+pub use bans::{BanNeeds, BanReport, BansReport, Network};
 pub use check::{
     Audience, Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs,
     Output, PeerEntry, RankEntry, ReadNeeds, Setting, Subject, ToCheck, Trouble,

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod clients;
 mod compile;
 mod exchange;
 mod host;
@@ -21,6 +22,7 @@ mod phase;
 mod security;
 
 pub use action::{Action, Answer};
+pub use clients::Clients;
 pub use compile::compile;
 pub use exchange::Exchange;
 pub use host::{Host, Place, Site};

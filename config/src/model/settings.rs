@@ -17,6 +17,8 @@ pub struct Settings {
     pub index: Vec<String>,
     /// Who makes the response.
     pub handler: Handler,
+    /// Rules that allow and deny, as they are written; a later stage reads them.
+    pub access: Vec<String>,
     /// Methods that are allowed, upper case; `None` leaves it to the handler.
     pub methods: Option<Vec<String>>,
     /// Charset parameter for text types; `None` adds none.

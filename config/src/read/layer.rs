@@ -19,6 +19,7 @@ pub(super) struct Layer {
     root: Option<PathBuf>,
     index: Option<Vec<String>>,
     handler: Option<Handler>,
+    access: Option<Vec<String>>,
     methods: Option<Vec<String>>,
     charset: Option<Option<String>>,
     types: Entries<String, String>,
@@ -43,6 +44,7 @@ impl Layer {
             root: reader.get(&settings::ROOT, problems),
             index: reader.get(&settings::INDEX, problems).map(values),
             handler: reader.get(&settings::HANDLER, problems),
+            access: reader.get(&settings::ACCESS, problems).map(values),
             methods: reader.get(&settings::METHODS, problems).map(values),
             charset: reader.get(&settings::CHARSET, problems),
             types: reader.get(&settings::TYPES, problems).unwrap_or_default(),
@@ -77,6 +79,7 @@ impl Inherited {
             root: None,
             index: settings::INDEX.default("").into_iter().map(|(_, name)| name).collect(),
             handler: settings::HANDLER.default(""),
+            access: Vec::new(),
             methods: None,
             charset: settings::CHARSET.default(""),
             types: BTreeMap::new(),
@@ -105,6 +108,7 @@ impl Inherited {
         settings.root = layer.root.or(settings.root.take());
         set(&mut settings.index, layer.index);
         set(&mut settings.handler, layer.handler);
+        set(&mut settings.access, layer.access);
         settings.methods = layer.methods.or(settings.methods.take());
         set(&mut settings.charset, layer.charset);
         merge(&mut settings.types, layer.types);

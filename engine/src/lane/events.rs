@@ -66,6 +66,10 @@ impl Shard {
             Transport::Plain => {
                 port.received.borrow_mut().extend_from_slice(self.ring.borrow().bytes(filled));
             }
+            Transport::Unnamed => {
+                port.received.borrow_mut().extend_from_slice(self.ring.borrow().bytes(filled));
+                self.hear_proxy(key, &port);
+            }
             Transport::Handshake => {
                 port.received.borrow_mut().extend_from_slice(self.ring.borrow().bytes(filled));
                 self.shake_hands_later(key, &port);
@@ -218,8 +222,8 @@ impl Shard {
             if !activity.running() {
                 let closing =
                     self.connections.borrow_mut().get(key).is_none_or(|c| c.state.has(State::CLOSING));
-                let handshake = port.transport.get() == Transport::Handshake;
-                if port.backlog() == 0 || handshake || port.broken.get() || port.last.get() || closing {
+                let early = matches!(port.transport.get(), Transport::Unnamed | Transport::Handshake);
+                if port.backlog() == 0 || early || port.broken.get() || port.last.get() || closing {
                     break None;
                 }
                 activity.start(Rc::clone(self));
@@ -258,6 +262,10 @@ impl Shard {
         }
         if port.sending.get() {
             return self.watch(key, Wait::Write);
+        }
+        // What has come of a PROXY header waits for the rest.
+        if port.transport.get() == Transport::Unnamed && !port.ended.get() {
+            return;
         }
         let (last, handshake) = (port.last.get(), port.transport.get() == Transport::Handshake);
         self.let_go(key, id);

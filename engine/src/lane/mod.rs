@@ -11,6 +11,7 @@ mod admission;
 mod buffers;
 mod closing;
 mod events;
+mod naming;
 mod parking;
 pub(crate) mod ring;
 mod securing;
@@ -151,6 +152,7 @@ impl Lane {
             self.shard.accept();
         }
         self.shard.log.borrow_mut().tick();
+        self.shard.count_by(Counter::OffencesLost, self.shard.offenders.hand_over() as u64);
         self.publish();
         self.shard.end_drain();
     }
@@ -186,6 +188,7 @@ impl Lane {
                 }
                 Letter::Resume(key) => self.shard.ready.borrow_mut().push_back(key),
                 Letter::Look => self.shard.look(),
+                Letter::Ban(table) => self.shard.ban(table),
                 Letter::Drain(patience, farewell, reply) => {
                     let deadline = self.shard.clock.tick().saturating_add(ticks(patience));
                     self.shard.begin_drain(deadline, farewell, reply);

@@ -3,7 +3,7 @@
 use crate::{certificates, logins};
 use config::{Config, Level, Loaded, Origin, Output, Peer, Rank, Shards, Transport};
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
-use privsep::message::{Audience, FileNeeds, ReadNeeds, Secrets, TokenEntry, UserEntry};
+use privsep::message::{Audience, BanNeeds, FileNeeds, Network, ReadNeeds, Secrets, TokenEntry, UserEntry};
 use privsep::wire::{Bytes, encode};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -49,6 +49,24 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
         hosts: hosts(config),
         control: control(&server.control),
         realms: Bytes(encode(&logins::realms(config))),
+        bans: server.bans.as_ref().map(|bans| ban_needs(bans, &server.trusted)),
+    }
+}
+
+fn ban_needs(bans: &config::Bans, trusted: &[String]) -> BanNeeds {
+    // What is no network was found before; one word of those that are trusted names whoever has no address.
+    let networks = bans.allow.iter().chain(trusted).filter_map(|text| text.parse::<auth::Prefix>().ok());
+    BanNeeds {
+        failures: bans.failures,
+        user_failures: bans.user_failures,
+        bad_requests: bans.bad_requests,
+        window_seconds: bans.window.as_secs(),
+        duration_seconds: bans.duration.as_secs(),
+        duration_max_seconds: bans.duration_max.as_secs(),
+        v4_len: bans.ipv4_bits.into(),
+        v6_len: bans.ipv6_bits.into(),
+        exempt: networks.map(Network::from).collect(),
+        file: bans.file.clone(),
     }
 }
 
@@ -71,8 +89,11 @@ fn readable(config: &Config) -> Vec<ReadNeeds> {
 /// Each host with a number that changes when anything of it does, or of what all hosts share.
 fn hosts(config: &Config) -> Vec<HostNeeds> {
     let server = &config.server;
-    let shared =
-        format!("{:?} {:?} {:?} {}", server.limits, server.timeouts, server.file_cache, server.server_header);
+    let clients = format!("{:?} {:?}", server.trusted, server.client_address);
+    let shared = format!(
+        "{:?} {:?} {:?} {} {clients}",
+        server.limits, server.timeouts, server.file_cache, server.server_header
+    );
     let digest = |host: &config::Host| {
         let mut hasher = DefaultHasher::new();
         (format!("{host:?}"), &shared).hash(&mut hasher);

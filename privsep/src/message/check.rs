@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Hello, Message, Rank};
+use super::{BanNeeds, Hello, Message, Rank};
 use crate::wire::{Bytes, records, variants};
 
 variants! {
@@ -161,6 +161,8 @@ records! {
         control: ControlNeeds,
         /// For the auth process alone: encoded [`super::Realms`].
         realms: Bytes,
+        /// Who is banned; none is without it.
+        bans: Option<BanNeeds>,
     }
 
     /// An address to listen on.

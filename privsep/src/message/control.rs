@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Message, Proof};
+use super::{Message, Network, Proof};
 use crate::wire::{records, variants};
 
 variants! {
@@ -42,6 +42,22 @@ variants! {
             /// The program.
             path: Option<PathBuf>,
         },
+        /// Tell who is banned.
+        30 Bans,
+        /// Ban somebody.
+        31 Ban {
+            /// Whom.
+            network: Network,
+            /// For how long; without an end without it.
+            seconds: Option<u64>,
+            /// Why, in one line.
+            reason: String,
+        },
+        /// Ban somebody no more.
+        32 Unban {
+            /// Whom: a network that is banned as it is.
+            network: Network,
+        },
     }
 
     /// What becomes of a command.
@@ -70,6 +86,8 @@ variants! {
             /// How many.
             count: u32,
         },
+        /// Who is banned. Comes with an encoded [`super::BansReport`] in sealed memory.
+        30 Bans,
     }
 }
 
@@ -161,6 +179,6 @@ impl Message for Request {}
 
 impl Message for Answer {
     fn descriptors(&self) -> usize {
-        usize::from(matches!(self, Self::Status | Self::Plan | Self::Problems { .. }))
+        usize::from(matches!(self, Self::Status | Self::Plan | Self::Bans | Self::Problems { .. }))
     }
 }

@@ -63,6 +63,8 @@ records! {
         sockets: u32,
         /// Keys of TLS session tickets, the one in use first.
         tickets: Vec<Bytes>,
+        /// Bans, as a file has them, sealed.
+        bans: Kept,
         /// Destinations of access logs, by number.
         sinks: Vec<KeptSink>,
         /// The socket for commands.

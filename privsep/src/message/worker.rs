@@ -1,6 +1,6 @@
 //! Supervisor and worker: sockets and sites in, words of readiness out.
 
-use super::{Hello, LoginOutcome, Message, Output, Subject};
+use super::{Hello, LoginOutcome, Message, Network, Output, Subject};
 use crate::wire::{Bytes, Secret, variants};
 
 variants! {
@@ -32,6 +32,10 @@ variants! {
             /// 48 bytes each.
             keys: Vec<Bytes>,
         },
+        /// Who is banned from now on. Comes with what [`auth::bans::Bans::pack`] gives, in sealed memory.
+        30 Bans,
+        /// Nobody is banned any more.
+        31 NoBans,
         /// A socket of that configuration for a shard. Comes with it.
         6 Socket {
             /// The shard.
@@ -117,6 +121,11 @@ variants! {
             /// The client's IP address: 4 or 16 bytes, none when it has no such address.
             client: Bytes,
         },
+        /// Clients have made bad requests: each stands there as often as it has.
+        30 Offenders {
+            /// Their addresses.
+            clients: Vec<Network>,
+        },
         /// All shards have ended.
         5 Ended {
             /// Lines of the access logs that were given up.
@@ -133,6 +142,7 @@ impl Message for ToWorker {
                 | Self::Log
                 | Self::Configuration { .. }
                 | Self::Files
+                | Self::Bans
                 | Self::Socket { .. }
                 | Self::ErrorLog
         ))

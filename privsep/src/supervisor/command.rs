@@ -1,5 +1,7 @@
 //! What a command leads to, once it is certain who gives it.
 
+use auth::Verdict;
+
 use super::change::Asker;
 use super::control::Id;
 use super::permit::needed;
@@ -67,6 +69,8 @@ impl Supervisor<'_> {
             self.control.working(id, command.clone(), who.to_owned());
             return self.execute(id, command);
         }
+        // Whoever comes by a Unix socket has no address that could be banned.
+        self.heard(None, who, Verdict::Denied);
         let stamp = self.house.stamp();
         self.control.slow_down(id, command, who, &stamp);
     }
@@ -88,6 +92,11 @@ impl Supervisor<'_> {
                 self.done(id, &format!("accepting no more; running requests have {seconds} s"));
                 self.begin_drain();
             }
+            Command::Bans => self.report_bans(id),
+            Command::Ban { ref network, seconds, ref reason } => {
+                self.ban(id, network, seconds, reason.clone());
+            }
+            Command::Unban { ref network } => self.unban(id, network),
             Command::RotateLogs => {
                 self.rotate_logs();
                 self.done(id, "log files opened again");

@@ -12,7 +12,7 @@ use sys::packet::{self, Peer};
 use super::permit::{self, Permits};
 use super::reply::Reply;
 use crate::link::{Link, LinkError};
-use crate::message::{Answer, Command, ControlNeeds, Request, Trouble};
+use crate::message::{Answer, Command, ControlNeeds, Network, Request, Trouble};
 
 /// Most connections at a time; others wait in the queue of the socket.
 const CONNECTIONS_MAX: usize = 32;
@@ -343,7 +343,14 @@ fn describe(command: &Command) -> String {
         Command::Verbosity { level } => format!("verbosity {level}"),
         Command::Upgrade { path: None } => "upgrade".to_owned(),
         Command::Upgrade { path: Some(path) } => format!("upgrade {path:?}"),
+        Command::Bans => "bans".to_owned(),
+        Command::Ban { network, .. } => format!("ban {}", written(network)),
+        Command::Unban { network } => format!("unban {}", written(network)),
     }
+}
+
+fn written(network: &Network) -> String {
+    network.prefix().map_or_else(|| "what is no network".to_owned(), |prefix| prefix.to_string())
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ impl Supervisor<'_> {
         if lost > 0 {
             log::warn!("{lost} lines of the access logs were lost to write errors");
         }
+        self.estate.bans.finish();
         self.control.remove_file();
         self.estate.remove_files();
         if self.served {

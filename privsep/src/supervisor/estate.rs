@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use sys::net::{Address, ListenOptions, local_address};
 use sys::spawn::Legacy;
 
+use super::bans::Bans;
 use super::passed::Passed;
 use super::tickets::Tickets;
 use crate::message::{ListenNeeds, LogNeeds, Needs, Output, State, Trouble};
@@ -39,6 +40,8 @@ pub(crate) struct Estate {
     next_id: u32,
     /// Keys of TLS sessions.
     pub(crate) tickets: Tickets,
+    /// Who is banned.
+    pub(crate) bans: Bans,
     /// Every destination of access logs that there ever was; its place is its number. A number stays even when the
     /// change that brought it is given up: workers and logger may have heard of it.
     sinks: Vec<Sink>,

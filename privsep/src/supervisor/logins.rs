@@ -161,6 +161,9 @@ impl Supervisor<'_> {
             LoginOutcome::Denied => logins.denied += 1,
             LoginOutcome::Unavailable => logins.unavailable += 1,
         }
+        if outcome == LoginOutcome::Denied {
+            self.heard(client, user, auth::Verdict::Denied);
+        }
         // Not the name: people type passwords there.
         log::trace!("login from {client:?}, a name of {} bytes: {outcome:?}", user.len());
     }

@@ -9,12 +9,14 @@
 //! - `ending`: the end;
 //! - `worker`, `post`, `posts`: the children; `backoff`: when they are started again;
 //! - `estate`: sockets and log files; `passed`: sockets from the service manager; `ledger`: what became of every connection and request;
+//! - `bans`: who is banned, and who hears of it;
 //! - `files`: what only we can open; `watch`: whether it has changed since; `tickets`: keys of TLS sessions;
 //! - `logins`: the questions of workers to auth, and its answers;
 //! - `readiness`: what the service manager is told;
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
 
 mod backoff;
+mod bans;
 mod boot;
 mod change;
 mod command;

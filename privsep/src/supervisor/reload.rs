@@ -11,7 +11,7 @@ use super::examination::{Examination, Found, Verdict, problems_text};
 use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Phase;
-use super::{files, identity, logins, plan, shards, watch};
+use super::{bans, files, identity, logins, plan, shards, watch};
 use crate::message::{Depth, PlanReport, ToAuth, ToWorker, Trouble};
 
 impl Supervisor<'_> {
@@ -115,6 +115,7 @@ impl Supervisor<'_> {
     fn open(&mut self, found: Found, plan: PlanReport) -> Result<Next, Vec<Trouble>> {
         let needs = &found.needs;
         let files = files::read(needs)?;
+        bans::check(needs)?;
         let identity = identity::resolve(needs).map_err(|trouble| vec![trouble])?;
         let count = shards::cores(needs.shards).map_or(1, |cores| cores.len());
         let opened = self.estate.open(needs, shards::group(count))?;
@@ -294,6 +295,10 @@ impl Supervisor<'_> {
                     self.auth.dismiss();
                 }
             }
+        }
+        if old.needs.bans != needs.bans {
+            self.estate.bans.adopt(needs.bans.as_ref());
+            self.publish_bans();
         }
         if self.logins.refilled {
             logins::learn(&mut self.auth, &mut self.logins, &self.deployment, &self.workers);

@@ -256,6 +256,7 @@ impl<'h> Supervisor<'h> {
             self.worker_due,
             self.change.as_ref().map(|change| change.deadline),
             self.control.due(),
+            self.estate.bans.due(),
             self.files_due(),
             self.report_due(),
             (self.house.ticks() && self.served).then_some(self.next_tick),
@@ -283,6 +284,7 @@ impl<'h> Supervisor<'h> {
             self.abandon("it took too long");
         }
         self.control.on_time(now);
+        self.look_after_bans(now);
         if self.files_due().is_some_and(|due| due <= now) {
             self.look_after_files(now);
         }
@@ -471,6 +473,9 @@ impl<'h> Supervisor<'h> {
                 | FromWorker::Refused { .. },
                 Phase::Retiring | Phase::Draining,
             ) => {}
+            (FromWorker::Offenders { clients }, phase) if phase != Phase::Starting => {
+                self.hear_offenders(at, &clients);
+            }
             // What the last lines say is in its counters, too.
             (FromWorker::Ended { .. }, _) => {}
             _ => self.distrust(at, &"it said what it may not say now"),

@@ -49,8 +49,8 @@ impl Supervisor<'_> {
             return Err("with \"privsep\": false there is one process, which has to be restarted".to_owned());
         };
         let path = path.unwrap_or_else(|| self.program.clone());
-        let needs = seal(&self.deployment.needs).map_err(|error| error.to_string())?;
-        let (state, _) = self.pack(&path, &needs, None);
+        let papers = self.papers().map_err(|error| error.to_string())?;
+        let (state, _) = self.pack(&path, &papers, None);
         Rehearsal::start(&path, &state, self.errors.as_ref().map(AsFd::as_fd))
     }
 
@@ -87,11 +87,11 @@ impl Supervisor<'_> {
         let (Stage::Processes(own), Stage::Processes(successor)) = (&self.stage, &rehearsal.stage) else {
             return "there is only one process".to_owned();
         };
-        let needs = match seal(&self.deployment.needs) {
-            Ok(needs) => needs,
+        let papers = match self.papers() {
+            Ok(papers) => papers,
             Err(error) => return error.to_string(),
         };
-        let (state, mut kept) = self.pack(&rehearsal.path, &needs, Some(asker));
+        let (state, mut kept) = self.pack(&rehearsal.path, &papers, Some(asker));
         let state = match seal(&state) {
             Ok(state) => state,
             Err(error) => return error.to_string(),
@@ -101,11 +101,16 @@ impl Supervisor<'_> {
         format!("{} cannot be executed: {error}", rehearsal.path.display())
     }
 
+    fn papers(&self) -> std::io::Result<Papers> {
+        let bans = Bytes(self.estate.bans.text().into_bytes());
+        Ok(Papers { needs: seal(&self.deployment.needs)?, bans: seal(&bans)? })
+    }
+
     /// Everything that a successor needs, and the descriptors among it.
     fn pack<'s>(
         &'s self,
         successor: &Path,
-        needs: &'s OwnedFd,
+        papers: &'s Papers,
         asker: Option<Asker>,
     ) -> (State, Vec<BorrowedFd<'s>>) {
         let mut case = Case::default();
@@ -130,7 +135,7 @@ impl Supervisor<'_> {
             generations: self.generations,
             subject: self.deployment.subject.clone(),
             text: case.put(self.deployment.text.as_fd()),
-            needs: case.put(needs.as_fd()),
+            needs: case.put(papers.needs.as_fd()),
             files: case.put(self.deployment.files.workers.as_fd()),
             auth_files: case.put(self.deployment.files.auth.as_fd()),
             listeners: self
@@ -157,6 +162,7 @@ impl Supervisor<'_> {
                 .collect(),
             sockets: self.estate.last_id(),
             tickets: self.estate.tickets.told(),
+            bans: case.put(papers.bans.as_fd()),
             sinks: self
                 .estate
                 .sinks()
@@ -196,6 +202,12 @@ impl Supervisor<'_> {
             None
         }
     }
+}
+
+/// What is too long for [`State`] itself, sealed.
+struct Papers {
+    needs: OwnedFd,
+    bans: OwnedFd,
 }
 
 fn keep_worker<'w>(worker: &'w Worker, case: &mut Case<'w>) -> Option<KeptWorker> {

@@ -170,6 +170,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
             tokens: Vec::new(),
             secrets: Bytes(encode(&secrets)),
         },
+        bans: None,
     }
 }
 

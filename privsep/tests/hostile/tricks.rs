@@ -10,7 +10,7 @@ use std::thread;
 use privsep::link::Link;
 use privsep::message::{
     Answer, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, ListenNeeds, LoginOutcome, Needs,
-    Subject, ToWorker,
+    Network, Subject, ToWorker,
 };
 use privsep::role::Role;
 use privsep::wire::{Bytes, FRAME_MAX, Secret, Wire, encode};
@@ -156,6 +156,14 @@ pub(crate) const TRICKS: &[Trick] = &[
         tools.flood(&FromWorker::Refused { why: "no".repeat(9) })
     }),
     worker("worker counts nonsense", 0, nonsense),
+    worker("worker tells of clients that are none", 2, |tools| {
+        let client = Network { first: Bytes(vec![192, 0, 2]), len: 32 };
+        tools.frame(&FromWorker::Offenders { clients: vec![client] }, 0)
+    }),
+    worker("worker tells of clients without end", 0, |tools| {
+        let client = Network { first: Bytes(vec![192, 0, 2, 7]), len: 32 };
+        tools.flood(&FromWorker::Offenders { clients: vec![client; 256] })
+    }),
     worker("worker asks for a client without an address", 2, |tools| tools.frame(&login(1, "anna"), 0)),
     worker("worker asks for a name that cannot be", 2, |tools| tools.frame(&login(4, &"n".repeat(256)), 0)),
     worker("worker asks more than auth can judge", 0, |tools| tools.aside(&[login(4, "anna")])),

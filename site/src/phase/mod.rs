@@ -3,6 +3,7 @@
 //! A location has a flat chain of them, built when the site is compiled. The loop does not know any phase by
 //! name; a phase that has nothing to do in a location is not in its chain.
 
+mod access;
 mod body_limit;
 mod dotfiles;
 mod expectation;
@@ -10,6 +11,7 @@ mod login;
 mod methods;
 mod transport;
 
+pub(crate) use access::Access;
 pub(crate) use body_limit::BodyLimit;
 pub(crate) use dotfiles::Dotfiles;
 pub(crate) use expectation::Expectation;
@@ -37,6 +39,7 @@ pub(crate) enum Flow<'s> {
 pub(crate) enum Phase {
     ToTls(ToTls),
     ClientCertificate(ClientCertificate),
+    Access(Access),
     Login(Gate),
     Expectation(Expectation),
     Methods(Methods),
@@ -51,6 +54,7 @@ impl Phase {
         match self {
             Phase::ToTls(phase) => phase.run(exchange),
             Phase::ClientCertificate(phase) => phase.run(exchange),
+            Phase::Access(phase) => phase.run(exchange),
             Phase::Login(gate) => gate.run(exchange),
             Phase::Expectation(phase) => phase.run(exchange),
             Phase::Methods(phase) => phase.run(exchange),
