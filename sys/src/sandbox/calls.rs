@@ -38,6 +38,8 @@ pub enum Group {
     Files,
     /// Sockets that are open.
     Sockets,
+    /// Connections to sockets that listen, and pairs of sockets of its own.
+    Accepting,
     /// Rings: made, used, registered with. What a ring does is not seen here.
     Rings,
 }
@@ -78,6 +80,7 @@ impl Group {
         Group::Threads,
         Group::Files,
         Group::Sockets,
+        Group::Accepting,
         Group::Rings,
     ];
 
@@ -93,6 +96,7 @@ impl Group {
             Group::Threads => "threads",
             Group::Files => "files",
             Group::Sockets => "sockets",
+            Group::Accepting => "accepting",
             Group::Rings => "rings",
         }
     }
@@ -190,6 +194,11 @@ impl Group {
                 (libc::SYS_sendfile, Always),
                 (libc::SYS_sendto, Always),
                 (libc::SYS_setsockopt, Always),
+            ],
+            Group::Accepting => &[
+                (libc::SYS_accept4, Always),
+                (libc::SYS_recvfrom, Always),
+                (libc::SYS_socketpair, OneOf(0, &[libc::AF_UNIX as u64])),
             ],
             Group::Rings => &[
                 (libc::SYS_io_uring_enter, Always),
