@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use sys::net::Address;
 
-pub use control::{Control, Peer, Rank};
+pub use control::{Control, Peer, Rank, Remote};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use server::{FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{AccessLog, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};

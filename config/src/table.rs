@@ -12,9 +12,9 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, SERVER, TIMEOUTS, TLS, TOP,
+    CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, REMOTE, SERVER, TIMEOUTS, TLS, TOP,
 };
-pub(crate) use keys::{certificate, control, file_cache, host, limits, server, settings, timeouts, tls, top};
+pub(crate) use keys::{certificate, control, file_cache, host, limits, remote, server, settings, timeouts, tls, top};
 
 /// One key.
 pub(crate) struct Key<K> {
@@ -173,13 +173,14 @@ pub(crate) fn lookup<S: AsRef<str>>(tokens: &[S]) -> Result<Target, (&'static Se
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 11] = [
+pub(crate) const SECTIONS: [&Section; 12] = [
     &TOP,
     &SERVER,
     &LIMITS,
     &TIMEOUTS,
     &FILE_CACHE,
     &CONTROL,
+    &REMOTE,
     &DEFAULTS,
     &HOST,
     &TLS,
@@ -204,6 +205,7 @@ mod tests {
 
     /// Lets every key make a difference: nothing that it needs is missing, nothing hides it.
     const BASE: &str = r#"{
+        "server": {"control": {"remote": {"listen": ["127.0.0.1:1"], "chain": "chain.pem", "key": "key.pem"}}},
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],

@@ -15,6 +15,7 @@ mod options;
 mod order;
 mod passwd;
 mod print;
+mod remote;
 mod role;
 mod settings;
 mod takeover;

@@ -1,6 +1,7 @@
 //! Every message of every link. Each link has one enum for each direction, so that a message in the wrong one does
 //! not compile.
 
+mod agent;
 mod auth;
 mod check;
 mod control;
@@ -8,15 +9,19 @@ mod logger;
 mod state;
 mod worker;
 
-pub use auth::{FromAuth, Proof, Secrets, ToAuth, TokenEntry, UserEntry};
+pub use agent::{FromAgent, ToAgent};
+pub use auth::{CertificateEntry, FromAuth, Proof, Secrets, ToAuth, TokenEntry, UserEntry};
 pub use check::{
-    Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs, Output,
+    Audience, Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs, Output,
     PeerEntry, RankEntry, ReadNeeds, Setting, Subject, ToCheck, Trouble,
 };
-pub use control::{Answer, Command, LedgerEntry, PlanReport, Rank, Request, StatusReport, WorkerReport};
+pub use control::{
+    Answer, Command, LedgerEntry, NONCE_LEN, PlanReport, Rank, Request, StatusReport, WorkerReport,
+    signed_message,
+};
 pub use logger::{FromLogger, ToLogger};
 pub use state::{
-    FromRehearsal, Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptSink, KeptSocket, KeptWorker,
+    FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker,
     STATE_VERSION, State, ToRehearsal,
 };
 pub use worker::{FromWorker, ToWorker};

@@ -4,11 +4,11 @@ use sys::net::Address;
 
 use crate::cause::{Cause, Flaw};
 use crate::kind::{List, Text};
-use crate::model::{Control, FileCache, Limits, Listen, Server, Timeouts, Transport};
+use crate::model::{Control, FileCache, Limits, Listen, Remote, Server, Timeouts, Transport};
 use crate::pointer;
 use crate::problem::Problems;
 use crate::reader::Reader;
-use crate::table::{Key, control, file_cache, limits, server, timeouts};
+use crate::table::{Key, control, file_cache, limits, remote, server, timeouts};
 
 pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Server {
     Server {
@@ -34,6 +34,37 @@ pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Server {
     }
 }
 
+/// Its section, if it is there and right.
+fn read_remote(control: &Reader<'_>, problems: &mut Problems) -> Option<Remote> {
+    if !control.has(&control::REMOTE) {
+        return None;
+    }
+    let reader = control.section(&control::REMOTE, problems);
+    let listen = listen(&reader, &remote::LISTEN, problems);
+    let (chain, key) = (reader.get(&remote::CHAIN, problems), reader.get(&remote::KEY, problems));
+    let certificates = reader.or_default(&remote::CERTIFICATES, problems).into_iter();
+    for (there, name, example) in [
+        (reader.has(&remote::LISTEN), "listen", remote::LISTEN.example),
+        (reader.has(&remote::CHAIN), "chain", remote::CHAIN.example),
+        (reader.has(&remote::KEY), "key", remote::KEY.example),
+    ] {
+        if !there {
+            let what = format!("commands from elsewhere have no \"{name}\"");
+            let cure = format!("write \"{name}\": {example} here");
+            problems.extend(reader.at_itself(Cause::Conflict(Flaw::new(what, cure))));
+        }
+    }
+    Some(Remote {
+        listen: listen?,
+        chain: chain?,
+        key: key?,
+        certificates: certificates
+            .filter_map(|(name, value)| value.map(|(rank, digest)| (name, rank, digest)))
+            .collect(),
+        pointer: reader.pointer().to_owned(),
+    })
+}
+
 fn read_control(reader: &Reader<'_>, problems: &mut Problems) -> Control {
     let users = reader.or_default(&control::USERS, problems).into_iter();
     let tokens = reader.or_default(&control::TOKENS, problems).into_iter();
@@ -44,6 +75,7 @@ fn read_control(reader: &Reader<'_>, problems: &mut Problems) -> Control {
         audit_log: reader.get(&control::AUDIT_LOG, problems),
         peers: peers.filter_map(|(peer, rank)| Some((peer, rank?))).collect(),
         users: users.filter_map(|(name, value)| value.map(|(rank, hash)| (name, rank, hash))).collect(),
+        remote: read_remote(reader, problems),
         tokens: tokens.filter_map(|(name, value)| value.map(|(rank, digest)| (name, rank, digest))).collect(),
     }
 }

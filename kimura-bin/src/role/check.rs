@@ -3,6 +3,7 @@
 use super::{Fault, Place, begin_confined, needs};
 use crate::certificates::{Flaw, Material};
 use crate::logs;
+use crate::remote;
 use crate::settings::{self, Unloadable};
 use config::{Loaded, Problems, Registry};
 use privsep::link::Link;
@@ -10,6 +11,7 @@ use privsep::message::{Contents, Depth, FromCheck, Subject, ToCheck, Trouble};
 use privsep::role::Role;
 use privsep::sealed;
 use std::os::fd::{AsFd, OwnedFd};
+use tls::Severity;
 
 type Up = Link<FromCheck, ToCheck>;
 
@@ -37,8 +39,10 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     loop {
         match link.receive_waiting()? {
             (ToCheck::Judge, sealed) => {
-                let contents: Contents = sealed::unseal_secret(sealed.first().ok_or(Fault::Order)?)?;
-                let problems = judge(&loaded, contents);
+                let [workers, agent] = sealed.as_slice() else { return Err(Fault::Order) };
+                let contents: Contents = sealed::unseal_secret(workers)?;
+                let mut problems = judge(&loaded, contents);
+                judge_agent(&loaded, sealed::unseal_secret(agent)?, &mut problems);
                 if problems.is_empty() {
                     link.send_waiting(&FromCheck::Fit, &[])?;
                 } else {
@@ -71,6 +75,28 @@ fn judge(loaded: &Loaded, contents: Contents) -> Problems {
         }
     }
     problems
+}
+
+/// The same of the files for the agent.
+fn judge_agent(loaded: &Loaded, contents: Contents, problems: &mut Problems) {
+    let Loaded { config, registry } = loaded;
+    let Some(remote) = &config.server.control.remote else { return };
+    let host = match remote::host(contents.files.into_iter().map(|file| file.0).collect()) {
+        Ok(host) => host,
+        Err(wrong) => return problems.push(wrong.flaw(config).problem(registry)),
+    };
+    for found in remote::problems(&host) {
+        match found.severity() {
+            Severity::Error => {
+                let pointer = format!("{}/chain", remote.pointer);
+                problems.push(Flaw { pointer, sentence: found.to_string() }.problem(registry));
+            }
+            Severity::Warning => log::warn!("commands from elsewhere: {found}"),
+        }
+    }
+    if let Err(error) = remote::hosts(host) {
+        problems.push(Flaw { pointer: remote.pointer.clone(), sentence: error.to_string() }.problem(registry));
+    }
 }
 
 fn examine(subject: &Subject, text: Vec<u8>, depth: &Depth) -> Result<Loaded, Unloadable> {

@@ -15,6 +15,19 @@ variants! {
         3 Learn,
         /// A new error log. Comes with its descriptor.
         4 ErrorLog,
+        /// Whether the holder of a certificate has signed.
+        7 Verify {
+            /// Names the question in the verdict.
+            id: u64,
+            /// What was to be signed.
+            message: Bytes,
+            /// The certificate, in DER.
+            certificate: Bytes,
+            /// The number of the signature's scheme in TLS 1.3 (RFC 8446 4.2.3).
+            scheme: u16,
+            /// The signature.
+            signature: Bytes,
+        },
         /// Whether a proof is right.
         2 Ask {
             /// Names the question in the verdict.
@@ -53,6 +66,17 @@ variants! {
             /// The token.
             secret: Bytes,
         },
+        /// None yet: asks for the nonce that a certificate's holder signs.
+        4 Challenge,
+        /// A certificate, and that it is the holder who says so.
+        5 Certificate {
+            /// The certificate, in DER.
+            certificate: Bytes,
+            /// The number of the signature's scheme in TLS 1.3 (RFC 8446 4.2.3).
+            scheme: u16,
+            /// What the holder has made of [`super::signed_message`].
+            signature: Bytes,
+        },
     }
 }
 
@@ -63,6 +87,8 @@ records! {
         users: Vec<UserEntry>,
         /// Tokens.
         tokens: Vec<TokenEntry>,
+        /// Certificates.
+        certificates: Vec<CertificateEntry>,
     }
 
     /// A user and the hash of a password.
@@ -78,6 +104,14 @@ records! {
         /// The name.
         name: String,
         /// 32 bytes.
+        sha256: Bytes,
+    }
+
+    /// A holder's name and the SHA-256 of the certificate.
+    pub struct CertificateEntry {
+        /// The name.
+        name: String,
+        /// 32 bytes, of its DER.
         sha256: Bytes,
     }
 }

@@ -18,7 +18,8 @@ variants! {
             /// How far to go.
             depth: Depth,
         },
-        /// Look also at what the files hold that others cannot open. Comes with an encoded [`Contents`] in sealed memory.
+        /// Look also at what the files hold that others cannot open. Comes with encoded [`Contents`] in sealed memory: of
+        /// those for workers, and of those for the agent.
         3 Judge,
         /// What the supervisor could not do for it, to be told in terms of the text.
         2 Explain {
@@ -50,6 +51,15 @@ variants! {
         1 Text,
         /// Also the folders and files that it names, as the user that will serve them.
         2 Whole,
+    }
+
+    /// Whom the contents of a file are handed to.
+    #[derive(Copy, Eq)]
+    pub enum Audience {
+        /// Those who serve.
+        1 Workers,
+        /// The agent alone.
+        3 Agent,
     }
 
     /// Where a configuration comes from.
@@ -137,7 +147,7 @@ records! {
         sandbox: bool,
         /// Files and folders that workers read from.
         readable: Vec<ReadNeeds>,
-        /// Certificates and keys, in the order in which workers read them.
+        /// Certificates and keys, in the order in which each audience reads its own.
         files: Vec<FileNeeds>,
         /// How long requests may go on after the end was asked for, in milliseconds.
         drain_millis: u64,
@@ -177,9 +187,11 @@ records! {
         pointer: String,
         /// Whether nobody else is to know what it holds.
         secret: bool,
+        /// Whom it is for.
+        audience: Audience,
     }
 
-    /// What files hold, in the order of [`Needs::files`].
+    /// What the files of an audience hold, in the order of [`Needs::files`].
     pub struct Contents {
         /// Each of them.
         files: Vec<Bytes>,
@@ -219,6 +231,10 @@ records! {
         tokens: Vec<RankEntry>,
         /// For the auth process alone: an encoded [`super::Secrets`].
         secrets: Bytes,
+        /// Certificates, by the names of their holders.
+        certificates: Vec<RankEntry>,
+        /// Addresses for commands from elsewhere; without any there is no agent.
+        remote: Vec<ListenNeeds>,
     }
 
     /// A user or group of the machine and what it may do.
@@ -252,9 +268,21 @@ records! {
     }
 }
 
+impl Needs {
+    /// Whether TLS is spoken anywhere.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.listeners.iter().any(|listener| listener.secure)
+    }
+}
+
 impl Message for ToCheck {
     fn descriptors(&self) -> usize {
-        usize::from(matches!(self, Self::Examine { .. } | Self::Judge))
+        match self {
+            Self::Examine { .. } => 1,
+            Self::Judge => 2,
+            Self::Explain { .. } => 0,
+        }
     }
 }
 

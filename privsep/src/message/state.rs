@@ -9,7 +9,7 @@ use super::{LedgerEntry, Message, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 /// The number of a descriptor.
 pub type Kept = u32;
@@ -49,8 +49,10 @@ records! {
         text: Kept,
         /// An encoded [`super::Needs`], sealed.
         needs: Kept,
-        /// An encoded [`super::Contents`], sealed.
+        /// Encoded [`super::Contents`] of the files for workers, sealed.
         files: Kept,
+        /// The same of the files for the agent.
+        agent_files: Kept,
         /// Listening sockets.
         listeners: Vec<KeptListener>,
         /// Sockets that the service manager has passed, used or not.
@@ -74,7 +76,11 @@ records! {
         /// Workers that run.
         workers: Vec<KeptWorker>,
         /// Control connections that have not said yet what they want.
-        silent: Vec<Kept>,
+        silent: Vec<KeptSilent>,
+        /// Where connections of the agent come.
+        doors: Vec<KeptDoor>,
+        /// Agents that end when whoever is there is answered.
+        leaving: Vec<KeptProcess>,
         /// Whoever waits for an answer to the command that this came from.
         asker: Option<KeptAsker>,
     }
@@ -111,6 +117,30 @@ records! {
         fd: Option<Kept>,
     }
 
+    /// Where connections of the agent come.
+    pub struct KeptDoor {
+        /// The address as the configuration writes it.
+        written: String,
+        /// Its sockets.
+        sockets: Vec<Kept>,
+    }
+
+    /// A process that is on its way out.
+    pub struct KeptProcess {
+        /// Its process id.
+        pid: u32,
+        /// Its process, as a pidfd.
+        process: Kept,
+    }
+
+    /// A control connection that has not said yet what it wants.
+    pub struct KeptSilent {
+        /// The connection.
+        fd: Kept,
+        /// The address of whoever has come by the agent; none for somebody of this machine.
+        from: Option<String>,
+    }
+
     /// A file that has to be removed at the end.
     pub struct KeptFile {
         /// Its path.
@@ -143,6 +173,8 @@ records! {
         fd: Kept,
         /// Who it is, for the audit log.
         who: String,
+        /// The address of whoever has come by the agent; none for somebody of this machine.
+        from: Option<String>,
     }
 }
 

@@ -1,11 +1,16 @@
 //! What a command leads to, once it is certain who gives it.
 
 use super::change::Asker;
-use super::control::Id;
-use super::permit::needed;
+use super::control::{Asked, Id, Nonce};
+use super::origin::Origin;
+use super::permit::{Claim, needed};
+use super::tickets;
 use super::reply::Reply;
 use super::run::Supervisor;
-use crate::message::{Command, LINK_VERSION, Proof, Rank, Request, StatusReport, ToAuth};
+use crate::message::{
+    Command, LINK_VERSION, NONCE_LEN, Proof, Rank, Request, StatusReport, ToAuth, signed_message,
+};
+use crate::wire::Bytes;
 
 /// Levels of the error log.
 const LEVELS: std::ops::RangeInclusive<u32> = 1..=5;
@@ -13,7 +18,7 @@ const LEVELS: std::ops::RangeInclusive<u32> = 1..=5;
 impl Supervisor<'_> {
     /// Something came over a control connection.
     pub(super) fn on_request(&mut self, id: Id) {
-        let Some((request, peer)) = self.control.read(id) else { return };
+        let Some(Asked { request, origin, nonce }) = self.control.read(id) else { return };
         let Request { version, command, proof } = request;
         if version != LINK_VERSION {
             let why = format!(
@@ -21,27 +26,46 @@ impl Supervisor<'_> {
             );
             return self.answer(id, Reply::Refused(why));
         }
-        if matches!(proof, Proof::Peer) {
-            let rank = self.control.permits.of_peer(peer);
-            return self.decide(id, &command, "peer", rank);
-        }
-        if PROOF_MAX < size(&proof) {
-            let stamp = self.house.stamp();
-            return self.control.slow_down(id, &command, "unknown", &stamp);
-        }
+        let question = match question(id, &command, proof, nonce, &origin) {
+            Question::Rank(peer) => {
+                let rank = self.control.permits.of_peer(peer);
+                return self.decide(id, &command, "peer", rank);
+            }
+            Question::Challenge => return self.challenge(id),
+            Question::Auth(claim, question) => (claim, question),
+            Question::Wrong => {
+                let stamp = self.house.stamp();
+                return self.control.slow_down(id, &command, "unknown", &stamp);
+            }
+        };
         if !self.auth_is_ready() {
             return self.answer(id, Reply::Refused(AUTH_AWAY.to_owned()));
         }
-        self.control.judged(id, command);
+        if self.control.is_busy_for(&origin) {
+            return self.answer(id, Reply::Refused(AUTH_BUSY.to_owned()));
+        }
+        let (claim, question) = question;
+        self.control.judged(id, command, claim);
         // If it is gone, the next turn tells whoever waits.
-        self.auth.send(&ToAuth::Ask { id, proof }, &[]);
+        self.auth.send(&question, &[]);
+    }
+
+    /// Gives a nonce for the proof by a certificate.
+    fn challenge(&mut self, id: Id) {
+        let mut nonce: Nonce = [0; NONCE_LEN];
+        match tickets::fill_random(&mut nonce) {
+            Ok(()) => self.control.challenge(id, nonce),
+            Err(error) => {
+                self.answer(id, Reply::Refused(format!("the system gives no random bytes: {error}")))
+            }
+        }
     }
 
     /// Auth has judged a proof.
     pub(super) fn on_verdict(&mut self, id: Id, name: Option<&str>) {
         // Auth may only answer what it was asked; anything else has no effect.
-        let Some(command) = self.control.waiting_for_verdict(id) else { return };
-        let rank = name.and_then(|name| self.control.permits.of_name(name));
+        let Some((command, claim)) = self.control.waiting_for_verdict(id) else { return };
+        let rank = name.and_then(|name| self.control.permits.of_name(claim, name));
         self.decide(id, &command, name.unwrap_or("unknown"), rank);
     }
 
@@ -102,6 +126,12 @@ impl Supervisor<'_> {
         self.control.answer(id, reply, &stamp);
     }
 
+    /// What is listened on, as it is.
+    fn addresses(&self) -> Vec<String> {
+        let doors = self.estate.doors.addresses().map(|address| format!("{address} commands"));
+        self.estate.addresses(&self.deployment.needs).into_iter().chain(doors).collect()
+    }
+
     fn status(&self) -> StatusReport {
         let ledger = self.ledger();
         StatusReport {
@@ -109,7 +139,7 @@ impl Supervisor<'_> {
             pid: std::process::id(),
             uptime_seconds: self.begun.elapsed().as_secs(),
             origin: self.house.origin(),
-            addresses: self.estate.addresses(&self.deployment.needs),
+            addresses: self.addresses(),
             reloads: self.reloads,
             upgrades: self.upgrades,
             workers: self.workers.iter().map(super::worker::Worker::report).collect(),
@@ -124,13 +154,44 @@ impl Supervisor<'_> {
 /// Most bytes of a proof. No right one is longer, and auth is not to be bothered with others.
 const PROOF_MAX: usize = 8192;
 
-fn size(proof: &Proof) -> usize {
-    match proof {
-        Proof::Peer => 0,
-        Proof::Password { user, secret } => user.len().saturating_add(secret.0.len()),
-        Proof::Token { secret } => secret.0.len(),
+/// What has to be known to judge a proof.
+enum Question {
+    /// The rank of a user of this machine.
+    Rank(sys::packet::Peer),
+    /// Nothing yet: a nonce is wanted.
+    Challenge,
+    /// What auth is to be asked.
+    Auth(Claim, ToAuth),
+    /// Nothing: it cannot be right.
+    Wrong,
+}
+
+/// What `proof` leads to. A nonce is good for one certificate, and a certificate is good with a nonce only.
+fn question(id: Id, command: &Command, proof: Proof, nonce: Option<Nonce>, origin: &Origin) -> Question {
+    match (proof, nonce, origin) {
+        (Proof::Peer, None, &Origin::Local(peer)) => Question::Rank(peer),
+        (Proof::Challenge, None, _) => Question::Challenge,
+        (Proof::Password { user, secret }, None, _)
+            if user.len().saturating_add(secret.0.len()) <= PROOF_MAX =>
+        {
+            Question::Auth(Claim::Password, ToAuth::Ask { id, proof: Proof::Password { user, secret } })
+        }
+        (Proof::Token { secret }, None, _) if secret.0.len() <= PROOF_MAX => {
+            Question::Auth(Claim::Token, ToAuth::Ask { id, proof: Proof::Token { secret } })
+        }
+        (Proof::Certificate { certificate, scheme, signature }, Some(nonce), _) => {
+            let message = signed_message(&nonce, command);
+            if PROOF_MAX < certificate.0.len().saturating_add(signature.0.len()) || PROOF_MAX < message.len() {
+                return Question::Wrong;
+            }
+            let message = Bytes(message);
+            Question::Auth(Claim::Certificate, ToAuth::Verify { id, message, certificate, scheme, signature })
+        }
+        _ => Question::Wrong,
     }
 }
 
-/// Without auth nobody gets in by a password or a token.
-const AUTH_AWAY: &str = "passwords and tokens cannot be judged now; try again in a moment";
+/// Without auth nobody gets in by what it has to judge.
+const AUTH_AWAY: &str = "passwords, tokens and certificates cannot be judged now; try again in a moment";
+/// Auth has enough to do.
+const AUTH_BUSY: &str = "too many proofs from elsewhere are being judged; try again in a moment";

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use super::files::Files;
 use crate::link::{Link, LinkError};
 use crate::message::{Depth, FromCheck, Hello, Needs, Subject, ToCheck, Trouble};
 use crate::role::Role;
@@ -39,8 +40,8 @@ pub struct Deployment {
     pub text: OwnedFd,
     /// What it needs.
     pub needs: Needs,
-    /// What its files hold: encoded [`crate::message::Contents`], sealed.
-    pub files: OwnedFd,
+    /// What its files hold.
+    pub files: Files,
 }
 
 impl Deployment {
@@ -59,7 +60,7 @@ impl Deployment {
 }
 
 impl Found {
-    pub(crate) fn with(self, files: OwnedFd) -> Deployment {
+    pub(crate) fn with(self, files: Files) -> Deployment {
         let Self { subject, text, needs } = self;
         Deployment { subject, text, needs, files }
     }
@@ -117,9 +118,9 @@ impl Examination {
     }
 
     /// Has the child look at what the files hold; the next verdict tells.
-    pub(crate) fn judge(&mut self, files: &OwnedFd) -> Result<(), LinkError> {
+    pub(crate) fn judge(&mut self, files: &Files) -> Result<(), LinkError> {
         self.deadline = Instant::now() + PATIENCE;
-        self.link.send(&ToCheck::Judge, &[files.as_fd()])
+        self.link.send(&ToCheck::Judge, &[files.workers.as_fd(), files.agent.as_fd()])
     }
 
     /// The verdict, if it is there.
@@ -160,7 +161,7 @@ fn within_bounds(needs: &Needs) -> io::Result<()> {
     if needs.shards.is_some_and(|shards| SHARDS_MAX < shards) {
         return Err(io::Error::other(format!("more than {SHARDS_MAX} shards: take fewer")));
     }
-    if LISTENERS_MAX < needs.listeners.len() {
+    if LISTENERS_MAX < needs.listeners.len() + needs.control.remote.len() {
         let what = format!("more than {LISTENERS_MAX} addresses to listen on: take fewer");
         return Err(io::Error::other(what));
     }

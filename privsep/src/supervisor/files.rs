@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use zeroize::Zeroize;
 
-use crate::message::{Contents, FileNeeds, Needs, Trouble};
+use crate::message::{Audience, Contents, FileNeeds, Needs, Trouble};
 use crate::sealed::seal;
 use crate::wire::Bytes;
 
@@ -17,15 +17,42 @@ const ALL_MAX: usize = 32 << 20;
 /// By which somebody beside the owner and the group can read.
 const READABLE_BY_ALL: u32 = 0o004;
 
-/// What all files of `needs` hold, sealed.
+/// What files hold, for whom it is meant: encoded [`Contents`], sealed.
+#[derive(Debug)]
+pub struct Files {
+    /// For those who serve.
+    pub workers: OwnedFd,
+    /// For the agent.
+    pub agent: OwnedFd,
+}
+
+impl Files {
+    /// The same once more.
+    ///
+    /// # Errors
+    /// When descriptors have run out.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { workers: self.workers.try_clone()?, agent: self.agent.try_clone()? })
+    }
+}
+
+/// What all files of `needs` hold.
 ///
 /// # Errors
 /// Every file that cannot be read.
-pub(crate) fn read(needs: &Needs) -> Result<OwnedFd, Vec<Trouble>> {
-    let mut contents = Contents { files: Vec::with_capacity(needs.files.len()) };
+pub(crate) fn read(needs: &Needs) -> Result<Files, Vec<Trouble>> {
+    match (read_for(needs, Audience::Workers), read_for(needs, Audience::Agent)) {
+        (Ok(workers), Ok(agent)) => Ok(Files { workers, agent }),
+        (workers, agent) => Err(workers.err().into_iter().chain(agent.err()).flatten().collect()),
+    }
+}
+
+fn read_for(needs: &Needs, audience: Audience) -> Result<OwnedFd, Vec<Trouble>> {
+    let files: Vec<&FileNeeds> = needs.files.iter().filter(|file| file.audience == audience).collect();
+    let mut contents = Contents { files: Vec::with_capacity(files.len()) };
     let mut troubles = Vec::new();
     let mut total = 0;
-    for file in &needs.files {
+    for file in &files {
         match read_one(file) {
             Ok(bytes) => {
                 total += bytes.len();
@@ -40,7 +67,7 @@ pub(crate) fn read(needs: &Needs) -> Result<OwnedFd, Vec<Trouble>> {
         Ok(sealed) if troubles.is_empty() => Ok(sealed),
         Ok(_) => Err(troubles),
         Err(error) => {
-            troubles.extend(needs.files.first().map(|file| unreadable(file, &error)));
+            troubles.extend(files.first().map(|file| unreadable(file, &error)));
             Err(troubles)
         }
     }

@@ -10,19 +10,23 @@
 //! - `estate`: sockets and log files; `passed`: sockets from the service manager; `ledger`: what became of every connection and request;
 //! - `files`: what only we can open; `tickets`: keys of TLS sessions;
 //! - `readiness`: what the service manager is told;
+//! - `agent`, `doors`: commands from elsewhere; `origin`: where a command comes from;
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
 
+mod agent;
 mod backoff;
 mod boot;
 mod change;
 mod command;
 mod control;
+mod doors;
 mod estate;
 mod examination;
 mod files;
 mod house;
 mod identity;
 mod ledger;
+mod origin;
 mod passed;
 mod permit;
 mod plan;
@@ -42,6 +46,7 @@ mod worker;
 
 pub use boot::{examine, serve, understand};
 pub use examination::Deployment;
+pub use files::Files;
 pub use house::House;
 pub use refusal::Refusal;
 pub use rehearse::rehearse;

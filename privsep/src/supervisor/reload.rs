@@ -232,6 +232,7 @@ impl Supervisor<'_> {
                 }
             }
         }
+        self.renew_agent(&old);
         if old.needs.error_log.output != needs.error_log.output {
             self.redirect_errors(&needs.error_log);
         }

@@ -9,13 +9,14 @@ use perf::Counter;
 use sys::spawn::Program;
 
 use super::change::{Asker, Change, Step};
+use super::doors::Door;
 use super::rehearsal::Rehearsal;
 use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Worker;
 use crate::message::{
-    Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptSink, KeptSocket, KeptWorker, STATE_VERSION,
-    State,
+    Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptProcess, KeptSilent, KeptSink, KeptSocket,
+    KeptWorker, STATE_VERSION, State,
 };
 use crate::role::Role;
 use crate::sealed::seal;
@@ -75,6 +76,7 @@ impl Supervisor<'_> {
         self.auth.close();
         self.auth_lost();
         self.control.settle();
+        self.agent.retire();
         let why = self.become_successor(&rehearsal, asker);
         // The posts are filled again with the next turn.
         self.tell(asker, Reply::Refused(format!("nothing has changed: {why}")));
@@ -128,7 +130,8 @@ impl Supervisor<'_> {
             subject: self.deployment.subject.clone(),
             text: case.put(self.deployment.text.as_fd()),
             needs: case.put(needs.as_fd()),
-            files: case.put(self.deployment.files.as_fd()),
+            files: case.put(self.deployment.files.workers.as_fd()),
+            agent_files: case.put(self.deployment.files.agent.as_fd()),
             listeners: self
                 .estate
                 .listeners()
@@ -174,8 +177,22 @@ impl Supervisor<'_> {
             grave: case.put(self.grave.fd()),
             ended: self.past.entries(),
             workers: self.workers.iter().filter_map(|worker| keep_worker(worker, &mut case)).collect(),
-            silent: self.control.silent().map(|fd| case.put(fd)).collect(),
-            asker: asker.map(|(fd, who)| KeptAsker { fd: case.put(fd), who: who.to_owned() }),
+            silent: self
+                .control
+                .silent()
+                .map(|(fd, origin)| KeptSilent { fd: case.put(fd), from: origin.address() })
+                .collect(),
+            doors: self.estate.doors.all().iter().map(|door| keep_door(door, &mut case)).collect(),
+            leaving: self
+                .agent
+                .leaving()
+                .map(|(pid, process)| KeptProcess { pid, process: case.put(process) })
+                .collect(),
+            asker: asker.map(|(fd, who, origin)| KeptAsker {
+                fd: case.put(fd),
+                who: who.to_owned(),
+                from: origin.address(),
+            }),
         };
         (state, case.fds)
     }
@@ -190,6 +207,11 @@ impl Supervisor<'_> {
             None
         }
     }
+}
+
+fn keep_door<'d>(door: &'d Door, case: &mut Case<'d>) -> KeptDoor {
+    let sockets = door.sockets.iter().map(|socket| case.put(socket.as_fd())).collect();
+    KeptDoor { written: door.written.clone(), sockets }
 }
 
 fn keep_worker<'w>(worker: &'w Worker, case: &mut Case<'w>) -> Option<KeptWorker> {

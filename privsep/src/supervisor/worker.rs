@@ -130,7 +130,7 @@ impl Worker {
         self.tell_sinks(estate)?;
         let subject = deployment.subject.clone();
         self.link.send(&ToWorker::Configuration { subject }, &[deployment.text.as_fd()])?;
-        self.link.send(&ToWorker::Files, &[deployment.files.as_fd()])?;
+        self.link.send(&ToWorker::Files, &[deployment.files.workers.as_fd()])?;
         self.link.send(&ToWorker::Tickets { keys: estate.tickets.told() }, &[])?;
         let shards = self.blocks.len();
         for (address, listen) in deployment.needs.listeners.iter().enumerate() {
