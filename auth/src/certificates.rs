@@ -2,9 +2,7 @@
 
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm};
 use sha2::{Digest, Sha256};
-use webpki::aws_lc_rs::{
-    ECDSA_P256_SHA256, ECDSA_P384_SHA384, ED25519, RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
-};
+use webpki::aws_lc_rs::{ECDSA_P256_SHA256, ECDSA_P384_SHA384, ED25519, RSA_PSS_2048_8192_SHA256_LEGACY_KEY};
 
 /// Names with the SHA-256 of their certificates.
 #[derive(Default)]
@@ -159,7 +157,8 @@ mod tests {
         let anna = holder(&rcgen::PKCS_ECDSA_P256_SHA256);
         let otto = holder(&rcgen::PKCS_ECDSA_P256_SHA256);
         let edda = holder(&rcgen::PKCS_ED25519);
-        let entry = |name: &str, holder: &Holder| (name.to_owned(), Sha256::digest(&holder.certificate).into());
+        let entry =
+            |name: &str, holder: &Holder| (name.to_owned(), Sha256::digest(&holder.certificate).into());
         let known = Certificates::new([entry("anna", &anna), entry("edda", &edda)]);
         let right = anna.key.sign(b"stop").unwrap();
         let edda_right = edda.key.sign(b"stop").unwrap();

@@ -14,7 +14,9 @@ use crate::tree::Node;
 pub(crate) use keys::{
     CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, REMOTE, SERVER, TIMEOUTS, TLS, TOP,
 };
-pub(crate) use keys::{certificate, control, file_cache, host, limits, remote, server, settings, timeouts, tls, top};
+pub(crate) use keys::{
+    certificate, control, file_cache, host, limits, remote, server, settings, timeouts, tls, top,
+};
 
 /// One key.
 pub(crate) struct Key<K> {

@@ -1,8 +1,8 @@
 //! The command line, parsed. Whatever makes no sense is refused here.
 
 use crate::manual::Artefact;
-use crate::order::far::{Far, Place};
 use crate::options::{self, Id, OPTIONS, Opt, Scope};
+use crate::order::far::{Far, Place};
 use crate::passwd::Passwd;
 use crate::usage::Usage;
 use crate::verbs::{self, Verb};
@@ -392,8 +392,14 @@ mod tests {
 
     #[test]
     fn accepts_commands_to_a_server() {
-        let order =
-            |command, proof, form| Order { command, socket: None, far: None, wishes: Wishes::default(), proof, form };
+        let order = |command, proof, form| Order {
+            command,
+            socket: None,
+            far: None,
+            wishes: Wishes::default(),
+            proof,
+            form,
+        };
         for (line, wanted) in [
             ("status", order(ToServer::Status, ProofFrom::Peer, Form::People)),
             ("--json status", order(ToServer::Status, ProofFrom::Peer, Form::Json)),

@@ -1,8 +1,9 @@
 //! Properties of frames that hold for every input, checked by fuzzers and tests. Not part of the interface.
 
 use crate::message::{
-    Answer, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, Message, Needs, PlanReport, Request,
-    Secrets, State, StatusReport, ToAuth, ToCheck, ToLogger, ToRehearsal, ToWorker,
+    Answer, FromAgent, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, Message, Needs,
+    PlanReport, Request, Secrets, State, StatusReport, ToAgent, ToAuth, ToCheck, ToLogger, ToRehearsal,
+    ToWorker,
 };
 use crate::wire::{Wire, decode, encode};
 
@@ -30,6 +31,8 @@ const KINDS: &[fn(&[u8])] = &[
     sealed::<State>,
     // The verdict on a program that did not come to serve.
     sealed::<String>,
+    message::<ToAgent>,
+    message::<FromAgent>,
 ];
 
 /// Reads the bytes behind the first one as what that one says: they are the one encoding of a value, or refused.
@@ -72,10 +75,10 @@ mod tests {
 
     use super::*;
     use crate::message::{
-        Command, ControlNeeds, Depth, FileNeeds, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptFile,
-        KeptListener, KeptPassed, KeptSink, KeptSocket, KeptWorker, LedgerEntry, ListenNeeds, LogNeeds,
-        Output, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, Setting, Subject, TokenEntry, Trouble,
-        UserEntry, WorkerReport,
+        Audience, CertificateEntry, Command, ControlNeeds, Depth, FileNeeds, Hello, HostNeeds, IdentityEntry,
+        Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptProcess, KeptSilent, KeptSink,
+        KeptSocket, KeptWorker, LedgerEntry, ListenNeeds, LogNeeds, Output, PeerEntry, Proof, Rank,
+        RankEntry, ReadNeeds, Setting, Subject, TokenEntry, Trouble, UserEntry, WorkerReport,
     };
     use crate::wire::Bytes;
 
@@ -116,7 +119,12 @@ mod tests {
             daemon: true,
             privsep: true,
             sandbox: true,
-            files: vec![FileNeeds { path: "/key.pem".into(), pointer: pointer(), secret: true }],
+            files: vec![FileNeeds {
+                path: "/key.pem".into(),
+                pointer: pointer(),
+                secret: true,
+                audience: Audience::Agent,
+            }],
             readable: vec![ReadNeeds { path: "/srv/www".into(), pointer: pointer() }],
             drain_millis: 30_000,
             connections_per_shard: 4096,
@@ -135,6 +143,8 @@ mod tests {
                 users: vec![entry("anna", Rank::Admin)],
                 tokens: vec![entry("nightly", Rank::Operator)],
                 secrets: Bytes(vec![1, 0, 255]),
+                certificates: vec![entry("laptop", Rank::Viewer)],
+                remote: vec![ListenNeeds { address: text("[::1]:8440"), secure: true, pointer: pointer() }],
             },
         }
     }
@@ -159,6 +169,7 @@ mod tests {
             text: kept,
             needs: kept,
             files: kept,
+            agent_files: kept,
             listeners: vec![KeptListener {
                 written: text("127.0.0.1:80"),
                 sockets: vec![KeptSocket { id: 1, fd: kept }],
@@ -181,8 +192,10 @@ mod tests {
                 draining: false,
                 blocks: vec![kept, kept],
             }],
-            silent: vec![kept],
-            asker: Some(KeptAsker { fd: kept, who: text("peer") }),
+            silent: vec![KeptSilent { fd: kept, from: Some(text("[::1]:9")) }],
+            doors: vec![KeptDoor { written: text("[::1]:8440"), sockets: vec![kept] }],
+            leaving: vec![KeptProcess { pid: 3, process: kept }],
+            asker: Some(KeptAsker { fd: kept, who: text("peer"), from: None }),
         }
     }
 
@@ -207,6 +220,18 @@ mod tests {
     fn samples() -> Vec<(&'static str, u8, Vec<u8>)> {
         let trouble = Trouble { pointer: text("/a"), cause: text("b"), cure: text("c") };
         let password = || Proof::Password { user: text("anna"), secret: Bytes(b"pw".to_vec()) };
+        let certificate = || Proof::Certificate {
+            certificate: Bytes(vec![0x30, 0]),
+            scheme: 0x0403,
+            signature: Bytes(vec![9; 70]),
+        };
+        let verify = ToAuth::Verify {
+            id: 7,
+            message: Bytes(vec![1; 60]),
+            certificate: Bytes(vec![0x30, 0]),
+            scheme: 0x0403,
+            signature: Bytes(vec![9; 70]),
+        };
         let names = || vec![text("a.test")];
         let plan = PlanReport {
             done: true,
@@ -222,6 +247,7 @@ mod tests {
         let secrets = Secrets {
             users: vec![UserEntry { name: text("anna"), hash: text("$6$") }],
             tokens: vec![TokenEntry { name: text("nightly"), sha256: Bytes(vec![7; 32]) }],
+            certificates: vec![CertificateEntry { name: text("laptop"), sha256: Bytes(vec![8; 32]) }],
         };
         let request = |command, proof| encode(&Request { version: 1, command, proof });
         vec![
@@ -234,6 +260,7 @@ mod tests {
             ("needs-told", 1, encode(&FromCheck::Needs { subject: subject() })),
             ("problems", 1, encode(&FromCheck::Problems { count: 3 })),
             ("ask", 2, encode(&ToAuth::Ask { id: 7, proof: password() })),
+            ("verify", 2, encode(&verify)),
             ("verdict", 3, encode(&FromAuth::Verdict { id: 7, name: Some(text("anna")) })),
             ("sink", 4, encode(&ToLogger::Sink { number: 1, name: text("a"), output: Output::Stderr })),
             ("totals", 5, encode(&FromLogger::Totals { written: 1, lost: 2 })),
@@ -244,6 +271,9 @@ mod tests {
             ("fit", 9, encode(&FromRehearsal::Fit { version: text("0.1.0") })),
             ("upgrade", 10, request(Command::Upgrade { path: Some("/new".into()) }, password())),
             ("reload", 10, request(Command::Reload { plan: true }, Proof::Peer)),
+            ("challenge", 10, request(Command::Status, Proof::Challenge)),
+            ("signed", 10, request(Command::Stop, certificate())),
+            ("nonce", 11, encode(&Answer::Challenge { nonce: Bytes(vec![5; 32]) })),
             ("denied", 11, encode(&Answer::Denied { why: text("no") })),
             ("needs", 12, encode(&needs())),
             ("secrets", 13, encode(&secrets)),
@@ -251,6 +281,9 @@ mod tests {
             ("plan", 15, encode(&plan)),
             ("state", 16, encode(&state())),
             ("reason", 17, encode(&text("no"))),
+            ("agent-hello", 18, encode(&ToAgent::Hello { hello: hello() })),
+            ("leave", 18, encode(&ToAgent::Leave)),
+            ("connection", 19, encode(&FromAgent::Connection { from: text("[::1]:9") })),
         ]
     }
 

@@ -12,8 +12,8 @@ mod worker;
 pub use agent::{FromAgent, ToAgent};
 pub use auth::{CertificateEntry, FromAuth, Proof, Secrets, ToAuth, TokenEntry, UserEntry};
 pub use check::{
-    Audience, Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs, Output,
-    PeerEntry, RankEntry, ReadNeeds, Setting, Subject, ToCheck, Trouble,
+    Audience, Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs,
+    Output, PeerEntry, RankEntry, ReadNeeds, Setting, Subject, ToCheck, Trouble,
 };
 pub use control::{
     Answer, Command, LedgerEntry, NONCE_LEN, PlanReport, Rank, Request, StatusReport, WorkerReport,
@@ -21,8 +21,8 @@ pub use control::{
 };
 pub use logger::{FromLogger, ToLogger};
 pub use state::{
-    FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker,
-    STATE_VERSION, State, ToRehearsal,
+    FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptProcess, KeptSilent,
+    KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State, ToRehearsal,
 };
 pub use worker::{FromWorker, ToWorker};
 

@@ -305,7 +305,8 @@ mod tests {
         let folder = Scratch::new();
         let listener = listen(&folder.path().join("s"), 0o600).unwrap();
         let file = std::fs::File::open("/dev/null").unwrap();
-        let found = [is_end(end.as_fd()), is_end(stream.as_fd()), is_end(listener.as_fd()), is_end(file.as_fd())];
+        let found =
+            [is_end(end.as_fd()), is_end(stream.as_fd()), is_end(listener.as_fd()), is_end(file.as_fd())];
         assert_eq!(found, [true, false, false, false]);
     }
 

@@ -73,13 +73,12 @@ impl Client {
         let settings = |error: Rustls| Error::Settings { reason: error.to_string() };
         let server =
             ServerName::try_from(name.to_owned()).map_err(|_| Error::BadName { name: name.to_owned() })?;
-        let mut config =
-            ClientConfig::builder_with_details(provider::provider(), Arc::new(Adapter(clock)))
-                .with_safe_default_protocol_versions()
-                .map_err(settings)?
-                .dangerous()
-                .with_custom_certificate_verifier(trust.verifier.clone())
-                .with_no_client_auth();
+        let mut config = ClientConfig::builder_with_details(provider::provider(), Arc::new(Adapter(clock)))
+            .with_safe_default_protocol_versions()
+            .map_err(settings)?
+            .dangerous()
+            .with_custom_certificate_verifier(trust.verifier.clone())
+            .with_no_client_auth();
         // A command is one connection: nobody takes a session up again.
         config.resumption = Resumption::disabled();
         let mut connection = ClientConnection::new(Arc::new(config), server).map_err(settings)?;

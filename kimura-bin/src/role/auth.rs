@@ -64,11 +64,7 @@ impl Judge {
             let digest = entry.sha256.0.try_into().ok()?;
             Some((entry.name, digest))
         });
-        Self {
-            users: users.ok(),
-            tokens: Tokens::new(tokens),
-            certificates: Certificates::new(certificates),
-        }
+        Self { users: users.ok(), tokens: Tokens::new(tokens), certificates: Certificates::new(certificates) }
     }
 
     /// The name under which the proof is known.

@@ -95,7 +95,8 @@ fn judge_agent(loaded: &Loaded, contents: Contents, problems: &mut Problems) {
         }
     }
     if let Err(error) = remote::hosts(host) {
-        problems.push(Flaw { pointer: remote.pointer.clone(), sentence: error.to_string() }.problem(registry));
+        problems
+            .push(Flaw { pointer: remote.pointer.clone(), sentence: error.to_string() }.problem(registry));
     }
 }
 

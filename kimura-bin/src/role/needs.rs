@@ -65,10 +65,8 @@ fn files(config: &Config) -> Vec<FileNeeds> {
         });
         needs.collect()
     };
-    let files: [Vec<FileNeeds>; 2] = [
-        of(Audience::Workers, certificates::files(config)),
-        of(Audience::Agent, remote::files(config)),
-    ];
+    let files: [Vec<FileNeeds>; 2] =
+        [of(Audience::Workers, certificates::files(config)), of(Audience::Agent, remote::files(config))];
     files.concat()
 }
 

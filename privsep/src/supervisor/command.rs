@@ -4,9 +4,9 @@ use super::change::Asker;
 use super::control::{Asked, Id, Nonce};
 use super::origin::Origin;
 use super::permit::{Claim, needed};
-use super::tickets;
 use super::reply::Reply;
 use super::run::Supervisor;
+use super::tickets;
 use crate::message::{
     Command, LINK_VERSION, NONCE_LEN, Proof, Rank, Request, StatusReport, ToAuth, signed_message,
 };
@@ -181,7 +181,8 @@ fn question(id: Id, command: &Command, proof: Proof, nonce: Option<Nonce>, origi
         }
         (Proof::Certificate { certificate, scheme, signature }, Some(nonce), _) => {
             let message = signed_message(&nonce, command);
-            if PROOF_MAX < certificate.0.len().saturating_add(signature.0.len()) || PROOF_MAX < message.len() {
+            if PROOF_MAX < certificate.0.len().saturating_add(signature.0.len()) || PROOF_MAX < message.len()
+            {
                 return Question::Wrong;
             }
             let message = Bytes(message);

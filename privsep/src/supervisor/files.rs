@@ -4,11 +4,10 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::message::{Audience, Contents, FileNeeds, Needs, Trouble};
-use crate::sealed::seal;
-use crate::wire::Bytes;
+use crate::wire::{Bytes, encode};
 
 /// Largest file: a chain of certificates has a few kilobytes.
 const FILE_MAX: u64 = 4 << 20;
@@ -61,7 +60,8 @@ fn read_for(needs: &Needs, audience: Audience) -> Result<OwnedFd, Vec<Trouble>> 
             Err(error) => troubles.push(unreadable(file, &error)),
         }
     }
-    let sealed = if total <= ALL_MAX { seal(&contents) } else { Err(io::ErrorKind::FileTooLarge.into()) };
+    let sealed =
+        if total <= ALL_MAX { seal(audience, &contents) } else { Err(io::ErrorKind::FileTooLarge.into()) };
     contents.files.iter_mut().for_each(|file| file.0.zeroize());
     match sealed {
         Ok(sealed) if troubles.is_empty() => Ok(sealed),
@@ -71,6 +71,15 @@ fn read_for(needs: &Needs, audience: Audience) -> Result<OwnedFd, Vec<Trouble>> 
             Err(troubles)
         }
     }
+}
+
+/// Named by whom it is for, so that it can be seen who has it.
+fn seal(audience: Audience, contents: &Contents) -> io::Result<OwnedFd> {
+    let name = match audience {
+        Audience::Workers => "kimura-files-workers",
+        Audience::Agent => "kimura-files-agent",
+    };
+    sys::mem::sealed(name, &Zeroizing::new(encode(contents)))
 }
 
 fn read_one(needs: &FileNeeds) -> io::Result<Vec<u8>> {

@@ -25,7 +25,8 @@ use super::worker::{Birth, Phase, Worker};
 use super::{Deployment, shards};
 use crate::link::LinkError;
 use crate::message::{
-    FromAuth, FromLogger, FromWorker, Hello, IdentityEntry, LINK_VERSION, Needs, ToAgent, ToAuth, ToLogger, ToWorker,
+    FromAuth, FromLogger, FromWorker, Hello, IdentityEntry, LINK_VERSION, Needs, ToAgent, ToAuth, ToLogger,
+    ToWorker,
 };
 use crate::role::Role;
 use crate::stage::Stage;

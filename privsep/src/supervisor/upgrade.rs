@@ -15,8 +15,8 @@ use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Worker;
 use crate::message::{
-    Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptProcess, KeptSilent, KeptSink, KeptSocket,
-    KeptWorker, STATE_VERSION, State,
+    Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptProcess, KeptSilent, KeptSink,
+    KeptSocket, KeptWorker, STATE_VERSION, State,
 };
 use crate::role::Role;
 use crate::sealed::seal;

@@ -234,7 +234,9 @@ impl Guest {
 
     /// Takes what the supervisor says, if it does, or its end of the connection.
     fn take_answer(&mut self, now: Instant) -> Result<(), Why> {
-        let (Some(inner), Channel::Session(session)) = (&self.inner, &mut self.channel) else { return Ok(()) };
+        let (Some(inner), Channel::Session(session)) = (&self.inner, &mut self.channel) else {
+            return Ok(());
+        };
         let mut frame = vec![0; FRAME_MAX];
         let received = match packet::receive(inner.as_fd(), &mut frame, 1, Wait::Never) {
             Ok(received) => received,
@@ -250,7 +252,8 @@ impl Guest {
             return Ok(());
         }
         frame.truncate(received.len);
-        let enclosure = received.fds.first().map(|sealed| sys::mem::read_sealed(sealed.as_fd(), ENCLOSURE_MAX));
+        let enclosure =
+            received.fds.first().map(|sealed| sys::mem::read_sealed(sealed.as_fd(), ENCLOSURE_MAX));
         let enclosure = enclosure.transpose()?;
         let since = u64::try_from(now.duration_since(self.begun).as_millis()).unwrap_or(u64::MAX);
         for part in [Some(frame), enclosure].into_iter().flatten() {
