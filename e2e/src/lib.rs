@@ -15,6 +15,7 @@ pub mod folder;
 pub mod ledger;
 pub mod load;
 pub mod manager;
+pub mod openssl;
 pub mod output;
 pub mod processes;
 #[cfg(target_arch = "x86_64")]

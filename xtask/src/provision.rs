@@ -29,6 +29,8 @@ const PROGRAMS: &[Program] = &[
     Program { what: "mount", probe: &["mount", "--version"], packages: &["mount"] },
     Program { what: "htpasswd", probe: &["sh", "-c", "command -v htpasswd"], packages: &["apache2-utils"] },
     Program { what: "mkpasswd", probe: &["mkpasswd", "--version"], packages: &["whois"] },
+    Program { what: "openssl", probe: &["openssl", "version"], packages: &["openssl"] },
+    Program { what: "curl", probe: &["curl", "--version"], packages: &["curl"] },
     Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },
     Program { what: "setpriv and prlimit", probe: &["setpriv", "--version"], packages: &["util-linux"] },
     Program {
