@@ -229,7 +229,8 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "login",
         value("NAME", Kind::Free),
         "Command as NAME of /server/control/users",
-        "The password is asked for on the terminal, or read from --password-file. Without --login and --token-file the          server goes by the user who gives the command.",
+        "The password is asked for on the terminal, or read from --password-file. Without a proof the server of this machine \
+         goes by the user who gives the command.",
     ),
     of_verbs(
         Id::PasswordFile,
