@@ -56,7 +56,7 @@ impl Supervisor<'_> {
         match tickets::fill_random(&mut nonce) {
             Ok(()) => self.control.challenge(id, nonce),
             Err(error) => {
-                self.answer(id, Reply::Refused(format!("the system gives no random bytes: {error}")))
+                self.answer(id, Reply::Refused(format!("the system gives no random bytes: {error}")));
             }
         }
     }

@@ -281,7 +281,7 @@ impl Supervisor<'_> {
         match (asker, reply) {
             (Asker::Control(id), reply) => self.answer(id, reply),
             (Asker::Tickets, Reply::Refused(why)) => {
-                log::error!("the keys of TLS tickets stay as they are: {why}")
+                log::error!("the keys of TLS tickets stay as they are: {why}");
             }
             (Asker::Signal, Reply::Refused(why)) => log::error!("refused: {why}"),
             (Asker::Signal, Reply::Problems(_, text)) => {
