@@ -151,8 +151,9 @@ fn start(folder: &Folder) -> Server {
     let authority = Authority::new(&folder.path().join("ca")).expect("an authority");
     authority.host("server", &["localhost"], Algorithm::Ecdsa, Term::Holds).expect("a certificate");
     authority.client("otto", Term::Holds).expect("a certificate");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = port.local_addr().expect("its address").port().to_string();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port().to_string();
+    drop(listener);
     folder.write("port", port.as_bytes()).expect("write");
     let mut text =
         CONFIGURATION.replace("${folder}", &folder.path().to_string_lossy()).replace("${port}", &port);
