@@ -201,6 +201,12 @@ fn those_who_only_disturb_are_closed_and_others_served() {
 #[test]
 fn requests_that_are_none_are_closed() {
     let house = House::start("true");
+    // The frames that the program sends, by hand: version 1, status, token.
+    let right = [&1u32.to_le_bytes()[..], &[1, 3], &8u32.to_le_bytes(), b"tk-admin"].concat();
+    let right = [&(right.len() as u32).to_le_bytes()[..], &right].concat();
+    let place = format!("127.0.0.1:{}", house.port);
+    let said = e2e::openssl::s_client(&place, &["-quiet"], &right).expect("openssl");
+    assert!(said.has(&["serving", "127.0.0.1:"]), "{said:?}");
     let long = [&70_000u32.to_le_bytes()[..], &[7; 70_000]].concat();
     let many = [&3u32.to_le_bytes()[..], &[9; 3]].concat().repeat(20_000);
     for (what, bytes) in [
@@ -277,6 +283,41 @@ fn a_reload_changes_address_and_certificate_and_is_answered() {
 }
 
 #[test]
+fn a_certificate_is_known_from_one_reload_to_another() {
+    let house = House::start("true");
+    let holder = house.authority.client("anna", Term::Holds).expect("a certificate");
+    let line = format!("x509 -noout -fingerprint -sha256 -in {}", holder.chain.display());
+    let output = house.authority.openssl(&line).expect("a fingerprint").stdout;
+    let output = String::from_utf8_lossy(&output).into_owned();
+    let fingerprint = output.trim().rsplit('=').next().unwrap_or_default().replace(':', "");
+    let by_certificate = |command: &str| {
+        let place = format!("localhost:{}", house.port);
+        let far = ["--control", &place, "--authority", "ca/ca.pem"];
+        let proof = ["--certificate", "ca/anna.pem", "--key", "ca/anna.key"];
+        house.run(command, &[far, proof].concat())
+    };
+    let without = text(house.folder.path(), house.port, "true");
+    let with = |rank: &str| {
+        let more = format!(r#"server.key", "certificates": {{ "anna": "{rank} {fingerprint}" }} }}"#);
+        without.replace(r#"server.key" }"#, &more)
+    };
+    let agent = house.server.process(AGENT).expect("an agent").pid;
+    for (configuration, looks, stops) in
+        [(without.clone(), 4, 4), (with("viewer"), 0, 4), (with("operator"), 0, 4), (without.clone(), 4, 4)]
+    {
+        house.folder.write("kimura.conf", configuration.as_bytes()).expect("write");
+        is_done(house.near("reload"), "kept           localhost");
+        let (status, said) = by_certificate("status");
+        assert_eq!(status, Some(looks), "{said}\n{configuration}");
+        let (status, said) = by_certificate("stop");
+        assert_eq!(status, Some(stops), "{said}\n{configuration}");
+    }
+    // Who commands is no business of the agent.
+    assert_eq!(house.server.process(AGENT).expect("an agent").pid, agent);
+    house.server.stop().expect("the server ends in order");
+}
+
+#[test]
 fn an_upgrade_is_answered_and_listened_through() {
     let house = House::start("true");
     let held = house.connect();
@@ -332,9 +373,8 @@ fn files_are_looked_at_before() {
     }
 }
 
-/// Whoever does not read is sent away, and nobody waits for that.
 #[test]
-fn who_does_not_read_keeps_nobody_waiting() {
+fn handshakes_that_stall_end_and_keep_nobody_waiting() {
     let house = House::start("true");
     let stalled: Vec<TcpStream> = (0..8)
         .map(|_| {

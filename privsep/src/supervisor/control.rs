@@ -405,3 +405,71 @@ fn describe(command: &Command) -> String {
 fn open_audit(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{LINK_VERSION, Proof};
+
+    type Client = Link<Request, Answer>;
+
+    /// A connection from there, and its number.
+    fn connected(control: &mut Control, from: Option<&str>) -> (Client, Id) {
+        let (client, socket) = Client::pair().unwrap();
+        control.inherit_silent(socket, from.map(str::to_owned));
+        (client, control.next)
+    }
+
+    fn ask(client: &Client) {
+        let request = Request { version: LINK_VERSION, command: Command::Stop, proof: Proof::Challenge };
+        client.send(&request, &[]).unwrap();
+    }
+
+    #[test]
+    fn a_nonce_is_good_once_and_for_a_while() {
+        let mut control = Control::default();
+        let (client, id) = connected(&mut control, None);
+        ask(&client);
+        assert_eq!(control.read(id).unwrap().nonce, None);
+        control.challenge(id, [7; NONCE_LEN]);
+        let told = client.receive().unwrap().unwrap().0;
+        assert_eq!(told, Answer::Challenge { nonce: Bytes(vec![7; NONCE_LEN]) });
+        ask(&client);
+        assert_eq!(control.read(id).unwrap().nonce, Some([7; NONCE_LEN]));
+        ask(&client);
+        assert_eq!(control.read(id).unwrap().nonce, None, "once");
+        control.challenge(id, [8; NONCE_LEN]);
+        let now = Instant::now();
+        control.on_time(now + NONCE_LIFE - Duration::from_secs(1));
+        assert!(control.get(id).is_some());
+        control.on_time(now + NONCE_LIFE);
+        assert!(control.get(id).is_none(), "it is closed then");
+    }
+
+    #[test]
+    fn those_from_elsewhere_take_no_place_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = packet::listen(&path, 0o600).unwrap();
+        let mut control = Control::listening(path, listener);
+        let mut kept = Vec::new();
+        for _ in 0..2 * REMOTE_MAX {
+            let (client, socket) = Client::pair().unwrap();
+            control.take_remote(socket, "192.0.2.1:1".to_owned());
+            kept.push(client);
+        }
+        assert_eq!(control.connections.len(), REMOTE_MAX);
+        for count in 0..CONNECTIONS_MAX {
+            assert!(control.listener().is_some(), "{count}");
+            kept.push(connected(&mut control, None).0);
+        }
+        assert!(control.listener().is_none());
+        let far = Origin::Remote("192.0.2.1:1".to_owned());
+        for id in 1..=REMOTE_JUDGED_MAX as Id {
+            assert!(!control.is_busy_for(&far), "{id}");
+            control.judged(id, Command::Status, Claim::Token);
+        }
+        assert!(control.is_busy_for(&far));
+        assert!(!control.is_busy_for(&Origin::Local(packet::Peer { pid: 1, uid: 1, gid: 1 })));
+    }
+}

@@ -11,7 +11,10 @@ pub(crate) fn plan(old: &Needs, new: &Needs) -> PlanReport {
     let addresses = |from: &Needs, without: &Needs| -> Vec<String> {
         let known = |address: &str| without.listeners.iter().any(|other| other.address == address);
         let unknown = from.listeners.iter().filter(|listen| !known(&listen.address));
-        unknown.map(|listen| listen.address.clone()).collect()
+        let known_door = |address: &str| without.control.remote.iter().any(|other| other.address == address);
+        let doors = from.control.remote.iter().filter(|listen| !known_door(&listen.address));
+        let doors = doors.map(|listen| format!("{} commands", listen.address));
+        unknown.map(|listen| listen.address.clone()).chain(doors).collect()
     };
     PlanReport {
         done: false,

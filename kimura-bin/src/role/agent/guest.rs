@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use sys::packet::{self, Wait};
 use sys::poll::Interest;
-use tls::{Handshake, Hosts, Session};
+use tls::{Handshake, Hosts, Session, Zeroizing};
 
 /// How long a handshake may take, from the first byte to the last.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -33,8 +33,8 @@ pub(super) struct Guest {
     stream: TcpStream,
     from: SocketAddr,
     channel: Channel,
-    /// What was said and is no whole frame yet.
-    heard: Vec<u8>,
+    /// What was said and is no whole frame yet: it may hold a password.
+    heard: Zeroizing<Vec<u8>>,
     /// Ciphertext that has not been sent.
     out: Vec<u8>,
     /// The way to the supervisor; none before the first request.
@@ -103,7 +103,7 @@ impl Guest {
             stream,
             from,
             channel: Channel::Handshake(Box::new(Handshake::new(hosts))),
-            heard: Vec::new(),
+            heard: Zeroizing::default(),
             out: Vec::new(),
             inner: None,
             stage: Stage::Handshake,
