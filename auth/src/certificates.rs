@@ -165,8 +165,8 @@ mod tests {
         let foreign = otto.key.sign(b"stop").unwrap();
         let mut broken = right.clone();
         *broken.last_mut().unwrap() ^= 1;
-        let cases: &[(&str, &Holder, u16, &[u8], &[u8], i64, Option<&str>)] = &[
-            ("right", &anna, 0x0403, &right, b"stop", NOW, Some("anna")),
+        for (what, holder, scheme, signature, message, now, wanted) in [
+            ("right", &anna, 0x0403, right.as_slice(), b"stop".as_slice(), NOW, Some("anna")),
             ("right, another scheme", &edda, 0x0807, &edda_right, b"stop", NOW, Some("edda")),
             ("another message", &anna, 0x0403, &right, b"status", NOW, None),
             ("a broken signature", &anna, 0x0403, &broken, b"stop", NOW, None),
@@ -177,10 +177,9 @@ mod tests {
             ("no scheme", &anna, 0, &right, b"stop", NOW, None),
             ("not yet in force", &anna, 0x0403, &right, b"stop", NOW - YEAR, None),
             ("no longer in force", &anna, 0x0403, &right, b"stop", NOW + YEAR, None),
-        ];
-        for (what, holder, scheme, signature, message, now, wanted) in cases {
-            let shown = Shown { certificate: &holder.certificate, scheme: *scheme, signature };
-            assert_eq!(known.ask(&shown, message, *now), *wanted, "{what}");
+        ] {
+            let shown = Shown { certificate: &holder.certificate, scheme, signature };
+            assert_eq!(known.ask(&shown, message, now), wanted, "{what}");
         }
     }
 
