@@ -4,10 +4,11 @@
 //! deny from 192.0.2.0/24,2001:db8::/32
 //! allow method GET,HEAD
 //! allow user anna,otto from 10.0.0.0/8
+//! allow certificate
 //! deny all
 //! ```
 //!
-//! The words of a rule all have to fit. The last rule says `all`, so that what becomes of everybody else is written
+//! `certificate` fits whoever has proven by a certificate who they are. The words of a rule all have to fit. The last rule says `all`, so that what becomes of everybody else is written
 //! down and not a convention that one operator knows from one server and another from another.
 
 use std::fmt;
@@ -40,17 +41,38 @@ enum Condition {
     From(Vec<Prefix>),
     User(Vec<String>),
     Method(Vec<String>),
+    Certificate,
+}
+
+/// What a rule about users or certificates has to know before it makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The name of a user: somebody has to log in.
+    User,
+    /// A certificate of the client: somebody has to ask for it.
+    Certificate,
+}
+
+/// The certificate of whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    /// It holds.
+    Proven,
+    /// There is none, or none that holds.
+    None,
 }
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker<'r> {
-    /// The real address of the client.
-    pub address: IpAddr,
+    /// The real address of the client; none for one that has none, such as at a Unix socket: no prefix has it.
+    pub address: Option<IpAddr>,
     /// The user, once a login has succeeded.
     pub user: Option<&'r str>,
     /// The method of the request, as sent.
-    pub method: &'r str,
+    pub method: &'r [u8],
+    /// What it has proven by a certificate.
+    pub certificate: Certificate,
 }
 
 /// What the rules say.
@@ -102,9 +124,9 @@ impl fmt::Display for RuleFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Effect => f.write_str("the rule begins with neither `allow` nor `deny`: begin it with one of them"),
-            Self::Incomplete => f.write_str("the rule is not complete: write `all`, or from, user or method with a list"),
+            Self::Incomplete => f.write_str("the rule is not complete: write `all`, `certificate`, or from, user or method with a list"),
             Self::Word(word) => {
-                write!(f, "\"{word}\" is no condition of a rule: write all, from, user or method before a list")
+                write!(f, "\"{word}\" is no condition of a rule: write all, certificate, or from, user or method before a list")
             }
             Self::Twice(word) => write!(f, "\"{word}\" comes twice: put both into one list, separated by commas"),
             Self::Prefix(text, bad) => write!(f, "\"{text}\" cannot be used, {bad}"),
@@ -140,6 +162,25 @@ impl Rules {
             Some(last) if !last.fits_all() => Err(BadRule { index: rules.len() - 1, fault: RuleFault::Open }),
             _ => Ok(Self { rules }),
         }
+    }
+
+    /// Each rule that has to know something, by its number, and what that is.
+    pub fn asks(&self) -> impl Iterator<Item = (usize, Asked)> {
+        let asked = |condition: &Condition| match condition {
+            Condition::User(_) => Some(Asked::User),
+            Condition::Certificate => Some(Asked::Certificate),
+            Condition::From(_) | Condition::Method(_) => None,
+        };
+        let rules = self.rules.iter().enumerate();
+        rules.flat_map(move |(index, rule)| {
+            rule.conditions.iter().filter_map(asked).map(move |asked| (index, asked))
+        })
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
     }
 
     /// What becomes of `asker`.
@@ -182,7 +223,10 @@ impl Rule {
                 everybody += 1;
                 continue;
             }
-            let condition = Condition::parse(word, words.next())?;
+            let condition = match word {
+                "certificate" => Condition::Certificate,
+                word => Condition::parse(word, words.next())?,
+            };
             if conditions.iter().any(|other| other.word() == condition.word()) {
                 return Err(RuleFault::Twice(condition.word()));
             }
@@ -237,18 +281,22 @@ impl Condition {
             Self::From(_) => "from",
             Self::User(_) => "user",
             Self::Method(_) => "method",
+            Self::Certificate => "certificate",
         }
     }
 
     fn fits(&self, asker: &Asker<'_>) -> Fit {
         let has = match self {
-            Self::From(prefixes) => prefixes.iter().any(|prefix| prefix.contains(asker.address)),
+            Self::From(prefixes) => {
+                asker.address.is_some_and(|address| prefixes.iter().any(|prefix| prefix.contains(address)))
+            }
             Self::User(users) => match asker.user {
                 Some(user) => users.iter().any(|name| name == user),
                 None => return Fit::Login,
             },
             // RFC 9110 9.1: methods are case-sensitive. GET does not say HEAD.
-            Self::Method(methods) => methods.iter().any(|method| method == asker.method),
+            Self::Method(methods) => methods.iter().any(|method| method.as_bytes() == asker.method),
+            Self::Certificate => asker.certificate == Certificate::Proven,
         };
         if has { Fit::Yes } else { Fit::No }
     }
@@ -287,13 +335,26 @@ mod tests {
             ("10.0.0.1", None, "POST", Decision::Login),
             ("10.0.0.1", Some("max"), "get", Decision::Deny),
         ] {
-            let asker = Asker { address: address.parse().unwrap(), user, method };
+            let address = Some(address.parse().unwrap());
+            let asker = Asker { address, user, method: method.as_bytes(), certificate: Certificate::None };
             assert_eq!(rules.decide(&asker), wanted, "{asker:?}");
         }
-        let from_elsewhere = Asker { address: "11.0.0.1".parse().unwrap(), user: None, method: "POST" };
+        let from_elsewhere = Asker {
+            address: "11.0.0.1".parse().ok(),
+            user: None,
+            method: b"POST",
+            certificate: Certificate::None,
+        };
         let rules = Rules::parse(["allow user anna from 10.0.0.0/8", "deny all"]).unwrap();
         assert_eq!(rules.decide(&from_elsewhere), Decision::Deny, "no login can help");
         assert_eq!(Rules::parse([]).unwrap().decide(&from_elsewhere), Decision::Allow);
+        let rules = Rules::parse(["allow certificate", "allow from 0.0.0.0/0,::/0", "deny all"]).unwrap();
+        assert_eq!(rules.asks().collect::<Vec<_>>(), [(0, Asked::Certificate)]);
+        let nowhere = Asker { address: None, ..from_elsewhere };
+        let proven = Asker { certificate: Certificate::Proven, ..nowhere };
+        assert_eq!(rules.decide(&from_elsewhere), Decision::Allow);
+        assert_eq!(rules.decide(&nowhere), Decision::Deny, "no prefix has it");
+        assert_eq!(rules.decide(&proven), Decision::Allow);
     }
 
     #[test]
@@ -307,6 +368,8 @@ mod tests {
             (&["allow form 10.0.0.0/8"], 0, RuleFault::Word(text("form"))),
             (&["allow all from 10.0.0.0/8"], 0, RuleFault::Word(text("all"))),
             (&["allow all all"], 0, RuleFault::Word(text("all"))),
+            (&["allow certificate certificate", "deny all"], 0, RuleFault::Twice("certificate")),
+            (&["allow all certificate", "deny all"], 0, RuleFault::Word(text("all"))),
             (&["allow user a user b"], 0, RuleFault::Twice("user")),
             (&["allow from 10.0.0.0/99"], 0, RuleFault::Prefix(text("10.0.0.0/99"), BadPrefix::Length)),
             (&["allow from 10.0.0.1,x"], 0, RuleFault::Prefix(text("x"), BadPrefix::Address)),

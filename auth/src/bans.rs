@@ -242,6 +242,17 @@ impl Bans {
         self.remove(subject)
     }
 
+    /// Lifts all bans of just this prefix, those of users from there included. Returns those that were there.
+    pub fn unban_prefix(&mut self, prefix: Prefix) -> Vec<Ban> {
+        let first = Subject { prefix, user: None };
+        let here = self.bans.range(&first..).map(|(subject, _)| subject);
+        let mut subjects: Vec<Subject> =
+            here.take_while(|subject| subject.prefix == prefix).cloned().collect();
+        // What was counted is forgotten, even where there is no ban yet.
+        subjects.extend((!subjects.contains(&first)).then_some(first));
+        subjects.iter().filter_map(|subject| self.unban(subject)).collect()
+    }
+
     /// The bans that last at `now`, in the order of their prefixes.
     pub fn lasting(&self, now: u64) -> impl Iterator<Item = &Ban> {
         self.bans.values().filter(move |ban| ban.lasts(now))

@@ -16,6 +16,7 @@ pub mod limits;
 mod lines;
 mod prefix;
 mod realm;
+mod remembered;
 mod tokens;
 mod users;
 
@@ -26,6 +27,7 @@ pub use hash::{BadHash, TooMuch, make_bcrypt};
 pub use lines::{BadLine, LineFault};
 pub use prefix::{BadPrefix, Prefix};
 pub use realm::{Combine, Outcome, Realm, Require};
+pub use remembered::{Fingerprint, KEY_LEN, Remembered};
 pub use tokens::Tokens;
 pub use users::{Users, Weakness};
 

@@ -24,6 +24,8 @@ pub(crate) const USER_LINE_LEN_MAX: usize = NAME_LEN_MAX + 1 + HASH_LEN_MAX;
 pub(crate) const GROUP_LINE_LEN_MAX: usize = 64 << 10;
 /// Most lines of a file that are complained about at once.
 pub(crate) const COMPLAINTS_MAX: usize = 20;
+/// Most logins that are remembered.
+pub const REMEMBERED_MAX: usize = 4096;
 /// Most access rules of one place.
 pub const RULES_MAX: usize = 1_000;
 /// Most prefixes, and users from prefixes, that are watched for failures.

@@ -53,6 +53,8 @@ pub(crate) enum Nest {
     Map,
     /// Further keys of the table.
     Section(&'static Section),
+    /// The same, inherited and switched off as a whole.
+    Optional(&'static Section),
     /// An object of free keys, each with further keys of the table below.
     Named(&'static Section),
 }
@@ -234,6 +236,34 @@ impl Kind for Object {
 
     fn nest(&self) -> Nest {
         Nest::Section(self.0)
+    }
+}
+
+/// An object with keys of its own, or the word `off`.
+pub(crate) struct ObjectOrOff(pub(crate) &'static Section);
+
+impl Kind for ObjectOrOff {
+    /// Whether there is an object.
+    type Out = bool;
+
+    fn noun(&self) -> String {
+        "an object, or \"off\"".to_owned()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"anyOf": [{"const": "off"}, crate::schema::reference_to(self.0)]})
+    }
+
+    fn read(&self, at: &Spot<'_>, problems: &mut Problems) -> Option<bool> {
+        match &at.node.data {
+            Data::Object(_) => Some(true),
+            Data::Text(text) if text == "off" => Some(false),
+            _ => reject(problems, at.wrong_type(self.noun())),
+        }
+    }
+
+    fn nest(&self) -> Nest {
+        Nest::Optional(self.0)
     }
 }
 

@@ -4,6 +4,8 @@
 //! built-in table) has already happened, sizes are bytes, times are [`Duration`]s, paths are resolved
 //! against the folder they are relative to.
 
+mod auth;
+mod bans;
 mod control;
 mod host;
 mod server;
@@ -15,9 +17,11 @@ use std::path::PathBuf;
 
 use sys::net::Address;
 
+pub use auth::{Auth, Requirement, Satisfy};
+pub use bans::Bans;
 pub use control::{Control, Peer, Rank, Remote};
 pub use host::{DefaultHost, Host, Location, Matcher};
-pub use server::{FileCache, Level, Limits, Server, Shards, Timeouts};
+pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{AccessLog, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 
@@ -48,6 +52,21 @@ impl Config {
     }
 }
 
+impl Config {
+    /// All that ask for a login, each section once.
+    #[must_use]
+    pub fn logins(&self) -> Vec<&Auth> {
+        let mut seen = std::collections::HashSet::new();
+        let settings = self.hosts.iter().flat_map(|host| {
+            std::iter::once(&host.settings).chain(host.locations.iter().map(|location| &location.settings))
+        });
+        settings
+            .filter_map(|settings| settings.auth.as_deref())
+            .filter(|auth| seen.insert(&auth.pointer))
+            .collect()
+    }
+}
+
 /// One address to listen on, and where the configuration says so.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listen {
@@ -55,6 +74,8 @@ pub struct Listen {
     pub address: Address,
     /// What is spoken there.
     pub transport: Transport,
+    /// Who connects there.
+    pub arrival: Arrival,
     /// JSON Pointer of the value, for a problem that only binding can find.
     pub pointer: String,
 }
@@ -66,6 +87,15 @@ pub enum Transport {
     Plain,
     /// TLS: written behind the address, as in `:443 tls`.
     Tls,
+}
+
+/// Who connects to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Clients, or proxies that say in a field of the request for whom they speak, if at all.
+    Direct,
+    /// Proxies alone, which say it before the first byte (PROXY protocol): written behind the address, as in `:80 proxy`.
+    Proxied,
 }
 
 /// Where log lines go.

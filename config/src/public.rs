@@ -4,11 +4,20 @@ use serde_json::Value;
 
 use crate::Loaded;
 use crate::overrides::Override;
+use crate::pointer;
 use crate::registry::Registry;
 use crate::source::{Origin, Source};
+use crate::tree::Node;
 
-/// Everything at or below is secret: who may command, and what proves it.
-const SECRET: [&str; 2] = ["server", "control"];
+/// Everything at or below is secret: who may command, and what proves it; and the hashes of passwords.
+const SECRETS: [&[&str]; 4] = [
+    &["server", "control"],
+    &["defaults", "auth", "users"],
+    &["hosts", ANY, "auth", "users"],
+    &["hosts", ANY, "locations", ANY, "auth", "users"],
+];
+/// Stands for the name of any host or location: no key is empty.
+const ANY: &str = "";
 
 impl Loaded {
     /// The source with an empty object in place of all that is secret, and all else at its place; none when there is no
@@ -25,9 +34,8 @@ impl Registry {
         // What the file says, even where the command line says otherwise.
         let mut scratch = crate::Problems::new();
         let tree = crate::parse::parse(&source, &mut scratch)?;
-        if let Some(node) = tree.find(&SECRET)
-            && let Origin::File(place) = node.origin
-        {
+        for node in SECRETS.iter().flat_map(|secret| found(&tree, secret)) {
+            let Origin::File(place) = &node.origin else { continue };
             // An object, or nothing would have loaded: its brackets stay.
             let inside = place.start + 1..place.end - 1;
             let blank: String = source.text[inside.clone()].chars().fold(String::new(), blank_out);
@@ -35,6 +43,21 @@ impl Registry {
         }
         Some(source)
     }
+}
+
+/// All that `path` leads to.
+fn found<'n>(node: &'n Node, path: &[&str]) -> Vec<&'n Node> {
+    match path {
+        [] => vec![node],
+        [key, rest @ ..] => {
+            let members = node.members().filter(|member| fits(&member.name, key));
+            members.flat_map(|member| found(&member.node, rest)).collect()
+        }
+    }
+}
+
+fn fits(name: &str, key: &str) -> bool {
+    key == ANY || name == key
 }
 
 /// Spaces as long as what was there, with the ends of lines kept.
@@ -47,38 +70,33 @@ fn blank_out(mut blank: String, c: char) -> String {
 }
 
 impl Override {
-    /// The argument of `--set` without what is secret in it; none when nothing is left.
+    /// The argument of `--set` with an empty object in place of what is secret in it.
     ///
     /// # Errors
     /// As [`Override::set`].
-    pub fn public(argument: &str) -> Result<Option<String>, crate::Problem> {
-        let parsed = Override::set(argument)?;
-        let (tokens, mut value) = parsed.into_parts();
-        if tokens.len() >= SECRET.len() {
-            let secret = tokens.iter().zip(SECRET).all(|(token, key)| token == key);
-            return Ok((!secret).then(|| argument.to_owned()));
+    pub fn public(argument: &str) -> Result<String, crate::Problem> {
+        let (tokens, mut value) = Override::set(argument)?.into_parts();
+        let leads = |path: &[&str]| tokens.iter().zip(path).all(|(token, key)| fits(token, key));
+        let mut changed = false;
+        for secret in SECRETS.iter().filter(|secret| leads(secret)) {
+            if let Some(inner) = tokens.get(..secret.len()) {
+                return Ok(format!("{}={{}}", pointer::of(inner)));
+            }
+            changed |= empty(&mut value, &secret[tokens.len()..]);
         }
-        if tokens.iter().zip(SECRET).any(|(token, key)| token != key) {
-            return Ok(Some(argument.to_owned()));
-        }
-        remove(&mut value, &SECRET[tokens.len()..]);
-        let pointer = argument.split_once('=').map_or("", |(pointer, _)| pointer);
-        Ok(Some(format!("{pointer}={value}")))
+        Ok(if changed { format!("{}={value}", pointer::of(&tokens)) } else { argument.to_owned() })
     }
 }
 
-/// Takes what `keys` lead to out of `value`.
-fn remove(value: &mut Value, keys: &[&str]) {
-    let Value::Object(members) = value else { return };
-    match keys {
-        [] => {}
-        [last] => drop(members.remove(*last)),
-        [first, rest @ ..] => {
-            if let Some(inner) = members.get_mut(*first) {
-                remove(inner, rest);
-            }
-        }
-    }
+/// Puts an empty object in place of all that `path` leads to; answers whether there was any.
+fn empty(value: &mut Value, path: &[&str]) -> bool {
+    let [key, rest @ ..] = path else {
+        *value = Value::Object(serde_json::Map::new());
+        return true;
+    };
+    let Value::Object(members) = value else { return false };
+    let inner = members.iter_mut().filter(|(name, _)| fits(name, key));
+    inner.fold(false, |changed, (_, value)| empty(value, rest) | changed)
 }
 
 #[cfg(test)]
@@ -103,17 +121,48 @@ mod tests {
     }
 
     #[test]
+    fn hashes_are_blank_wherever_they_stand() {
+        let text = r#"{
+            "defaults": {"auth": {"realm": "A", "users": {"a": "$6$x$y"}}},
+            "hosts": {"b": {"root": "www", "auth": {"realm": "B", "users": {"b": "$6$x$y", "c": "{SHA}x"}},
+                "locations": {"/c/": {"auth": {"realm": "C", "users": {"c": "$6$x$y"}}}}}}
+        }"#;
+        let source = Source { name: "a.conf".to_owned(), text: text.to_owned() };
+        let loaded = load(Some(source), &[]).unwrap();
+        let public = loaded.public_source().unwrap();
+        assert!(!public.text.contains('$') && !public.text.contains("SHA"), "{}", public.text);
+        let again = load(Some(public), &[]).unwrap();
+        let ids = |loaded: &Loaded| loaded.config.logins().iter().map(|auth| auth.id()).collect::<Vec<_>>();
+        assert_eq!(ids(&again), ids(&loaded));
+        assert_eq!(ids(&loaded).len(), 2);
+        assert!(again.config.logins().iter().all(|auth| auth.users.as_ref().is_some_and(Vec::is_empty)));
+    }
+
+    #[test]
     fn overrides_lose_their_secrets() {
         for (argument, wanted) in [
-            ("/server/shards=2", Some("/server/shards=2")),
-            ("/hosts/a/root=x", Some("/hosts/a/root=x")),
-            ("/server/control={\"socket\":\"/s\"}", None),
-            ("/server/control/users/a=x", None),
-            ("/server={\"shards\":2,\"control\":{\"users\":{}}}", Some("/server={\"shards\":2}")),
-            ("/server=3", Some("/server=3")),
+            ("/server/shards=2", "/server/shards=2"),
+            ("/hosts/a/root=x", "/hosts/a/root=x"),
+            ("/server/control={\"socket\":\"/s\"}", "/server/control={}"),
+            ("/server/control/users/a=x", "/server/control={}"),
+            ("/server={\"shards\":2,\"control\":{\"users\":{}}}", "/server={\"shards\":2,\"control\":{}}"),
+            ("/server=3", "/server=3"),
+            ("/defaults/auth/users/anna=$5$x", "/defaults/auth/users={}"),
+            (
+                "/hosts/a/auth={\"users\":{\"b\":\"$5$x\"},\"realm\":\"R\"}",
+                "/hosts/a/auth={\"users\":{},\"realm\":\"R\"}",
+            ),
+            (
+                "/hosts/a/locations/~1b~1/auth/users={\"b\":\"$5$x\"}",
+                "/hosts/a/locations/~1b~1/auth/users={}",
+            ),
+            (
+                "/hosts={\"a\":{\"auth\":{\"users\":{\"b\":\"$5$x\"}},\"locations\":{\"/\":{\"auth\":{\"users\":{\"b\":\"$5$x\"}}}}}}",
+                "/hosts={\"a\":{\"auth\":{\"users\":{}},\"locations\":{\"/\":{\"auth\":{\"users\":{}}}}}}",
+            ),
         ] {
             let public = Override::public(argument).unwrap_or_else(|problem| panic!("{problem}"));
-            assert_eq!(public.as_deref(), wanted, "{argument}");
+            assert_eq!(public, wanted, "{argument}");
         }
     }
 }

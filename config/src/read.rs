@@ -1,5 +1,6 @@
 //! Tree to typed configuration: every value read once, problems collected, defaults in their place.
 
+mod auth;
 mod hosts;
 mod layer;
 mod server;

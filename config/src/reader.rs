@@ -1,7 +1,7 @@
 //! Reading the values of one section of the tree, by the keys of the table.
 
 use crate::cause::Cause;
-use crate::kind::{Kind, Named, Object, Spot};
+use crate::kind::{Kind, Named, Object, ObjectOrOff, Spot};
 use crate::near::nearest;
 use crate::pointer;
 use crate::problem::{Problem, Problems};
@@ -83,6 +83,22 @@ impl<'a> Reader<'a> {
             Some(member) => below.checked(&self.spot(member, key, &pointer, &quoted(key.name)), problems),
             None => below,
         }
+    }
+
+    /// A section below this one that can be switched off: none when it is.
+    pub(crate) fn section_unless_off(
+        &self,
+        key: &'static Key<ObjectOrOff>,
+        problems: &mut Problems,
+    ) -> Option<Reader<'a>> {
+        let member = self.member(key.name)?;
+        if !self.get(key, problems)? {
+            return None;
+        }
+        let pointer = pointer::join(&self.pointer, key.name);
+        let node = Some(&member.node);
+        let below = Reader { section: key.kind.0, node, pointer: pointer.clone(), source: self.source };
+        Some(below.checked(&self.spot(member, key, &pointer, &quoted(key.name)), problems))
     }
 
     /// The sections below a key whose own keys the user chooses.

@@ -117,7 +117,7 @@ impl Registry {
         {
             return node.origin.clone();
         }
-        if let Some(origin) = chain(&tokens).iter().find_map(|place| self.shown_at(place)) {
+        if let Some(origin) = self.places(&tokens).iter().find_map(|place| self.shown_at(place)) {
             return origin;
         }
         if let Ok(Target::Key(key) | Target::Inside(key)) = target
@@ -143,7 +143,7 @@ impl Registry {
     }
 
     fn in_force(&self, tokens: &[String], key: &'static dyn AnyKey) -> Option<Entry> {
-        let chain = chain(tokens);
+        let chain = self.places(tokens);
         let set = chain.iter().find_map(|place| Some((place, self.root.find(place)?)));
         let Some((place, node)) = set else {
             let value = default_of(&chain, key)?;
@@ -160,7 +160,7 @@ impl Registry {
     /// The entries of the map at `tokens` with what it inherits, each with the place of its map.
     fn merged(&self, tokens: &[String], key: &dyn AnyKey) -> Vec<(Vec<String>, &Member)> {
         let mut merged: Vec<(Vec<String>, &Member)> = Vec::new();
-        for place in chain(tokens).into_iter().rev() {
+        for place in self.places(tokens).into_iter().rev() {
             for member in self.root.find(&place).into_iter().flat_map(Node::members) {
                 let known = merged.iter().position(|(_, other)| key.is_same_entry(&other.name, &member.name));
                 match (known, &member.node.data) {
@@ -186,7 +186,7 @@ impl Registry {
             place.push(member.name.clone());
             return Some((place, &member.node));
         }
-        let list = chain(parents).into_iter().find(|place| self.root.find(place).is_some())?;
+        let list = self.places(parents).into_iter().find(|place| self.root.find(place).is_some())?;
         let place = [list.as_slice(), &tokens[parents.len()..]].concat();
         let node = self.root.find(&place)?;
         Some((place, node))
@@ -198,6 +198,21 @@ impl Registry {
         let parent = self.get(&pointer::of(parents)).filter(|parent| parent.origin == Origin::Default)?;
         let value = parent.value.get(last).or_else(|| parent.value.get(last.parse::<usize>().ok()?))?.clone();
         Some(default_entry(tokens, value))
+    }
+
+    /// Where a value can stand, from the innermost place to the outermost: not further out than a section that is
+    /// inherited as a whole and is there.
+    fn places(&self, tokens: &[String]) -> Vec<Vec<String>> {
+        let mut places = chain(tokens);
+        let whole = (1..tokens.len()).rev().find(|&len| table::is_whole(&tokens[..len]));
+        if let Some(len) = whole {
+            let below = tokens.len() - len;
+            let there = |place: &Vec<String>| self.root.find(&place[..place.len() - below]).is_some();
+            if let Some(at) = places.iter().position(there) {
+                places.truncate(at + 1);
+            }
+        }
+        places
     }
 
     fn collect(
@@ -212,6 +227,9 @@ impl Registry {
             tokens.push(key.name().to_owned());
             match key.nest() {
                 Nest::Section(below) => self.collect(below, value, tokens, entries),
+                Nest::Optional(below) if value.is_some_and(|node| matches!(node.data, Data::Object(_))) => {
+                    self.collect(below, value, tokens, entries);
+                }
                 Nest::Named(below) => {
                     for member in value.into_iter().flat_map(Node::members) {
                         tokens.push(member.name.clone());
@@ -219,7 +237,7 @@ impl Registry {
                         tokens.pop();
                     }
                 }
-                Nest::Leaf | Nest::Map => {
+                Nest::Leaf | Nest::Map | Nest::Optional(_) => {
                     let in_host = tokens.first().is_some_and(|token| token == table::top::HOSTS.name);
                     if value.is_some() || !in_host {
                         entries.extend(self.in_force(tokens, key));

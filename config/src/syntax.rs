@@ -6,7 +6,7 @@ use std::str::FromStr;
 use sys::net::{Address, BadAddress};
 
 use crate::cause::Flaw;
-use crate::model::{ErrorStatus, Matcher, Peer, Rank, Transport};
+use crate::model::{Arrival, ErrorStatus, Matcher, Peer, Rank, Requirement, Transport};
 use crate::name::HostName;
 use crate::near::nearest;
 use crate::tree::quoted;
@@ -32,29 +32,39 @@ pub(crate) fn address(text: &str) -> Result<Address, Flaw> {
     })
 }
 
-/// An address, and what is spoken there: `:80`, `:443 tls`.
-pub(crate) fn listening(text: &str) -> Result<(Address, Transport), Flaw> {
-    if let Some(plain) = text.strip_suffix(" tls") {
-        return address(plain.trim_end()).map(|address| (address, Transport::Tls));
-    }
+/// An address, what is spoken there, and who connects.
+pub(crate) type Listening = (Address, Transport, Arrival);
+
+/// `:80`, `:443 tls`, `:80 proxy`, `:443 tls proxy`.
+pub(crate) fn listening(text: &str) -> Result<Listening, Flaw> {
+    let (text, arrival) = without(text, " proxy", Arrival::Direct, Arrival::Proxied);
+    let (text, transport) = without(text, " tls", Transport::Plain, Transport::Tls);
     match text.rsplit_once(' ') {
         // The path of a Unix socket may have a space.
         Some((before, word)) if address(before).is_ok() && !text.starts_with("unix:") => Err(Flaw::new(
             format!("{} cannot stand behind an address", quoted(word)),
-            "write \"tls\" there, or nothing",
+            "write \"tls\", \"proxy\" or \"tls proxy\" there, or nothing",
         )),
-        _ => address(text).map(|address| (address, Transport::Plain)),
+        _ => address(text).map(|address| (address, transport, arrival)),
+    }
+}
+
+/// `text` without that word at its end, and what its absence or presence means.
+fn without<'t, W>(text: &'t str, word: &str, absent: W, present: W) -> (&'t str, W) {
+    match text.strip_suffix(word) {
+        Some(before) => (before.trim_end(), present),
+        None => (text, absent),
     }
 }
 
 /// An IP address with a port, where TLS is spoken without saying so.
-pub(crate) fn remote_address(text: &str) -> Result<(Address, Transport), Flaw> {
+pub(crate) fn remote_address(text: &str) -> Result<Listening, Flaw> {
     match address(text)? {
         Address::Unix(_) => Err(Flaw::new(
             format!("{} is nowhere else", quoted(text)),
             "write an IP address with a port; /server/control/socket is for this machine",
         )),
-        address => Ok((address, Transport::Tls)),
+        address => Ok((address, Transport::Tls, Arrival::Direct)),
     }
 }
 
@@ -163,6 +173,52 @@ pub(crate) fn short_name(text: &str) -> Result<String, Flaw> {
         return Err(Flaw::new(what, "write at most 64 letters, digits, and . - _"));
     }
     Ok(text.to_owned())
+}
+
+/// What a browser shows when it asks for a password.
+pub(crate) fn realm(text: &str) -> Result<String, Flaw> {
+    const MAX: usize = 128;
+    // RFC 9110 5.6.4: what may stand between quotes as it is. Browsers differ about all beyond ASCII.
+    let fine = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
+    if text.is_empty() || text.len() > MAX || !text.chars().all(fine) {
+        let what = format!("{} cannot be shown by browsers", quoted(text));
+        let cure =
+            "write at most 128 ASCII letters, digits, spaces and signs, without quotes and backslashes";
+        return Err(Flaw::new(what, cure));
+    }
+    Ok(text.to_owned())
+}
+
+/// The name of a user or group, as it can stand in an htpasswd file.
+pub(crate) fn login_name(text: &str) -> Result<String, Flaw> {
+    const MAX: usize = 255;
+    if text.is_empty() || text.len() > MAX || text.contains(':') || text.chars().any(char::is_control) {
+        let what = format!("{} is no name that can log in", quoted(text));
+        return Err(Flaw::new(what, "write at most 255 bytes, without colons and control characters"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The hash of a password. Whether the scheme is known and the hash whole is for others to say.
+pub(crate) fn hash(text: &str) -> Result<String, Flaw> {
+    if text.starts_with('$') || text.starts_with("{SHA}") {
+        return Ok(text.to_owned());
+    }
+    // Not repeated: it may be the password itself.
+    let what = "this is no hash of a password, which begins with $";
+    Err(Flaw::new(what, "make one with `kimura passwd` and write what it prints"))
+}
+
+/// `user:NAME` or `group:NAME`, of those that log in.
+pub(crate) fn requirement(text: &str) -> Result<Requirement, Flaw> {
+    match text.split_once(':') {
+        Some(("user", name)) => login_name(name).map(Requirement::User),
+        Some(("group", name)) => login_name(name).map(Requirement::Group),
+        _ => {
+            let what = format!("{} is neither a user nor a group", quoted(text));
+            Err(Flaw::new(what, "write \"user:NAME\" or \"group:NAME\""))
+        }
+    }
 }
 
 /// A rank, a space, and the hash of a password.

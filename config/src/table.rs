@@ -12,10 +12,11 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, REMOTE, SERVER, TIMEOUTS, TLS, TOP,
+    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, REMOTE, SERVER, TIMEOUTS,
+    TLS, TOP,
 };
 pub(crate) use keys::{
-    certificate, control, file_cache, host, limits, remote, server, settings, timeouts, tls, top,
+    auth, bans, certificate, control, file_cache, host, limits, remote, server, settings, timeouts, tls, top,
 };
 
 /// One key.
@@ -157,11 +158,13 @@ pub(crate) enum Target {
 /// The key that the tokens of a JSON Pointer lead to, or the section and token at which they fail.
 pub(crate) fn lookup<S: AsRef<str>>(tokens: &[S]) -> Result<Target, (&'static Section, String)> {
     let mut section = &TOP;
-    let mut tokens = tokens.iter().map(AsRef::as_ref);
+    let mut tokens = tokens.iter().map(AsRef::as_ref).peekable();
     while let Some(token) = tokens.next() {
         let key = section.key(token).ok_or_else(|| (section, token.to_owned()))?;
         section = match key.nest() {
             Nest::Section(section) => section,
+            Nest::Optional(_) if tokens.peek().is_none() => return Ok(Target::Key(key)),
+            Nest::Optional(section) => section,
             Nest::Named(section) => match tokens.next() {
                 Some(_) => section,
                 None => return Ok(Target::Group),
@@ -174,8 +177,13 @@ pub(crate) fn lookup<S: AsRef<str>>(tokens: &[S]) -> Result<Target, (&'static Se
     Ok(Target::Group)
 }
 
+/// Whether the tokens lead to a section that is inherited as a whole.
+pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
+    matches!(lookup(tokens), Ok(Target::Key(key)) if matches!(key.nest(), Nest::Optional(_)))
+}
+
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 12] = [
+pub(crate) const SECTIONS: [&Section; 14] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -185,9 +193,11 @@ pub(crate) const SECTIONS: [&Section; 12] = [
     &REMOTE,
     &DEFAULTS,
     &HOST,
+    &BANS,
     &TLS,
     &CERTIFICATE,
     &LOCATION,
+    &AUTH,
 ];
 
 /// Where else a key of this name exists: "/server", "/defaults or a host".
@@ -207,12 +217,21 @@ mod tests {
 
     /// Lets every key make a difference: nothing that it needs is missing, nothing hides it.
     const BASE: &str = r#"{
-        "server": {"control": {"remote": {"listen": ["127.0.0.1:1"], "chain": "chain.pem", "key": "key.pem"}}},
+        "server": {
+            "control": {"remote": {"listen": ["127.0.0.1:1"], "chain": "chain.pem", "key": "key.pem"}},
+            "bans": {}
+        },
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],
             "tls": {"certificates": {"main": {"chain": "chain.pem", "key": "key.pem"}}, "authorities": "ca.pem"},
-            "locations": {"/a/": {"root": "own"}}
+            "locations": {
+                "/a/": {"root": "own"},
+                "/b/": {
+                    "root": "base",
+                    "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"}
+                }
+            }
         }}
     }"#;
 
@@ -226,6 +245,7 @@ mod tests {
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",
+            "auth" => "/hosts/example.org/locations/~1b~1/auth",
             "location" => "/hosts/example.org/locations/~1a~1",
             "configuration" => "",
             _ => section.place,

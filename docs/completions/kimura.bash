@@ -12,14 +12,16 @@ _kimura() {
         --authority) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         --certificate) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         --key) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+        --for) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
+        --reason) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
         --login) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
         --password-file) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         --token-file) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         verbosity) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug trace' -- "$word"); return ;;
     esac
     case $word in
-        -*) mapfile -t COMPREPLY < <(compgen -W '-c --conf -d --daemon -g --group -h --help -m --manager -t --test -u --user -v --version -V --verbose --set --generate --socket --control --authority --certificate --key --json --plan --login --password-file --token-file' -- "$word") ;;
-        *) mapfile -t COMPREPLY < <(compgen -d -W 'status reload rotate-logs verbosity upgrade drain stop passwd' -- "$word") ;;
+        -*) mapfile -t COMPREPLY < <(compgen -W '-c --conf -d --daemon -g --group -h --help -m --manager -t --test -u --user -v --version -V --verbose --set --generate --socket --control --authority --certificate --key --json --plan --for --reason --login --password-file --token-file' -- "$word") ;;
+        *) mapfile -t COMPREPLY < <(compgen -d -W 'status reload rotate-logs verbosity bans ban unban upgrade drain stop passwd' -- "$word") ;;
     esac
 }
 complete -o filenames -F _kimura kimura

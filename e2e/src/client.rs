@@ -1,8 +1,10 @@
 //! One connection to the server: raw bytes out, strictly parsed responses in.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::PATIENCE;
@@ -26,6 +28,8 @@ pub struct Client {
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Through an openssl at the other end of a pair of sockets.
+    Tls(UnixStream, Child),
 }
 
 /// How the server ended a connection.
@@ -52,6 +56,18 @@ impl Client {
             }
         };
         Ok(Client { stream, received: Vec::new(), end: None })
+    }
+
+    /// Connects to an address with TLS, by way of `openssl s_client -quiet` with these arguments.
+    pub fn secure(address: SocketAddr, arguments: &[&str]) -> Outcome<Client> {
+        let failed = || Failure::machine("run", "openssl");
+        let (ours, theirs) = UnixStream::pair().map_err(failed())?;
+        let output: OwnedFd = theirs.try_clone().map_err(failed())?.into();
+        let mut command = Command::new("openssl");
+        command.args(["s_client", "-quiet", "-connect", &address.to_string()]).args(arguments);
+        command.stdin(OwnedFd::from(theirs)).stdout(output).stderr(Stdio::null());
+        let child = command.spawn().map_err(failed())?;
+        Ok(Client { stream: Stream::Tls(ours, child), received: Vec::new(), end: None })
     }
 
     /// Sends `bytes`. A server that has closed already is no failure: its answer tells.
@@ -201,7 +217,7 @@ impl Stream {
                 stream.set_read_timeout(Some(patience))?;
                 stream.read(buffer)
             }
-            Stream::Unix(stream) => {
+            Stream::Unix(stream) | Stream::Tls(stream, _) => {
                 stream.set_read_timeout(Some(patience))?;
                 stream.read(buffer)
             }
@@ -214,7 +230,7 @@ impl Stream {
                 stream.set_write_timeout(Some(PATIENCE))?;
                 stream.write_all(bytes)
             }
-            Stream::Unix(stream) => {
+            Stream::Unix(stream) | Stream::Tls(stream, _) => {
                 stream.set_write_timeout(Some(PATIENCE))?;
                 stream.write_all(bytes)
             }
@@ -224,7 +240,17 @@ impl Stream {
     fn half_close(&self) -> io::Result<()> {
         match self {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) | Stream::Tls(stream, _) => stream.shutdown(Shutdown::Write),
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Stream::Tls(_, child) = self {
+            // Both fail only when it has ended already.
+            child.kill().ok();
+            child.wait().ok();
         }
     }
 }

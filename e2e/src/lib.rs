@@ -21,9 +21,11 @@ pub mod processes;
 #[cfg(target_arch = "x86_64")]
 pub mod puppet;
 pub mod python;
+pub mod relay;
 pub mod response;
 pub mod server;
 pub mod text;
+pub mod yard;
 
 pub use client::Client;
 pub use failure::{Failure, Outcome};
@@ -32,6 +34,7 @@ pub use manager::{Manager, Service};
 pub use processes::Process;
 pub use response::Response;
 pub use server::{Options, Server};
+pub use yard::Yard;
 
 use std::time::{Duration, Instant};
 

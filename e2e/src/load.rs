@@ -1,5 +1,6 @@
 //! A constant load from several clients at once, each of which counts what it asked for and what it got.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -42,13 +43,31 @@ impl Load {
     /// Starts one client of each habit for each place, which all ask for `path` of `host` and expect `body`.
     #[must_use]
     pub fn start(places: &[Place], host: &str, path: &str, body: &[u8]) -> Load {
+        let ways: Vec<Way> = places.iter().cloned().map(Way::Plain).collect();
+        Load::by(&ways, host, path, body)
+    }
+
+    /// The same over TLS, with these arguments for openssl.
+    #[must_use]
+    pub fn start_secure(
+        address: SocketAddr,
+        arguments: &[&str],
+        host: &str,
+        path: &str,
+        body: &[u8],
+    ) -> Load {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        Load::by(&[Way::Tls(address, arguments)], host, path, body)
+    }
+
+    fn by(ways: &[Way], host: &str, path: &str, body: &[u8]) -> Load {
         let stopped = Arc::new(AtomicBool::new(false));
         let mut clients = Vec::new();
-        for place in places {
+        for way in ways {
             for habit in [Habit::Keeps, Habit::Closes, Habit::AsksToClose] {
                 let close = if habit == Habit::AsksToClose { "Connection: close\r\n" } else { "" };
                 let user = User {
-                    place: place.clone(),
+                    way: way.clone(),
                     habit,
                     request: format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{close}\r\n").into_bytes(),
                     body: body.to_vec(),
@@ -75,9 +94,16 @@ impl Load {
     }
 }
 
+/// How a client connects.
+#[derive(Debug, Clone)]
+enum Way {
+    Plain(Place),
+    Tls(SocketAddr, Vec<String>),
+}
+
 /// One client.
 struct User {
-    place: Place,
+    way: Way,
     habit: Habit,
     request: Vec<u8>,
     body: Vec<u8>,
@@ -96,7 +122,7 @@ impl User {
                 let before = tally.answered - answered;
                 tally.failures.push(format!(
                     "{:?} at {:?}, after {before} requests on the connection: {failure}",
-                    self.habit, self.place
+                    self.habit, self.way
                 ));
             }
         }
@@ -109,7 +135,7 @@ impl User {
 
     /// One connection, from its begin to its end.
     fn connection(&self, tally: &mut Tally) -> Outcome<()> {
-        let mut client = Client::connect(&self.place)?;
+        let mut client = self.connect()?;
         tally.connections += 1;
         loop {
             client.send(&self.request)?;
@@ -121,6 +147,16 @@ impl User {
             }
             if self.habit != Habit::Keeps || !self.goes_on() {
                 return Ok(());
+            }
+        }
+    }
+
+    fn connect(&self) -> Outcome<Client> {
+        match &self.way {
+            Way::Plain(place) => Client::connect(place),
+            Way::Tls(address, arguments) => {
+                let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                Client::secure(*address, &arguments)
             }
         }
     }

@@ -33,6 +33,18 @@ impl Process {
         found
     }
 
+    /// Its thread of that name.
+    #[must_use]
+    pub fn thread(&self, name: &str) -> Option<u32> {
+        let path = format!("/proc/{}/task", self.pid);
+        let ids =
+            fs::read_dir(&path).ok()?.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok());
+        let is_named = |id: &u32| {
+            fs::read_to_string(format!("{path}/{id}/comm")).is_ok_and(|found| found.trim_end() == name)
+        };
+        ids.into_iter().find(is_named)
+    }
+
     /// Private and shared memory in use, in bytes.
     pub fn resident(&self) -> Outcome<u64> {
         let path = format!("/proc/{}/status", self.pid);

@@ -154,14 +154,3 @@ fn waits(thread: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{thread}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|fields| fields.trim_start().starts_with('S'))
 }
-
-/// The thread of a process that has this name.
-pub fn thread_named(process: u32, name: &str) -> Outcome<u32> {
-    let path = format!("/proc/{process}/task");
-    let tasks = fs::read_dir(&path).map_err(Failure::machine("list", &path))?;
-    let ids = tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok());
-    let mut named = ids.filter(|id: &u32| {
-        fs::read_to_string(format!("{path}/{id}/comm")).is_ok_and(|found| found.trim_end() == name)
-    });
-    named.next().ok_or_else(|| Failure::mismatch("threads", name, "none of that name"))
-}

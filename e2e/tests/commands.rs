@@ -11,7 +11,7 @@ use e2e::openssl::{Algorithm, Authority, Holder, Term};
 use e2e::{Folder, Options, Server, binary};
 
 const CONFIGURATION: &str = r#"{
-  "server": { "listen": ["127.0.0.1:0"], "control": {
+  "server": { "listen": ["127.0.0.1:0"], "bans": {}, "control": {
     "remote": {
       "listen": ["127.0.0.1:${port}"], "chain": "${folder}/ca/server.pem", "key": "${folder}/ca/server.key",
       "certificates": {
@@ -47,8 +47,13 @@ const COMMANDS: &[(&str, Rank, &str)] = &[
     ("status", Rank::Viewer, "generation 1: serving"),
     ("reload --plan", Rank::Viewer, "would change"),
     ("reload", Rank::Operator, "kept           localhost"),
+    ("bans", Rank::Viewer, "ban"),
+    ("ban 192.0.2.7 --for 1h --reason test", Rank::Operator, "banned 192.0.2.7/32 for 3600 s"),
+    ("ban 2001:db8::/32", Rank::Operator, "banned 2001:db8::/32 without an end"),
+    ("unban 2001:db8::/32", Rank::Operator, "2001:db8::/32 is no longer banned"),
     ("rotate-logs", Rank::Operator, "log files opened again"),
     ("verbosity debug", Rank::Operator, "verbosity set"),
+    ("upgrade", Rank::Admin, "upgraded from"),
     ("drain", Rank::Admin, "accepting no more"),
     ("stop", Rank::Admin, "stopping"),
 ];

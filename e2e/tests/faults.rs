@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,7 +21,8 @@ use e2e::response::Asked;
 use e2e::{Client, Folder, Process, binary};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
-use nix::unistd::{Pid, Uid};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, Uid, mkfifo};
 
 const CONFIGURATION: &str = r#"{
   "server": {
@@ -262,8 +263,14 @@ fn group(leader: u32) -> Vec<String> {
 /// A change is answered: it was carried out, or it says why not.
 fn is_answered(told: &Told) {
     let (status, text) = told;
-    let refused =
-        ["nothing has changed", "nothing was started", UNDER_WAY, "cannot be examined", "could take over"];
+    let refused = [
+        "nothing has changed",
+        "nothing was started",
+        UNDER_WAY,
+        "about to begin",
+        "cannot be examined",
+        "could take over",
+    ];
     let told = *status == Some(0) || *status == Some(1) && refused.iter().any(|part| text.contains(part));
     assert!(told, "{status:?}: {text}");
 }
@@ -501,6 +508,9 @@ fn what_cannot_be_applied_changes_nothing() {
     let other = TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = other.local_addr().expect("its address").to_string();
     let listen = format!("\"{}\"", site.address);
+    // Whoever opened these would wait for a reader, or write to another file.
+    mkfifo(&site.path("log/pipe"), Mode::S_IRWXU).expect("a pipe");
+    symlink(site.path("precious"), site.path("log/link")).expect("a link");
     site.is_well();
     let before = site.descriptors();
     for (what, with, said) in [
@@ -509,6 +519,10 @@ fn what_cannot_be_applied_changes_nothing() {
         ("/www\"", "/nowhere\"".to_owned(), "nowhere".to_owned()),
         ("/log/access.log", "/nowhere/access.log".to_owned(), "nowhere/access.log".to_owned()),
         ("/log/audit.log", "/nowhere/audit.log".to_owned(), "/server/control".to_owned()),
+        ("/log/access.log", "/log/pipe".to_owned(), "/log/pipe is a pipe".to_owned()),
+        ("/log/access.log", "/log/link".to_owned(), "/log/link is a symbolic link".to_owned()),
+        ("/log/audit.log", "/log/pipe".to_owned(), "/log/pipe is a pipe".to_owned()),
+        ("/log/audit.log", "/log/link".to_owned(), "/log/link is a symbolic link".to_owned()),
         ("/run/control.sock", "/nowhere/control.sock".to_owned(), "nowhere".to_owned()),
         (
             "\"shards\": 2",
@@ -523,6 +537,15 @@ fn what_cannot_be_applied_changes_nothing() {
         assert!(status == Some(1) && right, "{with}: {status:?}, {text}");
         until("nothing is left open", || site.descriptors() == before);
     }
+    for log in ["access", "error"] {
+        let moved = site.path(&format!("log/{log}.log"));
+        fs::rename(&moved, site.path("log/moved")).expect("it is there");
+        fs::rename(site.path("log/link"), &moved).expect("it is there");
+        assert_eq!(site.give(&["rotate-logs"]).0, Some(0));
+        fs::rename(&moved, site.path("log/link")).expect("it is there");
+        fs::rename(site.path("log/moved"), &moved).expect("it is there");
+    }
+    assert!(!site.path("precious").exists(), "no link was followed");
     let (_, status) = site.give(&["status", "--json"]);
     assert!(status.contains(r#""reloads":0"#) && status.contains(r#""generation":1"#), "{status}");
     site.is_well();
@@ -569,4 +592,40 @@ fn meet(site: &Site, first: &'static [&'static str; 1], title: &str, second: &[&
     assert!(status == Some(0) || !met && text.contains(UNDER_WAY), "{first:?}: {status:?}, {text}");
     is_answered(&other);
     met
+}
+
+/// What somebody does in the middle of an upgrade.
+const MEANWHILE: &[fn(&Site)] = &[
+    |site| kill(Pid::from_raw(site.pid() as i32), Signal::SIGHUP).expect("it runs"),
+    |site| is_answered(&site.give(&["reload"])),
+    |site| is_answered(&site.give(&["upgrade"])),
+    |site| {
+        if let Some(worker) = site.find(WORKER) {
+            // It may have ended.
+            kill(Pid::from_raw(worker.pid as i32), Signal::SIGKILL).ok();
+        }
+    },
+];
+
+#[test]
+fn an_upgrade_comes_to_its_end_whatever_comes_meanwhile() {
+    let site = Site::start();
+    let log = site.folder.path().join("log/error.log");
+    let says = |what: &str| fs::read_to_string(&log).unwrap_or_default().matches(what).count();
+    for (round, meanwhile) in MEANWHILE.iter().cycle().take(2 * MEANWHILE.len()).enumerate() {
+        until("nothing is under way", || site.give(&["reload", "--plan"]).0 == Some(0));
+        let before = says("taking over");
+        let upgrade = site.begin(&["upgrade"]);
+        // From here on the new program starts its worker, beside that of the old one.
+        until("the takeover", || says("taking over") > before || upgrade.is_finished());
+        meanwhile(&site);
+        let told = upgrade.join().expect("the client");
+        assert_eq!(told.0, Some(0), "round {round}: {}", told.1);
+        assert!(told.1.contains("upgraded from"), "round {round}: {}", told.1);
+    }
+    until("the reloads that signals have asked for", || {
+        says("INFO  privsep::supervisor::reload: reloaded") >= 2
+    });
+    site.is_well();
+    site.stop();
 }

@@ -166,19 +166,15 @@ fn the_end_may_come_before_the_word_that_a_worker_serves() {
     let site = Site::new();
     let server = site.start(&[]);
     let place = server.place(1).expect("an address");
-    end(&server.process(WORKER).expect("a worker"));
-    // The supervisor stops between two steps; it has to be one by which the next worker serves without its knowledge.
-    until("a worker that nobody has heard of", || {
-        server.signal(Signal::SIGSTOP).expect("it runs");
-        let mut client = Client::connect(&place).expect("connect");
-        client.send(GET).expect("send");
-        let there = server.processes().iter().any(|process| process.title == WORKER);
-        let answered = there && client.response(Asked::Other).is_ok_and(|response| response.status == 200);
-        if !answered {
-            server.signal(Signal::SIGCONT).expect("it runs");
-        }
-        answered
+    let first = server.process(WORKER).expect("a worker");
+    end(&first);
+    // The supervisor is stopped as soon as the next worker has all that it needs, and so may not have heard of it yet.
+    until("a worker with shards", || {
+        let next = server.processes().into_iter().find(|now| now.title == WORKER && now.pid != first.pid);
+        next.is_some_and(|worker| worker.thread("shard 1").is_some())
     });
+    server.signal(Signal::SIGSTOP).expect("it runs");
+    assert_eq!(get(&place), 200);
     server.signal(Signal::SIGTERM).expect("it runs");
     server.signal(Signal::SIGCONT).expect("it runs");
     let output = server.output().clone();
@@ -290,7 +286,9 @@ fn in_the_background_it_tells_when_it_serves_and_lets_go_of_the_terminal() {
     let pid = pid(&site.path("kimura.pid")).expect("a pid file");
     assert_eq!(Process::find(pid as u32).map(|process| process.title).as_deref(), Some(SUPERVISOR));
     let (status, text) = site.give(&["--daemon"]);
-    assert!(status == Some(1) && text.contains("is in use by kimura"), "{status:?}: {text}");
+    // Only root may look into a server that hides its memory.
+    let said = if nix::unistd::Uid::effective().is_root() { "is in use by kimura" } else { "is in use" };
+    assert!(status == Some(1) && text.contains(said), "{status:?}: {text}");
     let elsewhere = format!("/server/listen=[\"{}\"]", free_address());
     let other_socket = format!("/server/control/socket={}", site.path("other.sock").display());
     let (status, text) = site.give(&["--daemon", "--set", &elsewhere, "--set", &other_socket]);

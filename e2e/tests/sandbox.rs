@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 
 use e2e::openssl::{Algorithm, Authority, Term};
-use e2e::puppet::{Answer, Puppet, thread_named};
+use e2e::puppet::{Answer, Puppet};
 use e2e::response::Asked;
 use e2e::{Folder, Options, Process, Server, until};
 use nix::errno::Errno;
@@ -24,6 +24,7 @@ const CONFIGURATION: &str = r#"{
 
 const GET: &[u8] = b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
+const SUPERVISOR: &str = "kimura: supervisor [priv]";
 const WORKER: &str = "kimura: worker";
 const AUTH: &str = "kimura: auth";
 const AGENT: &str = "kimura: agent";
@@ -46,10 +47,11 @@ impl Site {
         let text =
             CONFIGURATION.replace("${more}", more).replace("${folder}", &folder.path().to_string_lossy());
         let configuration = folder.write("kimura.conf", text.as_bytes()).expect("write");
-        for path in [folder.path().to_owned(), folder.path().join("www")] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
-            chown(&path, Some(65_534), Some(65_534)).expect("chown");
+        let www = folder.path().join("www");
+        for path in [folder.path(), &www] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("chmod");
         }
+        chown(&www, Some(65_534), Some(65_534)).expect("chown");
         let server = Server::start(&configuration, &Options::default()).expect("the server starts");
         Site { folder, server }
     }
@@ -105,6 +107,9 @@ const DATA: u64 = libc::PROT_READ as u64;
 const CODE: u64 = (libc::PROT_READ | libc::PROT_EXEC) as u64;
 const NOWHERE: u64 = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
 const NO_FILE: u64 = u64::MAX;
+const SOCKET: u64 = libc::SOL_SOCKET as u64;
+/// F_SETSIG, for which the library has no name.
+const SIGNAL_OF_CHOICE: u64 = 10;
 
 fn open(what: &'static str, path: &str, flags: i32) -> Attempt {
     Attempt::new(what, libc::SYS_openat, &[HERE, 0, flags as u64, 0o600]).on(1, path)
@@ -129,6 +134,13 @@ fn denied_to_all(sibling: u32) -> Vec<Attempt> {
         Attempt::new("make memory that is code", libc::SYS_mmap, &[0, 4096, CODE, NOWHERE, NO_FILE]),
         Attempt::new("raise a limit", libc::SYS_prlimit64, &[0, libc::RLIMIT_CORE.into(), 1]),
         Attempt::new("be dumped", libc::SYS_prctl, &[libc::PR_SET_DUMPABLE as u64, 1]),
+        Attempt::new("go before others", libc::SYS_sched_setscheduler, &[0, libc::SCHED_FIFO as u64, 0]),
+        Attempt::new("have signals sent", libc::SYS_fcntl, &[3, libc::F_SETOWN as u64, sibling]),
+        Attempt::new("choose which", libc::SYS_fcntl, &[3, SIGNAL_OF_CHOICE, libc::SIGKILL as u64]),
+        Attempt::new("have them sent", libc::SYS_fcntl, &[3, libc::F_SETFL as u64, libc::O_ASYNC as u64]),
+        Attempt::new("have them sent another way", libc::SYS_ioctl, &[3, libc::FIOASYNC]),
+        Attempt::new("keep a socket alive", libc::SYS_setsockopt, &[3, SOCKET, libc::SO_KEEPALIVE as u64]),
+        Attempt::new("filter a socket", libc::SYS_setsockopt, &[3, SOCKET, libc::SO_ATTACH_FILTER as u64]),
         Attempt::new("rename", libc::SYS_rename, &[0, 0]).on(0, "/tmp"),
         Attempt::new("remove", libc::SYS_unlink, &[0]).on(0, "/tmp/kimura-sandbox-test"),
         Attempt::new("change a mode", libc::SYS_chmod, &[0, 0o777]).on(0, "/tmp"),
@@ -349,7 +361,7 @@ fn what_the_ring_of_a_shard_does_not_take() {
     let hello = site.path("www/hello.txt").display().to_string();
     let lane = Lane::find(worker.pid);
     {
-        let mut puppet = Puppet::take(thread_named(worker.pid, SHARD).expect("a shard")).expect("a puppet");
+        let mut puppet = Puppet::take(worker.thread(SHARD).expect("a shard")).expect("a puppet");
         for (operation, what) in OPERATIONS {
             assert_eq!(lane.submit(&mut puppet, *operation, &hello), -libc::EACCES, "{what}");
         }
@@ -402,6 +414,25 @@ impl Site {
         });
         met.expect("it was met")
     }
+}
+
+#[test]
+fn no_process_is_dumped() {
+    if !is_root() {
+        return;
+    }
+    let site = Site::start("");
+    for role in [SUPERVISOR, AUTH, LOGGER, WORKER] {
+        let process = site.server.process(role).expect("the role");
+        if role != SUPERVISOR {
+            confined(&process);
+        }
+        let limits = fs::read_to_string(format!("/proc/{}/limits", process.pid)).expect("it runs");
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+        let numbers: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
+        assert_eq!(numbers, ["0", "0"], "{role}");
+    }
+    site.server.stop().expect("the server ends in order");
 }
 
 /// What a process may have open, by the beginnings of what procfs shows.

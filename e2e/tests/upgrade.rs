@@ -67,7 +67,6 @@ impl Server {
         text.replace("${address}", &self.address)
     }
 
-    /// Has the next reader of a pipe read `text`.
     /// Writes a text for each reader of the pipe at this name.
     fn feed(&self, pipe: &str, texts: Vec<String>) -> JoinHandle<()> {
         let (path, fresh) = (self.path(pipe), self.path("fresh pipe"));

@@ -27,7 +27,7 @@ impl Key {
     }
 }
 
-/// The other end.
+/// The client: the other end, or whom a proxy there speaks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Peer {
     /// `None` for a Unix socket.
@@ -46,6 +46,8 @@ pub(crate) enum Wait {
     Header,
     /// A request body is due.
     Body,
+    /// Somebody has to judge a password.
+    Login,
     /// The client has to take what was sent.
     Write,
     /// The last response has left; the client has to close.
@@ -78,6 +80,9 @@ impl State {
     pub(crate) const LINGERING: State = State(1 << 5);
     /// Closes as soon as nothing is under way.
     pub(crate) const CLOSING: State = State(1 << 6);
+
+    /// A proxy has still to say for whom it speaks; the connection counts for nobody yet.
+    pub(crate) const UNNAMED: State = State(1 << 7);
 
     /// Operations that hold the descriptor.
     const UNDER_WAY: State = State(State::RECEIVING.0 | State::SENDING.0 | State::POLLING.0);
@@ -178,9 +183,10 @@ impl Connections {
         self.entries.iter().filter(|(_, connection)| meant(connection)).map(key).collect()
     }
 
-    /// The other ends of all connections.
+    /// The other ends of all connections, as far as they are known.
     pub(crate) fn peers(&self) -> impl Iterator<Item = Peer> {
-        self.entries.iter().map(|(_, connection)| connection.peer)
+        let named = self.entries.iter().filter(|(_, connection)| !connection.state.has(State::UNNAMED));
+        named.map(|(_, connection)| connection.peer)
     }
 }
 

@@ -1,11 +1,13 @@
 //! The one exit of a request: whatever became of it, it is counted and logged here and nowhere else.
 
+use std::net::IpAddr;
+
 use perf::Counter;
 use proto_http::{BadRequest, ErrorKind, Known, Request, Status, Version};
 use site::Place;
 
 use crate::content::Sent;
-use crate::port::Port;
+use crate::offenders;
 use crate::serve::Refusal;
 use crate::served::Served;
 use crate::shard::Shard;
@@ -15,10 +17,14 @@ use crate::stream::Gone;
 pub(crate) struct Finished<'x> {
     /// What it began with.
     pub(crate) served: &'x Served,
+    /// From whom it came; `None` at a Unix socket.
+    pub(crate) client: Option<IpAddr>,
     /// `None` when the head could not be read.
     pub(crate) request: Option<Request<'x>>,
     pub(crate) refusal: Option<Refusal>,
     pub(crate) place: Option<Place<'x>>,
+    /// Who has logged in.
+    pub(crate) user: Option<&'x str>,
     /// Monotonic nanoseconds.
     pub(crate) begun: u64,
     /// Bytes of head and body.
@@ -27,7 +33,7 @@ pub(crate) struct Finished<'x> {
 }
 
 /// Counts and logs.
-pub(crate) fn record(shard: &Shard, port: &Port, finished: &Finished<'_>) {
+pub(crate) fn record(shard: &Shard, finished: &Finished<'_>) {
     if let Some(Refusal::Bad(bad)) = finished.refusal {
         count_bad(shard, bad);
     }
@@ -41,10 +47,24 @@ pub(crate) fn record(shard: &Shard, port: &Port, finished: &Finished<'_>) {
         }
         Err(_) => shard.count(Counter::RequestsAborted),
     }
+    if finished.served.limits.counts_bad_requests {
+        report(shard, finished);
+    }
     let duration = sys::clock::now_monotonic_ns().saturating_sub(finished.begun);
     shard.counters.record_latency(duration);
     if let Some(place) = finished.place {
-        write_log(shard, port, finished, place, duration);
+        write_log(shard, finished, place, duration);
+    }
+}
+
+/// Tells whoever counts that a request was bad.
+fn report(shard: &Shard, finished: &Finished<'_>) {
+    let malformed = matches!(finished.refusal, Some(Refusal::Bad(_)));
+    let refused = finished.sent.as_ref().is_ok_and(|sent| offenders::is_bad(sent.status));
+    if let Some(client) = finished.client.filter(|_| malformed || refused)
+        && !shard.offenders.note(client)
+    {
+        shard.count(Counter::OffencesLost);
     }
 }
 
@@ -77,14 +97,13 @@ pub(crate) fn count_bad(shard: &Shard, bad: BadRequest) {
     }
 }
 
-fn write_log(shard: &Shard, port: &Port, finished: &Finished<'_>, place: Place<'_>, duration_ns: u64) {
+fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_ns: u64) {
     let Some((sink, format)) = finished.served.log(place.location.id) else { return };
     let request = finished.request;
     let field = |known| request.and_then(|request| request.field(known)).unwrap_or_default();
-    let peer = port.peer.get();
     let record = logging::Record {
         unix_ms: sys::clock::now_realtime_ms(),
-        client: peer.address.map_or(logging::Client::Local, logging::Client::Ip),
+        client: finished.client.map_or(logging::Client::Local, logging::Client::Ip),
         method: request.map_or(b"", |request| request.method_bytes()),
         target: request.map_or(b"", |request| request.raw_target()),
         protocol: match request.map(|request| request.version()) {
@@ -96,11 +115,11 @@ fn write_log(shard: &Shard, port: &Port, finished: &Finished<'_>, place: Place<'
         body_bytes_sent: finished.sent.map_or(0, |sent| sent.content),
         bytes_received: finished.received,
         duration_ns,
+        user: finished.user.unwrap_or_default().as_bytes(),
         host: place.host.name.as_bytes(),
         referer: field(Known::Referer),
         user_agent: field(Known::UserAgent),
         complete: finished.sent.is_ok(),
-        ..logging::Record::default()
     };
     shard.log.borrow_mut().write(sink, format, &record);
 }

@@ -6,16 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use auth::bans::BanTable;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use sys::eventfd::EventFd;
 
 use crate::change::Offer;
 use crate::connection::Key;
 use crate::error::Error;
+use crate::logins::Verdict;
 use crate::server::Farewell;
 
 /// What a shard can be told.
 pub(crate) enum Letter {
+    /// Accept from now on.
+    Open,
     /// The future that serves this connection can go on.
     Resume(Key),
     /// Accept no more, let what is under way end, then stop; at the deadline stop all the same.
@@ -23,6 +27,8 @@ pub(crate) enum Letter {
     Drain(Duration, Farewell, Reply),
     /// Look whether connections wait at the listeners, which nobody has told us of.
     Look,
+    /// These are banned from now on.
+    Ban(Arc<BanTable>),
     /// Stop now.
     Stop,
     /// Hold this ready, in place of what was held before.
@@ -31,6 +37,10 @@ pub(crate) enum Letter {
     Commit(Reply),
     /// Drop what is held.
     Abort,
+    /// The login under this ticket is judged.
+    Judged(u64, Verdict),
+    /// Nothing that is remembered of logins holds any more.
+    ForgetLogins,
 }
 
 /// Where the answer to a letter goes. Dropped without a word when the shard is gone.

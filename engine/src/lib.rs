@@ -24,6 +24,8 @@ mod jobs;
 mod lane;
 mod limits;
 mod listeners;
+mod logins;
+mod offenders;
 mod port;
 mod request_body;
 mod scopes;
@@ -37,5 +39,6 @@ mod wheel;
 
 pub use change::{Change, Listening};
 pub use error::Error;
+pub use logins::{Login, Verdict};
 pub use secure::Secured;
-pub use server::{Farewell, Outcome, Plan, Server, ShardPlan};
+pub use server::{Farewell, Outcome, Plan, Server, ShardPlan, prepare};

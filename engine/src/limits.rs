@@ -44,9 +44,18 @@ pub(crate) const DISCARD_MAX: u64 = 256 * 1024;
 /// Bytes that the diagnostic handler sends back at most; it keeps them in memory.
 pub(crate) const ECHO_MAX: usize = 1024 * 1024;
 
+/// Requests of a shard that wait for the verdict on a login; more are answered with 503.
+pub(crate) const LOGINS_WAITING_MAX: usize = 64;
+
+/// How long a request waits for that.
+const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Bytes a second that a body has to come with on the whole. Without this a client could make a small body last
 /// for ever, a byte at a time, and never miss the deadline between two reads.
 pub(crate) const BODY_RATE_MIN: u64 = 512;
+
+/// Bad requests that a shard gathers until it hands over from whom they came.
+pub(crate) const OFFENDERS_MAX: usize = 256;
 
 /// Bytes that are thrown away after a last response, so that the client can read it before a reset.
 pub(crate) const LINGER_BYTES_MAX: u32 = 4 * 1024 * 1024;
@@ -70,6 +79,8 @@ pub(crate) struct Limits {
     pub(crate) write: Duration,
     pub(crate) linger: Duration,
     pub(crate) server_header: bool,
+    /// Whether somebody counts bad requests.
+    pub(crate) counts_bad_requests: bool,
 }
 
 impl Limits {
@@ -91,6 +102,7 @@ impl Limits {
             write: timeouts.write,
             linger: LINGER,
             server_header: server.server_header,
+            counts_bad_requests: server.bans.as_ref().is_some_and(|bans| bans.bad_requests.is_some()),
         }
     }
 
@@ -101,6 +113,7 @@ impl Limits {
             Wait::Handshake => self.handshake,
             Wait::Header => self.header,
             Wait::Body => self.body,
+            Wait::Login => LOGIN_PATIENCE,
             Wait::Write => self.write,
             Wait::Linger => self.linger,
         }

@@ -8,7 +8,7 @@ use std::os::fd::RawFd;
 
 use site::Security;
 
-use crate::connection::{Connection, Key, Peer, Wait};
+use crate::connection::{Connection, Key, Peer, State, Wait};
 use crate::limits::INPUT_CAPACITY;
 use crate::secure::Secure;
 
@@ -30,6 +30,8 @@ pub(crate) enum Awaits {
 pub(crate) enum Transport {
     /// As they are.
     Plain,
+    /// Not at all: what is received is what a proxy says of its client.
+    Unnamed,
     /// Not at all: what is received belongs to a TLS handshake.
     Handshake,
     /// By TLS.
@@ -103,6 +105,7 @@ impl Port {
         self.served.set(connection.requests);
         let secure = connection.secure.as_deref();
         self.transport.set(match secure {
+            None if connection.state.has(State::UNNAMED) => Transport::Unnamed,
             None => Transport::Plain,
             Some(Secure::Handshake(..)) => Transport::Handshake,
             Some(Secure::Session(..) | Secure::Over) => Transport::Sealed,

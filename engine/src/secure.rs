@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use site::{Client, Security};
+use site::{Client, Identity, Security};
 use tls::{Handshake, Hosts, Session, Verdict};
 
 /// What TLS is spoken with on an address.
@@ -10,14 +10,14 @@ use tls::{Handshake, Hosts, Session, Verdict};
 pub struct Secured {
     /// Certificates and rules, shared by all shards.
     pub hosts: Arc<Hosts>,
-    /// For each of them its place in the configuration.
-    pub sites: Arc<[u32]>,
+    /// Which host of the site each of them is.
+    pub sites: Arc<[Identity]>,
 }
 
 /// How far the TLS of a connection has come.
 pub(crate) enum Secure {
     /// The client has not shown yet that it shares a key with us.
-    Handshake(Handshake, Arc<[u32]>),
+    Handshake(Handshake, Arc<[Identity]>),
     /// Bytes pass.
     Session(Box<Session>, Security),
     /// We have said that we send no more, or cannot go on.
@@ -41,11 +41,11 @@ impl Secure {
 }
 
 /// What is known of a client once its handshake is done.
-pub(crate) fn security(session: &Session, sites: &[u32]) -> Security {
+pub(crate) fn security(session: &Session, sites: &[Identity]) -> Security {
     let client = match session.client().map(|client| client.verdict) {
         None | Some(Verdict::None) => Client::Unknown,
         Some(Verdict::Valid) => Client::Proven,
         Some(Verdict::Invalid(_)) => Client::Refused,
     };
-    Security::Tls { host: sites.get(session.host()).copied().unwrap_or(u32::MAX), client }
+    Security::Tls { host: sites[session.host()], client }
 }

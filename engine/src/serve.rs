@@ -1,21 +1,23 @@
 //! The way of a request, from the first byte of its head to the decision whether another may follow.
 //!
 //! ```text
-//! read head -> locate host and location -> phases -> action -> send -> finish -> next?
+//! read head -> locate host and location -> phases (-> login -> phases) -> action -> send -> finish -> next?
 //! ```
 //!
 //! The lane polls this future directly. In the usual case it runs through without waiting once.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use perf::Counter;
 use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Request, Status, path};
-use site::{Action, Answer, Exchange, Place, Security, Site, decide};
+use site::{Action, Answer, Exchange, Place, Security, Site, decide, decide_admitted};
 
 use crate::connection::Wait;
 use crate::content::{self, Responder};
 use crate::finish::{self, Finished};
 use crate::limits::{INPUT_CAPACITY, OUTPUT_MAX, REQUESTS_PER_TURN};
+use crate::logins::{self, Admission};
 use crate::port::Port;
 use crate::request_body::RequestBody;
 use crate::served::Served;
@@ -193,13 +195,31 @@ async fn exchange(
     }
     let request = head.ok().map(|_| work.head.view(&work.input[work.start..]));
     let mut body = RequestBody::new(stream, served.limits.body, request.as_ref(), &mut work.after_head);
+    let peer = stream.port.peer.get().address;
+    let client = request.as_ref().map_or(peer, |request| served.clients.find(peer, request));
+    let origin = Origin { client, security: stream.port.security.get() };
     let Decision { path, place, mut action } = match (&request, head) {
-        (Some(request), _) => {
-            let security = stream.port.security.get();
-            locate_and_decide(served, (address, security), request, &mut work.path)
+        // Who is banned and connects has been closed. The connection of a proxy is that of others, too.
+        (Some(_), _) if client != peer && shard.has_banned(client) => {
+            shard.count(Counter::RequestsRefusedBan);
+            Decision { path: b"", place: None, action: Action::Respond(Answer::with(Status::FORBIDDEN)) }
         }
+        (Some(request), _) => locate_and_decide(served, (address, origin), request, &mut work.path),
         (None, refused) => Decision::refuse(refused.map_or_else(Refusal::status, |_| Status::BAD_REQUEST)),
     };
+    let mut user = None;
+    if let (Action::NeedLogin(gate), Some(place), Some(request)) = (&action, place, &request) {
+        // The one thing that a request waits for between its head and its answer.
+        let gate = *gate;
+        (action, user) = match logins::admit(stream, gate, (client, request), &mut work.out).await? {
+            Admission::Granted(user) => (decide_admitted(&seen(origin, request, path, place)), Some(user)),
+            Admission::Refused(answer, user) => (Action::Respond(answer), user),
+            Admission::Challenged => {
+                let challenge = Some(gate.challenge.as_str());
+                (Action::Respond(Answer { challenge, ..Answer::with(Status::UNAUTHORIZED) }), None)
+            }
+        };
+    }
     if let Some(place) = place {
         body.set_limit(place.location.body_size);
     }
@@ -225,8 +245,17 @@ async fn exchange(
     let received = head_len as u64 + responder.body.received();
     finish::record(
         shard,
-        &stream.port,
-        &Finished { served, request, refusal: head.err(), place, begun, received, sent: &sent },
+        &Finished {
+            served,
+            client,
+            request,
+            refusal: head.err(),
+            place,
+            user: user.as_deref(),
+            begun,
+            received,
+            sent: &sent,
+        },
     );
 
     drop(responder);
@@ -258,9 +287,16 @@ impl Decision<'_> {
     }
 }
 
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+struct Origin {
+    client: Option<IpAddr>,
+    security: Security,
+}
+
 fn locate_and_decide<'s>(
     site: &'s Site,
-    (address, security): (usize, Security),
+    (address, origin): (usize, Origin),
     request: &Request<'s>,
     scratch: &'s mut Vec<u8>,
 ) -> Decision<'s> {
@@ -272,11 +308,17 @@ fn locate_and_decide<'s>(
     };
     match site.locate(address, request, path) {
         Ok(place) => {
-            let action = decide(&Exchange { request: *request, path, place, security });
+            let action = decide(&seen(origin, request, path, place));
             Decision { path, place: Some(place), action }
         }
         Err(status) => Decision { path, place: None, action: Action::Respond(Answer::with(status)) },
     }
+}
+
+/// What phases see of a request.
+fn seen<'s>(origin: Origin, request: &Request<'s>, path: &'s [u8], place: Place<'s>) -> Exchange<'s> {
+    let Origin { client, security } = origin;
+    Exchange { request: *request, path, place, client, security }
 }
 
 /// Whether the server wants this response to be the last on its connection.

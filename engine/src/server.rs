@@ -1,13 +1,16 @@
 //! Starting the shards, telling them to end, and waiting for that.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use auth::bans::BanTable;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use glommio::{LocalExecutorBuilder, Placement};
 use logging::{Logger, ShardLog};
@@ -22,7 +25,10 @@ use crate::inbox::{Inbox, Letter, Letters, ask};
 use crate::jobs::Jobs;
 use crate::lane::Lane;
 use crate::lane::ring::Ring;
+use crate::limits::LOGINS_WAITING_MAX;
 use crate::listeners::Listeners;
+use crate::logins::{Login, Logins, Verdict, shard_of};
+use crate::offenders::Offenders;
 use crate::scopes::Scopes;
 use crate::secure::Secured;
 use crate::shard::{Parts, Shard};
@@ -42,6 +48,10 @@ pub struct Plan<'p> {
     pub shards: Vec<ShardPlan>,
     /// Takes the access logs.
     pub logger: &'p Logger,
+    /// Who is banned from the first connection on; none when nobody is.
+    pub banned: Option<Arc<BanTable>>,
+    /// Takes the clients that make bad requests, each as often as it does; none when nobody wants to know.
+    pub offenders: Option<SyncSender<Vec<IpAddr>>>,
 }
 
 /// What one shard gets.
@@ -82,6 +92,7 @@ pub struct Server {
     ended: Receiver<(usize, bool)>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     sites: Mutex<Sites>,
+    logins: Receiver<Login>,
 }
 
 /// What is served and what is prepared, as told by the scopes of each.
@@ -90,15 +101,22 @@ struct Sites {
     prepared: Option<Scopes>,
 }
 
+/// Readies the process for [`Server::start`], while it has a single thread: later the same takes a grace period of the
+/// kernel, which on a busy machine was seen to last for more than ten seconds.
+pub fn prepare() {
+    glommio::early_init();
+}
+
 impl Server {
-    /// Starts one thread for each shard; returns when all of them accept.
+    /// Starts one thread for each shard; returns when all of them are ready to accept, for which they wait for
+    /// [`Server::open`]: what one of them accepted would be lost if another could not start.
     ///
     /// # Errors
     ///
     /// When one cannot start, or the listeners are not as they have to be; the others are stopped then.
     pub fn start(plan: Plan<'_>) -> Result<Server, Error> {
-        glommio::early_init();
-        let Plan { site, secured, config, shards, logger } = plan;
+        prepare();
+        let Plan { site, secured, config, shards, logger, banned, offenders } = plan;
         let count = shards.len();
         let (listeners, places): (Vec<_>, Vec<_>) =
             shards.into_iter().map(|shard| (shard.listeners, (shard.cpu, shard.block))).unzip();
@@ -112,12 +130,25 @@ impl Server {
         let (ended_in, ended) = bounded(count);
         let (ready_in, ready) = bounded(count);
         let sites = Mutex::new(Sites { served, prepared: None });
-        let mut server = Server { inboxes: Vec::new(), ended, threads: Mutex::default(), sites };
+        let (desk, logins) = bounded(count.max(1) * LOGINS_WAITING_MAX);
+        let mut server = Server { inboxes: Vec::new(), ended, threads: Mutex::default(), sites, logins };
         for (number, (offer, (cpu, block))) in offers.into_iter().zip(places).enumerate() {
             let (inbox, letters) = Inbox::new().map_err(Error::Thread)?;
             server.inboxes.push(Arc::clone(&inbox));
-            let start =
-                Start { number, cpu, offer, block, log: logger.shard(), jobs: jobs.clone(), inbox, letters };
+            let logins = Logins::new(number, desk.clone()).map_err(Error::Thread)?;
+            let start = Start {
+                number,
+                cpu,
+                offer,
+                banned: banned.clone(),
+                offenders: offenders.clone(),
+                block,
+                log: logger.shard(),
+                jobs: jobs.clone(),
+                inbox,
+                letters,
+                logins,
+            };
             let (ready, ended) = (ready_in.clone(), ended_in.clone());
             let name = format!("shard {number}");
             let thread = thread::Builder::new().name(name).spawn(move || {
@@ -164,6 +195,12 @@ impl Server {
     /// connections that it has not accepted.
     pub fn look(&self) {
         self.tell(|| Letter::Look);
+    }
+
+    /// Bans those of `table`, and nobody else, from now on: who is connected of them is closed.
+    pub fn ban(&self, table: BanTable) {
+        let table = Arc::new(table);
+        self.tell(|| Letter::Ban(Arc::clone(&table)));
     }
 
     /// How many shards there are.
@@ -222,6 +259,24 @@ impl Server {
         self.tell(|| Letter::Abort);
     }
 
+    /// Waits for the next client that wants to log in; none when there will be no more. One of several threads that wait
+    /// gets it.
+    pub fn next_login(&self) -> Option<Login> {
+        self.logins.recv().ok()
+    }
+
+    /// Tells the request that waits for it what becomes of a login.
+    pub fn judged(&self, ticket: u64, verdict: Verdict) {
+        if let Some(inbox) = self.inboxes.get(shard_of(ticket)) {
+            inbox.post(Letter::Judged(ticket, verdict));
+        }
+    }
+
+    /// Has all passwords judged again.
+    pub fn forget_logins(&self) {
+        self.tell(|| Letter::ForgetLogins);
+    }
+
     fn sites(&self) -> MutexGuard<'_, Sites> {
         self.sites.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -230,6 +285,11 @@ impl Server {
         for inbox in &self.inboxes {
             inbox.post(letter());
         }
+    }
+
+    /// Has every shard accept from now on.
+    pub fn open(&self) {
+        self.tell(|| Letter::Open);
     }
 
     /// Waits until all shards have ended. When one fails, stops the others.
@@ -256,11 +316,14 @@ struct Start {
     number: usize,
     cpu: usize,
     offer: Offer,
+    banned: Option<Arc<BanTable>>,
+    offenders: Option<SyncSender<Vec<IpAddr>>>,
     block: Arc<Block>,
     log: ShardLog,
     jobs: Jobs,
     inbox: Arc<Inbox>,
     letters: Letters,
+    logins: Logins,
 }
 
 impl Start {
@@ -281,10 +344,13 @@ impl Start {
                 number,
                 ring,
                 offer: self.offer,
+                banned: self.banned,
+                offenders: Offenders::new(self.offenders),
                 counters: self.block,
                 log: AccessLog::new(self.log),
                 jobs: self.jobs,
                 inbox: self.inbox,
+                logins: self.logins,
             }));
             let mut lane = Lane::new(shard, self.letters, notify).map_err(ring_error)?;
             // The one who starts the server waits for this word of every shard.

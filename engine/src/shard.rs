@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use auth::bans::BanTable;
 use perf::{Block, Counter};
 
 use crate::access_log::AccessLog;
@@ -20,6 +21,8 @@ use crate::jobs::Jobs;
 use crate::lane::ring::Ring;
 use crate::limits::OUTPUT_CAPACITY;
 use crate::listeners::Listeners;
+use crate::logins::Logins;
+use crate::offenders::Offenders;
 use crate::served::Served;
 use crate::server::Farewell;
 use crate::wheel::{Wheel, ticks};
@@ -60,15 +63,22 @@ pub(crate) struct Shard {
     pub(crate) wheel: RefCell<Wheel>,
     pub(crate) clock: Clock,
     pub(crate) clients: RefCell<HashMap<IpAddr, u32>>,
+    /// Who is banned; none when nobody is, which then costs nothing.
+    pub(crate) banned: RefCell<Option<Arc<BanTable>>>,
     /// What new requests get, unless they come in by a listener that is on its way out.
     pub(crate) served: RefCell<Rc<Served>>,
     pub(crate) held: RefCell<Option<Held>>,
     pub(crate) files: FileCache,
+    /// Who makes bad requests.
+    pub(crate) offenders: Offenders,
     pub(crate) counters: Arc<Block>,
     pub(crate) log: RefCell<AccessLog>,
     pub(crate) jobs: Jobs,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) logins: RefCell<Logins>,
     pub(crate) life: Cell<Life>,
+    /// Whether clients are let in.
+    pub(crate) open: Cell<bool>,
     /// Waits for the end of all accepts.
     pub(crate) let_go: RefCell<Option<Reply>>,
     /// Emptied send buffers.
@@ -87,10 +97,13 @@ pub(crate) struct Parts {
     pub(crate) number: usize,
     pub(crate) ring: Ring,
     pub(crate) offer: Offer,
+    pub(crate) banned: Option<Arc<BanTable>>,
+    pub(crate) offenders: Offenders,
     pub(crate) counters: Arc<Block>,
     pub(crate) log: AccessLog,
     pub(crate) jobs: Jobs,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) logins: Logins,
 }
 
 impl Shard {
@@ -112,6 +125,8 @@ impl Shard {
             wheel: RefCell::new(Wheel::new(clock.tick())),
             clock,
             clients: RefCell::default(),
+            banned: RefCell::new(parts.banned),
+            offenders: parts.offenders,
             served: RefCell::new(served),
             held: RefCell::default(),
             files: FileCache::new(&parts.offer.file_cache),
@@ -119,7 +134,9 @@ impl Shard {
             log: RefCell::new(parts.log),
             jobs: parts.jobs,
             inbox: parts.inbox,
+            logins: RefCell::new(parts.logins),
             life: Cell::new(Life::Serving),
+            open: Cell::new(false),
             let_go: RefCell::default(),
             spare: RefCell::default(),
             scratch: RefCell::default(),
@@ -181,8 +198,11 @@ impl Shard {
         }
     }
 
-    /// Arms the accept of every listener that should have one and has none.
+    /// Arms the accept of every listener that should have one and has none, once clients are let in.
     pub(crate) fn accept(&self) {
+        if !self.open.get() {
+            return;
+        }
         let mut ring = self.ring.borrow_mut();
         self.listeners.borrow_mut().arm(|slot, socket| ring.accept(slot, socket));
     }

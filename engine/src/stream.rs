@@ -197,14 +197,14 @@ impl Stream {
         self.shard.leaving(self.port.listener.get())
     }
 
-    fn gone(&self) -> Option<Gone> {
+    pub(crate) fn gone(&self) -> Option<Gone> {
         if self.port.broken.get() {
             return Some(Gone::Broken);
         }
         self.port.expired.get().map(Gone::Expired)
     }
 
-    fn wait<T>(&self, what: Awaits) -> Poll<T> {
+    pub(crate) fn wait<T>(&self, what: Awaits) -> Poll<T> {
         self.port.awaits.set(what);
         Poll::Pending
     }

@@ -1,5 +1,6 @@
 //! The command line, parsed. Whatever makes no sense is refused here.
 
+use crate::ban;
 use crate::manual::Artefact;
 use crate::options::{self, Id, OPTIONS, Opt, Scope};
 use crate::order::far::{Far, Place};
@@ -7,7 +8,7 @@ use crate::passwd::Passwd;
 use crate::usage::Usage;
 use crate::verbs::{self, Verb};
 use lexopt::{Arg, Parser, ValueExt};
-use privsep::message::Command as ToServer;
+use privsep::message::{Command as ToServer, Network};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -140,6 +141,8 @@ struct Given {
     authority: Option<PathBuf>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
+    seconds: Option<u64>,
+    reason: Option<String>,
 }
 
 impl Given {
@@ -156,6 +159,8 @@ impl Given {
             Id::Group => self.overrides.push(Override::Group(text(option, value)?)),
             Id::User => self.overrides.push(Override::User(text(option, value)?)),
             Id::Set => self.overrides.push(Override::Set(text(option, value)?)),
+            Id::For => self.seconds = Some(ban::seconds(&text(option, value)?)?),
+            Id::Reason => self.reason = Some(ban::reason(text(option, value)?)?),
             Id::Socket => self.socket = Some(value.into()),
             Id::Login => self.login = Some(text(option, value)?),
             Id::PasswordFile => self.password_file = Some(value.into()),
@@ -266,6 +271,9 @@ impl Given {
         if self.has(Id::Plan) && verb.id != verbs::Id::Reload {
             return Err(Usage::Contradiction("--plan", verb.name));
         }
+        if let Some(option) = self.of_a_ban().filter(|_| verb.id != verbs::Id::Ban) {
+            return Err(Usage::NotWith(option, verb.name));
+        }
         if let Some(further) = self.operands.first() {
             return Err(Usage::FurtherOperand(verb.name, further.to_string_lossy().into_owned()));
         }
@@ -305,6 +313,20 @@ impl Given {
         }
     }
 
+    /// An option that only a ban takes.
+    fn of_a_ban(&self) -> Option<&'static Opt> {
+        OPTIONS.iter().find(|option| matches!(option.id, Id::For | Id::Reason) && self.has(option.id))
+    }
+
+    /// The network that a ban is about.
+    fn network(&mut self, verb: &'static Verb) -> Result<Network, Usage> {
+        if self.operands.is_empty() {
+            return Err(Usage::MissingOperand(verb));
+        }
+        let operand = self.operands.remove(0).into_string();
+        ban::network(&operand.map_err(|_| Usage::OperandNotText(verb.name))?)
+    }
+
     /// The command as the server takes it; none for one that goes to no server.
     fn command_of(&mut self, verb: &'static Verb) -> Result<Option<ToServer>, Usage> {
         Ok(Some(match verb.id {
@@ -314,6 +336,13 @@ impl Given {
             verbs::Id::Stop => ToServer::Stop,
             verbs::Id::Drain => ToServer::Drain,
             verbs::Id::RotateLogs => ToServer::RotateLogs,
+            verbs::Id::Bans => ToServer::Bans,
+            verbs::Id::Ban => ToServer::Ban {
+                network: self.network(verb)?,
+                seconds: self.seconds,
+                reason: self.reason.take().unwrap_or_default(),
+            },
+            verbs::Id::Unban => ToServer::Unban { network: self.network(verb)? },
             verbs::Id::Upgrade => {
                 let given = (!self.operands.is_empty()).then(|| PathBuf::from(self.operands.remove(0)));
                 // The server has another working directory.
@@ -400,6 +429,11 @@ mod tests {
             proof,
             form,
         };
+        let banned = |network, seconds, reason: &str| ToServer::Ban {
+            network: ban::network(network).expect("a network"),
+            seconds,
+            reason: reason.to_owned(),
+        };
         for (line, wanted) in [
             ("status", order(ToServer::Status, ProofFrom::Peer, Form::People)),
             ("--json status", order(ToServer::Status, ProofFrom::Peer, Form::Json)),
@@ -410,6 +444,20 @@ mod tests {
             ),
             ("reload --plan", order(ToServer::Reload { plan: true }, ProofFrom::Peer, Form::People)),
             ("verbosity debug", order(ToServer::Verbosity { level: 4 }, ProofFrom::Peer, Form::People)),
+            ("bans --json", order(ToServer::Bans, ProofFrom::Peer, Form::Json)),
+            ("ban 192.0.2.7", order(banned("192.0.2.7", None, ""), ProofFrom::Peer, Form::People)),
+            (
+                "ban --for 2h 2001:db8::/32 --reason=spam",
+                order(banned("2001:db8::/32", Some(7200), "spam"), ProofFrom::Peer, Form::People),
+            ),
+            (
+                "unban ::ffff:10.0.0.0/104",
+                order(
+                    ToServer::Unban { network: ban::network("10.0.0.0/8").expect("a network") },
+                    ProofFrom::Peer,
+                    Form::People,
+                ),
+            ),
             (
                 "stop --login anna --password-file -",
                 order(
@@ -470,6 +518,18 @@ mod tests {
             ("--json", "'--json' goes with a command to a running server, such as 'kimura status'"),
             ("status --plan", "--plan and status exclude each other; give one of them"),
             ("status now", "'status' takes no further operand; leave 'now' out"),
+            ("ban", "'ban' needs an operand: kimura ban ADDRESS[/LEN]"),
+            (
+                "ban 10.0.0.1/8",
+                "'10.0.0.1/8' cannot be banned, the address has bits that do not count: write 10.0.0.0/8",
+            ),
+            (
+                "ban example.org",
+                "'example.org' cannot be banned, this is no IP address: write one as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
+            ),
+            ("ban 10.0.0.1 --for ever", "'ever' is no time; write one such as 90s, 10m, 2h or 7d"),
+            ("unban 10.0.0.1 --for 1h", "'--for' does not go with 'unban'; leave it out"),
+            ("bans 10.0.0.1", "'bans' takes no further operand; leave '10.0.0.1' out"),
             ("passwd --json", "'--json' does not go with 'passwd'; leave it out"),
             ("passwd -c x", "'--conf' does not go with 'passwd'; leave it out"),
             ("passwd anna otto", "'passwd' takes no further operand; leave 'otto' out"),

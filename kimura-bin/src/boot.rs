@@ -30,7 +30,12 @@ pub(crate) fn serve(wishes: &Wishes, reports: Reports) -> Result<(), Error> {
     sys::uring::probe()?;
     let program = sys::spawn::Program::own().map_err(Error::process("open the program itself"))?;
     let stage = |needs: &Needs| {
-        if needs.privsep { Stage::Processes(program) } else { Stage::Threads(role::in_thread) }
+        if needs.privsep {
+            return Stage::Processes(program);
+        }
+        // The last moment without threads.
+        engine::prepare();
+        Stage::Threads(role::in_thread)
     };
     Ok(supervisor::serve(&mut home, passed, stage)?)
 }
@@ -38,6 +43,8 @@ pub(crate) fn serve(wishes: &Wishes, reports: Reports) -> Result<(), Error> {
 /// What every supervisor does first.
 pub(crate) fn begin() -> Result<(), Error> {
     error_log::install(&Target::Stderr, LevelFilter::Info)?;
+    // The configuration has hashes and tokens, and whoever gives a command its secret.
+    sys::process::forbid_dumps().map_err(Error::process("keep its memory out of core dumps"))?;
     // The arguments are read; what matters to who looks is the role.
     if let Err(error) = sys::title::set_process_title(Role::Supervisor.row().title) {
         log::debug!("the title stays as it was: {error}");

@@ -4,6 +4,7 @@ use config::{
     ClientCertificates, Config, DefaultHost, HostName, Listen, Problems, Registry, Tls, TlsVersion, Transport,
 };
 use engine::Secured;
+use site::Identity;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -135,20 +136,21 @@ impl Material {
         listen: &Listen,
         tickets: Option<TicketKeys>,
     ) -> Result<Secured, tls::Error> {
-        let (mut hosts, mut sites) = (Vec::new(), Vec::new());
+        let (mut hosts, mut sites, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for (index, host) in config.hosts.iter().enumerate() {
             let listens = host.listen.as_ref().unwrap_or(&config.server.listen);
             let here = listens.iter().any(|other| other.address == listen.address);
             if let Some(own) = self.hosts[index].as_ref().filter(|_| here) {
                 hosts.push(own.clone());
-                sites.push(index as u32);
+                sites.push(Identity::of(&host.name));
+                places.push(index);
             }
         }
         let otherwise = match config.default_host {
             DefaultHost::First => Otherwise::Host(0),
             DefaultHost::Refuse => Otherwise::Refuse,
             DefaultHost::Named(index) => {
-                let at = sites.iter().position(|&site| site as usize == index);
+                let at = places.iter().position(|&place| place == index);
                 at.map_or(Otherwise::Refuse, Otherwise::Host)
             }
         };

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod ban;
 mod boot;
 mod certificates;
 mod check;
@@ -9,6 +10,7 @@ mod counters;
 mod error;
 mod folders;
 mod keeps;
+mod logins;
 mod logs;
 mod manual;
 mod options;

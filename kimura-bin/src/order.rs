@@ -10,10 +10,10 @@ use crate::error::Error;
 use crate::print;
 use privsep::link::{Link, LinkError};
 use privsep::message::{
-    Answer, Command, LINK_VERSION, PlanReport, Proof, Request, StatusReport, signed_message,
+    Answer, BansReport, Command, LINK_VERSION, PlanReport, Proof, Request, StatusReport, signed_message,
 };
 use privsep::supervisor;
-use privsep::wire::{BadFrame, Bytes, decode};
+use privsep::wire::{BadFrame, Bytes, Secret, decode};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::AsFd;
@@ -34,6 +34,7 @@ pub(crate) enum Outcome {
     Done(String),
     Status(StatusReport),
     Plan(PlanReport),
+    Bans(BansReport),
 }
 
 /// Gives the command and prints what came of it.
@@ -125,6 +126,7 @@ fn understand(answer: Answer, enclosure: Option<Vec<u8>>, command: &Command) -> 
         Answer::Done { what } => Ok(Outcome::Done(what)),
         Answer::Status => Ok(Outcome::Status(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         Answer::Plan => Ok(Outcome::Plan(decode(&enclosure()?).map_err(LinkError::Bad)?)),
+        Answer::Bans => Ok(Outcome::Bans(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         // Nobody has asked for it.
         Answer::Challenge { .. } => Err(LinkError::Bad(BadFrame::Turn).into()),
         Answer::Denied { why } => Err(Error::Denied(why)),
@@ -150,7 +152,7 @@ fn proof(from: &ProofFrom) -> Result<Proof, Error> {
         ProofFrom::Password { user, file } => {
             let secret = match file {
                 Some(path) => first_line(path)?,
-                None => Bytes(
+                None => Secret::new(
                     sys::terminal::ask_secret(&format!("Password of {user}: "))
                         .map_err(Error::process("ask for the password on the terminal; use --password-file"))?
                         .into_bytes(),
@@ -181,17 +183,17 @@ fn signed(chain: &Path, key: &Path, message: &[u8]) -> Result<Proof, Error> {
 ///
 /// # Errors
 /// Why it cannot be read.
-pub(crate) fn first_line(path: &Path) -> Result<Bytes, Error> {
+pub(crate) fn first_line(path: &Path) -> Result<Secret, Error> {
     let read =
         if path == Path::new("-") { line_of(io::stdin().lock()) } else { File::open(path).and_then(line_of) };
     read.map_err(|cause| Error::Secret { path: path.to_owned(), cause })
 }
 
-fn line_of(from: impl Read) -> io::Result<Bytes> {
+fn line_of(from: impl Read) -> io::Result<Secret> {
     let mut line = Vec::new();
     BufReader::new(from.take(SECRET_MAX)).read_until(b'\n', &mut line)?;
     if line.ends_with(b"\n") {
         line.pop();
     }
-    Ok(Bytes(line))
+    Ok(Secret::new(line))
 }

@@ -60,9 +60,9 @@ pub(crate) fn make(wanted: &Passwd) -> Result<(), Error> {
         return Err(Unfit::Name.into());
     }
     let secret = match &wanted.file {
-        Some(path) => Zeroizing::new(order::first_line(path)?.0),
+        Some(path) => order::first_line(path)?.0,
         None if io::stdin().is_terminal() => typed_twice()?,
-        None => Zeroizing::new(order::first_line(Path::new("-"))?.0),
+        None => order::first_line(Path::new("-"))?.0,
     };
     let hash = hash(&secret, salt()?)?;
     let line = match &wanted.user {

@@ -3,8 +3,10 @@
 mod agent;
 mod auth;
 mod check;
+mod gatekeeper;
 mod logger;
 mod needs;
+mod realms;
 mod rehearsal;
 mod worker;
 

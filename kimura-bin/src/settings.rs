@@ -6,7 +6,9 @@ use privsep::message::{Setting, Subject};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use sys::creds::Identity;
 
 /// Where a configuration file is looked for, in this order; `~` is the home directory.
 pub(crate) const SEARCHED: &[&str] = &["~/.kimura.conf", "/etc/kimura/kimura.conf", "/etc/kimura.conf"];
@@ -62,10 +64,31 @@ impl Origin {
         let mut bytes = Vec::new();
         // One byte more than allowed, so that the configuration crate sees that it is too much.
         let limit = config::TEXT_MAX as u64 + 1;
-        let read = File::open(folder.join(path)).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+        let file = File::open(folder.join(path)).map_err(|cause| unreadable(path, &cause))?;
+        if is_root() && !is_roots_word(&file).map_err(|cause| unreadable(path, &cause))? {
+            return Err(format!(
+                "the configuration {} could be written by others than root, who would command root: chown it to \
+                 root and chmod it to 0644",
+                path.display()
+            ));
+        }
+        let read = file.take(limit).read_to_end(&mut bytes);
         read.map_err(|cause| unreadable(path, &cause))?;
         Ok(bytes)
     }
+}
+
+/// Bits of a mode by which others than the owner may write.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+fn is_root() -> bool {
+    Identity::current().is_ok_and(|identity| identity.uid == 0)
+}
+
+/// Whether nobody but root can have written an open file.
+fn is_roots_word(file: &File) -> io::Result<bool> {
+    let found = file.metadata()?;
+    Ok(found.uid() == 0 && found.mode() & WRITABLE_BY_OTHERS == 0)
 }
 
 fn unreadable(path: &Path, cause: &io::Error) -> String {
@@ -146,7 +169,7 @@ pub(crate) fn public(subject: Subject) -> Subject {
         let keep = |setting| match setting {
             Setting::Set { argument } => {
                 // What does not parse is nothing that could be in force.
-                let argument = config::Override::public(&argument).ok().flatten()?;
+                let argument = config::Override::public(&argument).ok()?;
                 Some(Setting::Set { argument })
             }
             other => Some(other),
@@ -175,4 +198,40 @@ fn search(home: Option<&Path>) -> Result<Option<PathBuf>, String> {
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, chown};
+
+    #[test]
+    fn root_takes_no_word_that_others_could_have_put_in() {
+        const SOMEBODY: u32 = 65_534;
+        if !is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("kimura.conf");
+        for (owner, mode, taken) in [
+            (0, 0o644, true),
+            (0, 0o600, true),
+            (0, 0o664, false),
+            (0, 0o646, false),
+            (SOMEBODY, 0o644, false),
+            (SOMEBODY, 0o444, false),
+        ] {
+            fs::write(&path, "{}").expect("written");
+            chown(&path, Some(owner), None).expect("root may");
+            fs::set_permissions(&path, Permissions::from_mode(mode)).expect("root may");
+            let text = Origin::File("kimura.conf".into()).text(folder.path());
+            assert_eq!(text.is_ok(), taken, "{owner} {mode:o}: {text:?}");
+            if let Err(why) = text {
+                assert!(
+                    why.contains("could be written by others than root") && why.contains("chmod it to 0644")
+                );
+            }
+        }
+    }
 }

@@ -47,6 +47,12 @@ pub(crate) enum Usage {
     FurtherOperand(&'static str, String),
     /// No level of the error log.
     BadLevel(String),
+    /// No network, and why.
+    BadNetwork(String, String),
+    /// No time.
+    BadTime(String),
+    /// A reason that is too long or has control characters.
+    BadReason,
     /// Anything else that the parser of options finds.
     Malformed(String),
 }
@@ -159,6 +165,11 @@ impl fmt::Display for Usage {
             }
             Self::BadLevel(name) => {
                 write!(f, "'{name}' is no level; these are: {}", verbs::LEVELS.join(", "))
+            }
+            Self::BadNetwork(text, why) => write!(f, "'{text}' cannot be banned, {why}"),
+            Self::BadTime(text) => write!(f, "'{text}' is no time; write one such as 90s, 10m, 2h or 7d"),
+            Self::BadReason => {
+                write!(f, "the reason is too long or has control characters; write one short line")
             }
             Self::Malformed(what) => write!(f, "{what}; 'kimura --help' lists all options"),
         }

@@ -13,6 +13,9 @@ pub(crate) enum Id {
     RotateLogs,
     Verbosity,
     Upgrade,
+    Bans,
+    Ban,
+    Unban,
     Passwd,
 }
 
@@ -84,6 +87,33 @@ pub(crate) const VERBS: &[Verb] = &[
         rank: Some("operator"),
         summary: "Set the level of the error log until the next change",
         detail: "LEVEL is one of error, warn, info, debug and trace.",
+    },
+    Verb {
+        id: Id::Bans,
+        name: "bans",
+        operand: Operand::None,
+        rank: Some("viewer"),
+        summary: "List who is banned",
+        detail: "Each prefix, and each user from a prefix, with the reason, how many bans there were, since when and how \
+                 long the ban still lasts.",
+    },
+    Verb {
+        id: Id::Ban,
+        name: "ban",
+        operand: Operand::Required(Value { name: "ADDRESS[/LEN]", kind: Kind::Free }),
+        rank: Some("operator"),
+        summary: "Ban an address or a network, now",
+        detail: "Within a tenth of a second no shard takes a connection from there any more, and whoever is connected is \
+                 closed, whatever is under way. The ban survives a restart if there is a file of bans.",
+    },
+    Verb {
+        id: Id::Unban,
+        name: "unban",
+        operand: Operand::Required(Value { name: "ADDRESS[/LEN]", kind: Kind::Free }),
+        rank: Some("operator"),
+        summary: "Let in again who is banned",
+        detail: "The prefix has to be one that bans lists. Bans of users from just this prefix end as well, and all that was \
+                 counted is forgotten.",
     },
     Verb {
         id: Id::Upgrade,

@@ -2,18 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 
 /// Why logging could not begin.
 #[derive(Debug)]
 pub enum Error {
     /// The operator named a file that cannot be opened for appending.
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
+    Open(sys::fs::LogError),
     /// More distinct sinks than a [`SinkId`](crate::SinkId) can name.
     TooManySinks,
     /// The process has no usable standard output or standard error.
@@ -27,11 +21,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Open { path, cause } => write!(
-                f,
-                "cannot open the log file {}: {cause}; create its folder, or let the user of the server write there",
-                path.display()
-            ),
+            Self::Open(cause) => cause.fmt(f),
             Self::TooManySinks => {
                 write!(f, "more than {} different access logs; let hosts share one", u16::MAX)
             }
@@ -45,7 +35,8 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Open { cause, .. } | Self::Stream(cause) | Self::Thread(cause) => Some(cause),
+            Self::Open(cause) => Some(cause),
+            Self::Stream(cause) | Self::Thread(cause) => Some(cause),
             Self::TooManySinks | Self::FacadeTaken => None,
         }
     }

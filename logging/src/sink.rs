@@ -2,11 +2,14 @@
 
 use crate::error::Error;
 use crate::forward::Forward;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Who may read and write a new file, less the umask.
+const MODE: u32 = 0o666;
 
 /// Names a sink of the logger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,7 +46,7 @@ impl Target {
     /// Opens the target for appending.
     pub(crate) fn open(&self) -> Result<File, Error> {
         match self {
-            Self::File(path) => open_file(path).map_err(|cause| Error::Open { path: path.clone(), cause }),
+            Self::File(path) => sys::fs::open_log(path, MODE).map_err(Error::Open),
             // A descriptor of its own: the standard handles buffer and lock.
             Self::Stdout => own(&io::stdout()).map_err(Error::Stream),
             Self::Stderr => own(&io::stderr()).map_err(Error::Stream),
@@ -79,11 +82,6 @@ impl Write for Out {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-fn open_file(path: &Path) -> io::Result<File> {
-    // Append mode: several processes, and a rotator that truncates, may share the file.
-    OpenOptions::new().append(true).create(true).open(path)
 }
 
 fn own(stream: &impl AsFd) -> io::Result<File> {

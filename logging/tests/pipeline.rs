@@ -169,5 +169,5 @@ fn a_file_that_cannot_be_opened_is_named_with_a_cure() {
     let path = folder.path().join("missing/access.log");
     let error = Sinks::new().open(&Target::File(path.clone())).expect_err("the folder is missing");
     let text = error.to_string();
-    assert!(text.contains(&path.display().to_string()) && text.contains("create its folder"), "{text}");
+    assert!(text.contains(&path.display().to_string()) && text.contains(": create the folder"), "{text}");
 }

@@ -45,6 +45,8 @@ pub enum Unit {
     Responses,
     /// Calls of the kernel.
     Syscalls,
+    /// Bans of prefixes, and of users from prefixes.
+    Bans,
 }
 
 impl Unit {
@@ -59,6 +61,7 @@ impl Unit {
             Unit::Requests => "requests",
             Unit::Responses => "responses",
             Unit::Syscalls => "syscalls",
+            Unit::Bans => "bans",
         }
     }
 }
@@ -153,10 +156,24 @@ counters! {
         "Connections closed unserved because the shard had as many as it may.";
     ConnectionsRefusedClientLimit "connections_refused_client_limit" Counter Connections
         "Connections closed unserved because their client's address had as many as it may.";
+    ConnectionsRefusedBan "connections_refused_ban" Counter Connections
+        "Connections closed unserved because their client is banned.";
+    ConnectionsRefusedProxy "connections_refused_proxy" Counter Connections
+        "Connections to an address for proxies that were closed unserved: from somebody who is not trusted, or without a right PROXY header.";
+    ConnectionsClosedBan "connections_closed_ban" Counter Connections
+        "Connections that were open when their client was banned, and closed for that.";
     AcceptErrors "accept_errors" Counter Events
         "Accepts that failed for another reason than a lack of descriptors or memory.";
     AcceptPausedNoFds "accept_paused_no_fds" Counter Events
         "Times that accepting paused for lack of file descriptors or kernel memory; new clients wait in the backlog meanwhile. A growing value calls for a higher limit of open files.";
+
+    BansActive "bans_active" Gauge Bans
+        "Bans of prefixes, and of users from prefixes, that are in force now.";
+    BansMade "bans_made" Counter Bans
+        "Bans that were given, by failures or by hand.";
+
+    OffencesLost "offences_lost" Counter Requests
+        "Bad requests that were not counted against their clients, because there were too many at once.";
 
     RequestsBegun "requests_begun" Counter Requests
         "Requests of which the head was read, or refused as malformed.";
@@ -164,6 +181,8 @@ counters! {
         "Requests whose final response was sent whole.";
     RequestsAborted "requests_aborted" Counter Requests
         "Requests that ended before their response was sent whole: the client left, a timeout passed or the content failed half-way.";
+    RequestsRefusedBan "requests_refused_ban" Counter Requests
+        "Requests answered with 403 because a trusted proxy has passed them on for a client that is banned.";
     Responses1xx "responses_1xx" Counter Responses
         "Interim responses, such as 100 Continue.";
     Responses2xx "responses_2xx" Counter Responses
@@ -207,6 +226,13 @@ counters! {
         "Requests refused for a body larger than the limit of their location.";
     LimitRequestsPerConnection "limit_requests_per_connection" Counter Connections
         "Connections ended because they have carried as many requests as they may.";
+
+    LoginsGranted "logins_granted" Counter Requests
+        "Requests let in by a name and a password, judged just now or remembered.";
+    LoginsDenied "logins_denied" Counter Requests
+        "Requests refused for a wrong password, or for a user who may not enter.";
+    LoginsUnavailable "logins_unavailable" Counter Requests
+        "Requests answered with 503 because nobody could tell whether their password is right: too many waited, or auth was away.";
 
     TimeoutsHeader "timeouts_header" Counter Connections
         "Connections ended because a head took too long to arrive.";

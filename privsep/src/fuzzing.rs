@@ -1,14 +1,14 @@
 //! Properties of frames that hold for every input, checked by fuzzers and tests. Not part of the interface.
 
 use crate::message::{
-    Answer, FromAgent, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, Message, Needs,
-    PlanReport, Request, Secrets, State, StatusReport, ToAgent, ToAuth, ToCheck, ToLogger, ToRehearsal,
-    ToWorker,
+    Answer, BansReport, FromAgent, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, Message,
+    Needs, PlanReport, Realms, Request, Secrets, State, StatusReport, ToAgent, ToAuth, ToCheck, ToLogger,
+    ToRehearsal, ToWorker,
 };
 use crate::wire::{Wire, decode, encode};
 
 /// Descriptors that the longest message comes with; a link takes no more.
-const DESCRIPTORS_MAX: usize = 2;
+const DESCRIPTORS_MAX: usize = 3;
 
 /// Everything that travels, by its place: the first byte of an input says which one the rest is read as.
 const KINDS: &[fn(&[u8])] = &[
@@ -31,6 +31,8 @@ const KINDS: &[fn(&[u8])] = &[
     sealed::<State>,
     // The verdict on a program that did not come to serve.
     sealed::<String>,
+    sealed::<Realms>,
+    sealed::<BansReport>,
     message::<ToAgent>,
     message::<FromAgent>,
 ];
@@ -68,22 +70,41 @@ fn value<T: Wire>(bytes: &[u8]) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::path::{Path, PathBuf};
 
     use proptest::prelude::*;
 
     use super::*;
     use crate::message::{
-        Audience, CertificateEntry, Command, ControlNeeds, Depth, FileNeeds, Hello, HostNeeds, IdentityEntry,
-        Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptProcess, KeptSilent, KeptSink,
-        KeptSocket, KeptWorker, LedgerEntry, ListenNeeds, LogNeeds, Output, PeerEntry, Proof, Rank,
-        RankEntry, ReadNeeds, Setting, Subject, TokenEntry, Trouble, UserEntry, WorkerReport,
+        Audience, BanNeeds, BanReport, CertificateEntry, Command, ControlNeeds, Depth, FileNeeds, Hello,
+        HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptPhase,
+        KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, LedgerEntry, ListenNeeds, LogNeeds,
+        LoginOutcome, Network, Output, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, RealmEntry, Setting,
+        Subject, TokenEntry, Trouble, UserEntry, WorkerReport,
     };
-    use crate::wire::Bytes;
+    use crate::wire::{Bytes, Secret};
 
     fn text(text: &str) -> String {
         text.to_owned()
+    }
+
+    fn realms() -> Realms {
+        let users = vec![UserEntry { name: text("anna"), hash: text("$6$") }];
+        let realm = RealmEntry {
+            id: 8,
+            all: true,
+            htpasswd: Some(0),
+            users: Some(users),
+            groups: Some(1),
+            required_users: vec![text("anna")],
+            required_groups: vec![text("staff")],
+        };
+        Realms { realms: vec![realm] }
+    }
+
+    fn secret() -> Secret {
+        Secret(b"hidden".to_vec().into())
     }
 
     fn hello() -> Hello {
@@ -102,7 +123,23 @@ mod tests {
         Subject::File { name: text("kimura.conf"), settings }
     }
 
-    fn needs() -> Needs {
+    fn network() -> Network {
+        Network { first: Bytes(vec![10, 0, 0, 0]), len: 8 }
+    }
+
+    fn bans() -> BansReport {
+        let ban = BanReport {
+            network: network(),
+            user: Some(text("anna")),
+            count: 2,
+            since: 1,
+            until: Some(3),
+            reason: text("failed logins"),
+        };
+        BansReport { now: 2, bans: vec![ban] }
+    }
+
+    pub(crate) fn needs() -> Needs {
         let pointer = || text("/server");
         let log = |output| LogNeeds { output, pointer: pointer() };
         let entry = |name, rank| RankEntry { name: text(name), rank };
@@ -130,6 +167,7 @@ mod tests {
             connections_per_shard: 4096,
             connections_by_default: false,
             hosts: vec![HostNeeds { name: text("localhost"), digest: 7 << 60, locations: 1 }],
+            realms: Bytes(vec![1]),
             control: ControlNeeds {
                 socket: Some("/run/control".into()),
                 mode: 0o600,
@@ -146,13 +184,26 @@ mod tests {
                 certificates: vec![entry("laptop", Rank::Viewer)],
                 remote: vec![ListenNeeds { address: text("[::1]:8440"), secure: true, pointer: pointer() }],
             },
+            bans: Some(BanNeeds {
+                failures: 20,
+                user_failures: 5,
+                bad_requests: Some(50),
+                window_seconds: 600,
+                duration_seconds: 600,
+                duration_max_seconds: 86_400,
+                v4_len: 32,
+                v6_len: 64,
+                exempt: vec![network()],
+                file: Some("/var/lib/kimura/bans".into()),
+            }),
         }
     }
 
-    fn state() -> State {
+    pub(crate) fn state() -> State {
         let kept: Kept = 9;
         State {
             version: 1,
+            links: 1,
             from: text("0.1.0"),
             old_program: "/old".into(),
             new_program: "/new".into(),
@@ -169,6 +220,7 @@ mod tests {
             text: kept,
             needs: kept,
             files: kept,
+            auth_files: kept,
             agent_files: kept,
             listeners: vec![KeptListener {
                 written: text("127.0.0.1:80"),
@@ -177,6 +229,7 @@ mod tests {
             passed: vec![KeptPassed { address: text("127.0.0.1:80"), sockets: vec![kept] }],
             sockets: 1,
             tickets: vec![Bytes(vec![7; 48])],
+            bans: kept,
             sinks: vec![KeptSink { output: Output::Stdout, fd: None }],
             control: Some(KeptFile { path: "/c".into(), fd: kept }),
             pid_file: None,
@@ -189,7 +242,7 @@ mod tests {
                 process: kept,
                 link: kept,
                 lines: kept,
-                draining: false,
+                phase: KeptPhase::Leaving { millis: 1 },
                 blocks: vec![kept, kept],
             }],
             silent: vec![KeptSilent { fd: kept, from: Some(text("[::1]:9")) }],
@@ -213,13 +266,14 @@ mod tests {
             ledger: vec![LedgerEntry { name: text("requests_begun"), count: 6 }],
             even: true,
             wrong_proofs: 7,
+            logins: vec![LedgerEntry { name: text("granted"), count: 1 }],
         }
     }
 
     /// Values of every kind: name, place in [`KINDS`], encoding.
     fn samples() -> Vec<(&'static str, u8, Vec<u8>)> {
         let trouble = Trouble { pointer: text("/a"), cause: text("b"), cure: text("c") };
-        let password = || Proof::Password { user: text("anna"), secret: Bytes(b"pw".to_vec()) };
+        let password = || Proof::Password { user: text("anna"), secret: Secret::new(b"pw".to_vec()) };
         let certificate = || Proof::Certificate {
             certificate: Bytes(vec![0x30, 0]),
             scheme: 0x0403,
@@ -249,6 +303,7 @@ mod tests {
             tokens: vec![TokenEntry { name: text("nightly"), sha256: Bytes(vec![7; 32]) }],
             certificates: vec![CertificateEntry { name: text("laptop"), sha256: Bytes(vec![8; 32]) }],
         };
+        let ban = Command::Ban { network: network(), seconds: Some(60), reason: text("spam") };
         let request = |command, proof| encode(&Request { version: 1, command, proof });
         vec![
             (
@@ -265,25 +320,46 @@ mod tests {
             ("sink", 4, encode(&ToLogger::Sink { number: 1, name: text("a"), output: Output::Stderr })),
             ("totals", 5, encode(&FromLogger::Totals { written: 1, lost: 2 })),
             ("hello", 6, encode(&ToWorker::Hello { hello: hello(), generation: 1, cores: vec![0, 1] })),
+            ("login", 2, encode(&ToAuth::Login { id: 7, realm: 8, user: text("anna"), secret: secret() })),
+            ("judged", 3, encode(&FromAuth::Judged { id: 7, outcome: LoginOutcome::Forbidden })),
             ("socket", 6, encode(&ToWorker::Socket { shard: 0, id: 1, address: 2 })),
+            (
+                "worker-judged",
+                6,
+                encode(&ToWorker::Judged { ticket: 7, outcome: LoginOutcome::Admitted, lasting: true }),
+            ),
+            (
+                "worker-login",
+                7,
+                encode(&FromWorker::Login {
+                    ticket: 7,
+                    realm: 8,
+                    user: text("anna"),
+                    secret: secret(),
+                    client: Bytes(vec![127, 0, 0, 1]),
+                }),
+            ),
             ("refused", 7, encode(&FromWorker::Refused { why: text("no") })),
             ("rehearse", 8, encode(&ToRehearsal::Rehearse)),
             ("fit", 9, encode(&FromRehearsal::Fit { version: text("0.1.0") })),
             ("upgrade", 10, request(Command::Upgrade { path: Some("/new".into()) }, password())),
             ("reload", 10, request(Command::Reload { plan: true }, Proof::Peer)),
+            ("ban", 10, request(ban, Proof::Peer)),
             ("challenge", 10, request(Command::Status, Proof::Challenge)),
             ("signed", 10, request(Command::Stop, certificate())),
             ("nonce", 11, encode(&Answer::Challenge { nonce: Bytes(vec![5; 32]) })),
             ("denied", 11, encode(&Answer::Denied { why: text("no") })),
             ("needs", 12, encode(&needs())),
             ("secrets", 13, encode(&secrets)),
+            ("realms", 18, encode(&realms())),
             ("status", 14, encode(&status())),
             ("plan", 15, encode(&plan)),
             ("state", 16, encode(&state())),
             ("reason", 17, encode(&text("no"))),
-            ("agent-hello", 18, encode(&ToAgent::Hello { hello: hello() })),
-            ("leave", 18, encode(&ToAgent::Leave)),
-            ("connection", 19, encode(&FromAgent::Connection { from: text("[::1]:9") })),
+            ("bans", 19, encode(&bans())),
+            ("agent-hello", 20, encode(&ToAgent::Hello { hello: hello() })),
+            ("leave", 20, encode(&ToAgent::Leave)),
+            ("connection", 21, encode(&FromAgent::Connection { from: text("[::1]:9") })),
         ]
     }
 

@@ -7,12 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use sys::packet::{self, Wait};
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::message::Message;
-use crate::wire::{BadFrame, FRAME_MAX, decode, encode};
+use crate::wire::{BadFrame, FRAME_MAX, decode, encode_frame};
 
 /// Most descriptors that one frame may come with.
-const DESCRIPTORS_MAX: usize = 2;
+const DESCRIPTORS_MAX: usize = 3;
 
 /// How long [`Link::send`] waits for the other end to read. Whoever starts reads all the time, so that this passes only
 /// when the other end hangs.
@@ -131,7 +132,7 @@ impl<Tx: Message, Rx: Message> Link<Tx, Rx> {
 
     fn put(&self, message: &Tx, descriptors: &[BorrowedFd<'_>], wait: Wait) -> Result<(), LinkError> {
         debug_assert_eq!(message.descriptors(), descriptors.len());
-        let bytes = encode(message);
+        let bytes = encode_frame(message);
         if bytes.len() > FRAME_MAX {
             return Err(BadFrame::Oversize.into());
         }
@@ -159,12 +160,15 @@ impl<Tx: Message, Rx: Message> Link<Tx, Rx> {
     }
 
     fn take(&self, wait: Wait) -> Result<Received<Rx>, LinkError> {
-        let mut frame = vec![0; FRAME_MAX];
+        // Some have secrets in them.
+        let mut frame = Zeroizing::new(vec![0; FRAME_MAX]);
         let received = packet::receive(self.socket.as_fd(), &mut frame, DESCRIPTORS_MAX, wait)?;
         if received.len == 0 {
             return Err(LinkError::Closed);
         }
-        let message: Rx = decode(&frame[..received.len])?;
+        let message: Result<Rx, BadFrame> = decode(&frame[..received.len]);
+        frame[..received.len].zeroize();
+        let message = message?;
         let (got, wanted) = (received.fds.len(), message.descriptors());
         if got == wanted {
             Ok((message, received.fds))
@@ -208,7 +212,7 @@ mod tests {
             (&[1, 0], 0, "bytes follow after the last value of the frame"),
             (&[3, 1], 0, "the frame ends within a value"),
             (&[1], 1, "1 descriptors came instead of 0"),
-            (&[1], 3, "the frame is larger than 65536 bytes or has too many descriptors"),
+            (&[1], 4, "the frame is larger than 65536 bytes or has too many descriptors"),
             (&[0; FRAME_MAX + 1], 0, "the frame is larger than 65536 bytes or has too many descriptors"),
         ];
         for &(bytes, descriptors, wanted) in cases {

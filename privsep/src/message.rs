@@ -3,6 +3,7 @@
 
 mod agent;
 mod auth;
+mod bans;
 mod check;
 mod control;
 mod logger;
@@ -10,7 +11,11 @@ mod state;
 mod worker;
 
 pub use agent::{FromAgent, ToAgent};
-pub use auth::{CertificateEntry, FromAuth, Proof, Secrets, ToAuth, TokenEntry, UserEntry};
+pub use auth::{
+    CertificateEntry, FromAuth, LoginOutcome, Proof, RealmEntry, Realms, Secrets, ToAuth, TokenEntry,
+    UserEntry,
+};
+pub use bans::{BanNeeds, BanReport, BansReport, Network};
 pub use check::{
     Audience, Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs,
     Output, PeerEntry, RankEntry, ReadNeeds, Setting, Subject, ToCheck, Trouble,
@@ -21,8 +26,8 @@ pub use control::{
 };
 pub use logger::{FromLogger, ToLogger};
 pub use state::{
-    FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptProcess, KeptSilent,
-    KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State, ToRehearsal,
+    FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptPhase, KeptProcess,
+    KeptSilent, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State, ToRehearsal,
 };
 pub use worker::{FromWorker, ToWorker};
 

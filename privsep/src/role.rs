@@ -86,7 +86,14 @@ pub const ROLES: &[Row] = &[
         output: Stdout::Nowhere,
         keep: Some(Keep {
             files: Files::None,
-            calls: &[Group::Memory, Group::Life, Group::Descriptors, Group::Links],
+            calls: &[
+                Group::Memory,
+                Group::Life,
+                Group::Descriptors,
+                Group::Links,
+                Group::Threads,
+                Group::Yielding,
+            ],
         }),
     },
     // Only where the configuration has it.

@@ -8,8 +8,13 @@ use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+use zeroize::Zeroizing;
+
 /// Most bytes of one frame.
 pub const FRAME_MAX: usize = 64 * 1024;
+
+/// Room that a frame begins with, in bytes.
+const ROOM: usize = 1024;
 
 /// Why bytes are no frame. Whoever sent them is broken or hostile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,9 +106,18 @@ pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, BadFrame> {
     if reader.0.is_empty() { Ok(value) } else { Err(BadFrame::Long) }
 }
 
+/// The bytes of a frame, wiped when they are dropped: some have secrets in them. There is room for all of it from the
+/// start, so that no copy stays behind where it has grown.
+pub(crate) fn encode_frame<T: Wire>(value: &T) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(FRAME_MAX));
+    value.put(&mut out);
+    out
+}
+
 /// The bytes of a value.
 pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
-    let mut out = Vec::new();
+    // Room for a login, so that no copy of its secret stays behind where a smaller one was.
+    let mut out = Vec::with_capacity(ROOM);
     value.put(&mut out);
     out
 }
@@ -183,6 +197,40 @@ impl Wire for Bytes {
 
     fn take(input: &mut Reader<'_>) -> Result<Self, BadFrame> {
         input.counted().map(|bytes| Self(bytes.to_vec()))
+    }
+}
+
+/// Bytes that nobody else is to see: wiped when they are dropped, and not shown. They travel as [`Bytes`] do.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(pub Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// Takes the bytes over.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// To be compared.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Wire for Secret {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_counted(&self.0, out);
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, BadFrame> {
+        input.counted().map(|bytes| Self::new(bytes.to_vec()))
     }
 }
 
@@ -322,6 +370,15 @@ mod tests {
         for value in [Choice::Empty, Choice::Full { sample, path: PathBuf::from("/a") }] {
             assert_eq!(decode(&encode(&value)), Ok(value));
         }
+    }
+
+    #[test]
+    fn secrets_travel_as_bytes_and_are_not_shown() {
+        let secret = Secret::new(b"pw".to_vec());
+        assert_eq!(encode(&secret), encode(&Bytes(b"pw".to_vec())));
+        assert_eq!(*encode_frame(&secret), encode(&secret));
+        assert_eq!(decode::<Secret>(&encode(&secret)).unwrap().bytes(), b"pw");
+        assert_eq!(format!("{secret:?}"), "Secret");
     }
 
     #[test]

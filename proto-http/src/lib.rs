@@ -7,6 +7,7 @@ pub mod condition;
 pub mod date;
 mod error;
 mod field;
+pub mod forwarded;
 mod framing;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -15,6 +16,7 @@ mod host;
 mod method;
 mod parser;
 pub mod path;
+pub mod proxy;
 pub mod range;
 mod request;
 pub mod response;

@@ -46,6 +46,25 @@ proptest! {
     }
 
     #[test]
+    fn what_proxies_say_before_is_the_same_however_it_is_cut(
+        line in "PROXY (TCP4|TCP6|UNKNOWN|x)( (192\\.0\\.2\\.[0-9]{1,3}|::1|[0-9]{1,6})){0,5}\r?\n?",
+        (command, family, len) in (0x1fu8..0x23, prop::sample::select(vec![0u8, 0x11, 0x12, 0x21, 0x31]), 0u8..50),
+        rest in prop::collection::vec(any::<u8>(), 0..60),
+    ) {
+        fuzzing::proxy(line.as_bytes());
+        let binary = [b"\r\n\r\n\0\r\nQUIT\n", &[command, family, 0, len][..], &rest].concat();
+        fuzzing::proxy(&binary);
+        fuzzing::proxy(&rest);
+    }
+
+    #[test]
+    fn fields_of_proxies_are_read_whatever_they_hold(
+        value in "((for|by|x)=(\"?[0-9.\\[\\]:a]{0,12}\"?)?[,; \"\\\\]){0,80}",
+    ) {
+        fuzzing::forwarded(value.as_bytes());
+    }
+
+    #[test]
     fn searches_agree_with_their_twins(input in prop::collection::vec(any::<u8>(), 0..100)) {
         fuzzing::scan_twin(&input);
     }

@@ -2,7 +2,7 @@
 
 use proto_http::Status;
 
-use crate::Files;
+use crate::{Files, Gate};
 
 /// What the engine shall do for a request.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub enum Action<'s> {
     File(&'s Files),
     /// Send the client to the same place with TLS, on this port; none for the usual one.
     ToTls(Option<u16>),
+    /// Have the client log in; what it may do then, [`decide_admitted`](crate::decide_admitted) says.
+    NeedLogin(&'s Gate),
     /// Send the request's own body back.
     Echo,
 }
@@ -24,6 +26,10 @@ pub struct Answer<'s> {
     pub status: Status,
     /// Value of `Allow`: due on 405 (RFC 9110 section 15.5.6) and on an answer to OPTIONS.
     pub allow: Option<&'s str>,
+    /// Value of `WWW-Authenticate`: due on 401 (RFC 9110 section 15.5.2).
+    pub challenge: Option<&'s str>,
+    /// Value of `Retry-After`, in seconds.
+    pub retry_after: Option<u32>,
     /// Whether the connection must not be used again, whatever the client wishes.
     pub close: bool,
 }
@@ -32,6 +38,6 @@ impl Answer<'_> {
     /// An answer with this status alone.
     #[must_use]
     pub fn with(status: Status) -> Answer<'static> {
-        Answer { status, allow: None, close: false }
+        Answer { status, allow: None, challenge: None, retry_after: None, close: false }
     }
 }

@@ -7,18 +7,23 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use auth::access::{Asked, Rules};
 use config::{
     ClientCertificates, Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Problems, Registry,
     Settings, Transport,
 };
 use sys::net::Address;
 
+use crate::Identity;
+use crate::clients::Clients;
 use crate::host::{Host, Site};
 use crate::location::{ErrorPages, Files, Location, Locations, LogTo};
 use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
-use crate::phase::{BodyLimit, ClientCertificate, Dotfiles, Expectation, Methods, Phase, ToTls};
+use crate::phase::{
+    Access, BodyLimit, ClientCertificate, Dotfiles, Expectation, Gate, Methods, Phase, ToTls,
+};
 
 /// Largest error page: it is kept in memory.
 const PAGE_MAX: u64 = 1 << 20;
@@ -36,17 +41,18 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
         next_id: 0,
         carrier: Carrier::default(),
     };
-    let hosts = config.hosts.iter().enumerate().map(|(index, host)| {
-        let listens = host.listen.as_ref().unwrap_or(&config.server.listen);
-        compiler.host(index, host, listens)
-    });
+    let hosts = config
+        .hosts
+        .iter()
+        .map(|host| compiler.host(host, host.listen.as_ref().unwrap_or(&config.server.listen)));
     let hosts = hosts.collect::<Vec<_>>();
+    let clients = Clients::compile(config, registry, &mut compiler.problems);
     if !compiler.problems.is_empty() {
         return Err(compiler.problems);
     }
     // Without a problem no host is missing.
     let hosts = hosts.into_iter().flatten().collect();
-    Ok(Site { listeners: names_by_listener(config), hosts })
+    Ok(Site { listeners: names_by_listener(config), hosts, clients })
 }
 
 /// One table of names for each listening address, in the order of [`Config::listeners`].
@@ -95,13 +101,13 @@ struct Compiler<'c> {
 #[derive(Default)]
 struct Carrier {
     to_tls: Option<Option<u16>>,
-    clients: Option<(u32, ClientCertificates)>,
+    clients: Option<(Identity, ClientCertificates)>,
     /// Lines for responses over TLS.
     fields: Vec<u8>,
 }
 
 impl Carrier {
-    fn new(index: u32, host: &config::Host, listens: &[Listen]) -> Carrier {
+    fn new(host: &config::Host, listens: &[Listen]) -> Carrier {
         const HTTPS: u16 = 443;
         let Some(tls) = &host.tls else { return Carrier::default() };
         let secure = listens.iter().find(|listen| listen.transport == Transport::Tls);
@@ -113,7 +119,8 @@ impl Carrier {
         let hsts = tls.hsts.map(|time| format!("Strict-Transport-Security: max-age={}\r\n", time.as_secs()));
         Carrier {
             to_tls: tls.redirect.then_some(port.filter(|port| *port != HTTPS)),
-            clients: (tls.clients != ClientCertificates::Off).then_some((index, tls.clients)),
+            clients: (tls.clients != ClientCertificates::Off)
+                .then(|| (Identity::of(&host.name), tls.clients)),
             fields: hsts.unwrap_or_default().into_bytes(),
         }
     }
@@ -132,8 +139,8 @@ impl Compiler<'_> {
         self.problems.push(self.registry.problem(pointer, cause, cure));
     }
 
-    fn host(&mut self, index: usize, host: &config::Host, listens: &[Listen]) -> Option<Host> {
-        self.carrier = Carrier::new(index as u32, host, listens);
+    fn host(&mut self, host: &config::Host, listens: &[Listen]) -> Option<Host> {
+        self.carrier = Carrier::new(host, listens);
         let root = self.location(&host.settings, &host.pointer);
         let mut exact = Vec::new();
         let mut patterns = Vec::new();
@@ -192,6 +199,8 @@ impl Compiler<'_> {
         let own: Vec<String> = own.iter().map(|&method| method.to_owned()).collect();
         let methods = settings.methods.as_ref().unwrap_or(&own);
         let mut chain = self.carrier.phases();
+        chain.extend(self.access(settings, pointer)?);
+        chain.extend(settings.auth.as_ref().map(|auth| Phase::Login(self.gate(auth))));
         chain.extend([Phase::Expectation(Expectation), Phase::Methods(Methods::new(methods))]);
         if settings.body_size < u64::MAX {
             chain.push(Phase::BodyLimit(BodyLimit(settings.body_size)));
@@ -210,6 +219,57 @@ impl Compiler<'_> {
             }
         }
         Some(chain)
+    }
+
+    /// The phase of access rules, if there are any; none at all where they cannot be used.
+    fn access(&mut self, settings: &Settings, pointer: &str) -> Option<Option<Phase>> {
+        let rules = match Rules::parse(settings.access.iter().map(String::as_str)) {
+            Ok(rules) => rules,
+            Err(bad) => {
+                let sentence = bad.fault.to_string();
+                let (cause, cure) = sentence.split_once(": ").unwrap_or((&sentence, "write another"));
+                self.rule_problem(pointer, bad.index, cause, cure);
+                return None;
+            }
+        };
+        let (mut fit, asks_for_certificates) = (true, self.carrier.clients.is_some());
+        for (index, asked) in rules.asks() {
+            let (cause, cure) = match asked {
+                Asked::User => (
+                    "the rule is about users, and rules are asked before anybody logs in",
+                    r#"leave users out, and name them in "require" of "auth""#,
+                ),
+                Asked::Certificate if asks_for_certificates => continue,
+                Asked::Certificate => (
+                    "the rule is about client certificates, and the host asks for none",
+                    r#"write "clients": "optional" into its "tls""#,
+                ),
+            };
+            self.rule_problem(pointer, index, cause, cure);
+            fit = false;
+        }
+        let judge = self.carrier.clients.map(|(host, _)| host);
+        fit.then(|| (!rules.is_empty()).then(|| Phase::Access(Access { rules, judge })))
+    }
+
+    fn rule_problem(&mut self, pointer: &str, index: usize, cause: &str, cure: &str) {
+        let at = format!("{}/{index}", self.setting(pointer, "access"));
+        self.problem(&at, cause, cure);
+    }
+
+    fn gate(&mut self, auth: &config::Auth) -> Gate {
+        let mut exempt = Vec::new();
+        for (pointer, text) in &auth.exempt {
+            match text.parse() {
+                Ok(prefix) => exempt.push(prefix),
+                Err(bad) => {
+                    let sentence = auth::BadPrefix::to_string(&bad);
+                    let (cause, cure) = sentence.split_once(": ").unwrap_or((&sentence, "correct it"));
+                    self.problem(pointer, cause, cure);
+                }
+            }
+        }
+        Gate::new(auth, exempt)
     }
 
     fn root(&mut self, path: &Path, pointer: &str) -> Option<Arc<OwnedFd>> {

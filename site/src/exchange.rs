@@ -1,5 +1,7 @@
 //! One request on its way to an action.
 
+use std::net::IpAddr;
+
 use proto_http::Request;
 
 use crate::{Place, Security};
@@ -13,6 +15,8 @@ pub struct Exchange<'r> {
     pub path: &'r [u8],
     /// Host and location.
     pub place: Place<'r>,
+    /// The client; none when it has no IP address.
+    pub client: Option<IpAddr>,
     /// What carries it.
     pub security: Security,
 }

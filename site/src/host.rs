@@ -2,9 +2,9 @@
 
 use proto_http::{Request, Status};
 
-use crate::Location;
 use crate::location::Locations;
 use crate::names::Names;
+use crate::{Clients, Location};
 
 /// Everything that is served; immutable, shared by all shards.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub struct Site {
     /// One table of names for each listening address, in the order of `config::Config::listeners`.
     pub(crate) listeners: Vec<Names>,
     pub(crate) hosts: Vec<Host>,
+    /// Who clients are.
+    pub clients: Clients,
 }
 
 /// One virtual host: a context of its own.

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod clients;
 mod compile;
 mod exchange;
 mod host;
@@ -21,11 +22,12 @@ mod phase;
 mod security;
 
 pub use action::{Action, Answer};
+pub use clients::Clients;
 pub use compile::compile;
 pub use exchange::Exchange;
 pub use host::{Host, Place, Site};
 pub use location::{ErrorPages, Files, Location, LogTo};
 pub use media::MediaTypes;
 pub use page::Page;
-pub use phase::decide;
-pub use security::{Client, Security};
+pub use phase::{Gate, decide, decide_admitted};
+pub use security::{Client, Identity, Security};

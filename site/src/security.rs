@@ -1,5 +1,7 @@
 //! What carries a request, as far as rules need to know.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 /// What carries a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Security {
@@ -8,11 +10,25 @@ pub enum Security {
     Plain,
     /// TLS.
     Tls {
-        /// The host whose certificate the client has seen: its place in the configuration.
-        host: u32,
+        /// The host by whose rules the client was judged.
+        host: Identity,
         /// The client's own certificate.
         client: Client,
     },
+}
+
+/// A host by its name, whatever its place in the configuration: connections outlive reloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity(u64);
+
+impl Identity {
+    /// Of the host with this name.
+    #[must_use]
+    pub fn of(name: &config::HostName) -> Identity {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        Identity(hasher.finish())
+    }
 }
 
 /// A client's certificate.

@@ -1,9 +1,11 @@
-//! Files: opened beneath a root they cannot leave, looked at, and read without surprise waits.
+//! Files: opened beneath a root they cannot leave, looked at, and read without surprise waits; and log files.
 
+mod log;
 mod open;
 mod read;
 mod stat;
 
+pub use log::{LogError, open_log};
 pub use open::{Cached, Symlinks, open_beneath, open_file, open_root};
 pub use read::{read_at, read_at_nowait, resident};
 pub use stat::{Kind, Stat, stat};

@@ -20,6 +20,7 @@ pub mod packet;
 pub mod pid_file;
 pub mod poll;
 pub mod process;
+pub mod random;
 pub mod sandbox;
 pub mod signal;
 pub mod spawn;

@@ -1,10 +1,8 @@
 //! Unix sockets that keep packets apart (`SOCK_SEQPACKET`): a packet is one frame, and its descriptors come with it.
 
-use std::fs::Permissions;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,7 +12,7 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{Mode, fchmod};
 
-use crate::net::{Address, BindError, Failed, listen_on, remove_dead_socket};
+use crate::net::{Address, BindError, Failed, listen_on, remove_dead_socket, set_socket_mode};
 use crate::poll;
 
 /// Whether a call waits until it can go on.
@@ -200,7 +198,7 @@ fn bind_path(path: &Path, mode: u32) -> Result<OwnedFd, Failed> {
     let mode = Mode::from_bits_truncate(mode);
     fchmod(&fd, mode).map_err(Failed::at("fchmod"))?;
     bind(fd.as_raw_fd(), &name).map_err(Failed::at("bind"))?;
-    std::fs::set_permissions(path, Permissions::from_mode(mode.bits())).map_err(Failed::at("chmod"))?;
+    set_socket_mode(path, mode.bits()).map_err(Failed::at("chmod"))?;
     listen_on(&fd, BACKLOG)?;
     Ok(fd)
 }
@@ -261,6 +259,7 @@ pub fn is_end(socket: BorrowedFd<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
     use crate::testing::Scratch;

@@ -33,6 +33,19 @@ pub fn die_with_parent(parent: u32) -> io::Result<()> {
     }
 }
 
+/// The calling thread gets only the time that no other wants.
+///
+/// # Errors
+/// What sched_setscheduler(2) reports.
+pub fn yield_to_all() -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the kernel reads the parameters, which outlive the call. 0 is the calling thread.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Has standard error go where `fd` does.
 ///
 /// # Errors

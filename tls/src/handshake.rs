@@ -16,6 +16,8 @@ pub struct Handshake {
     hosts: Arc<Hosts>,
     stage: Stage,
     received: usize,
+    /// The newest version that the client has named in the place of old ones; 1.2 until it has come.
+    version: [u8; 2],
 }
 
 /// How far a handshake has come.
@@ -44,14 +46,19 @@ const HANDSHAKE_RECORD: u8 = 22;
 /// A fatal alert in plain text (RFC 8446 5.1, 6), without its description.
 const ALERT: [u8; 6] = [21, 3, 3, 0, 2, 2];
 
+/// Where a ClientHello names that version: behind the head of its record and its own (RFC 5246 6.2.1, 7.4.1.2).
+const VERSION_AT: usize = 9;
+const TLS12: [u8; 2] = [3, 3];
+
 /// RFC 8446 6.2.
+const PROTOCOL_VERSION: u8 = 70;
 const MISSING_EXTENSION: u8 = 109;
 const UNRECOGNIZED_NAME: u8 = 112;
 
 impl Handshake {
     /// The handshake of a connection that has just come. It is served by these hosts to its end.
     pub fn new(hosts: Arc<Hosts>) -> Handshake {
-        Handshake { hosts, stage: Stage::Hello(Box::default()), received: 0 }
+        Handshake { hosts, stage: Stage::Hello(Box::default()), received: 0, version: TLS12 }
     }
 
     /// Takes ciphertext as it came, in pieces of any size, and appends to `out` what is to be sent. One call costs
@@ -82,6 +89,7 @@ impl Handshake {
         {
             is_tls(first)?;
         }
+        self.note_version(ciphertext);
         let mut rest = ciphertext;
         while !rest.is_empty() {
             let before = rest.len();
@@ -99,6 +107,14 @@ impl Handshake {
         Ok(Progress { taken: ciphertext.len(), session: None })
     }
 
+    /// Keeps what the client says of its version.
+    fn note_version(&mut self, ciphertext: &[u8]) {
+        for (at, byte) in (VERSION_AT..).zip(&mut self.version) {
+            let came = at.checked_sub(self.received).and_then(|at| ciphertext.get(at));
+            *byte = came.copied().unwrap_or(*byte);
+        }
+    }
+
     /// Reads some of `rest`: rustls takes four kilobytes at a time.
     fn read(&mut self, rest: &mut &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
         match &mut self.stage {
@@ -108,8 +124,17 @@ impl Handshake {
                     Ok(None) => Ok(()),
                     Ok(Some(accepted)) => self.choose_host(accepted, out),
                     Err((error, mut alert)) => {
-                        append(out, |out| alert.write_all(out));
-                        Err(Failure::of(&error))
+                        let failure = Failure::of(&error);
+                        match failure {
+                            // RFC 5246 E.1. rustls misses what newer versions have brought before it looks at the
+                            // version.
+                            Failure::Incompatible { .. } if self.version < TLS12 => {
+                                out.extend_from_slice(&ALERT);
+                                out.push(PROTOCOL_VERSION);
+                            }
+                            _ => append(out, |out| alert.write_all(out)),
+                        }
+                        Err(failure)
                     }
                 }
             }
@@ -130,7 +155,8 @@ impl Handshake {
             out.push(alert);
             return Err(Failure::UnknownName { name });
         };
-        match accepted.into_connection(self.hosts.served(host).config.clone()) {
+        let config = self.hosts.served(host).config_for(accepted.client_hello().cipher_suites());
+        match accepted.into_connection(config) {
             Ok(connection) => {
                 let mut connection = Box::new(connection);
                 // What follows the ClientHello is in there already.

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
+use rustls::{CipherSuite, ServerConfig};
 
 use crate::chain::Credential;
 use crate::client_auth::{ClientAuth, digest_of};
@@ -81,9 +81,34 @@ pub struct Hosts {
 /// A host, ready.
 #[derive(Clone, Debug)]
 pub(crate) struct Served {
-    pub(crate) config: Arc<ServerConfig>,
+    /// Whose order of suites is the server's.
+    config: Arc<ServerConfig>,
+    /// Whose order of suites is the client's.
+    obliging: Arc<ServerConfig>,
     pub(crate) client_auth: ClientAuth,
     policy: [u8; 32],
+}
+
+impl Served {
+    /// The configuration for a client that offers these suites. The order is ours, unless the client would rather have
+    /// ChaCha20: then it has no AES in hardware, and knows better.
+    pub(crate) fn config_for(&self, suites: &[CipherSuite]) -> Arc<ServerConfig> {
+        let first = suites.iter().find(|suite| provider::has(**suite));
+        let config = if first.is_some_and(|&suite| provider::is_chacha(suite)) {
+            &self.obliging
+        } else {
+            &self.config
+        };
+        Arc::clone(config)
+    }
+}
+
+/// The same with the server's order of suites, and with the client's.
+fn orders(mut config: ServerConfig) -> (Arc<ServerConfig>, Arc<ServerConfig>) {
+    config.ignore_client_order = false;
+    let obliging = Arc::new(config.clone());
+    config.ignore_client_order = true;
+    (Arc::new(config), obliging)
 }
 
 impl Hosts {
@@ -194,7 +219,8 @@ impl Served {
         // RFC 7627 5.4: without it a session of TLS 1.2 does not prove who is at its other end.
         config.require_ems = client_auth.trust().is_some();
         let policy = digest_of([id.as_bytes(), &client_auth.digest()].into_iter());
-        Ok(Served { config: Arc::new(config), client_auth, policy })
+        let (config, obliging) = orders(config);
+        Ok(Served { config, obliging, client_auth, policy })
     }
 
     fn with_tickets(&self, keys: &TicketKeys, clock: &Arc<dyn Clock>) -> Served {
@@ -203,7 +229,8 @@ impl Served {
             Arc::new(Ticketer { keys: keys.clone(), policy: self.policy, clock: clock.clone() });
         config.send_tls13_tickets = TICKETS_GIVEN;
         config.max_tls13_tickets = TICKETS_ASKED_MAX;
-        Served { config: Arc::new(config), ..self.clone() }
+        let (config, obliging) = orders(config);
+        Served { config, obliging, ..self.clone() }
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
+use rustls::CipherSuite;
 use rustls::crypto::aws_lc_rs::{self, cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
 
-/// Versions, suites and groups of every connection. The client's order of suites and groups counts, for it knows
-/// whether it has AES in hardware; all of them are strong.
+/// Versions, suites and groups of every connection, the preferred ones first; all of them are strong. The client's
+/// order of groups counts, and that of suites when it has no AES in hardware.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     let make = || {
@@ -28,6 +29,21 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
         Arc::new(CryptoProvider { cipher_suites, kx_groups, ..aws_lc_rs::default_provider() })
     };
     PROVIDER.get_or_init(make).clone()
+}
+
+/// Whether the suite is one of ours.
+pub(crate) fn has(suite: CipherSuite) -> bool {
+    provider().cipher_suites.iter().any(|ours| ours.suite() == suite)
+}
+
+/// Whether it is a suite for who has no AES in hardware.
+pub(crate) fn is_chacha(suite: CipherSuite) -> bool {
+    matches!(
+        suite,
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256
+            | CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+            | CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+    )
 }
 
 /// The signatures that are taken from clients and in their chains.

@@ -360,3 +360,29 @@ fn alerts_in_a_handshake_end_it_or_are_counted() {
         assert!(misbehaved(&failure) || matches!(failure, Failure::Refused { .. }), "{failure:?}");
     }
 }
+
+/// A ClientHello of that version, as programs sent it that knew no extensions.
+fn hello_of_old(version: [u8; 2]) -> Vec<u8> {
+    let mut hello = vec![22, 3, 1, 0, 45, 1, 0, 0, 41];
+    hello.extend(version);
+    hello.extend([7; 32]);
+    // No session, one suite, no compression.
+    hello.extend([0, 0, 2, 0xc0, 0x13, 1, 0]);
+    hello
+}
+
+#[test]
+fn old_versions_are_told_so() {
+    let authority = Authority::new("root");
+    let hosts = simple(&authority, Algorithm::P256);
+    for (version, alert) in [([3, 0], 70), ([3, 1], 70), ([3, 2], 70), ([3, 3], 40)] {
+        let hello = hello_of_old(version);
+        for size in [1, 10, hello.len()] {
+            let (mut handshake, mut out) = (Handshake::new(Arc::clone(&hosts)), Vec::new());
+            let fed: Result<Vec<_>, _> =
+                hello.chunks(size).map(|piece| handshake.feed(piece, &mut out)).collect();
+            assert!(matches!(fed, Err(Failure::Incompatible { .. })), "{version:?} by {size}: {fed:?}");
+            assert_eq!(out, [21, 3, 3, 0, 2, 2, alert], "{version:?} by {size}");
+        }
+    }
+}

@@ -24,7 +24,7 @@ pub(crate) const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("io-uring", &["engine"]),
     ("libc", &["sys", "engine"]),
     ("nix", &["sys", "bench", "e2e"]),
-    ("rustls", &["tls"]),
+    ("rustls", &["tls", "bench"]),
     ("aws-lc-rs", &["tls"]),
     // Signatures of those who command are verified where passwords are.
     ("rustls-webpki", &["auth"]),

@@ -43,7 +43,7 @@ const PROGRAMS: &[Program] = &[
 /// Parts of the Rust toolchain that a minimal one lacks.
 const COMPONENTS: &[(&str, &str)] = &[("fmt", "rustfmt"), ("clippy", "clippy")];
 
-/// Installs what is missing. Returns the Python that has httplint.
+/// Installs what is missing. Returns the Python that has httplint and tlslite-ng.
 pub(crate) fn provide() -> Outcome<OsString> {
     let missing: Vec<&Program> = PROGRAMS.iter().filter(|program| !succeeds(program.probe)).collect();
     if !missing.is_empty() {
@@ -110,7 +110,7 @@ fn provide_component(subcommand: &str, component: &'static str) -> Outcome {
 
 /// A virtual environment below the target folder, with what `requirements.txt` asks for.
 fn provide_python() -> Outcome<OsString> {
-    let requirements = root().join("e2e/httplint/requirements.txt");
+    let requirements = root().join("e2e/requirements.txt");
     let folder = target_folder()?.join("tools/python");
     let python = folder.join("bin/python");
     let wanted = fs::read_to_string(&requirements).map_err(Failure::machine("read", &requirements))?;
@@ -119,7 +119,7 @@ fn provide_python() -> Outcome<OsString> {
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(python.into());
     }
-    println!("installing {} (pip)", wanted.trim());
+    println!("installing {} (pip)", wanted.split_whitespace().collect::<Vec<_>>().join(" "));
     make_environment(&folder)?;
     let mut command = Command::new(&python);
     command

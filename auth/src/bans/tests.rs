@@ -298,3 +298,48 @@ fn a_file_that_is_wrong_says_where() {
         assert_eq!(bad, [BadLine { line, fault }], "{text}");
     }
 }
+
+#[test]
+fn a_table_goes_to_other_processes_as_bytes() {
+    let mut bans = Bans::new(policy());
+    assert_eq!(bans.pack(0), None, "nobody is banned");
+    for (from, user) in [
+        ("192.0.2.7/32", None),
+        ("198.51.100.0/24", Some("otto")),
+        ("2001:db8::/32", None),
+        ("2001:db8:1::/64", Some("ü")),
+        ("0.0.0.0/0", None),
+    ] {
+        bans.ban(5, subject(from, user), Some(10), String::new()).unwrap();
+    }
+    bans.unban(&subject("0.0.0.0/0", None));
+    let bytes = bans.pack(5).unwrap();
+    let table = BanTable::unpack(&bytes).unwrap();
+    for (from, user, wanted) in [
+        ("192.0.2.7", "x", true),
+        ("192.0.2.8", "x", false),
+        ("198.51.100.9", "otto", true),
+        ("198.51.100.9", "x", false),
+        ("2001:db8:ffff::", "x", true),
+        ("2001:db9::", "ü", false),
+    ] {
+        assert_eq!(table.has_user(address(from), user), wanted, "{from} {user}");
+    }
+    // Cut anywhere but between two entries, or with another first byte, it is none.
+    let whole = |len: usize| BanTable::unpack(&bytes[..len]).is_some();
+    assert_eq!((1..=bytes.len()).filter(|len| whole(*len)).count(), 1 + 4 + policy().exempt.len());
+    assert!(BanTable::unpack(b"").is_none() && BanTable::unpack(&[2]).is_none());
+    assert!(BanTable::unpack(&[1, 9, 0, 0, 0, 0, 0]).is_none());
+    assert_eq!(bans.pack(15), None, "all are over");
+}
+
+#[test]
+fn a_prefix_is_let_in_with_all_its_users() {
+    let mut bans = Bans::new(policy());
+    for (from, user) in [("192.0.2.7/32", None), ("192.0.2.7/32", Some("a")), ("192.0.2.8/32", Some("a"))] {
+        bans.ban(0, subject(from, user), None, String::new()).unwrap();
+    }
+    assert_eq!(bans.unban_prefix(prefix("192.0.2.7")).len(), 2);
+    assert_eq!(bans.unban_prefix(prefix("192.0.2.7")).len(), 0);
+    assert_eq!(bans.lasting(0).count(), 1);
+}

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Control, Listen, Output};
+use super::{Bans, Control, Listen, Output};
 
 /// `/server`: shards, addresses, identity, limits, times.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +41,23 @@ pub struct Server {
     pub sandbox: bool,
     /// Commands to the running server.
     pub control: Control,
+    /// Networks of proxies that are believed for whom they speak, as they are written; a later stage reads them.
+    pub trusted: Vec<String>,
+    /// Where the address of a client is found.
+    pub client_address: ClientAddress,
+    /// Who is banned when; `None` bans nobody.
+    pub bans: Option<Bans>,
+}
+
+/// Where the address of a client is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// At the other end of the connection, or in the PROXY header before it.
+    Socket,
+    /// In `X-Forwarded-For`, if the other end is trusted.
+    XForwardedFor,
+    /// In `Forwarded`, if the other end is trusted.
+    Forwarded,
 }
 
 /// Number of shards.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::Output;
+use super::{Auth, Output};
 
 /// The settings in force in one host or location, with everything inherited.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +17,8 @@ pub struct Settings {
     pub index: Vec<String>,
     /// Who makes the response.
     pub handler: Handler,
+    /// Rules that allow and deny, as they are written; a later stage reads them.
+    pub access: Vec<String>,
     /// Methods that are allowed, upper case; `None` leaves it to the handler.
     pub methods: Option<Vec<String>>,
     /// Charset parameter for text types; `None` adds none.
@@ -37,6 +40,8 @@ pub struct Settings {
     pub error_pages: BTreeMap<ErrorStatus, PathBuf>,
     /// Where requests are logged; `None` is nowhere.
     pub access_log: Option<AccessLog>,
+    /// Who has to log in; `None` is nobody.
+    pub auth: Option<Arc<Auth>>,
     /// Largest request body in bytes; `u64::MAX` is unlimited, 0 refuses every body.
     pub body_size: u64,
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::model::{AccessLog, Dotfiles, ErrorStatus, Handler, LogFormat, Output, Settings, Symlinks};
+use super::auth;
+use crate::model::{AccessLog, Auth, Dotfiles, ErrorStatus, Handler, LogFormat, Output, Settings, Symlinks};
 use crate::problem::Problems;
 use crate::reader::Reader;
 use crate::syntax::FieldName;
@@ -17,6 +19,7 @@ pub(super) struct Layer {
     root: Option<PathBuf>,
     index: Option<Vec<String>>,
     handler: Option<Handler>,
+    access: Option<Vec<String>>,
     methods: Option<Vec<String>>,
     charset: Option<Option<String>>,
     types: Entries<String, String>,
@@ -28,6 +31,7 @@ pub(super) struct Layer {
     error_pages: Entries<ErrorStatus, PathBuf>,
     access_log: Option<Option<Output>>,
     access_log_format: Option<LogFormat>,
+    auth: Option<Option<Arc<Auth>>>,
     body_size: Option<u64>,
     /// Whether there is a root, right or wrong.
     has_root: bool,
@@ -40,6 +44,7 @@ impl Layer {
             root: reader.get(&settings::ROOT, problems),
             index: reader.get(&settings::INDEX, problems).map(values),
             handler: reader.get(&settings::HANDLER, problems),
+            access: reader.get(&settings::ACCESS, problems).map(values),
             methods: reader.get(&settings::METHODS, problems).map(values),
             charset: reader.get(&settings::CHARSET, problems),
             types: reader.get(&settings::TYPES, problems).unwrap_or_default(),
@@ -51,6 +56,7 @@ impl Layer {
             error_pages: reader.get(&settings::ERROR_PAGES, problems).unwrap_or_default(),
             access_log: reader.get(&settings::ACCESS_LOG, problems),
             access_log_format: reader.get(&settings::ACCESS_LOG_FORMAT, problems),
+            auth: reader.has(&settings::AUTH).then(|| auth::read(reader, problems).map(Arc::new)),
             body_size: reader.get(&settings::BODY_SIZE, problems),
             has_root: reader.has(&settings::ROOT),
         }
@@ -73,6 +79,7 @@ impl Inherited {
             root: None,
             index: settings::INDEX.default("").into_iter().map(|(_, name)| name).collect(),
             handler: settings::HANDLER.default(""),
+            access: Vec::new(),
             methods: None,
             charset: settings::CHARSET.default(""),
             types: BTreeMap::new(),
@@ -83,6 +90,7 @@ impl Inherited {
             headers: Vec::new(),
             error_pages: BTreeMap::new(),
             access_log: None,
+            auth: None,
             body_size: settings::BODY_SIZE.default(""),
         };
         Inherited {
@@ -100,6 +108,7 @@ impl Inherited {
         settings.root = layer.root.or(settings.root.take());
         set(&mut settings.index, layer.index);
         set(&mut settings.handler, layer.handler);
+        set(&mut settings.access, layer.access);
         settings.methods = layer.methods.or(settings.methods.take());
         set(&mut settings.charset, layer.charset);
         merge(&mut settings.types, layer.types);
@@ -109,6 +118,7 @@ impl Inherited {
         set(&mut settings.etag, layer.etag);
         merge_headers(&mut settings.headers, layer.headers);
         merge(&mut settings.error_pages, layer.error_pages);
+        set(&mut settings.auth, layer.auth);
         set(&mut settings.body_size, layer.body_size);
         set(&mut new.access_log, layer.access_log);
         set(&mut new.access_log_format, layer.access_log_format);

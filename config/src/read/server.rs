@@ -1,14 +1,15 @@
 //! `/server`.
 
-use sys::net::Address;
+use std::num::NonZeroU32;
 
 use crate::cause::{Cause, Flaw};
 use crate::kind::{List, Text};
-use crate::model::{Control, FileCache, Limits, Listen, Remote, Server, Timeouts, Transport};
+use crate::model::{Bans, Control, FileCache, Limits, Listen, Remote, Server, Timeouts};
 use crate::pointer;
 use crate::problem::Problems;
 use crate::reader::Reader;
-use crate::table::{Key, control, file_cache, limits, remote, server, timeouts};
+use crate::syntax::Listening;
+use crate::table::{Key, bans, control, file_cache, limits, remote, server, timeouts};
 
 pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Server {
     Server {
@@ -31,6 +32,11 @@ pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Server {
         privsep: reader.or_default(&server::PRIVSEP, problems),
         sandbox: reader.or_default(&server::SANDBOX, problems),
         control: read_control(&reader.section(&server::CONTROL, problems), problems),
+        trusted: texts(reader.or_default(&server::TRUSTED, problems)),
+        client_address: reader.or_default(&server::CLIENT_ADDRESS, problems),
+        bans: reader
+            .has(&server::BANS)
+            .then(|| read_bans(&reader.section(&server::BANS, problems), problems)),
     }
 }
 
@@ -65,6 +71,36 @@ fn read_remote(control: &Reader<'_>, problems: &mut Problems) -> Option<Remote> 
     })
 }
 
+fn read_bans(reader: &Reader<'_>, problems: &mut Problems) -> Bans {
+    let few = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let bits = |number: u64| u8::try_from(number).unwrap_or(u8::MAX);
+    let duration = reader.or_default(&bans::DURATION, problems);
+    let mut duration_max = reader.or_default(&bans::DURATION_MAX, problems);
+    if duration_max < duration {
+        // A default gives way, what somebody wrote does not.
+        let flaw =
+            Flaw::new("\"duration_max\" is shorter than \"duration\"", "raise it, or lower \"duration\"");
+        problems.extend(reader.at_value(&bans::DURATION_MAX, Cause::Conflict(flaw)));
+        duration_max = duration;
+    }
+    Bans {
+        failures: few(reader.or_default(&bans::FAILURES, problems)),
+        user_failures: few(reader.or_default(&bans::USER_FAILURES, problems)),
+        bad_requests: reader.or_default(&bans::BAD_REQUESTS, problems).map(NonZeroU32::get),
+        window: reader.or_default(&bans::WINDOW, problems),
+        duration,
+        duration_max,
+        ipv4_bits: bits(reader.or_default(&bans::IPV4_BITS, problems)),
+        ipv6_bits: bits(reader.or_default(&bans::IPV6_BITS, problems)),
+        allow: texts(reader.or_default(&bans::ALLOW, problems)),
+        file: reader.get(&bans::FILE, problems),
+    }
+}
+
+fn texts(items: Vec<(String, String)>) -> Vec<String> {
+    items.into_iter().map(|(_, text)| text).collect()
+}
+
 fn read_control(reader: &Reader<'_>, problems: &mut Problems) -> Control {
     let users = reader.or_default(&control::USERS, problems).into_iter();
     let tokens = reader.or_default(&control::TOKENS, problems).into_iter();
@@ -83,7 +119,7 @@ fn read_control(reader: &Reader<'_>, problems: &mut Problems) -> Control {
 /// The addresses of `key`, if they are there and right.
 pub(super) fn listen(
     reader: &Reader<'_>,
-    key: &'static Key<List<Text<(Address, Transport)>>>,
+    key: &'static Key<List<Text<Listening>>>,
     problems: &mut Problems,
 ) -> Option<Vec<Listen>> {
     let listen = addresses(reader.get(key, problems)?);
@@ -95,8 +131,8 @@ pub(super) fn listen(
     Some(listen)
 }
 
-fn addresses(items: Vec<(String, (Address, Transport))>) -> Vec<Listen> {
-    let listen = |(pointer, (address, transport))| Listen { address, transport, pointer };
+fn addresses(items: Vec<(String, Listening)>) -> Vec<Listen> {
+    let listen = |(pointer, (address, transport, arrival))| Listen { address, transport, arrival, pointer };
     items.into_iter().map(listen).collect()
 }
 

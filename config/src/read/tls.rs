@@ -1,7 +1,7 @@
 //! `/hosts/NAME/tls`, and whether it fits the addresses.
 
 use crate::cause::{Cause, Flaw};
-use crate::model::{ClientCertificates, Host, Listen, Server, Tls, TlsCertificate, Transport};
+use crate::model::{Arrival, ClientCertificates, Host, Listen, Server, Tls, TlsCertificate, Transport};
 use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
 use crate::source::Source;
@@ -80,12 +80,22 @@ pub(super) fn check(
     let all: Vec<&Listen> =
         server.listen.iter().chain(hosts.iter().filter_map(|host| host.listen.as_ref()).flatten()).collect();
     for (index, listen) in all.iter().enumerate() {
-        if all[..index]
-            .iter()
-            .any(|known| known.address == listen.address && known.transport != listen.transport)
-        {
+        let mut same = all[..index].iter().filter(|known| known.address == listen.address);
+        if same.clone().any(|known| known.transport != listen.transport) {
             let what = format!("{} is an address with TLS and without", listen.address);
             report(&listen.pointer, what, "write \"tls\" behind it everywhere, or nowhere");
+        }
+        if same.any(|known| known.arrival != listen.arrival) {
+            let what = format!("{} is an address with proxies and without", listen.address);
+            report(&listen.pointer, what, "write \"proxy\" behind it everywhere, or nowhere");
+        }
+        if listen.arrival == Arrival::Proxied && server.trusted.is_empty() {
+            let what = format!("{} is for proxies, and none is trusted", listen.address);
+            report(
+                &listen.pointer,
+                what,
+                r#"write "trusted": ["10.0.0.0/8"] in /server, with their networks"#,
+            );
         }
     }
     for host in hosts {

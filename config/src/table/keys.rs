@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use super::{AnyKey, Key, Section};
-use sys::net::Address;
-
 use crate::kind::{
-    AutoCount, Choice, Count, FilePath, Flag, Integer, List, MapOf, Named, Object, OrOff, OutputTo, Size,
-    Span, Text,
+    AutoCount, Choice, Count, FilePath, Flag, Integer, List, MapOf, Named, Object, ObjectOrOff, OrOff,
+    OutputTo, Size, Span, Text,
 };
 use crate::model::{
-    ClientCertificates, Dotfiles, ErrorStatus, Handler, Level, LogFormat, Peer, Rank, Symlinks, TlsVersion,
-    Transport,
+    ClientAddress, ClientCertificates, Dotfiles, ErrorStatus, Handler, Level, LogFormat, Peer, Rank,
+    Requirement, Satisfy, Symlinks, TlsVersion,
 };
 use crate::name::HostName;
-use crate::syntax::{self, DefaultName, FieldName};
+use crate::syntax::{self, DefaultName, FieldName, Listening};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -104,6 +102,19 @@ pub(crate) static REMOTE: Section = Section {
     own: remote::KEYS,
 };
 
+/// `/server/bans`.
+pub(crate) static BANS: Section = Section {
+    name: "bans",
+    place: "/server/bans",
+    prose: "Who is banned, and for how long. Without this section nobody is, and nothing is counted. Failures are \
+            counted for an address prefix, and for a user from a prefix; never for the user alone, so that nobody can \
+            lock others out. New connections from a banned prefix are closed at once and those that are there, too; \
+            requests that a trusted proxy passes on for one are answered with 403. kimura bans, ban and unban show and \
+            change who is banned.",
+    inherited: &[],
+    own: bans::KEYS,
+};
+
 /// `/defaults`.
 pub(crate) static DEFAULTS: Section = Section {
     name: "defaults",
@@ -156,9 +167,24 @@ pub(crate) static CERTIFICATE: Section = Section {
     own: certificate::KEYS,
 };
 
-const LISTENING: Text<(Address, Transport)> = Text {
+/// `auth` of `/defaults`, a host or a location.
+pub(crate) static AUTH: Section = Section {
+    name: "auth",
+    place: "logins (\"auth\" of /defaults, a host or a location)",
+    prose: "Who has to log in, with a name and a password (HTTP Basic, RFC 7617). It is inherited as a whole, and \"off\" \
+            ends it. Passwords are compared by a process of their own, which alone knows the hashes; where that \
+            cannot tell, the answer is 503. Without TLS everybody between can read the password.",
+    inherited: &[],
+    own: auth::KEYS,
+};
+
+/// Written down here, read by a later stage.
+const NETWORK: Text<String> =
+    Text { noun: "a network such as 10.0.0.0/8", pattern: None, parse: syntax::any };
+
+const LISTENING: Text<Listening> = Text {
     noun: "an address with a port",
-    pattern: Some("^(unix:/.+|.*:[0-9]+( +tls)?)$"),
+    pattern: Some("^(unix:/.+|.*:[0-9]+( +tls)?( +proxy)?)$"),
     parse: syntax::listening,
 };
 
@@ -190,11 +216,13 @@ keys! {
         SHARDS: AutoCount = "shards", AutoCount { max: 1024 },
             default Some(r#""auto""#), example "4",
             "Number of serving threads, each pinned to a core; \"auto\" is one for each core at hand.";
-        LISTEN: List<Text<(Address, Transport)>> = "listen", List { item: LISTENING, min: 1 },
+        LISTEN: List<Text<Listening>> = "listen", List { item: LISTENING, min: 1 },
             default Some(r#"["127.0.0.1:8080"]"#), example r#"["127.0.0.1:8080", "[::1]:8443 tls"]"#,
             "Addresses of all hosts that name none of their own. \":80\" is all IPv4 addresses, \"[::]:80\" all IPv6 \
              ones, \"unix:/run/kimura.sock\" a Unix socket, and port 0 any free port. \"tls\" behind an address, as in \
-             \":443 tls\", has TLS spoken there.";
+             \":443 tls\", has TLS spoken there. \"proxy\" behind that, as in \":80 proxy\" and \":443 tls proxy\", is for \
+             proxies of /server/trusted that say first, by the PROXY protocol (version 1 or 2), for whom they speak; \
+             all others are closed.";
         BACKLOG: Integer = "backlog", Integer { min: 1, max: 65_535 },
             default Some("4096"), example "1024",
             "Connections that may wait to be accepted, for each listening socket.";
@@ -243,6 +271,61 @@ keys! {
         CONTROL: Object = "control", Object(&super::CONTROL),
             default None, example r#"{"socket": "/run/kimura/control.sock"}"#,
             "Commands to the running server.";
+        TRUSTED: List<Text<String>> = "trusted", List { item: NETWORK, min: 0 },
+            default Some("[]"), example r#"["10.0.0.0/8", "2001:db8::/32", "unix"]"#,
+            "Networks of proxies that are believed for whom they speak; \"unix\" is whoever connects to a Unix socket. \
+             Their own addresses are never banned, and connections_per_client does not count their connections.";
+        CLIENT_ADDRESS: Choice<ClientAddress> = "client_address",
+            Choice { words: &[
+                ("socket", ClientAddress::Socket), ("x-forwarded-for", ClientAddress::XForwardedFor),
+                ("forwarded", ClientAddress::Forwarded),
+            ] },
+            default Some(r#""socket""#), example r#""x-forwarded-for""#,
+            "Where the address of a client is found, for access rules, bans and logs: at the other end of the connection \
+             (or in its PROXY header), or in the field X-Forwarded-For or Forwarded (RFC 7239) of a request that a \
+             trusted proxy has passed on: there it is the last address that is not trusted itself.";
+        BANS: Object = "bans", Object(&super::BANS),
+            default None, example r#"{"file": "/var/lib/kimura/bans"}"#,
+            "Who is banned, and for how long.";
+    }
+}
+
+keys! {
+    /// Keys of `/server/bans`.
+    bans {
+        FAILURES: Integer = "failures", Integer { min: 1, max: 100 },
+            default Some("20"), example "10",
+            "The failed login from a prefix, within the window, that bans the prefix.";
+        USER_FAILURES: Integer = "user_failures", Integer { min: 1, max: 100 },
+            default Some("5"), example "3",
+            "The failed login for one user from a prefix, within the window, that bans this user from there. It does \
+             something where it is lower than failures.";
+        BAD_REQUESTS: Count = "bad_requests", Count { max: 100 },
+            default Some("0"), example "50",
+            "The bad request from a prefix, within the window, that bans the prefix: one that is malformed, or is answered \
+             with 400, 403, 404, 405 or 421. 0 does not count them.";
+        WINDOW: Span = "window", BANISHMENT,
+            default Some(r#""10m""#), example r#""1h""#,
+            "How long a failure counts.";
+        DURATION: Span = "duration", BANISHMENT,
+            default Some(r#""10m""#), example r#""1h""#,
+            "How long the first ban of a prefix lasts. Each further one lasts twice as long.";
+        DURATION_MAX: Span = "duration_max", BANISHMENT,
+            default Some(r#""1d""#), example r#""7d""#,
+            "How long a ban lasts at most. How many there were is forgotten the same time after the end of the last one.";
+        IPV4_BITS: Integer = "ipv4_bits", Integer { min: 0, max: 32 },
+            default Some("32"), example "24",
+            "Bits of an IPv4 address that are watched together: the length of the prefix.";
+        IPV6_BITS: Integer = "ipv6_bits", Integer { min: 0, max: 128 },
+            default Some("64"), example "56",
+            "The same of IPv6.";
+        ALLOW: List<Text<String>> = "allow", List { item: NETWORK, min: 0 },
+            default Some("[]"), example r#"["192.0.2.0/24"]"#,
+            "Networks that are never banned, beside those of /server/trusted.";
+        FILE: FilePath = "file", FilePath,
+            default None, example r#""/var/lib/kimura/bans""#,
+            "File in which bans survive a restart; its folder has to be there. One that cannot be read is put aside, with \
+             \".broken\" behind its name. Without it they survive a reload and an upgrade alone.";
     }
 }
 
@@ -303,7 +386,7 @@ keys! {
 keys! {
     /// Keys of `/server/control/remote`.
     remote {
-        LISTEN: List<Text<(Address, Transport)>> = "listen",
+        LISTEN: List<Text<Listening>> = "listen",
             List {
                 item: Text {
                     noun: "an IP address with a port",
@@ -359,6 +442,9 @@ keys! {
     }
 }
 
+/// No window or ban is shorter than the second that they are counted in, or longer than a year.
+const BANISHMENT: Span = Span { min: Duration::from_secs(1), max: Duration::from_secs(365 * 24 * HOUR) };
+
 /// No timeout is shorter than what the engine's timer tells apart, or longer than an hour.
 const PATIENCE: Span = Span { min: Duration::from_millis(100), max: Duration::from_secs(HOUR) };
 
@@ -411,7 +497,7 @@ keys! {
             List { item: Text { noun: "a host name", pattern: None, parse: syntax::host_name }, min: 0 },
             default Some("[]"), example r#"["www.example.org", "*.example.net"]"#,
             "Further names of the host. Case, port and a final dot do not count.";
-        LISTEN: List<Text<(Address, Transport)>> = "listen", List { item: LISTENING, min: 1 },
+        LISTEN: List<Text<Listening>> = "listen", List { item: LISTENING, min: 1 },
             default None, example r#"["127.0.0.1:8081", "127.0.0.1:8443 tls"]"#,
             "The only addresses on which the host answers; without it, all of /server/listen.";
         TLS: Object = "tls", Object(&super::TLS),
@@ -489,6 +575,19 @@ keys! {
             Choice { words: &[("files", Handler::Files), ("echo", Handler::Echo)] },
             default Some(r#""files""#), example r#""echo""#,
             "Who makes the response: \"files\" serves root, \"echo\" sends the request back for diagnosis.";
+        ACCESS: List<Text<String>> = "access",
+            List {
+                item: Text {
+                    noun: "a rule such as \"allow from 10.0.0.0/8\"", pattern: Some("^(allow|deny) "),
+                    parse: syntax::any,
+                },
+                min: 0,
+            },
+            default Some("[]"), example r#"["allow from 10.0.0.0/8,::1", "allow certificate", "deny all"]"#,
+            "Who is let in: rules in their order, of which the first that fits decides; whoever is denied gets 403. A rule \
+             is allow or deny and all, or one or more of: from and networks, method and methods, certificate (a client \
+             certificate that holds). Users who log in are named in \"require\" of \"auth\". Lists have commas and no spaces. The last rule has to fit \
+             everybody.";
         METHODS: List<Text<String>> = "methods",
             List { item: Text { noun: "a method in upper case", pattern: Some("^[^a-z ]+$"), parse: syntax::method }, min: 1 },
             default None, example r#"["GET", "HEAD"]"#,
@@ -544,8 +643,56 @@ keys! {
             ] },
             default Some(r#""combined""#), example r#""json""#,
             "How a line of the access log looks.";
+        AUTH: ObjectOrOff = "auth", ObjectOrOff(&super::AUTH),
+            default Some(r#""off""#), example r#"{"realm": "Members", "htpasswd": "auth/members.htpasswd"}"#,
+            "Who has to log in, and how that is checked.";
         BODY_SIZE: Size = "body_size", Size { min: 0, max: i64::MAX as u64, unlimited: true },
             default Some(r#""1M""#), example r#""16M""#,
             "Bytes of a request's body. More is answered with 413.";
+    }
+}
+
+keys! {
+    /// Keys of `auth`.
+    auth {
+        REALM: Text<String> = "realm",
+            Text { noun: "a text", pattern: Some("^[ !#-\\[\\]-~]+$"), parse: syntax::realm },
+            default None, example r#""Members only""#,
+            "What the browser shows when it asks for the password.";
+        HTPASSWD: FilePath = "htpasswd", FilePath,
+            default None, example r#""auth/members.htpasswd""#,
+            "File of users with the hashes of their passwords, as htpasswd and `kimura passwd` write it. It is opened by \
+             the process with the rights, so that root alone needs to be able to read it.";
+        GROUPS: FilePath = "groups", FilePath,
+            default None, example r#""auth/groups""#,
+            "File of groups: a line for each, such as \"staff: anna otto\".";
+        USERS: MapOf<String, Text<String>> = "users",
+            MapOf {
+                key: Text { noun: "the name of a user", pattern: Some("^[^:]+$"), parse: syntax::login_name },
+                value: Text { noun: "the hash of a password", pattern: Some("^([$]|[{]SHA[}])"), parse: syntax::hash },
+            },
+            default None, example r#"{"anna": "$2y$11$hash"}"#,
+            "Users with the hashes of their passwords: `kimura passwd` makes them.";
+        SATISFY: Choice<Satisfy> = "satisfy",
+            Choice { words: &[("any", Satisfy::Any), ("all", Satisfy::All)] },
+            default Some(r#""any""#), example r#""all""#,
+            "Whether one of htpasswd and users has to know the password, or all that are there.";
+        REQUIRE: List<Text<Requirement>> = "require",
+            List {
+                item: Text {
+                    noun: "\"user:NAME\" or \"group:NAME\"", pattern: Some("^(user|group):"), parse: syntax::requirement,
+                },
+                min: 0,
+            },
+            default Some("[]"), example r#"["user:anna", "group:staff"]"#,
+            "Who may enter: one of these. Others whose password is right are answered with 403. Without it, everybody may.";
+        EXEMPT: List<Text<String>> = "exempt",
+            List { item: Text { noun: "an address or a network", pattern: None, parse: syntax::any }, min: 0 },
+            default Some("[]"), example r#"["192.0.2.0/24", "2001:db8::/32"]"#,
+            "Addresses of clients that need no login.";
+        REMEMBER: Span = "remember", Span { min: Duration::ZERO, max: Duration::from_secs(300) },
+            default Some(r#""10s""#), example r#""1m""#,
+            "How long each shard remembers that a password was right, so that it is not hashed for every request; 0 \
+             remembers none. What is remembered ends with every reload.";
     }
 }

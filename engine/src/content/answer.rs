@@ -14,6 +14,12 @@ pub(super) fn send(responder: &mut Responder<'_>, answer: &Answer<'_>) -> Sent {
         if let Some(allow) = answer.allow {
             line(lines, "Allow", allow.as_bytes());
         }
+        if let Some(challenge) = answer.challenge {
+            line(lines, "WWW-Authenticate", challenge.as_bytes());
+        }
+        if let Some(seconds) = answer.retry_after {
+            line(lines, "Retry-After", seconds.to_string().as_bytes());
+        }
     })
 }
 

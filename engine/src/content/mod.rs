@@ -7,7 +7,7 @@ mod multipart;
 
 use proto_http::response::{self, Facts, HeadWriter};
 use proto_http::{Method, Request, Status, Version};
-use site::{Action, ErrorPages};
+use site::{Action, Answer, ErrorPages};
 
 use crate::request_body::RequestBody;
 use crate::served::Served;
@@ -45,6 +45,8 @@ pub(crate) async fn send(responder: &mut Responder<'_>, action: Action<'_>) -> R
     match action {
         Action::Respond(answer) => Ok(answer::send(responder, &answer)),
         Action::File(files) => file::send(responder, files).await,
+        // It was admitted or answered before this.
+        Action::NeedLogin(_) => Ok(answer::send(responder, &Answer::with(Status::SERVICE_UNAVAILABLE))),
         Action::ToTls(port) => Ok(answer::to_tls(responder, port)),
         Action::Echo => echo::send(responder).await,
     }

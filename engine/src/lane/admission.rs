@@ -1,12 +1,13 @@
 //! From an accepted socket to a connection, or to a refusal that is counted.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::os::fd::RawFd;
 
+use config::Arrival;
 use perf::Counter;
 
-use crate::connection::{Deadline, Peer, Wait};
-use crate::secure::Secure;
+use crate::connection::{Deadline, Peer, State, Wait};
 use crate::shard::Shard;
 
 impl Shard {
@@ -55,22 +56,34 @@ impl Shard {
         if self.served.borrow().limits.connections <= self.connections.borrow().len() {
             return self.refuse(fd, Some(Counter::ConnectionsRefusedLimit));
         }
-        if !self.enter_client(address) {
-            return self.refuse(fd, Some(Counter::ConnectionsRefusedClientLimit));
+        if self.has_banned(address) {
+            return self.refuse(fd, Some(Counter::ConnectionsRefusedBan));
+        }
+        let (served, index) = self.serving(listener);
+        let arrival = served.clients.arrival(index);
+        match arrival {
+            Arrival::Proxied if !served.clients.trusts(address) => {
+                return self.refuse(fd, Some(Counter::ConnectionsRefusedProxy));
+            }
+            Arrival::Direct if !self.enter_client(address) => {
+                return self.refuse(fd, Some(Counter::ConnectionsRefusedClientLimit));
+            }
+            Arrival::Proxied | Arrival::Direct => {}
         }
         let never = Deadline { tick: u32::MAX, wait: Wait::Idle };
         let peer = Peer { address, port };
         let key = self.connections.borrow_mut().open(fd, peer, listener, never);
         self.listeners.borrow_mut().enter(listener);
         self.publish_open();
-        let (served, address) = self.serving(listener);
-        let secured = served.secured(address);
-        if let Some(secured) = secured
-            && let Some(connection) = self.connections.borrow_mut().get(key)
-        {
-            connection.secure = Some(Secure::begin(secured));
+        match arrival {
+            Arrival::Direct => drop(self.begin(key, listener)),
+            Arrival::Proxied => {
+                if let Some(connection) = self.connections.borrow_mut().get(key) {
+                    connection.state.set(State::UNNAMED);
+                }
+                self.watch(key, Wait::Header);
+            }
         }
-        self.watch(key, if secured.is_some() { Wait::Handshake } else { Wait::Idle });
         self.receive(key);
     }
 
@@ -83,9 +96,8 @@ impl Shard {
     }
 
     /// Counts one more connection of a client; `false` if it has too many on this shard.
-    fn enter_client(&self, address: Option<IpAddr>) -> bool {
-        let limit = self.served.borrow().limits.connections_per_client;
-        let (Some(limit), Some(address)) = (limit, address) else { return true };
+    pub(super) fn enter_client(&self, address: Option<IpAddr>) -> bool {
+        let (Some(limit), Some(address)) = (self.limit_of(address), address) else { return true };
         let mut clients = self.clients.borrow_mut();
         let count = clients.entry(address).or_insert(0);
         if limit.get() <= *count {
@@ -95,9 +107,15 @@ impl Shard {
         true
     }
 
+    /// How many connections a client may have. Those of a trusted proxy are those of many clients.
+    fn limit_of(&self, address: Option<IpAddr>) -> Option<NonZeroU32> {
+        let served = self.served.borrow();
+        served.limits.connections_per_client.filter(|_| !served.clients.trusts(address))
+    }
+
     /// Counts one connection of a client less.
     pub(super) fn leave_client(&self, address: Option<IpAddr>) {
-        if self.served.borrow().limits.connections_per_client.is_none() {
+        if self.limit_of(address).is_none() {
             return;
         }
         if let Some(address) = address {
@@ -115,8 +133,11 @@ impl Shard {
     pub(super) fn recount_clients(&self) {
         let mut clients = self.clients.borrow_mut();
         clients.clear();
-        if self.served.borrow().limits.connections_per_client.is_some() {
-            for address in self.connections.borrow().peers().filter_map(|peer| peer.address) {
+        if self.served.borrow().limits.connections_per_client.is_none() {
+            return;
+        }
+        for address in self.connections.borrow().peers().filter_map(|peer| peer.address) {
+            if self.limit_of(Some(address)).is_some() {
                 *clients.entry(address).or_insert(0) += 1;
             }
         }

@@ -6,6 +6,7 @@ use perf::Counter;
 
 use crate::connection::{Connection, Key, State, Wait};
 use crate::inbox::Reply;
+use crate::port::Transport;
 use crate::server::Farewell;
 use crate::shard::{Life, Shard};
 
@@ -72,7 +73,9 @@ impl Shard {
         let Some(connection) = closed else { return };
         self.ring.borrow_mut().close(connection.fd);
         self.listeners.borrow_mut().leave(connection.listener);
-        self.leave_client(connection.peer.address);
+        if !connection.state.has(State::UNNAMED) {
+            self.leave_client(connection.peer.address);
+        }
         let by = if connection.ended_by_client {
             Counter::ConnectionsClosedByClient
         } else {
@@ -112,6 +115,7 @@ impl Shard {
             Wait::Handshake => Counter::TimeoutsHandshake,
             Wait::Header => Counter::TimeoutsHeader,
             Wait::Body => Counter::TimeoutsBody,
+            Wait::Login => Counter::LoginsUnavailable,
             Wait::Write => Counter::TimeoutsWrite,
         });
         self.timed_out(key, wait);
@@ -122,7 +126,8 @@ impl Shard {
         let port = activity.and_then(|id| self.activities.borrow().port(id).cloned());
         let Some(port) = port else { return self.close(key) };
         port.expired.set(Some(wait));
-        if matches!(wait, Wait::Write | Wait::Handshake) {
+        let unnamed = port.transport.get() == Transport::Unnamed;
+        if unnamed || matches!(wait, Wait::Write | Wait::Handshake) {
             // Nothing more can be told to a client that does not read.
             port.broken.set(true);
             self.close(key);
@@ -133,7 +138,11 @@ impl Shard {
     /// Whether anything waits for time.
     pub(super) fn needs_ticks(&self) -> bool {
         let paused = || !self.draining() && self.listeners.borrow().paused();
-        !self.wheel.borrow().is_empty() || self.draining() || paused() || self.log.borrow().waits()
+        !self.wheel.borrow().is_empty()
+            || self.draining()
+            || paused()
+            || self.log.borrow().waits()
+            || self.offenders.wait()
     }
 
     /// Accepts no more; connections close after their response, idle ones as the farewell says. Whoever drains

@@ -66,6 +66,10 @@ impl Shard {
             Transport::Plain => {
                 port.received.borrow_mut().extend_from_slice(self.ring.borrow().bytes(filled));
             }
+            Transport::Unnamed => {
+                port.received.borrow_mut().extend_from_slice(self.ring.borrow().bytes(filled));
+                self.hear_proxy(key, &port);
+            }
             Transport::Handshake => {
                 port.received.borrow_mut().extend_from_slice(self.ring.borrow().bytes(filled));
                 self.shake_hands_later(key, &port);
@@ -88,6 +92,9 @@ impl Shard {
         if connection.state.has(State::LINGERING) {
             connection.discarded = connection.discarded.saturating_add(filled.len() as u32);
             if LINGER_BYTES_MAX < connection.discarded {
+                // Who has a full window before it would try again and again to send the rest, to nobody. Fails only
+                // on a connection that the client has reset.
+                let _ = sys::net::reset_on_close(connection.fd);
                 drop(connections);
                 self.close(key);
             }
@@ -179,6 +186,9 @@ impl Shard {
                 let queued = std::mem::take(&mut *port.queued.borrow_mut());
                 if !queued.is_empty() && !port.broken.get() {
                     self.transmit(&port, queued);
+                } else if port.transport.get() == Transport::Handshake {
+                    // The deadline was that of the send. There are few of them in a handshake.
+                    self.watch(key, Wait::Handshake);
                 }
                 self.run(key);
             }
@@ -212,8 +222,8 @@ impl Shard {
             if !activity.running() {
                 let closing =
                     self.connections.borrow_mut().get(key).is_none_or(|c| c.state.has(State::CLOSING));
-                let handshake = port.transport.get() == Transport::Handshake;
-                if port.backlog() == 0 || handshake || port.broken.get() || port.last.get() || closing {
+                let early = matches!(port.transport.get(), Transport::Unnamed | Transport::Handshake);
+                if port.backlog() == 0 || early || port.broken.get() || port.last.get() || closing {
                     break None;
                 }
                 activity.start(Rc::clone(self));
@@ -252,6 +262,10 @@ impl Shard {
         }
         if port.sending.get() {
             return self.watch(key, Wait::Write);
+        }
+        // What has come of a PROXY header waits for the rest.
+        if port.transport.get() == Transport::Unnamed && !port.ended.get() {
+            return;
         }
         let (last, handshake) = (port.last.get(), port.transport.get() == Transport::Handshake);
         self.let_go(key, id);

@@ -11,6 +11,7 @@ mod admission;
 mod buffers;
 mod closing;
 mod events;
+mod naming;
 mod parking;
 pub(crate) mod ring;
 mod securing;
@@ -71,7 +72,6 @@ impl Lane {
     /// When the ring fails in a way that is not of ordinary life.
     pub(crate) async fn drive(&mut self) -> io::Result<()> {
         self.shard.ring.borrow_mut().watch_inbox(self.shard.inbox.bell());
-        self.shard.accept();
         while self.shard.life.get() != Life::Stopped {
             let busy = self.pass()?;
             if !busy {
@@ -152,6 +152,7 @@ impl Lane {
             self.shard.accept();
         }
         self.shard.log.borrow_mut().tick();
+        self.shard.count_by(Counter::OffencesLost, self.shard.offenders.hand_over() as u64);
         self.publish();
         self.shard.end_drain();
     }
@@ -181,8 +182,13 @@ impl Lane {
         }
         while let Some(letter) = self.letters.next() {
             match letter {
+                Letter::Open => {
+                    self.shard.open.set(true);
+                    self.shard.accept();
+                }
                 Letter::Resume(key) => self.shard.ready.borrow_mut().push_back(key),
                 Letter::Look => self.shard.look(),
+                Letter::Ban(table) => self.shard.ban(table),
                 Letter::Drain(patience, farewell, reply) => {
                     let deadline = self.shard.clock.tick().saturating_add(ticks(patience));
                     self.shard.begin_drain(deadline, farewell, reply);
@@ -191,6 +197,11 @@ impl Lane {
                 Letter::Prepare(offer, reply) => reply.send(self.shard.hold(*offer)),
                 Letter::Commit(reply) => reply.send(self.shard.swap()),
                 Letter::Abort => drop(self.shard.held.take()),
+                Letter::Judged(ticket, verdict) => {
+                    let key = self.shard.logins.borrow_mut().judged(ticket, verdict);
+                    self.shard.ready.borrow_mut().extend(key);
+                }
+                Letter::ForgetLogins => self.shard.logins.borrow_mut().forget(),
             }
         }
     }

@@ -52,9 +52,17 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
         block: Arc::clone(block),
     });
     let secured = vec![None; site.addresses()];
-    let plan =
-        Plan { site, secured, config: &loaded.config.server, shards: plans.collect(), logger: &logger };
+    let plan = Plan {
+        site,
+        secured,
+        config: &loaded.config.server,
+        shards: plans.collect(),
+        logger: &logger,
+        banned: None,
+        offenders: None,
+    };
     let server = Server::start(plan).unwrap_or_else(|error| panic!("{error}"));
+    server.open();
     Running { server, address, blocks, folder, logger }
 }
 

@@ -51,6 +51,10 @@ As the command
 .It Dv SIGUSR1
 As the command
 .Cm rotate-logs .
+.It Dv SIGUSR2
+As the command
+.Cm upgrade
+without a path.
 .El
 .Sh FILES
 The first of these that exists is read:

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::error::Error;
-use privsep::message::{PlanReport, StatusReport};
+use privsep::message::{BansReport, PlanReport, StatusReport};
 use serde_json::{Map, Value, json};
 
 /// The line, with `"result"` as done, refused, denied or failed.
@@ -11,6 +11,7 @@ pub(super) fn text(outcome: Result<&Outcome, &Error>) -> String {
         Ok(Outcome::Done(what)) => json!({ "message": what }),
         Ok(Outcome::Status(report)) => status(report),
         Ok(Outcome::Plan(report)) => plan(report),
+        Ok(Outcome::Bans(report)) => bans(report),
         Err(error) => json!({ "message": error.to_string() }),
     };
     object["result"] = match outcome {
@@ -34,6 +35,8 @@ fn status(report: &StatusReport) -> Value {
     });
     let ledger: Map<String, Value> =
         report.ledger.iter().map(|entry| (entry.name.clone(), entry.count.into())).collect();
+    let logins: Map<String, Value> =
+        report.logins.iter().map(|entry| (entry.name.clone(), entry.count.into())).collect();
     json!({
         "version": report.version,
         "pid": report.pid,
@@ -45,9 +48,25 @@ fn status(report: &StatusReport) -> Value {
         "workers": workers.collect::<Vec<_>>(),
         "crashes": report.crashes,
         "wrong_proofs": report.wrong_proofs,
+        "logins": logins,
         "ledger": ledger,
         "ledger_even": report.even,
     })
+}
+
+/// Times are seconds since 1970.
+fn bans(report: &BansReport) -> Value {
+    let bans = report.bans.iter().map(|ban| {
+        json!({
+            "prefix": ban.network.prefix().map(|prefix| prefix.to_string()),
+            "user": ban.user,
+            "reason": ban.reason,
+            "count": ban.count,
+            "since": ban.since,
+            "until": ban.until,
+        })
+    });
+    json!({ "now": report.now, "bans": bans.collect::<Vec<_>>() })
 }
 
 fn plan(report: &PlanReport) -> Value {

@@ -1,7 +1,7 @@
 //! Answers for people.
 
 use super::Outcome;
-use privsep::message::{LedgerEntry, PlanReport, StatusReport};
+use privsep::message::{BanReport, BansReport, LedgerEntry, PlanReport, StatusReport};
 use std::fmt::Write as _;
 
 /// Lines that end with a line feed.
@@ -10,6 +10,7 @@ pub(super) fn text(outcome: &Outcome) -> String {
         Outcome::Done(what) => format!("{what}\n"),
         Outcome::Status(report) => status(report),
         Outcome::Plan(report) => plan(report),
+        Outcome::Bans(report) => bans(report),
     }
 }
 
@@ -32,6 +33,9 @@ fn status(report: &StatusReport) -> String {
     line(&mut text, "upgrades", &report.upgrades.to_string());
     line(&mut text, "crashes", &report.crashes.to_string());
     line(&mut text, "wrong proofs", &report.wrong_proofs.to_string());
+    let logins: Vec<String> =
+        report.logins.iter().map(|entry| format!("{} {}", entry.count, entry.name)).collect();
+    line(&mut text, "logins", &logins.join(", "));
     for kind in ["connections", "requests"] {
         line(&mut text, kind, &sum(&report.ledger, kind));
     }
@@ -46,6 +50,28 @@ fn sum(ledger: &[LedgerEntry], kind: &str) -> String {
         Some(format!("{} {}", entry.count, name.replace('_', " ")))
     });
     entries.collect::<Vec<_>>().join(", ")
+}
+
+fn bans(report: &BansReport) -> String {
+    let number = report.bans.len();
+    let mut text = format!("{number} {}\n", if number == 1 { "ban" } else { "bans" });
+    for ban in &report.bans {
+        writeln!(text, "  {}", banned(ban, report.now)).expect("writing to a String cannot fail");
+    }
+    text
+}
+
+/// `192.0.2.7/32, number 2, since 3 min 4 s, for another 16 min 56 s: failed logins`
+fn banned(ban: &BanReport, now: u64) -> String {
+    let prefix = ban.network.prefix().map_or_else(String::new, |prefix| prefix.to_string());
+    // The name comes from whoever has tried it.
+    let user = ban.user.as_ref().map_or_else(String::new, |user| format!(" as {user:?}"));
+    let left = ban.until.map_or_else(
+        || "without an end".to_owned(),
+        |until| format!("for another {}", duration(until.saturating_sub(now))),
+    );
+    let since = duration(now.saturating_sub(ban.since));
+    format!("{prefix}{user}, number {}, since {since}, {left}: {}", ban.count, ban.reason)
 }
 
 fn plan(report: &PlanReport) -> String {

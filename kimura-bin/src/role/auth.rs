@@ -1,19 +1,23 @@
 //! Compares passwords and tokens, and verifies signatures, for whoever asks through the supervisor.
 
+use super::realms::{Book, Gate, Job, Pool};
 use super::{Fault, Place, begin_confined, replace_error_log};
 use auth::{Certificates, Shown, Tokens, Users, Verdict};
 use privsep::link::Link;
-use privsep::message::{FromAuth, Proof, Secrets, ToAuth};
+use privsep::message::{FromAuth, LoginOutcome, Proof, Secrets, ToAuth};
 use privsep::role::Role;
 use std::os::fd::OwnedFd;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Answers questions until the supervisor is gone.
 pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
-    let link: Link<FromAuth, ToAuth> = Link::new(link);
+    let link: Arc<Link<FromAuth, ToAuth>> = Arc::new(Link::new(link));
     let (ToAuth::Hello { hello }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
     begin_confined(Role::Auth, &hello, place)?;
-    let mut judge = Judge::default();
+    // Threads of their own, so that whoever commands the server does not wait for those who only visit it.
+    let pool = Pool::start(&link).map_err(|error| Fault::Link(error.into()))?;
+    let (mut judge, mut book) = (Judge::default(), Book::default());
     loop {
         match link.receive_waiting()? {
             (ToAuth::Hello { .. }, _) => return Err(Fault::Order),
@@ -21,6 +25,17 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
                 let sealed = descriptors.first().ok_or(Fault::Order)?;
                 judge = Judge::new(sealed);
                 link.send_waiting(&FromAuth::Ready, &[])?;
+            }
+            (ToAuth::Realms, descriptors) => book.learn(&descriptors),
+            (ToAuth::Login { id, realm, user, secret }, _) => {
+                let job = |gate: &Arc<Gate>| {
+                    let (gate, since) = (Arc::clone(gate), Instant::now());
+                    Job { id, gate, user, secret, since }
+                };
+                if !book.gate(realm).map(job).is_some_and(|job| pool.take(job)) {
+                    let outcome = LoginOutcome::Unavailable;
+                    link.send_waiting(&FromAuth::Judged { id, outcome }, &[])?;
+                }
             }
             (ToAuth::ErrorLog, descriptors) => replace_error_log(&descriptors, place),
             (ToAuth::Ask { id, proof }, _) => {
@@ -73,10 +88,10 @@ impl Judge {
             // Only the supervisor sees who is at the other end of a connection, and knows what was to be signed.
             Proof::Peer | Proof::Challenge | Proof::Certificate { .. } => None,
             Proof::Password { user, secret } => {
-                let verdict = self.users.as_ref()?.ask(user, &secret.0);
+                let verdict = self.users.as_ref()?.ask(user, secret.bytes());
                 (verdict == Verdict::Granted).then(|| user.clone())
             }
-            Proof::Token { secret } => self.tokens.ask(&secret.0).map(str::to_owned),
+            Proof::Token { secret } => self.tokens.ask(secret.bytes()).map(str::to_owned),
         }
     }
 }

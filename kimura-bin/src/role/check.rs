@@ -2,6 +2,7 @@
 
 use super::{Fault, Place, begin_confined, needs};
 use crate::certificates::{Flaw, Material};
+use crate::logins;
 use crate::logs;
 use crate::remote;
 use crate::settings::{self, Unloadable};
@@ -39,9 +40,9 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     loop {
         match link.receive_waiting()? {
             (ToCheck::Judge, sealed) => {
-                let [workers, agent] = sealed.as_slice() else { return Err(Fault::Order) };
-                let contents: Contents = sealed::unseal_secret(workers)?;
-                let mut problems = judge(&loaded, contents);
+                let [workers, of_auth, agent] = sealed.as_slice() else { return Err(Fault::Order) };
+                let mut problems =
+                    judge(&loaded, sealed::unseal_secret(workers)?, sealed::unseal_secret(of_auth)?);
                 judge_agent(&loaded, sealed::unseal_secret(agent)?, &mut problems);
                 if problems.is_empty() {
                     link.send_waiting(&FromCheck::Fit, &[])?;
@@ -59,7 +60,7 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
 }
 
 /// What is wrong with the files that were handed over. What clients will not like one day is a warning.
-fn judge(loaded: &Loaded, contents: Contents) -> Problems {
+fn judge(loaded: &Loaded, contents: Contents, of_auth: Contents) -> Problems {
     let Loaded { config, registry } = loaded;
     let contents = contents.files.into_iter().map(|file| file.0).collect();
     let mut problems = Problems::new();
@@ -74,6 +75,9 @@ fn judge(loaded: &Loaded, contents: Contents) -> Problems {
             }
         }
     }
+    let of_auth: Vec<Vec<u8>> = of_auth.files.into_iter().map(|file| file.0).collect();
+    let warnings = logins::judge(config, registry, &of_auth, &mut problems);
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
     problems
 }
 
@@ -110,6 +114,7 @@ fn examine(subject: &Subject, text: Vec<u8>, depth: &Depth) -> Result<Loaded, Un
     if let Err(found) = site::compile(config, registry) {
         problems.extend(found.iter().cloned());
     }
+    logins::judge_users(config, registry, &mut problems);
     problems.extend(hashes(&loaded).iter().cloned());
     problems.or(loaded).map_err(Unloadable::Problems)
 }

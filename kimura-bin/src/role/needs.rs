@@ -1,9 +1,10 @@
 //! What a configuration needs of the supervisor.
 
-use crate::{certificates, remote};
+use crate::{certificates, logins, remote};
 use config::{Config, Level, Listen, Loaded, Origin, Output, Peer, Rank, Shards, Transport};
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
-use privsep::message::{Audience, CertificateEntry, FileNeeds, ReadNeeds, Secrets, TokenEntry, UserEntry};
+use privsep::message::{Audience, BanNeeds, CertificateEntry, FileNeeds, Network, ReadNeeds, Secrets};
+use privsep::message::{TokenEntry, UserEntry};
 use privsep::wire::{Bytes, encode};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -39,6 +40,25 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
         connections_by_default: promised.is_some_and(|entry| entry.origin == Origin::Default),
         hosts: hosts(config),
         control: control(&server.control),
+        realms: Bytes(encode(&logins::realms(config))),
+        bans: server.bans.as_ref().map(|bans| ban_needs(bans, &server.trusted)),
+    }
+}
+
+fn ban_needs(bans: &config::Bans, trusted: &[String]) -> BanNeeds {
+    // What is no network was found before; one word of those that are trusted names whoever has no address.
+    let networks = bans.allow.iter().chain(trusted).filter_map(|text| text.parse::<auth::Prefix>().ok());
+    BanNeeds {
+        failures: bans.failures,
+        user_failures: bans.user_failures,
+        bad_requests: bans.bad_requests,
+        window_seconds: bans.window.as_secs(),
+        duration_seconds: bans.duration.as_secs(),
+        duration_max_seconds: bans.duration_max.as_secs(),
+        v4_len: bans.ipv4_bits.into(),
+        v6_len: bans.ipv6_bits.into(),
+        exempt: networks.map(Network::from).collect(),
+        file: bans.file.clone(),
     }
 }
 
@@ -65,8 +85,11 @@ fn files(config: &Config) -> Vec<FileNeeds> {
         });
         needs.collect()
     };
-    let files: [Vec<FileNeeds>; 2] =
-        [of(Audience::Workers, certificates::files(config)), of(Audience::Agent, remote::files(config))];
+    let files: [Vec<FileNeeds>; 3] = [
+        of(Audience::Workers, certificates::files(config)),
+        logins::files(config),
+        of(Audience::Agent, remote::files(config)),
+    ];
     files.concat()
 }
 
@@ -79,8 +102,11 @@ fn readable(config: &Config) -> Vec<ReadNeeds> {
 /// Each host with a number that changes when anything of it does, or of what all hosts share.
 fn hosts(config: &Config) -> Vec<HostNeeds> {
     let server = &config.server;
-    let shared =
-        format!("{:?} {:?} {:?} {}", server.limits, server.timeouts, server.file_cache, server.server_header);
+    let clients = format!("{:?} {:?}", server.trusted, server.client_address);
+    let shared = format!(
+        "{:?} {:?} {:?} {} {clients}",
+        server.limits, server.timeouts, server.file_cache, server.server_header
+    );
     let digest = |host: &config::Host| {
         let mut hasher = DefaultHasher::new();
         (format!("{host:?}"), &shared).hash(&mut hasher);

@@ -13,7 +13,10 @@ pub(super) fn run(link: OwnedFd) -> Result<(), Fault> {
     let link: Link<FromRehearsal, ToRehearsal> = Link::new(link);
     let (ToRehearsal::Rehearse, state) = link.receive_waiting()?;
     let state: State = unseal(state.first().ok_or(Fault::Order)?)?;
-    sys::process::ignore_orders().map_err(|error| Fault::Link(error.into()))?;
+    // It reads the configuration with its secrets, as the supervisor does.
+    sys::process::forbid_dumps()
+        .and_then(|()| sys::process::ignore_orders())
+        .map_err(|error| Fault::Link(error.into()))?;
     let house = takeover::home(&state).map_err(|error| error.to_string());
     let rehearsed =
         house.and_then(|house| supervisor::rehearse(&house, &state).map_err(|error| error.to_string()));

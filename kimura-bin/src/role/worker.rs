@@ -1,24 +1,29 @@
 //! Serves: a control thread that hears the supervisor, and the shards.
 
-use super::{Fault, Place, Sandbox, begin, level, replace_error_log};
+use super::{Fault, Place, Sandbox, begin, gatekeeper, level, replace_error_log};
 use crate::certificates::Material;
 use crate::folders;
 use crate::settings::{self, Unloadable};
+use auth::Prefix;
+use auth::bans::BanTable;
+use auth::limits::BANS_FILE_LEN_MAX;
 use config::{Config, Loaded};
 use engine::{Change, Farewell, Listening, Outcome, Plan, Secured, Server, ShardPlan};
 use logging::{Logger, Sinks, Target, error_log};
 use perf::Block;
 use privsep::child::confine;
 use privsep::link::{Link, LinkError};
-use privsep::message::{Contents, FromWorker, Output, Subject, ToWorker};
+use privsep::message::{Contents, FromWorker, Network, Output, Subject, ToWorker};
 use privsep::role::Role;
 use privsep::sealed::unseal_secret;
 use privsep::wire::Bytes;
 use site::Site;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use sys::fs::{Cached, Symlinks, open_beneath};
 use tls::TicketKey;
@@ -29,6 +34,9 @@ type Up = Link<FromWorker, ToWorker>;
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
 /// Most bytes of a configuration's text.
 const TEXT_MAX: usize = config::TEXT_MAX + 1;
+
+/// Reports of the shards that may wait for the supervisor.
+const REPORTS_MAX: usize = 64;
 
 /// How long the shards may take to go over to another configuration, in each of the two steps.
 const SWAP_PATIENCE: Duration = Duration::from_secs(10);
@@ -45,9 +53,10 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
 fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     let (ToWorker::Hello { hello, cores, .. }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
     begin(&hello, place)?;
+    engine::prepare();
     let mut luggage = Luggage::new(cores);
     while luggage.take(link.receive_waiting()?)? {}
-    let Serving { server, logger } = match luggage.start(Sandbox::of(&hello, place)) {
+    let Serving { server, logger, offenders } = match luggage.start(Sandbox::of(&hello, place)) {
         Ok(serving) => serving,
         Err(why) => {
             link.send_waiting(&FromWorker::Refused { why }, &[])?;
@@ -64,18 +73,40 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     };
     let thread = thread::Builder::new().name("kimura-control".to_owned()).spawn(move || control.run());
     let thread = thread.map_err(|error| Fault::Link(LinkError::System(error)))?;
+    let (last_report, offenders) = offenders;
+    let reporter = report(Arc::clone(link), offenders)?;
+    let logins = gatekeeper::start(&server, link).map_err(|error| Fault::Link(LinkError::System(error)))?;
     let outcome = server.wait();
     if let Outcome::ShardLost { shard } = outcome {
         log::error!("shard {shard} has ended by itself");
     }
     // The control thread still waits for messages; this wakes it, and the last word goes out before.
     let stopped = logger.stop(LOG_PATIENCE);
+    // An empty report is the last one. It has ended before if the link has.
+    let _ = last_report.send(Vec::new());
+    let _ = reporter.join();
     let lines_lost = stopped.map_or(0, |totals| totals.lost);
     let last = link.send_waiting(&FromWorker::Ended { lines_lost }, &[]);
     link.shut();
-    // It ends with the link.
+    // They end with the link, and with the shards.
     let _ = thread.join();
+    let _ = logins.join();
     Ok(last?)
+}
+
+/// Tells the supervisor who makes bad requests, until a report is empty.
+fn report(link: Arc<Up>, offenders: Receiver<Vec<IpAddr>>) -> Result<JoinHandle<()>, Fault> {
+    let run = move || {
+        for batch in offenders.into_iter().take_while(|batch| !batch.is_empty()) {
+            let clients = batch.into_iter().map(|address| Network::from(Prefix::single(address))).collect();
+            // Without its supervisor a worker ends, which the control thread sees to.
+            if link.send_waiting(&FromWorker::Offenders { clients }, &[]).is_err() {
+                return;
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("kimura-reports".to_owned()).spawn(run);
+    thread.map_err(|error| Fault::Link(LinkError::System(error)))
 }
 
 /// A configuration that is to be served, with the sockets that belong to it.
@@ -136,6 +167,8 @@ struct Luggage {
     blocks: Vec<Block>,
     log: Option<OwnedFd>,
     targets: Vec<Target>,
+    /// Who is banned from the first connection on.
+    banned: Option<BanTable>,
     setup: Setup,
 }
 
@@ -143,11 +176,14 @@ struct Luggage {
 struct Serving {
     server: Arc<Server>,
     logger: Arc<Logger>,
+    /// Who makes bad requests, from the shards.
+    offenders: (SyncSender<Vec<IpAddr>>, Receiver<Vec<IpAddr>>),
 }
 
 impl Luggage {
     fn new(cores: Vec<u32>) -> Self {
-        Self { cores, blocks: Vec::new(), log: None, targets: Vec::new(), setup: Setup::default() }
+        let setup = Setup::default();
+        Self { cores, blocks: Vec::new(), log: None, targets: Vec::new(), banned: None, setup }
     }
 
     /// Takes one message; `false` when it was the last before the start.
@@ -167,10 +203,14 @@ impl Luggage {
             }
             (ToWorker::Files, Some(files)) => self.setup.files = Some(files),
             (ToWorker::Tickets { keys }, None) => self.setup.tickets = ticket_keys(&keys),
+            (ToWorker::Bans, Some(packed)) => self.banned = unpack(&packed),
+            (ToWorker::NoBans, None) => self.banned = None,
             (ToWorker::Socket { shard, id, address }, Some(fd)) => {
                 self.setup.take_socket(shard, id, address, fd);
             }
             (ToWorker::Start, None) => return Ok(false),
+            // Nobody has logged in yet.
+            (ToWorker::ForgetLogins, None) => {}
             (ToWorker::Verbosity { level: number }, None) => error_log::set_level(level(number)),
             _ => return Err(Fault::Order),
         }
@@ -196,18 +236,22 @@ impl Luggage {
             listeners,
             block: Arc::new(block),
         });
+        let offenders = sync_channel(REPORTS_MAX);
         let plan = Plan {
             site: Arc::new(site),
             secured,
             config: &config.server,
             shards: shards.collect(),
             logger: &logger,
+            banned: self.banned.map(Arc::new),
+            offenders: Some(offenders.0.clone()),
         };
         let server = Server::start(plan).map_err(|error| error.to_string())?;
         if sandbox == Sandbox::On {
             sys::sandbox::give_up_rings().map_err(|error| error.to_string())?;
         }
-        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger) })
+        server.open();
+        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger), offenders })
     }
 }
 
@@ -258,6 +302,11 @@ impl Control {
             }
             ToWorker::Files => self.next.files = Some(descriptors.pop()?),
             ToWorker::Tickets { keys } => self.next.tickets = ticket_keys(&keys),
+            ToWorker::Bans => {
+                let table = unpack(&descriptors.pop()?);
+                table.into_iter().for_each(|table| self.server.ban(table));
+            }
+            ToWorker::NoBans => self.server.ban(BanTable::default()),
             ToWorker::Prepare => return Some(answer(self.prepare(), FromWorker::Prepared)),
             ToWorker::Commit => {
                 let committed = self.server.commit(SWAP_PATIENCE).map_err(|error| error.to_string());
@@ -274,6 +323,10 @@ impl Control {
                 self.server.drain(Duration::from_millis(millis), Farewell::OnceMore);
                 return Some(FromWorker::LetGo);
             }
+            ToWorker::Judged { ticket, outcome, lasting } => {
+                self.server.judged(ticket, gatekeeper::verdict(outcome, lasting));
+            }
+            ToWorker::ForgetLogins => self.server.forget_logins(),
             ToWorker::Look => self.server.look(),
             ToWorker::Stop => self.server.stop(),
             ToWorker::Verbosity { level: number } => error_log::set_level(level(number)),
@@ -296,6 +349,16 @@ impl Control {
         let change = Change { site, secured, config: &config.server, logger: &self.logger, listeners };
         self.server.prepare(change, SWAP_PATIENCE).map_err(|error| error.to_string())
     }
+}
+
+/// The table of bans in sealed memory; without one that can be read, those stay banned who are.
+fn unpack(packed: &OwnedFd) -> Option<BanTable> {
+    let bytes = sys::mem::read_sealed(packed.as_fd(), BANS_FILE_LEN_MAX);
+    let table = bytes.ok().and_then(|bytes| BanTable::unpack(&bytes));
+    if table.is_none() {
+        log::error!("the bans are not understood");
+    }
+    table
 }
 
 /// Keys of tickets, without those that are none.

@@ -4,9 +4,14 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::error::Error;
 use crate::workload::{FILES, SMALL};
+
+/// Certificates of the servers: their name, and what `openssl req -newkey` takes for the key.
+const KEYS: [(&str, &[&str]); 2] =
+    [("ecdsa", &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]), ("rsa", &["rsa:2048"])];
 
 /// The folder; dropping it removes it.
 pub(crate) struct RunFolder(PathBuf);
@@ -27,7 +32,25 @@ impl RunFolder {
             let path = folder.docroot().join(file.name);
             write(&path, file.len).map_err(Error::io("write", &path))?;
         }
+        KEYS.iter().try_for_each(|(name, kind)| folder.certify(name, kind))?;
         Ok(folder)
+    }
+
+    /// Makes a key and a certificate that vouches for itself.
+    fn certify(&self, name: &str, kind: &[&str]) -> Result<(), Error> {
+        let (key, certificate) = (self.0.join(format!("{name}.key")), self.0.join(format!("{name}.pem")));
+        let mut command = Command::new("openssl");
+        command
+            .args(["req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-newkey"])
+            .args(kind);
+        command.args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=CA:false"]);
+        command.arg("-keyout").arg(&key).arg("-out").arg(&certificate).stdin(Stdio::null());
+        let output = command.output().map_err(Error::io("run", "openssl"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let (status, output) = (output.status, String::from_utf8_lossy(&output.stderr).into_owned());
+        Err(Error::Program { program: "openssl".to_owned(), status, output })
     }
 
     /// The folder itself, for configurations and logs.

@@ -7,12 +7,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::client::closed::Task;
+use crate::client::handshakes;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::options;
 use crate::process::{self, pinned};
 use crate::results::Delivered;
-use crate::workload::{DocFile, Load};
+use crate::workload::{Carrier, DocFile, Key, Load, Sessions};
 
 /// How much longer than asked a generator may take.
 const SLACK: Duration = Duration::from_secs(30);
@@ -26,6 +27,7 @@ const EVENT: &str = "raw_syscalls:sys_enter";
 pub(crate) struct Order {
     pub(crate) load: Load,
     pub(crate) file: &'static DocFile,
+    pub(crate) carrier: Carrier,
     pub(crate) to: SocketAddr,
     pub(crate) seconds: u64,
 }
@@ -87,6 +89,7 @@ impl Generators {
             Load::KeepAlive { connections } => self.wrk(order, connections),
             Load::Pipelined { connections, depth } => self.own(order, connections, depth, u32::MAX),
             Load::Short { connections, requests } => self.own(order, connections, 1, requests),
+            Load::Handshakes { key, sessions } => self.handshakes(order, key, sessions),
         }
     }
 
@@ -105,13 +108,32 @@ impl Generators {
         Ok(command)
     }
 
+    fn handshakes(&self, order: &Order, key: Key, sessions: Sessions) -> Result<Command, Error> {
+        let task = handshakes::Task {
+            to: order.to,
+            path: order.file.name.to_owned(),
+            certificates: self.folder.clone(),
+            key,
+            sessions,
+            duration: Duration::from_secs(order.seconds),
+        };
+        let own = std::env::current_exe().map_err(Error::io("find", "the bench itself"))?;
+        let mut command = pinned(&[self.cpu], &own);
+        command.args(options::handshake_arguments(&task));
+        Ok(command)
+    }
+
     fn wrk(&self, order: &Order, connections: usize) -> Result<Command, Error> {
         let script = self.folder.join("report.lua");
         fs::write(&script, include_str!("../wrk/report.lua")).map_err(Error::io("write", &script))?;
         let mut command = pinned(&[self.cpu], &self.wrk);
         command.args(["-t1", "--timeout", "10s", "-c"]).arg(connections.to_string());
         command.arg("-d").arg(format!("{}s", order.seconds)).arg("-s").arg(script);
-        command.arg(format!("http://{}/{}", order.to, order.file.name));
+        let scheme = match order.carrier {
+            Carrier::Plain => "http",
+            Carrier::Tls => "https",
+        };
+        command.arg(format!("{scheme}://{}/{}", order.to, order.file.name));
         Ok(command)
     }
 }

@@ -28,6 +28,7 @@ use std::process::ExitCode;
 
 use crate::error::Error;
 use crate::options::Command;
+use crate::results::Delivered;
 
 fn main() -> ExitCode {
     match act() {
@@ -48,12 +49,16 @@ fn act() -> Result<(), Error> {
             print!("{}", report::write(&results, &folder)?);
             eprintln!("bench: report.md, plot.svg and results.json are in {}", folder.display());
         }
-        Command::Generate(task) => {
-            let delivered = client::closed::run(&task)?;
-            let line = serde_json::to_string(&delivered)
-                .map_err(|error| Error::io("write", "standard output")(error.into()))?;
-            println!("{}{line}", load::MARK);
-        }
+        Command::Generate(task) => deliver(&client::closed::run(&task)?)?,
+        Command::Handshakes(task) => deliver(&client::handshakes::run(&task)?)?,
     }
+    Ok(())
+}
+
+/// Tells whoever has started this as a load generator.
+fn deliver(delivered: &Delivered) -> Result<(), Error> {
+    let line = serde_json::to_string(delivered);
+    let line = line.map_err(|error| Error::io("write", "standard output")(error.into()))?;
+    println!("{}{line}", load::MARK);
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 
+use crate::client::handshakes;
 use crate::client::idle::Idle;
 use crate::docroot::RunFolder;
 use crate::error::Error;
@@ -15,7 +16,7 @@ use crate::load::{Generators, Order};
 use crate::procfs;
 use crate::results::{IdleSample, LoadSample};
 use crate::server::{Contender, Server};
-use crate::workload::{DocFile, Load, Workload};
+use crate::workload::{Carrier, Key, Load, Sessions, Workload};
 
 /// Time for a server to give back what it needs no longer, before its memory is read.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -41,7 +42,8 @@ pub(crate) struct Speed {
 
 impl Speed {
     fn order(self, server: &Server) -> Order {
-        Order { load: self.load, file: self.workload.file, to: server.address, seconds: self.seconds }
+        let Workload { file, carrier, .. } = *self.workload;
+        Order { load: self.load, file, carrier, to: server.address(carrier), seconds: self.seconds }
     }
 }
 
@@ -80,6 +82,12 @@ impl Lab {
         })
     }
 
+    /// A client that trusts the servers.
+    fn client(&self) -> Result<handshakes::Client, Error> {
+        handshakes::Client::new(self.folder.path(), Key::Ecdsa, Sessions::New)
+            .map_err(Error::io("read certificates in", self.folder.path()))
+    }
+
     /// System calls per request, from a short pass of its own because counting costs time.
     pub(crate) fn syscalls(&self, speed: Speed, server: &Server) -> Result<Option<f64>, Error> {
         let Some(perf) = &self.perf else { return Ok(None) };
@@ -94,13 +102,18 @@ impl Lab {
     pub(crate) fn idle(
         &self,
         contender: &Contender,
-        file: &DocFile,
+        workload: &Workload,
         count: usize,
     ) -> Result<IdleSample, Error> {
         let mut server = self.start(contender)?;
         thread::sleep(SETTLE);
         let (before_kib, kernel) = (procfs::pss_kib(&procfs::tree(server.id())), procfs::kernel_kib());
-        let idle = Idle::open(server.address, file.name, count, &contender.label, &self.interrupt)?;
+        let to = server.address(workload.carrier);
+        let client = match workload.carrier {
+            Carrier::Plain => None,
+            Carrier::Tls => Some(self.client()?),
+        };
+        let idle = Idle::open(to, workload.file.name, client, count, &contender.label, &self.interrupt)?;
         thread::sleep(SETTLE);
         let after_kib = procfs::pss_kib(&procfs::tree(server.id()));
         let kernel_kib = procfs::kernel_kib().saturating_sub(kernel);

@@ -9,9 +9,10 @@ use lexopt::ValueExt;
 use lexopt::prelude::{Long, Short, Value};
 
 use crate::client::closed::Task;
+use crate::client::handshakes;
 use crate::error::Error;
 use crate::server::Kind;
-use crate::workload::{WORKLOADS, Workload};
+use crate::workload::{Key, Sessions, WORKLOADS, Workload};
 
 /// Text of `--help`.
 pub(crate) const HELP: &str = "\
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Bench(Options),
     /// Make load: how the bench starts itself on the client's processor.
     Generate(Task),
+    /// Make TLS handshakes.
+    Handshakes(handshakes::Task),
 }
 
 /// The options of a run.
@@ -123,6 +126,7 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Comm
             Long("out") => options.out = Some(parser.value()?.into()),
             Long("no-install") => options.install = false,
             Value(value) if value == GENERATE => return generate(parser),
+            Value(value) if value == HANDSHAKES => return handshake_task(parser),
             other => return Err(other.unexpected().into()),
         }
     }
@@ -140,6 +144,46 @@ pub(crate) fn generate_arguments(task: &Task) -> Vec<String> {
         task.batches.to_string(),
         task.duration.as_secs().to_string(),
     ]
+}
+
+/// What begins the arguments of the client that makes handshakes.
+pub(crate) const HANDSHAKES: &str = "make-handshakes";
+
+/// The arguments that make [`read`] give back `task`.
+pub(crate) fn handshake_arguments(task: &handshakes::Task) -> Vec<OsString> {
+    let key = match task.key {
+        Key::Ecdsa => "ecdsa",
+        Key::Rsa => "rsa",
+    };
+    let sessions = match task.sessions {
+        Sessions::New => "new",
+        Sessions::Resumed => "resumed",
+    };
+    vec![
+        HANDSHAKES.into(),
+        task.to.to_string().into(),
+        task.path.clone().into(),
+        task.certificates.clone().into(),
+        key.into(),
+        sessions.into(),
+        task.duration.as_secs().to_string().into(),
+    ]
+}
+
+fn handshake_task(mut parser: lexopt::Parser) -> Result<Command, Error> {
+    let mut value = || parser.value();
+    let task = handshakes::Task {
+        to: value()?.parse::<SocketAddr>()?,
+        path: value()?.string()?,
+        certificates: value()?.into(),
+        key: if value()? == "rsa" { Key::Rsa } else { Key::Ecdsa },
+        sessions: if value()? == "resumed" { Sessions::Resumed } else { Sessions::New },
+        duration: Duration::from_secs(value()?.parse()?),
+    };
+    match parser.next()? {
+        None => Ok(Command::Handshakes(task)),
+        Some(more) => Err(more.unexpected().into()),
+    }
 }
 
 fn generate(mut parser: lexopt::Parser) -> Result<Command, Error> {

@@ -17,7 +17,7 @@ use crate::packages::{self, PERF, SETPRIV, TASKSET, WRK};
 use crate::results::{Participant, Results, Samples, ServerResult, WorkloadResult};
 use crate::server::{Contender, Kind, Server};
 use crate::shards;
-use crate::workload::{Load, Measure, Workload};
+use crate::workload::{Carrier, Load, Measure, Workload};
 
 /// Rounds with idle connections: each starts every server afresh, and memory hardly varies.
 const IDLE_ROUNDS: usize = 3;
@@ -40,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<(PathBuf, Results), Error> {
     let idle_connections = affordable(options.idle_connections);
     let mut workloads = Vec::new();
     for workload in &options.workloads {
+        let (contenders, participants) = taking_part(workload, &contenders, &participants);
         let servers = match workload.measure {
             Measure::Speed(load) => speed(&lab, workload, load, &contenders, &participants, options)?,
             Measure::IdleMemory => idle(&lab, workload, &contenders, idle_connections, options.rounds)?,
@@ -153,6 +154,17 @@ fn check_all(lab: &Lab, contenders: &[Contender]) -> Result<Vec<Participant>, Er
     contenders.iter().map(check).collect()
 }
 
+/// Those who can do it.
+fn taking_part(
+    workload: &Workload,
+    contenders: &[Contender],
+    participants: &[Participant],
+) -> (Vec<Contender>, Vec<Participant>) {
+    let able = |contender: &Contender| workload.carrier == Carrier::Plain || contender.kind.has_tls();
+    let pairs = contenders.iter().zip(participants).filter(|(contender, _)| able(contender));
+    pairs.map(|(contender, participant)| (contender.clone(), participant.clone())).unzip()
+}
+
 fn speed(
     lab: &Lab,
     workload: &'static Workload,
@@ -209,7 +221,7 @@ fn idle(
     let mut samples = vec![Vec::new(); contenders.len()];
     for round in 0..rounds.min(IDLE_ROUNDS) {
         for (contender, samples) in contenders.iter().zip(&mut samples) {
-            let sample = lab.idle(contender, workload.file, connections)?;
+            let sample = lab.idle(contender, workload, connections)?;
             eprintln!(
                 "bench: {} {} {}: {:.0} bytes for each of {} connections",
                 workload.name,

@@ -13,7 +13,7 @@ use crate::error::{AnswerProblem, Error};
 use crate::interrupt::Interrupt;
 use crate::packages::Tool;
 use crate::process::{Running, pinned};
-use crate::workload::{DocFile, FILES, SMALL};
+use crate::workload::{Carrier, DocFile, FILES, SMALL};
 
 /// How long a server may take until it answers.
 const READY: Duration = Duration::from_secs(10);
@@ -82,6 +82,11 @@ impl Kind {
         };
     }
 
+    /// Whether its template has an address with TLS.
+    pub(crate) fn has_tls(self) -> bool {
+        matches!(self, Kind::Kimura | Kind::Nginx)
+    }
+
     fn version_argument(self) -> &'static str {
         match self {
             Kind::Caddy => "version",
@@ -127,7 +132,9 @@ impl Contender {
     ) -> Result<Server, Error> {
         let address = free_port().map_err(Error::io("find a free port on", "127.0.0.1"))?;
         let config = folder.path().join(format!("{}.conf", self.label));
+        let secure = free_port().map_err(Error::io("find a free port on", "127.0.0.1"))?;
         let text = fill(self.kind.template(), address.port(), &folder.docroot(), folder.path())
+            .replace("{{tls_port}}", &secure.port().to_string())
             .replace("{{shards}}", &cpus.len().to_string());
         fs::write(&config, text).map_err(Error::io("write", &config))?;
         let log = folder.path().join(format!("{}.log", self.label));
@@ -136,7 +143,7 @@ impl Contender {
         let mut command = pinned(cpus, &self.program);
         self.kind.arguments(&mut command, &config, folder.path());
         let running = Running::start(command.stdout(output).stderr(errors), &self.label)?;
-        let mut server = Server { label: self.label.clone(), address, running, log };
+        let mut server = Server { label: self.label.clone(), address, secure, running, log };
         server.await_ready(folder, interrupt)?;
         Ok(server)
     }
@@ -146,6 +153,8 @@ impl Contender {
 pub(crate) struct Server {
     pub(crate) label: String,
     pub(crate) address: SocketAddr,
+    /// The same with TLS, where the kind has it.
+    secure: SocketAddr,
     running: Running,
     log: PathBuf,
 }
@@ -154,6 +163,14 @@ impl Server {
     /// Process id of the first process of the server.
     pub(crate) fn id(&self) -> u32 {
         self.running.id()
+    }
+
+    /// Where requests go that are carried so.
+    pub(crate) fn address(&self, carrier: Carrier) -> SocketAddr {
+        match carrier {
+            Carrier::Plain => self.address,
+            Carrier::Tls => self.secure,
+        }
     }
 
     /// Checks that every file arrives byte by byte as it is; gives back the size of the small file's head.
@@ -230,7 +247,8 @@ mod tests {
     fn templates_have_no_hole_left() {
         for kind in Kind::PEERS.into_iter().chain([Kind::Kimura]) {
             let text = fill(kind.template(), 4711, Path::new("/the/root"), Path::new("/the/run"))
-                .replace("{{shards}}", "1");
+                .replace("{{shards}}", "1")
+                .replace("{{tls_port}}", "4712");
             assert!(text.contains("4711") && text.contains("/the/root"), "{text}");
             assert!(!text.contains("{{") && !text.contains("}}"), "{text}");
         }

@@ -14,7 +14,7 @@ use crate::options::Options;
 use crate::procfs;
 use crate::server::{Contender, Server};
 use crate::summary::Spread;
-use crate::workload::{Load, SMALL};
+use crate::workload::{Carrier, Load, SMALL};
 
 /// Connections to each processor's server.
 const CONNECTIONS: usize = 32;
@@ -68,7 +68,8 @@ impl Pair {
         let run = |cpu: usize, server: &Server| {
             let (wrk, folder) = (lab.generators.wrk.clone(), lab.generators.folder.clone());
             let load = Load::KeepAlive { connections: CONNECTIONS };
-            let order = Order { load, file: &SMALL, to: server.address, seconds };
+            let to = server.address(Carrier::Plain);
+            let order = Order { load, file: &SMALL, carrier: Carrier::Plain, to, seconds };
             Generators { cpu, wrk, folder }.run(&order, &lab.interrupt)
         };
         let (one, other) = thread::scope(|scope| {

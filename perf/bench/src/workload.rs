@@ -27,6 +27,31 @@ pub(crate) enum Load {
     Pipelined { connections: usize, depth: u32 },
     /// Own client: closes a connection after `requests` answers and opens the next.
     Short { connections: usize, requests: u32 },
+    /// Own client: one connection after the other, each with its handshake, one request and its end.
+    Handshakes { key: Key, sessions: Sessions },
+}
+
+/// What carries the requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Carrier {
+    Plain,
+    Tls,
+}
+
+/// The kind of the server's key: what the client offers to verify.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Key {
+    Ecdsa,
+    Rsa,
+}
+
+/// What becomes of sessions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Sessions {
+    /// Each connection begins one.
+    New,
+    /// All but the first connection take up the last one.
+    Resumed,
 }
 
 /// What a workload is for.
@@ -46,63 +71,122 @@ pub(crate) struct Workload {
     /// Heading in the report.
     pub(crate) title: &'static str,
     pub(crate) file: &'static DocFile,
+    pub(crate) carrier: Carrier,
     pub(crate) measure: Measure,
 }
 
 /// All workloads, in the order of the report.
-pub(crate) const WORKLOADS: [Workload; 9] = [
+pub(crate) const WORKLOADS: [Workload; 16] = [
     Workload {
         name: "small",
         title: "13 B file, 64 connections",
         file: &SMALL,
+        carrier: Carrier::Plain,
         measure: Measure::Speed(Load::KeepAlive { connections: 64 }),
     },
     Workload {
         name: "10k",
         title: "10 KiB file, 64 connections",
         file: &TEN_K,
+        carrier: Carrier::Plain,
         measure: Measure::Speed(Load::KeepAlive { connections: 64 }),
     },
     Workload {
         name: "1m",
         title: "1 MiB file, 8 connections",
         file: &ONE_M,
+        carrier: Carrier::Plain,
         measure: Measure::Speed(Load::KeepAlive { connections: 8 }),
     },
     Workload {
         name: "64m",
         title: "64 MiB file, 4 connections",
         file: &SIXTY_FOUR_M,
+        carrier: Carrier::Plain,
         measure: Measure::Speed(Load::KeepAlive { connections: 4 }),
     },
     Workload {
         name: "pipeline",
         title: "13 B file, pipelined x16, 64 connections",
         file: &SMALL,
+        carrier: Carrier::Plain,
         measure: Measure::Speed(Load::Pipelined { connections: 64, depth: 16 }),
     },
     Workload {
         name: "short",
         title: "13 B file, 10 requests a connection, 64 connections",
         file: &SMALL,
+        carrier: Carrier::Plain,
         measure: Measure::Speed(Load::Short { connections: 64, requests: 10 }),
     },
     Workload {
         name: "conns1",
         title: "13 B file, 1 connection",
         file: &SMALL,
+        carrier: Carrier::Plain,
         measure: Measure::Speed(Load::KeepAlive { connections: 1 }),
     },
     Workload {
         name: "conns1000",
         title: "13 B file, 1,000 connections",
         file: &SMALL,
+        carrier: Carrier::Plain,
         measure: Measure::Speed(Load::KeepAlive { connections: 1000 }),
     },
     Workload {
         name: "idle",
         title: "Idle keep-alive connections",
         file: &SMALL,
+        carrier: Carrier::Plain,
+        measure: Measure::IdleMemory,
+    },
+    Workload {
+        name: "tls-small",
+        title: "TLS: 13 B file, 64 connections",
+        file: &SMALL,
+        carrier: Carrier::Tls,
+        measure: Measure::Speed(Load::KeepAlive { connections: 64 }),
+    },
+    Workload {
+        name: "tls-1m",
+        title: "TLS: 1 MiB file, 8 connections",
+        file: &ONE_M,
+        carrier: Carrier::Tls,
+        measure: Measure::Speed(Load::KeepAlive { connections: 8 }),
+    },
+    Workload {
+        name: "tls-64m",
+        title: "TLS: 64 MiB file, 4 connections",
+        file: &SIXTY_FOUR_M,
+        carrier: Carrier::Tls,
+        measure: Measure::Speed(Load::KeepAlive { connections: 4 }),
+    },
+    Workload {
+        name: "tls-ecdsa",
+        title: "TLS: full handshakes with ECDSA P-256, one request each",
+        file: &SMALL,
+        carrier: Carrier::Tls,
+        measure: Measure::Speed(Load::Handshakes { key: Key::Ecdsa, sessions: Sessions::New }),
+    },
+    Workload {
+        name: "tls-rsa",
+        title: "TLS: full handshakes with RSA-2048, one request each",
+        file: &SMALL,
+        carrier: Carrier::Tls,
+        measure: Measure::Speed(Load::Handshakes { key: Key::Rsa, sessions: Sessions::New }),
+    },
+    Workload {
+        name: "tls-resumed",
+        title: "TLS: resumed handshakes, one request each",
+        file: &SMALL,
+        carrier: Carrier::Tls,
+        measure: Measure::Speed(Load::Handshakes { key: Key::Ecdsa, sessions: Sessions::Resumed }),
+    },
+    Workload {
+        name: "tls-idle",
+        title: "TLS: idle keep-alive connections",
+        file: &SMALL,
+        carrier: Carrier::Tls,
         measure: Measure::IdleMemory,
     },
 ];

@@ -1,7 +1,7 @@
 //! Supervisor and auth: secrets in, verdicts out.
 
 use super::{Hello, Message};
-use crate::wire::{Bytes, records, variants};
+use crate::wire::{Bytes, Secret, records, variants};
 
 variants! {
     /// To auth.
@@ -15,6 +15,20 @@ variants! {
         3 Learn,
         /// A new error log. Comes with its descriptor.
         4 ErrorLog,
+        /// Who is let in where, from now on. Comes with encoded [`Realms`] and with the encoded [`super::Contents`] of
+        /// their files, both in sealed memory.
+        5 Realms,
+        /// Whether a client may enter.
+        6 Login {
+            /// Names the question in the answer.
+            id: u64,
+            /// Where to.
+            realm: u64,
+            /// The name.
+            user: String,
+            /// The password.
+            secret: Secret,
+        },
         /// Whether the holder of a certificate has signed.
         7 Verify {
             /// Names the question in the verdict.
@@ -48,6 +62,26 @@ variants! {
             /// The name under which the proof is known; none when it is wrong.
             name: Option<String>,
         },
+        /// The answer to a login.
+        3 Judged {
+            /// Which.
+            id: u64,
+            /// What becomes of it.
+            outcome: LoginOutcome,
+        },
+    }
+
+    /// What becomes of a login.
+    #[derive(Copy, Eq)]
+    pub enum LoginOutcome {
+        /// The password is right, and the user may enter.
+        1 Admitted,
+        /// It is not.
+        2 Denied,
+        /// The password is right, and the user may not enter.
+        3 Forbidden,
+        /// Nobody can tell now.
+        4 Unavailable,
     }
 
     /// What somebody shows to be let in.
@@ -59,12 +93,12 @@ variants! {
             /// The name.
             user: String,
             /// The password.
-            secret: Bytes,
+            secret: Secret,
         },
         /// A token.
         3 Token {
             /// The token.
-            secret: Bytes,
+            secret: Secret,
         },
         /// None yet: asks for the nonce that a certificate's holder signs.
         4 Challenge,
@@ -89,6 +123,30 @@ records! {
         tokens: Vec<TokenEntry>,
         /// Certificates.
         certificates: Vec<CertificateEntry>,
+    }
+
+    /// All that ask for a login.
+    pub struct Realms {
+        /// Each of them.
+        realms: Vec<RealmEntry>,
+    }
+
+    /// Who is let in at one of them.
+    pub struct RealmEntry {
+        /// What logins call it.
+        id: u64,
+        /// Whether file and users both have to know the password, where both are there.
+        all: bool,
+        /// The file of users: its place among the files of auth.
+        htpasswd: Option<u32>,
+        /// Users of the configuration.
+        users: Option<Vec<UserEntry>>,
+        /// The file of groups: its place among the files of auth.
+        groups: Option<u32>,
+        /// Users who may enter. Without any, and without groups, everybody may whose password is right.
+        required_users: Vec<String>,
+        /// Groups whose members may enter.
+        required_groups: Vec<String>,
     }
 
     /// A user and the hash of a password.
@@ -118,7 +176,11 @@ records! {
 
 impl Message for ToAuth {
     fn descriptors(&self) -> usize {
-        usize::from(matches!(self, Self::Learn | Self::ErrorLog))
+        match self {
+            Self::Realms => 2,
+            Self::Learn | Self::ErrorLog => 1,
+            Self::Hello { .. } | Self::Ask { .. } | Self::Verify { .. } | Self::Login { .. } => 0,
+        }
     }
 }
 

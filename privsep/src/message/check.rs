@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Hello, Message, Rank};
+use super::{BanNeeds, Hello, Message, Rank};
 use crate::wire::{Bytes, records, variants};
 
 variants! {
@@ -18,8 +18,8 @@ variants! {
             /// How far to go.
             depth: Depth,
         },
-        /// Look also at what the files hold that others cannot open. Comes with encoded [`Contents`] in sealed memory: of
-        /// those for workers, and of those for the agent.
+        /// Look also at what the files hold that others cannot open. Comes with encoded [`Contents`] in sealed memory:
+        /// of those for workers, of those for auth, and of those for the agent.
         3 Judge,
         /// What the supervisor could not do for it, to be told in terms of the text.
         2 Explain {
@@ -58,6 +58,8 @@ variants! {
     pub enum Audience {
         /// Those who serve.
         1 Workers,
+        /// Auth alone.
+        2 Auth,
         /// The agent alone.
         3 Agent,
     }
@@ -147,7 +149,7 @@ records! {
         sandbox: bool,
         /// Files and folders that workers read from.
         readable: Vec<ReadNeeds>,
-        /// Certificates and keys, in the order in which each audience reads its own.
+        /// Certificates and keys, users and groups, in the order in which each audience reads its own.
         files: Vec<FileNeeds>,
         /// How long requests may go on after the end was asked for, in milliseconds.
         drain_millis: u64,
@@ -159,6 +161,10 @@ records! {
         hosts: Vec<HostNeeds>,
         /// Commands from outside.
         control: ControlNeeds,
+        /// For the auth process alone: encoded [`super::Realms`].
+        realms: Bytes,
+        /// Who is banned; none is without it.
+        bans: Option<BanNeeds>,
     }
 
     /// An address to listen on.
@@ -280,7 +286,7 @@ impl Message for ToCheck {
     fn descriptors(&self) -> usize {
         match self {
             Self::Examine { .. } => 1,
-            Self::Judge => 2,
+            Self::Judge => 3,
             Self::Explain { .. } => 0,
         }
     }

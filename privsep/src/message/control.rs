@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Message, Proof};
+use super::{Message, Network, Proof};
 use crate::wire::{Bytes, encode, records, variants};
 
 /// Bytes of a nonce.
@@ -54,6 +54,22 @@ variants! {
             /// The program.
             path: Option<PathBuf>,
         },
+        /// Tell who is banned.
+        30 Bans,
+        /// Ban somebody.
+        31 Ban {
+            /// Whom.
+            network: Network,
+            /// For how long; without an end without it.
+            seconds: Option<u64>,
+            /// Why, in one line.
+            reason: String,
+        },
+        /// Ban somebody no more.
+        32 Unban {
+            /// Whom: a network that is banned as it is.
+            network: Network,
+        },
     }
 
     /// What becomes of a command.
@@ -87,6 +103,8 @@ variants! {
             /// [`NONCE_LEN`] random bytes.
             nonce: Bytes,
         },
+        /// Who is banned. Comes with an encoded [`super::BansReport`] in sealed memory.
+        30 Bans,
     }
 }
 
@@ -127,6 +145,8 @@ records! {
         even: bool,
         /// Wrong proofs so far.
         wrong_proofs: u64,
+        /// Logins of clients that auth has judged, name by name.
+        logins: Vec<LedgerEntry>,
     }
 
     /// One number of the ledger.
@@ -176,6 +196,6 @@ impl Message for Request {}
 
 impl Message for Answer {
     fn descriptors(&self) -> usize {
-        usize::from(matches!(self, Self::Status | Self::Plan | Self::Problems { .. }))
+        usize::from(matches!(self, Self::Status | Self::Plan | Self::Bans | Self::Problems { .. }))
     }
 }

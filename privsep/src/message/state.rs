@@ -19,6 +19,8 @@ records! {
     pub struct State {
         /// [`STATE_VERSION`].
         version: u32,
+        /// [`super::LINK_VERSION`], which the workers speak that run.
+        links: u32,
         /// Version of the program that leaves it.
         from: String,
         /// Path of that program.
@@ -51,6 +53,8 @@ records! {
         needs: Kept,
         /// Encoded [`super::Contents`] of the files for workers, sealed.
         files: Kept,
+        /// The same of the files for auth.
+        auth_files: Kept,
         /// The same of the files for the agent.
         agent_files: Kept,
         /// Listening sockets.
@@ -61,6 +65,8 @@ records! {
         sockets: u32,
         /// Keys of TLS session tickets, the one in use first.
         tickets: Vec<Bytes>,
+        /// Bans, as a file has them, sealed.
+        bans: Kept,
         /// Destinations of access logs, by number.
         sinks: Vec<KeptSink>,
         /// The socket for commands.
@@ -161,8 +167,8 @@ records! {
         link: Kept,
         /// The logger's end of its log.
         lines: Kept,
-        /// Whether it has been told to end.
-        draining: bool,
+        /// What it does.
+        phase: KeptPhase,
         /// The counters of its shards.
         blocks: Vec<Kept>,
     }
@@ -179,6 +185,19 @@ records! {
 }
 
 variants! {
+    /// How far a worker is.
+    pub enum KeptPhase {
+        /// Its shards begin.
+        1 Starting,
+        /// All of them accept.
+        2 Serving,
+        /// It was told to end.
+        3 Leaving {
+            /// When it is ended at the latest, in milliseconds from now.
+            millis: u64,
+        },
+    }
+
     /// To a rehearsal of the program that is to take over.
     pub enum ToRehearsal {
         /// Show that you could. Comes with an encoded [`State`] in sealed memory, whose descriptors it does not have.

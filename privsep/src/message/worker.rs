@@ -1,7 +1,7 @@
 //! Supervisor and worker: sockets and sites in, words of readiness out.
 
-use super::{Hello, Message, Output, Subject};
-use crate::wire::{Bytes, variants};
+use super::{Hello, LoginOutcome, Message, Network, Output, Subject};
+use crate::wire::{Bytes, Secret, variants};
 
 variants! {
     /// To a worker.
@@ -32,6 +32,10 @@ variants! {
             /// 48 bytes each.
             keys: Vec<Bytes>,
         },
+        /// Who is banned from now on. Comes with what [`auth::bans::Bans::pack`] gives, in sealed memory.
+        30 Bans,
+        /// Nobody is banned any more.
+        31 NoBans,
         /// A socket of that configuration for a shard. Comes with it.
         6 Socket {
             /// The shard.
@@ -74,6 +78,17 @@ variants! {
             /// The level.
             level: u32,
         },
+        /// What becomes of a login that was asked about.
+        20 Judged {
+            /// Which.
+            ticket: u64,
+            /// What becomes of it.
+            outcome: LoginOutcome,
+            /// Whether it may be remembered: it was judged by what is in force.
+            lasting: bool,
+        },
+        /// Nothing that is remembered of logins holds any more.
+        21 ForgetLogins,
         /// A new error log. Comes with its descriptor.
         14 ErrorLog,
     }
@@ -93,6 +108,24 @@ variants! {
         },
         /// Nothing is accepted any more: what waits is the successor's.
         6 LetGo,
+        /// A client wants to log in.
+        7 Login {
+            /// Names it in the answer.
+            ticket: u64,
+            /// Where to.
+            realm: u64,
+            /// The name.
+            user: String,
+            /// The password.
+            secret: Secret,
+            /// The client's IP address: 4 or 16 bytes, none when it has no such address.
+            client: Bytes,
+        },
+        /// Clients have made bad requests: each stands there as often as it has.
+        30 Offenders {
+            /// Their addresses.
+            clients: Vec<Network>,
+        },
         /// All shards have ended.
         5 Ended {
             /// Lines of the access logs that were given up.
@@ -109,6 +142,7 @@ impl Message for ToWorker {
                 | Self::Log
                 | Self::Configuration { .. }
                 | Self::Files
+                | Self::Bans
                 | Self::Socket { .. }
                 | Self::ErrorLog
         ))

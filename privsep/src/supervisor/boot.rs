@@ -10,6 +10,7 @@ use sys::daemon::daemonize;
 use sys::pid_file::PidFile;
 use sys::signal::{Signal, Signals};
 
+use super::bans::Bans;
 use super::control::Control;
 use super::estate::{Estate, open_log};
 use super::examination::{Deployment, Examination, Found, Verdict};
@@ -18,7 +19,7 @@ use super::passed::Passed;
 use super::refusal::Refusal;
 use super::run::Supervisor;
 use super::tickets::Tickets;
-use super::{files, identity, shards};
+use super::{bans, files, identity, shards};
 use crate::message::{Depth, Hello, IdentityEntry, LINK_VERSION, Needs, Subject, Trouble};
 use crate::stage::Stage;
 
@@ -92,6 +93,7 @@ fn prepare(house: &mut dyn House, passed: Passed) -> Result<Ground, Refusal> {
     }
     let mut estate = Estate::with(passed);
     estate.tickets = Tickets::new().map_err(Refusal::system("get random bytes"))?;
+    or_explain(&mut examination, bans::check(needs))?;
     let opened = estate.open(needs, shards::group(shards));
     estate.adopt(or_explain(&mut examination, opened)?);
     let mut control = Control::default();
@@ -101,6 +103,8 @@ fn prepare(house: &mut dyn House, passed: Passed) -> Result<Ground, Refusal> {
     let errors = or_explain(&mut examination, errors)?;
     house.errors_to(&needs.error_log.output).map_err(Refusal::Unreadable)?;
     house.verbosity(needs.error_level);
+    // What is wrong with their file is told where people look for it.
+    estate.bans = Bans::open(needs.bans.as_ref());
     let grave = Block::create(0).map_err(Refusal::system("make room for the counters"))?;
     Ok(Ground { deployment, estate, control, identity, errors, grave })
 }

@@ -20,6 +20,8 @@ pub(crate) enum Asker {
     Signal,
     /// We ourselves, for new keys of TLS tickets: nobody is told.
     Tickets,
+    /// We ourselves, since files have changed: the log is told.
+    Files,
     /// A command: the connection is told.
     Control(control::Id),
 }

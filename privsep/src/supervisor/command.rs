@@ -1,5 +1,7 @@
 //! What a command leads to, once it is certain who gives it.
 
+use auth::Verdict;
+
 use super::change::Asker;
 use super::control::{Asked, Id, Nonce};
 use super::origin::Origin;
@@ -28,7 +30,8 @@ impl Supervisor<'_> {
         }
         let question = match question(id, &command, proof, nonce, &origin) {
             Question::Rank(peer) => {
-                let rank = self.control.permits.of_peer(peer);
+                // The user of the children may be that of who started us, and one may have been taken over.
+                let rank = self.control.permits.of_peer(peer).filter(|_| !self.is_child(peer.pid));
                 return self.decide(id, &command, "peer", rank);
             }
             Question::Challenge => return self.challenge(id),
@@ -76,11 +79,24 @@ impl Supervisor<'_> {
         }
     }
 
+    fn is_child(&self, pid: u32) -> bool {
+        let helpers = [self.auth.pid(), self.logger.pid(), self.agent.post.pid()];
+        helpers
+            .into_iter()
+            .flatten()
+            .chain(self.workers.iter().map(|worker| worker.life.pid()))
+            .chain(self.agent.leaving().map(|(pid, _)| pid))
+            .any(|own| own == pid)
+    }
+
     fn decide(&mut self, id: Id, command: &Command, who: &str, rank: Option<Rank>) {
         if rank.is_some_and(|rank| rank >= needed(command)) {
             self.control.working(id, command.clone(), who.to_owned());
             return self.execute(id, command);
         }
+        // Whoever comes by a Unix socket has no address that could be banned, and of those from elsewhere the address
+        // is only what the agent says.
+        self.heard(None, who, Verdict::Denied);
         let stamp = self.house.stamp();
         self.control.slow_down(id, command, who, &stamp);
     }
@@ -102,6 +118,11 @@ impl Supervisor<'_> {
                 self.done(id, &format!("accepting no more; running requests have {seconds} s"));
                 self.begin_drain();
             }
+            Command::Bans => self.report_bans(id),
+            Command::Ban { ref network, seconds, ref reason } => {
+                self.ban(id, network, seconds, reason.clone());
+            }
+            Command::Unban { ref network } => self.unban(id, network),
             Command::RotateLogs => {
                 self.rotate_logs();
                 self.done(id, "log files opened again");
@@ -147,6 +168,7 @@ impl Supervisor<'_> {
             ledger: ledger.entries(),
             even: ledger.even(),
             wrong_proofs: self.control.wrong_proofs,
+            logins: self.logins.entries(),
         }
     }
 }
@@ -172,11 +194,11 @@ fn question(id: Id, command: &Command, proof: Proof, nonce: Option<Nonce>, origi
         (Proof::Peer, None, &Origin::Local(peer)) => Question::Rank(peer),
         (Proof::Challenge, None, _) => Question::Challenge,
         (Proof::Password { user, secret }, None, _)
-            if user.len().saturating_add(secret.0.len()) <= PROOF_MAX =>
+            if user.len().saturating_add(secret.bytes().len()) <= PROOF_MAX =>
         {
             Question::Auth(Claim::Password, ToAuth::Ask { id, proof: Proof::Password { user, secret } })
         }
-        (Proof::Token { secret }, None, _) if secret.0.len() <= PROOF_MAX => {
+        (Proof::Token { secret }, None, _) if secret.bytes().len() <= PROOF_MAX => {
             Question::Auth(Claim::Token, ToAuth::Ask { id, proof: Proof::Token { secret } })
         }
         (Proof::Certificate { certificate, scheme, signature }, Some(nonce), _) => {

@@ -1,19 +1,19 @@
 //! The control socket: connections, one command each, and what is owed to them.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use sys::net::set_socket_mode;
 use sys::packet;
 
 use super::origin::Origin;
 use super::permit::{self, Claim, Permits};
 use super::reply::Reply;
 use crate::link::{Link, LinkError};
-use crate::message::{Answer, Command, ControlNeeds, NONCE_LEN, Request, Trouble};
+use crate::message::{Answer, Command, ControlNeeds, NONCE_LEN, Network, Request, Trouble};
 use crate::wire::Bytes;
 
 /// Most connections from this machine at a time; others wait in the queue of the socket.
@@ -33,6 +33,9 @@ const JUDGEMENT: Duration = Duration::from_secs(10);
 const RESPITE: Duration = Duration::from_millis(200);
 /// How long the answer to a wrong proof is held back.
 const SLOWED: Duration = Duration::from_secs(1);
+
+/// Who may read and write a new audit log.
+const AUDIT_MODE: u32 = 0o600;
 
 /// Names a connection.
 pub(crate) type Id = u64;
@@ -60,6 +63,22 @@ struct Connection {
 }
 
 impl Connection {
+    fn is_silent(&self) -> bool {
+        matches!(self.state, State::Silent(_))
+    }
+
+    /// Whether a request is to come.
+    fn owes_request(&self) -> bool {
+        matches!(self.state, State::Silent(_) | State::Challenged(..))
+    }
+
+    /// Its nonce, if it has one: good once, whatever becomes of it.
+    fn take_nonce(&mut self) -> Option<Nonce> {
+        let State::Challenged(nonce, _) = self.state else { return None };
+        self.state = State::Silent(Instant::now() + PATIENCE);
+        Some(nonce)
+    }
+
     fn tell(&self, reply: Reply) {
         let told = reply.message().map_err(LinkError::System).and_then(|(answer, sealed)| {
             let descriptors: Vec<BorrowedFd<'_>> = sealed.iter().map(AsFd::as_fd).collect();
@@ -106,6 +125,8 @@ pub(crate) struct Prepared {
     listener: Option<Option<(PathBuf, OwnedFd)>>,
     audit: Option<File>,
     permits: Permits,
+    /// Who may connect, as the mode of the socket's file.
+    mode: u32,
 }
 
 impl Control {
@@ -130,8 +151,7 @@ impl Control {
 
     /// Connections that have not said yet what they want.
     pub(crate) fn silent(&self) -> impl Iterator<Item = (BorrowedFd<'_>, &Origin)> {
-        let silent =
-            self.connections.iter().filter(|connection| matches!(connection.state, State::Silent(_)));
+        let silent = self.connections.iter().filter(|connection| connection.is_silent());
         silent.map(|connection| (connection.link.fd(), &connection.origin))
     }
 
@@ -188,9 +208,10 @@ impl Control {
             vec![Trouble { pointer, cause: cause.to_owned(), cure: cure.to_owned() }]
         };
         let permits = Permits::new(needs, own_uid)?;
-        let audit = needs.audit_log.as_deref().map(open_audit).transpose();
+        let audit = needs.audit_log.as_deref().map(|path| sys::fs::open_log(path, AUDIT_MODE)).transpose();
         let audit = audit.map_err(|error| {
-            trouble("audit_log", &format!("the audit log cannot be opened ({error}): create its folder"))
+            let pointer = "/server/control/audit_log".to_owned();
+            vec![Trouble { pointer, cause: error.cause(), cure: error.cure().to_owned() }]
         })?;
         let same = self.listener.as_ref().map(|(path, _)| path) == needs.socket.as_ref();
         let listener = if same {
@@ -201,7 +222,7 @@ impl Control {
             let bound: Result<_, sys::net::BindError> = bound.transpose();
             Some(bound.map_err(|error| trouble("socket", &error.to_string()))?)
         };
-        Ok(Prepared { listener, audit, permits })
+        Ok(Prepared { listener, audit, permits, mode: needs.mode })
     }
 
     /// Puts it in force.
@@ -209,6 +230,10 @@ impl Control {
         if let Some(listener) = prepared.listener {
             self.remove_file();
             self.listener = listener;
+        } else if let Some((path, _)) = &self.listener
+            && let Err(error) = set_socket_mode(path, prepared.mode)
+        {
+            log::error!("the mode of {} stays as it is: {error}; restart the server", path.display());
         }
         self.audit = prepared.audit;
         self.permits = prepared.permits;
@@ -229,9 +254,11 @@ impl Control {
         (local.count() < CONNECTIONS_MAX && self.respite.is_none()).then(|| fd.as_fd())
     }
 
-    /// Connections of which something may come: a request, or the end.
+    /// Connections of which something may come: a request, or the end. Whoever has made one keeps the place until it is
+    /// answered, there or not: who hangs up is no less in the audit log, and has no next try earlier.
     pub(crate) fn fds(&self) -> impl Iterator<Item = (Id, BorrowedFd<'_>)> {
-        self.connections.iter().map(|connection| (connection.id, connection.link.fd()))
+        let owing = self.connections.iter().filter(|connection| connection.owes_request());
+        owing.map(|connection| (connection.id, connection.link.fd()))
     }
 
     /// When the next of them falls due.
@@ -261,17 +288,14 @@ impl Control {
 
     /// The request of a connection that has one; whoever sends anything else is gone.
     pub(crate) fn read(&mut self, id: Id) -> Option<Asked> {
-        let connection = self.get(id)?;
-        let origin = connection.origin.clone();
-        match (&connection.state, connection.link.receive()) {
-            (State::Silent(_), Ok(Some((request, _)))) => Some(Asked { request, origin, nonce: None }),
-            (&State::Challenged(nonce, _), Ok(Some((request, _)))) => {
-                // Good once, whatever becomes of it.
-                connection.state = State::Silent(Instant::now() + PATIENCE);
-                Some(Asked { request, origin, nonce: Some(nonce) })
+        let connection = self.get(id).filter(|connection| connection.owes_request())?;
+        match connection.link.receive() {
+            Ok(Some((request, _))) => {
+                let (origin, nonce) = (connection.origin.clone(), connection.take_nonce());
+                Some(Asked { request, origin, nonce })
             }
-            (_, Ok(None)) => None,
-            _ => {
+            Ok(None) => None,
+            Err(_) => {
                 self.connections.retain(|connection| connection.id != id);
                 None
             }
@@ -399,19 +423,89 @@ fn describe(command: &Command) -> String {
         Command::Verbosity { level } => format!("verbosity {level}"),
         Command::Upgrade { path: None } => "upgrade".to_owned(),
         Command::Upgrade { path: Some(path) } => format!("upgrade {path:?}"),
+        Command::Bans => "bans".to_owned(),
+        Command::Ban { network, .. } => format!("ban {}", written(network)),
+        Command::Unban { network } => format!("unban {}", written(network)),
     }
 }
 
-fn open_audit(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+fn written(network: &Network) -> String {
+    network.prefix().map_or_else(|| "what is no network".to_owned(), |prefix| prefix.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzzing::tests::needs;
     use crate::message::{LINK_VERSION, Proof};
 
     type Client = Link<Request, Answer>;
+    /// A server, and the number of one who has asked it to stop and hung up.
+    fn hung_up(control: &mut Control) -> Id {
+        let (client, server) = packet::pair().unwrap();
+        control.inherit_silent(server, None);
+        let request = Request { version: LINK_VERSION, command: Command::Stop, proof: Proof::Peer };
+        let client = Client::new(client);
+        client.send(&request, &[]).unwrap();
+        drop(client);
+        let (id, _) = control.fds().last().unwrap();
+        assert_eq!(control.read(id).unwrap().request, request);
+        id
+    }
+
+    #[test]
+    fn a_change_of_the_mode_alone_has_an_effect() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let mut control = Control::default();
+        for mode in [0o600, 0o660, 0o600] {
+            let needs =
+                ControlNeeds { socket: Some(path.clone()), mode, peers: Vec::new(), ..needs().control };
+            let prepared = control.prepare(&needs, 0).unwrap();
+            control.adopt(prepared);
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode);
+        }
+    }
+
+    #[test]
+    fn who_hangs_up_is_in_the_audit_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit");
+        let audit = Some(sys::fs::open_log(&path, AUDIT_MODE).unwrap());
+        let mut control = Control { audit, ..Control::default() };
+        let id = hung_up(&mut control);
+        control.working(id, Command::Stop, "anna".to_owned());
+        assert_eq!(control.fds().count(), 0, "nothing that could come matters");
+        assert!(control.read(id).is_none());
+        control.answer(id, Reply::Done("stopping".to_owned()), "now");
+        let line = std::fs::read_to_string(&path).unwrap();
+        assert!(line.starts_with("now \"anna\" uid=") && line.ends_with(" stop done\n"), "{line}");
+    }
+
+    #[test]
+    fn who_hangs_up_after_a_wrong_proof_has_no_next_try_earlier() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let mut control = Control::listening(path.clone(), packet::listen(&path, 0o600).unwrap());
+        for count in 0..CONNECTIONS_MAX {
+            assert!(control.listener().is_some(), "there is room after {count}");
+            let id = hung_up(&mut control);
+            control.judged(id, Command::Stop, Claim::Token);
+            assert!(control.read(id).is_none());
+            control.slow_down(id, &Command::Stop, "unknown", "now");
+            assert!(control.read(id).is_none());
+        }
+        let last = Instant::now();
+        assert_eq!(control.fds().count(), 0);
+        assert!(control.listener().is_none(), "all places are taken by those who were slowed down");
+        let first = control.due().unwrap();
+        control.on_time(first - Duration::from_millis(1));
+        assert!(control.listener().is_none(), "as long as the first is");
+        control.on_time(last + SLOWED);
+        assert!(control.listener().is_some() && control.due().is_none());
+        assert_eq!(control.wrong_proofs, CONNECTIONS_MAX as u64);
+    }
 
     /// A connection from there, and its number.
     fn connected(control: &mut Control, from: Option<&str>) -> (Client, Id) {

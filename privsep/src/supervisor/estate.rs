@@ -1,17 +1,18 @@
 //! What the supervisor holds for its workers: listening sockets and the numbers of log files. Workers come and go;
 //! these stay, so that no connection in a queue is lost with them.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use sys::net::{Address, ListenOptions, local_address};
 use sys::spawn::Legacy;
 
+use super::bans::Bans;
 use super::doors::Doors;
 use super::passed::Passed;
 use super::tickets::Tickets;
-use crate::message::{LogNeeds, Needs, Output, State, Trouble};
+use crate::message::{ListenNeeds, LogNeeds, Needs, Output, State, Trouble};
 
 /// One listening socket.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Estate {
     next_id: u32,
     /// Keys of TLS sessions.
     pub(crate) tickets: Tickets,
+    /// Who is banned.
+    pub(crate) bans: Bans,
     /// Where connections of the agent come.
     pub(crate) doors: Doors,
     /// Every destination of access logs that there ever was; its place is its number. A number stays even when the
@@ -64,6 +67,8 @@ pub(crate) struct Opened {
 
 /// Most destinations of access logs.
 const SINKS_MAX: usize = 4096;
+/// Who may read and write a new log file, less the umask.
+const LOG_MODE: u32 = 0o666;
 
 impl Estate {
     /// Nothing but what the service manager has passed.
@@ -81,6 +86,10 @@ impl Estate {
         let options = ListenOptions { backlog: needs.backlog, ..ListenOptions::default() };
         for listen in &needs.listeners {
             if self.listeners.iter().any(|known| known.written == listen.address) {
+                continue;
+            }
+            if let Some(leaving) = self.in_the_way(listen, needs) {
+                troubles.push(overlap(listen, leaving));
                 continue;
             }
             match self.passed.or_bind(listen, group, &options) {
@@ -104,6 +113,13 @@ impl Estate {
         }
         opened.doors = self.doors.open(&needs.control.remote, &self.passed, &mut troubles);
         if troubles.is_empty() { Ok(opened) } else { Err(troubles) }
+    }
+
+    /// What is listened on as long as `needs` are not in force, and keeps an address of theirs from being bound.
+    fn in_the_way(&self, listen: &ListenNeeds, needs: &Needs) -> Option<&Listener> {
+        let address: Address = listen.address.parse().ok().filter(|address| !self.passed.has(address))?;
+        let mut overlapping = self.listeners.iter().filter(|known| known.actual.overlaps(&address));
+        overlapping.find(|known| needs.listeners.iter().all(|other| other.address != known.written))
     }
 
     fn number(&mut self, fd: OwnedFd) -> Socket {
@@ -261,12 +277,20 @@ pub(crate) fn name(output: &Output) -> String {
 /// Opens a log file for appending; standard streams have theirs open already.
 pub(crate) fn open_log(log: &LogNeeds) -> Result<Option<File>, Trouble> {
     let Output::File { path } = &log.output else { return Ok(None) };
-    let file = OpenOptions::new().append(true).create(true).open(path);
-    file.map(Some).map_err(|cause| Trouble {
+    let file = sys::fs::open_log(path, LOG_MODE);
+    file.map(Some).map_err(|error| Trouble {
         pointer: log.pointer.clone(),
-        cause: format!("the log file {} cannot be opened: {cause}", path.display()),
-        cure: "create the folder, or let the user of the server write there".to_owned(),
+        cause: error.cause(),
+        cure: error.cure().to_owned(),
     })
+}
+
+fn overlap(listen: &ListenNeeds, leaving: &Listener) -> Trouble {
+    Trouble {
+        pointer: listen.pointer.clone(),
+        cause: format!("{} overlaps with {}, which is served until then", listen.address, leaving.actual),
+        cure: "go over by another port first, or restart the server".to_owned(),
+    }
 }
 
 fn too_many_logs(log: &LogNeeds) -> Trouble {
@@ -280,6 +304,7 @@ fn too_many_logs(log: &LogNeeds) -> Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzzing::tests::needs;
 
     fn listener(size: u32) -> Listener {
         let null = || OwnedFd::from(File::open("/dev/null").unwrap());
@@ -301,5 +326,23 @@ mod tests {
                 assert_eq!(served.len() as u32, size, "{size} sockets, {shards} shards: {all:?}");
             }
         }
+    }
+
+    #[test]
+    fn an_address_that_grows_is_refused_with_its_cure() {
+        let with = |address: &str| {
+            let listen = ListenNeeds { address: address.to_owned(), pointer: "/p".to_owned(), secure: false };
+            Needs { listeners: vec![listen], access_logs: Vec::new(), ..needs() }
+        };
+        let mut estate = Estate::default();
+        let opened = estate.open(&with("127.0.0.81:0"), 1).unwrap();
+        estate.adopt(opened);
+        let served = estate.listeners()[0].actual.to_string();
+        let port = served.rsplit_once(':').unwrap().1;
+        let troubles = estate.open(&with(&format!("*:{port}")), 1).unwrap_err();
+        let [trouble] = &troubles[..] else { panic!("{troubles:?}") };
+        assert_eq!(trouble.cause, format!("*:{port} overlaps with {served}, which is served until then"));
+        assert!(trouble.cure.contains("by another port") && trouble.pointer == "/p");
+        estate.open(&with("*:0"), 1).unwrap();
     }
 }

@@ -97,10 +97,21 @@ impl Examination {
         depth: Depth,
     ) -> io::Result<Self> {
         let sealed = sys::mem::sealed("kimura-configuration", text)?;
+        Self::again(stage, hello, subject, sealed.as_fd(), depth)
+    }
+
+    /// Starts one of a sealed text.
+    pub(crate) fn again(
+        stage: &Stage,
+        hello: Hello,
+        subject: Subject,
+        sealed: BorrowedFd<'_>,
+        depth: Depth,
+    ) -> io::Result<Self> {
         let (life, link) = stage.start(Role::Check, None)?;
         let examination = Self { life, link, deadline: Instant::now() + PATIENCE, explains: false };
         let message = ToCheck::Examine { hello, subject, depth };
-        examination.link.send(&message, &[sealed.as_fd()]).map_err(io::Error::other)?;
+        examination.link.send(&message, &[sealed]).map_err(io::Error::other)?;
         Ok(examination)
     }
 
@@ -120,7 +131,8 @@ impl Examination {
     /// Has the child look at what the files hold; the next verdict tells.
     pub(crate) fn judge(&mut self, files: &Files) -> Result<(), LinkError> {
         self.deadline = Instant::now() + PATIENCE;
-        self.link.send(&ToCheck::Judge, &[files.workers.as_fd(), files.agent.as_fd()])
+        let files = [files.workers.as_fd(), files.auth.as_fd(), files.agent.as_fd()];
+        self.link.send(&ToCheck::Judge, &files)
     }
 
     /// The verdict, if it is there.

@@ -1,16 +1,19 @@
 //! Files that only we can open: read whole, for check and for those who serve. What they say is none of our business.
 
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 
 use zeroize::{Zeroize, Zeroizing};
 
+use super::watch::Mark;
 use crate::message::{Audience, Contents, FileNeeds, Needs, Trouble};
 use crate::wire::{Bytes, encode};
 
-/// Largest file: a chain of certificates has a few kilobytes.
+/// Largest file for workers, or for the agent: a chain of certificates has a few kilobytes.
 const FILE_MAX: u64 = 4 << 20;
+/// Largest file for auth: a hundred thousand users, each with a long hash.
+const USERS_FILE_MAX: u64 = 32 << 20;
 /// Largest sum of them.
 const ALL_MAX: usize = 32 << 20;
 /// By which somebody beside the owner and the group can read.
@@ -21,8 +24,12 @@ const READABLE_BY_ALL: u32 = 0o004;
 pub struct Files {
     /// For those who serve.
     pub workers: OwnedFd,
+    /// For auth.
+    pub auth: OwnedFd,
     /// For the agent.
     pub agent: OwnedFd,
+    /// By what it shows that one has changed since, in the order of [`Needs::files`]; none when nobody knows.
+    pub(crate) marks: Vec<Mark>,
 }
 
 impl Files {
@@ -31,7 +38,12 @@ impl Files {
     /// # Errors
     /// When descriptors have run out.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { workers: self.workers.try_clone()?, agent: self.agent.try_clone()? })
+        Ok(Self {
+            workers: self.workers.try_clone()?,
+            auth: self.auth.try_clone()?,
+            agent: self.agent.try_clone()?,
+            marks: self.marks.clone(),
+        })
     }
 }
 
@@ -40,36 +52,59 @@ impl Files {
 /// # Errors
 /// Every file that cannot be read.
 pub(crate) fn read(needs: &Needs) -> Result<Files, Vec<Trouble>> {
-    match (read_for(needs, Audience::Workers), read_for(needs, Audience::Agent)) {
-        (Ok(workers), Ok(agent)) => Ok(Files { workers, agent }),
-        (workers, agent) => Err(workers.err().into_iter().chain(agent.err()).flatten().collect()),
-    }
-}
-
-fn read_for(needs: &Needs, audience: Audience) -> Result<OwnedFd, Vec<Trouble>> {
-    let files: Vec<&FileNeeds> = needs.files.iter().filter(|file| file.audience == audience).collect();
-    let mut contents = Contents { files: Vec::with_capacity(files.len()) };
+    let (mut workers, mut auth, mut agent) = (Pile::default(), Pile::default(), Pile::default());
     let mut troubles = Vec::new();
-    let mut total = 0;
-    for file in &files {
-        match read_one(file) {
-            Ok(bytes) => {
-                total += bytes.len();
-                contents.files.push(Bytes(bytes));
-            }
+    let mut marks = Vec::with_capacity(needs.files.len());
+    for file in &needs.files {
+        let pile = match file.audience {
+            Audience::Workers => &mut workers,
+            Audience::Auth => &mut auth,
+            Audience::Agent => &mut agent,
+        };
+        match read_one(file).and_then(|(bytes, mark)| pile.put(bytes).map(|()| mark)) {
+            Ok(mark) => marks.push(mark),
             Err(error) => troubles.push(unreadable(file, &error)),
         }
     }
-    let sealed =
-        if total <= ALL_MAX { seal(audience, &contents) } else { Err(io::ErrorKind::FileTooLarge.into()) };
-    contents.files.iter_mut().for_each(|file| file.0.zeroize());
-    match sealed {
-        Ok(sealed) if troubles.is_empty() => Ok(sealed),
-        Ok(_) => Err(troubles),
-        Err(error) => {
-            troubles.extend(files.first().map(|file| unreadable(file, &error)));
-            Err(troubles)
-        }
+    if !troubles.is_empty() {
+        return Err(troubles);
+    }
+    let sealed = || {
+        Ok(Files {
+            workers: workers.seal(Audience::Workers)?,
+            auth: auth.seal(Audience::Auth)?,
+            agent: agent.seal(Audience::Agent)?,
+            marks,
+        })
+    };
+    sealed().map_err(|error: io::Error| {
+        needs.files.first().map(|file| unreadable(file, &error)).into_iter().collect()
+    })
+}
+
+/// What files of one audience hold; wiped when it is sealed or given up.
+#[derive(Default)]
+struct Pile(Vec<Bytes>);
+
+impl Pile {
+    fn put(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        let total: usize = self.0.iter().map(|file| file.0.len()).sum();
+        let fits = total + bytes.len() <= ALL_MAX;
+        self.0.push(Bytes(bytes));
+        if fits { Ok(()) } else { Err(io::ErrorKind::FileTooLarge.into()) }
+    }
+
+    fn seal(mut self, audience: Audience) -> io::Result<OwnedFd> {
+        let contents = Contents { files: std::mem::take(&mut self.0) };
+        let sealed = seal(audience, &contents);
+        self.0 = contents.files;
+        sealed
+    }
+}
+
+impl Drop for Pile {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|file| file.0.zeroize());
     }
 }
 
@@ -77,15 +112,20 @@ fn read_for(needs: &Needs, audience: Audience) -> Result<OwnedFd, Vec<Trouble>> 
 fn seal(audience: Audience, contents: &Contents) -> io::Result<OwnedFd> {
     let name = match audience {
         Audience::Workers => "kimura-files-workers",
+        Audience::Auth => "kimura-files-auth",
         Audience::Agent => "kimura-files-agent",
     };
     sys::mem::sealed(name, &Zeroizing::new(encode(contents)))
 }
 
-fn read_one(needs: &FileNeeds) -> io::Result<Vec<u8>> {
+fn read_one(needs: &FileNeeds) -> io::Result<(Vec<u8>, Mark)> {
     let mut file = sys::fs::open_file(&needs.path)?;
     let found = file.metadata()?;
-    if found.len() > FILE_MAX {
+    let max = match needs.audience {
+        Audience::Workers | Audience::Agent => FILE_MAX,
+        Audience::Auth => USERS_FILE_MAX,
+    };
+    if found.len() > max {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     if needs.secret && found.mode() & READABLE_BY_ALL != 0 {
@@ -96,8 +136,8 @@ fn read_one(needs: &FileNeeds) -> io::Result<Vec<u8>> {
     }
     // With room for all of it, so that no copy stays behind where a smaller one was.
     let mut bytes = Vec::with_capacity(found.len() as usize + 1);
-    Read::by_ref(&mut file).take(found.len() + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    file.by_ref().take(found.len() + 1).read_to_end(&mut bytes)?;
+    Ok((bytes, Mark::of(&found)))
 }
 
 fn unreadable(file: &FileNeeds, error: &io::Error) -> Trouble {

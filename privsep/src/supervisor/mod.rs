@@ -6,31 +6,38 @@
 //! - `change`, `reload`: a change of what is served, step by step; `plan`: what changes; `examination`: the check of a
 //!   text;
 //! - `upgrade`, `rehearsal`: another program in our place; `rehearse`, `resume`: the same as that program sees it;
-//! - `worker`, `post`: the children; `backoff`: when they are started again;
+//! - `ending`: the end;
+//! - `worker`, `post`, `posts`: the children; `backoff`: when they are started again;
 //! - `estate`: sockets and log files; `passed`: sockets from the service manager; `ledger`: what became of every connection and request;
-//! - `files`: what only we can open; `tickets`: keys of TLS sessions;
+//! - `bans`: who is banned, and who hears of it;
+//! - `files`: what only we can open; `watch`: whether it has changed since; `tickets`: keys of TLS sessions;
+//! - `logins`: the questions of workers to auth, and its answers;
 //! - `readiness`: what the service manager is told;
 //! - `agent`, `doors`: commands from elsewhere; `origin`: where a command comes from;
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
 
 mod agent;
 mod backoff;
+mod bans;
 mod boot;
 mod change;
 mod command;
 mod control;
 mod doors;
+mod ending;
 mod estate;
 mod examination;
 mod files;
 mod house;
 mod identity;
 mod ledger;
+mod logins;
 mod origin;
 mod passed;
 mod permit;
 mod plan;
 mod post;
+mod posts;
 mod readiness;
 mod refusal;
 mod rehearsal;
@@ -42,6 +49,7 @@ mod run;
 mod shards;
 mod tickets;
 mod upgrade;
+mod watch;
 mod worker;
 
 pub use boot::{examine, serve, understand};

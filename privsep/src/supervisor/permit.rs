@@ -10,8 +10,12 @@ use crate::message::{Command, ControlNeeds, PeerEntry, Rank, Trouble};
 /// The rank that a command takes.
 pub(crate) fn needed(command: &Command) -> Rank {
     match command {
-        Command::Status | Command::Reload { plan: true } => Rank::Viewer,
-        Command::RotateLogs | Command::Verbosity { .. } | Command::Reload { plan: false } => Rank::Operator,
+        Command::Status | Command::Bans | Command::Reload { plan: true } => Rank::Viewer,
+        Command::RotateLogs
+        | Command::Verbosity { .. }
+        | Command::Ban { .. }
+        | Command::Unban { .. }
+        | Command::Reload { plan: false } => Rank::Operator,
         Command::Stop | Command::Drain | Command::Upgrade { .. } => Rank::Admin,
     }
 }

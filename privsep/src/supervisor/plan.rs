@@ -1,27 +1,21 @@
 //! What changes between two configurations, and which way each change goes.
 
-use crate::message::{HostNeeds, Needs, PlanReport, ReadNeeds};
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
-/// Compares what is in force with what is wanted.
+use crate::message::{HostNeeds, ListenNeeds, Needs, PlanReport, ReadNeeds};
+
+/// Compares what is in force with what is wanted. Takes time in proportion to their size: there may be many thousand
+/// hosts, and nobody else is heard meanwhile.
 pub(crate) fn plan(old: &Needs, new: &Needs) -> PlanReport {
-    let names = |hosts: &[HostNeeds], keep: &dyn Fn(&HostNeeds) -> bool| -> Vec<String> {
-        hosts.iter().filter(|host| keep(host)).map(|host| host.name.clone()).collect()
-    };
-    let before = |host: &HostNeeds| old.hosts.iter().find(|other| other.name == host.name);
-    let addresses = |from: &Needs, without: &Needs| -> Vec<String> {
-        let known = |address: &str| without.listeners.iter().any(|other| other.address == address);
-        let unknown = from.listeners.iter().filter(|listen| !known(&listen.address));
-        let known_door = |address: &str| without.control.remote.iter().any(|other| other.address == address);
-        let doors = from.control.remote.iter().filter(|listen| !known_door(&listen.address));
-        let doors = doors.map(|listen| format!("{} commands", listen.address));
-        unknown.map(|listen| listen.address.clone()).chain(doors).collect()
-    };
+    let (before, after) = (digests(old), digests(new));
+    let kept = |host: &HostNeeds| before.get(host.name.as_str()).map(|digest| *digest == host.digest);
     PlanReport {
         done: false,
-        kept: names(&new.hosts, &|host| before(host).is_some_and(|other| other.digest == host.digest)),
-        replaced: names(&new.hosts, &|host| before(host).is_some_and(|other| other.digest != host.digest)),
-        added: names(&new.hosts, &|host| before(host).is_none()),
-        removed: names(&old.hosts, &|host| !new.hosts.iter().any(|other| other.name == host.name)),
+        kept: names(&new.hosts, |host| kept(host) == Some(true)),
+        replaced: names(&new.hosts, |host| kept(host) == Some(false)),
+        added: names(&new.hosts, |host| kept(host).is_none()),
+        removed: names(&old.hosts, |host| !after.contains_key(host.name.as_str())),
         opened: addresses(new, old),
         closed: addresses(old, new),
         new_worker: changed(&[
@@ -41,13 +35,35 @@ pub(crate) fn plan(old: &Needs, new: &Needs) -> PlanReport {
     }
 }
 
+/// The digests of all hosts, by name.
+fn digests(needs: &Needs) -> HashMap<&str, u64> {
+    needs.hosts.iter().map(|host| (host.name.as_str(), host.digest)).collect()
+}
+
+fn names(hosts: &[HostNeeds], wanted: impl Fn(&HostNeeds) -> bool) -> Vec<String> {
+    hosts.iter().filter(|host| wanted(host)).map(|host| host.name.clone()).collect()
+}
+
+/// The addresses of `from` that `without` does not have.
+fn addresses(from: &Needs, without: &Needs) -> Vec<String> {
+    let served = unknown(&from.listeners, &without.listeners).cloned();
+    let doors = unknown(&from.control.remote, &without.control.remote);
+    served.chain(doors.map(|address| format!("{address} commands"))).collect()
+}
+
+fn unknown<'n>(from: &'n [ListenNeeds], without: &'n [ListenNeeds]) -> impl Iterator<Item = &'n String> {
+    let known: HashSet<&str> = without.iter().map(|listen| listen.address.as_str()).collect();
+    from.iter().map(|listen| &listen.address).filter(move |address| !known.contains(address.as_str()))
+}
+
 fn changed(keys: &[(&str, bool)]) -> Vec<String> {
     keys.iter().filter(|(_, changed)| *changed).map(|(key, _)| (*key).to_owned()).collect()
 }
 
 /// Where `new` names what a worker that was started for `old` has closed to itself.
 fn uncovered(old: &Needs, new: &Needs) -> Vec<String> {
-    let open = |needs: &ReadNeeds| old.readable.iter().any(|known| needs.path.starts_with(&known.path));
+    let known: HashSet<&Path> = old.readable.iter().map(|needs| needs.path.as_path()).collect();
+    let open = |needs: &ReadNeeds| needs.path.ancestors().any(|folder| known.contains(folder));
     let closed = new.readable.iter().filter(|needs| old.sandbox && !open(needs));
     closed.map(|needs| needs.pointer.clone()).collect()
 }
@@ -58,4 +74,68 @@ pub(crate) fn without_restart(old: &Needs, mut new: Needs) -> Needs {
     new.pid_file.clone_from(&old.pid_file);
     new.privsep = old.privsep;
     new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzzing::tests::needs;
+
+    /// A server of so many hosts that whoever compares each with each does not come to an end.
+    fn large(numbers: std::ops::Range<u64>, digest: u64) -> Needs {
+        let host = |number: u64| HostNeeds {
+            name: format!("host-{number}"),
+            // Every third one differs.
+            digest: if number.is_multiple_of(3) { digest } else { 0 },
+            locations: 1,
+        };
+        let folder = |number| ReadNeeds {
+            path: format!("/srv/{number}/www").into(),
+            pointer: format!("/hosts/host-{number}/root"),
+        };
+        let listen = |number| ListenNeeds {
+            address: format!("[::1]:{number}"),
+            pointer: String::new(),
+            secure: false,
+        };
+        Needs {
+            hosts: numbers.clone().map(host).collect(),
+            readable: numbers.clone().map(folder).collect(),
+            listeners: numbers.map(listen).collect(),
+            ..needs()
+        }
+    }
+
+    #[test]
+    fn many_hosts_are_compared_in_little_time() {
+        const COUNT: u64 = 300_000;
+        const NEW: u64 = 3;
+        let (old, new) = (large(0..COUNT, 1), large(NEW..COUNT + NEW, 2));
+        let report = plan(&old, &new);
+        assert_eq!(report.replaced.len() as u64, COUNT / 3 - 1);
+        assert_eq!(report.kept.len() as u64, COUNT / 3 * 2 - 2);
+        assert_eq!(report.removed, ["host-0", "host-1", "host-2"]);
+        assert_eq!(report.added, ["host-300000", "host-300001", "host-300002"]);
+        assert_eq!(report.opened, ["[::1]:300000", "[::1]:300001", "[::1]:300002"]);
+        assert_eq!(report.closed, ["[::1]:0", "[::1]:1", "[::1]:2"]);
+        let uncovered = ["host-300000", "host-300001", "host-300002"];
+        assert_eq!(report.new_worker, uncovered.map(|host| format!("/hosts/{host}/root")));
+    }
+
+    #[test]
+    fn what_lies_beneath_a_known_folder_is_covered() {
+        let folder = |path: &str| ReadNeeds { path: path.into(), pointer: path.to_owned() };
+        let with = |path: &str, sandbox| Needs { readable: vec![folder(path)], sandbox, ..needs() };
+        for (old, new, wanted) in [
+            ("/srv/www", "/srv/www", true),
+            ("/srv/www", "/srv/www/deep/er", true),
+            ("/", "/srv", true),
+            ("/srv/www", "/srv", false),
+            ("/srv/www", "/srv/www2", false),
+        ] {
+            let covered = uncovered(&with(old, true), &with(new, true)).is_empty();
+            assert_eq!(covered, wanted, "{new} with {old}");
+            assert!(uncovered(&with(old, false), &with(new, true)).is_empty());
+        }
+    }
 }

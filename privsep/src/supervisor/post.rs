@@ -37,9 +37,14 @@ impl<Tx: Message, Rx: Message> Post<Tx, Rx> {
         self.holder.is_none().then_some(self.due)
     }
 
-    /// Process id; 0 for a thread or nobody.
+    /// Whether somebody fills it.
     pub(crate) fn is_filled(&self) -> bool {
         self.holder.is_some()
+    }
+
+    /// Process id of who fills it; 0 for a thread.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.holder.as_ref().map(|holder| holder.life.pid())
     }
 
     /// Fills it, with `greeting` as the first words.

@@ -86,22 +86,13 @@ impl Rehearsal {
             // Whoever has closed its link is about to end by itself, which says more.
             let _ = sys::poll::readable(fd, Some(Duration::from_millis(200)));
         }
-        self.life.kill();
-        if let Some(fd) = self.life.fd() {
-            // It was killed, so that this takes no time; without it a zombie would stay.
-            let _ = sys::poll::readable(fd, Some(Duration::from_secs(1)));
-        }
-        self.life.ended()
+        self.life.put_down()
     }
 }
 
 impl Drop for Rehearsal {
     fn drop(&mut self) {
-        self.life.kill();
-        if let Some(fd) = self.life.fd() {
-            let _ = sys::poll::readable(fd, Some(Duration::from_secs(1)));
-        }
-        let _ = self.life.ended();
+        self.life.put_down();
     }
 }
 

@@ -30,11 +30,8 @@ const ANSWER: &[u8] = b"HTTP/1.1 ";
 /// # Errors
 /// Why it could not.
 pub fn rehearse(house: &dyn House, state: &State) -> Result<(), Refusal> {
-    if state.version != STATE_VERSION {
-        let (theirs, ours) = (state.version, STATE_VERSION);
-        return Err(Refusal::Worker(format!(
-            "the running server leaves version {theirs} of its state, and this program takes {ours}: restart it"
-        )));
+    if let Some(why) = stranger(state) {
+        return Err(Refusal::Worker(why));
     }
     let examined = Reading::new(house)?.examine()?;
     let program = Program::own().map_err(Refusal::system("open the program itself"))?;
@@ -48,6 +45,23 @@ pub fn rehearse(house: &dyn House, state: &State) -> Result<(), Refusal> {
         answers(address).map_err(Refusal::system("have a request answered by the new worker"))?;
     }
     Ok(())
+}
+
+/// Why what was left is of no use to this program.
+fn stranger(state: &State) -> Option<String> {
+    if state.version != STATE_VERSION {
+        let (theirs, ours) = (state.version, STATE_VERSION);
+        return Some(format!(
+            "the running server leaves version {theirs} of its state, and this program takes {ours}: restart it"
+        ));
+    }
+    if state.links != LINK_VERSION {
+        let (theirs, ours) = (state.links, LINK_VERSION);
+        return Some(format!(
+            "the workers that run speak version {theirs} of the links, and this program {ours}: restart the server"
+        ));
+    }
+    None
 }
 
 /// One for each address of the configuration, under names that nobody else has.
@@ -112,7 +126,7 @@ impl Troupe {
 
 impl Drop for Troupe {
     fn drop(&mut self) {
-        self.0.life.kill();
+        self.0.life.put_down();
     }
 }
 
@@ -128,4 +142,26 @@ fn answers(address: &SocketAddr) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::new(ErrorKind::InvalidData, "it is no HTTP/1.1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzzing::tests::state;
+
+    #[test]
+    fn other_versions_are_refused() {
+        let with = |version, links| State { version, links, ..state() };
+        for (state, wanted) in [
+            (with(STATE_VERSION, LINK_VERSION), None),
+            (with(STATE_VERSION - 1, LINK_VERSION), Some("of its state")),
+            (with(STATE_VERSION, LINK_VERSION + 1), Some("of the links")),
+        ] {
+            match (stranger(&state), wanted) {
+                (None, None) => {}
+                (Some(why), Some(wanted)) => assert!(why.contains(wanted), "{why}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! How a change of what is served comes about: the steps of [`Change`], and what each of them may meet.
 
+use std::io;
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use super::boot::own_uid;
@@ -9,7 +11,7 @@ use super::examination::{Examination, Found, Verdict, problems_text};
 use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Phase;
-use super::{files, identity, plan, shards};
+use super::{bans, files, identity, logins, plan, shards, watch};
 use crate::message::{Depth, PlanReport, ToAuth, ToWorker, Trouble};
 
 impl Supervisor<'_> {
@@ -23,6 +25,7 @@ impl Supervisor<'_> {
 
     /// Begins to read the configuration again.
     pub(super) fn begin_reload(&mut self, asker: Asker, plan_only: bool) {
+        self.put_files_off();
         if !plan_only {
             self.report_change("reloading");
         }
@@ -33,6 +36,11 @@ impl Supervisor<'_> {
             Ok(examination) => self.change = Some(Change::new(asker, plan_only, examination)),
             Err(why) => self.tell(asker, refused(&why)),
         }
+    }
+
+    /// Nobody is refused because files are being looked at: the next look finds what this one has.
+    pub(super) fn put_files_off(&mut self) {
+        self.change.take_if(|change| change.asker == Asker::Files && change.generation().is_none());
     }
 
     fn begin_examination(&mut self) -> Result<Examination, String> {
@@ -64,6 +72,12 @@ impl Supervisor<'_> {
     fn on_right(&mut self, mut found: Found) {
         let report = plan::plan(&self.deployment.needs, &found.needs);
         let Some(change) = &self.change else { return };
+        if change.asker == Asker::Files {
+            return match self.open_files() {
+                Ok(next) => self.judge(next),
+                Err(troubles) => self.explain(troubles),
+            };
+        }
         if change.plan_only {
             let asker = change.asker;
             self.change = None;
@@ -101,12 +115,51 @@ impl Supervisor<'_> {
     fn open(&mut self, found: Found, plan: PlanReport) -> Result<Next, Vec<Trouble>> {
         let needs = &found.needs;
         let files = files::read(needs)?;
+        bans::check(needs)?;
         let identity = identity::resolve(needs).map_err(|trouble| vec![trouble])?;
         let count = shards::cores(needs.shards).map_or(1, |cores| cores.len());
         let opened = self.estate.open(needs, shards::group(count))?;
         let control = self.control.prepare(&needs.control, own_uid())?;
         self.tell_sinks();
         Ok(Next { deployment: found.with(files), opened, control, plan, identity, generation: 0 })
+    }
+
+    /// What is in force, with its files as they are now.
+    fn open_files(&mut self) -> Result<Next, Vec<Trouble>> {
+        let files = files::read(&self.deployment.needs)?;
+        let next = self.next_like_this().map_err(|error| {
+            let cause = format!("what is served cannot be prepared once more: {error}");
+            vec![Trouble { pointer: String::new(), cause, cure: "raise the limit of open files".to_owned() }]
+        });
+        let mut next = next?;
+        next.deployment.files = files;
+        Ok(next)
+    }
+
+    /// What is in force, as what is to be.
+    fn next_like_this(&mut self) -> io::Result<Next> {
+        let deployment = self.deployment.duplicate()?;
+        let needs = &deployment.needs;
+        let control = self.control.prepare(&needs.control, own_uid());
+        let control = control.map_err(|_| io::Error::other("the control socket cannot be kept"))?;
+        let (plan, identity) = (plan::plan(needs, needs), self.identity.clone());
+        Ok(Next { deployment, opened: Opened::default(), control, plan, identity, generation: 0 })
+    }
+
+    /// Takes a look at the files, and reads them again when they have changed.
+    fn look_at_files(&mut self, now: Instant) {
+        let seen = watch::marks(&self.deployment.needs.files);
+        if !self.watch.look(now, seen, &self.deployment.files.marks) || self.busy().is_some() {
+            return;
+        }
+        let (subject, text) = (self.deployment.subject.clone(), self.deployment.text.as_fd());
+        match Examination::again(&self.stage, self.hello(), subject, text, Depth::Text) {
+            Ok(examination) => self.change = Some(Change::new(Asker::Files, false, examination)),
+            Err(error) => {
+                let why = format!("the configuration cannot be examined: {error}");
+                self.tell(Asker::Files, refused(&why));
+            }
+        }
     }
 
     /// Has the examination tell in terms of the text what could not be done.
@@ -135,21 +188,34 @@ impl Supervisor<'_> {
         }
     }
 
+    /// When to look after files and keys of tickets; never where there are none.
+    pub(super) fn files_due(&self) -> Option<Instant> {
+        let files = (!self.deployment.needs.files.is_empty()).then_some(self.watch.due);
+        self.tickets_due().into_iter().chain(files).min()
+    }
+
+    /// Never where workers end no TLS.
+    fn tickets_due(&self) -> Option<Instant> {
+        self.estate.tickets.due.filter(|_| self.deployment.needs.is_secure())
+    }
+
+    /// Looks after files and keys of tickets.
+    pub(super) fn look_after_files(&mut self, now: Instant) {
+        if self.tickets_due().is_some_and(|due| due <= now) {
+            self.rotate_tickets();
+        }
+        if self.watch.due <= now && !self.deployment.needs.files.is_empty() {
+            self.look_at_files(now);
+        }
+    }
+
     /// Has the worker go over to new keys of TLS tickets.
-    pub(super) fn rotate_tickets(&mut self) {
+    fn rotate_tickets(&mut self) {
         if self.busy().is_some() {
             return self.estate.tickets.later();
         }
         self.estate.tickets.rotate();
-        let needs = &self.deployment.needs;
-        let next = self.deployment.duplicate().and_then(|deployment| {
-            let control = self.control.prepare(&needs.control, own_uid());
-            let control = control.map_err(|_| std::io::Error::other("the control socket cannot be kept"))?;
-            let plan = plan::plan(needs, needs);
-            let identity = self.identity.clone();
-            Ok(Next { deployment, opened: Opened::default(), control, plan, identity, generation: 0 })
-        });
-        match next {
+        match self.next_like_this() {
             Ok(next) => self.go_over(Asker::Tickets, next),
             Err(error) => log::error!("the keys of TLS tickets stay as they are: {error}"),
         }
@@ -162,6 +228,8 @@ impl Supervisor<'_> {
             && next.generation == generation
         {
             *swap = Swap::Committing;
+            // First, since shards that serve it ask at once.
+            logins::learn(&mut self.auth, &mut self.logins, &next.deployment, &self.workers);
             if let Err(error) = self.workers[at].link.send(&ToWorker::Commit, &[]) {
                 self.distrust(at, &error);
             }
@@ -198,6 +266,7 @@ impl Supervisor<'_> {
             }
         };
         next.generation = worker.generation;
+        logins::learn(&mut self.auth, &mut self.logins, &next.deployment, &self.workers);
         let told = worker.deploy(&next.deployment, &self.estate, &next.opened);
         let told = told.and_then(|()| worker.begin());
         self.workers.push(worker);
@@ -224,13 +293,20 @@ impl Supervisor<'_> {
         if old.needs.control.secrets != needs.control.secrets {
             match sys::mem::sealed("kimura-secrets", &needs.control.secrets.0) {
                 Ok(sealed) => {
-                    self.auth.send(&ToAuth::Learn, &[std::os::fd::AsFd::as_fd(&sealed)]);
+                    self.auth.send(&ToAuth::Learn, &[sealed.as_fd()]);
                 }
                 Err(error) => {
                     log::error!("auth cannot be told the new secrets: {error}; it is started again");
                     self.auth.dismiss();
                 }
             }
+        }
+        if old.needs.bans != needs.bans {
+            self.estate.bans.adopt(needs.bans.as_ref());
+            self.publish_bans();
+        }
+        if self.logins.refilled {
+            logins::learn(&mut self.auth, &mut self.logins, &self.deployment, &self.workers);
         }
         self.renew_agent(&old);
         if old.needs.error_log.output != needs.error_log.output {
@@ -244,8 +320,12 @@ impl Supervisor<'_> {
             worker.retire(patience);
         }
         self.worker_due = None;
-        if asker == Asker::Tickets {
-            return;
+        match asker {
+            Asker::Tickets => return,
+            Asker::Files => {
+                return log::info!("certificates and keys were read again, since they have changed");
+            }
+            Asker::Signal | Asker::Control(_) => {}
         }
         self.reloads += 1;
         plan.done = true;
@@ -257,6 +337,9 @@ impl Supervisor<'_> {
     pub(super) fn abandon(&mut self, why: &str) {
         let Some(change) = self.change.take() else { return };
         let generation = change.generation();
+        if matches!(change.step, Step::Swapping(_, Swap::Committing) | Step::Starting(_)) {
+            logins::learn(&mut self.auth, &mut self.logins, &self.deployment, &self.workers);
+        }
         for worker in self.workers.iter_mut().filter(|worker| Some(worker.generation) == generation) {
             match change.step {
                 Step::Swapping(_, Swap::Preparing) => {
@@ -276,6 +359,19 @@ impl Supervisor<'_> {
         self.tell(change.asker, refused(&format!("nothing has changed: {why}")));
     }
 
+    /// Gives the change under way up because the server ends: every worker, also one that is about to go over, ends as it
+    /// is told next.
+    pub(super) fn end_change(&mut self) {
+        let Some(change) = self.change.take() else { return };
+        if let Step::Swapping(next, Swap::Preparing) = &change.step {
+            for worker in self.workers.iter().filter(|worker| worker.generation == next.generation) {
+                // Whoever cannot be told is about to end.
+                let _ = worker.link.send(&ToWorker::Abort, &[]);
+            }
+        }
+        self.tell(change.asker, refused("nothing has changed: the server is ending"));
+    }
+
     /// Tells whoever has asked.
     pub(super) fn tell(&mut self, asker: Asker, reply: Reply) {
         match (asker, reply) {
@@ -283,12 +379,23 @@ impl Supervisor<'_> {
             (Asker::Tickets, Reply::Refused(why)) => {
                 log::error!("the keys of TLS tickets stay as they are: {why}");
             }
+            (Asker::Files, Reply::Refused(why)) => {
+                log::error!("certificates and keys stay as they are: {why}");
+                self.watch.later(Instant::now());
+            }
+            (Asker::Files, Reply::Problems(_, text)) => {
+                log::error!(
+                    "certificates and keys have changed, and stay as they are:\n{}",
+                    problems_text(&text)
+                );
+                self.watch.refuse();
+            }
             (Asker::Signal, Reply::Refused(why)) => log::error!("refused: {why}"),
             (Asker::Signal, Reply::Problems(_, text)) => {
                 log::error!("reload refused, nothing has changed:\n{}", problems_text(&text));
             }
             // The log has been told.
-            (Asker::Signal | Asker::Tickets, _) => {}
+            (Asker::Signal | Asker::Tickets | Asker::Files, _) => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::message::{Answer, PlanReport, StatusReport};
+use crate::message::{Answer, BansReport, PlanReport, StatusReport};
 use crate::sealed::seal;
 
 /// An answer.
@@ -15,6 +15,8 @@ pub(crate) enum Reply {
     Status(Box<StatusReport>),
     /// What a reload changed, or would change.
     Plan(Box<PlanReport>),
+    /// Who is banned.
+    Bans(Box<BansReport>),
     /// The proof is wrong, or does not suffice.
     Denied,
     /// It cannot be done now: why.
@@ -39,7 +41,7 @@ impl Reply {
     /// What the audit log says of the command.
     pub(crate) fn result(&self) -> &'static str {
         match self {
-            Self::Done(_) | Self::Status(_) | Self::Plan(_) => "done",
+            Self::Done(_) | Self::Status(_) | Self::Plan(_) | Self::Bans(_) => "done",
             Self::Denied => "denied",
             Self::Refused(_) | Self::Problems(..) => "refused",
         }
@@ -51,6 +53,7 @@ impl Reply {
             Self::Done(what) => (Answer::Done { what }, None),
             Self::Status(report) => (Answer::Status, Some(seal(&*report)?)),
             Self::Plan(report) => (Answer::Plan, Some(seal(&*report)?)),
+            Self::Bans(report) => (Answer::Bans, Some(seal(&*report)?)),
             Self::Denied => (Answer::Denied { why: WRONG.to_owned() }, None),
             Self::Refused(why) => (Answer::Refused { why: harmless(&why) }, None),
             Self::Problems(count, text) => (Answer::Problems { count }, Some(text)),

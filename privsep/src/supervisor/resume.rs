@@ -10,6 +10,7 @@ use sys::pid_file::PidFile;
 use sys::signal::Signals;
 use sys::spawn::{Child, Legacy};
 
+use super::bans::{self, Bans};
 use super::boot::{Examined, Ground, HEARD, Reading, or_explain, own_uid};
 use super::change::Asker;
 use super::control::Control;
@@ -20,12 +21,13 @@ use super::ledger::Ledger;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::run::Supervisor;
-use super::worker::{Phase, Worker};
+use super::worker::Worker;
 use super::{Deployment, identity, shards};
 use crate::link::Link;
-use crate::message::{Command, KeptWorker, State};
+use crate::message::{Command, KeptWorker, Needs, State};
 use crate::sealed::unseal;
 use crate::stage::{Life, Stage};
+use crate::wire::Bytes;
 
 /// What a program before this one has left in the process.
 #[derive(Debug)]
@@ -79,12 +81,19 @@ fn possessions(state: &State, legacy: &mut Legacy) -> io::Result<(Estate, Contro
     Ok((estate, control, ours))
 }
 
+/// Who was banned.
+fn left_bans(state: &State, legacy: &mut Legacy, needs: &Needs) -> io::Result<Bans> {
+    let text: Bytes = unseal(&legacy.take(state.bans)?).map_err(io::Error::other)?;
+    Ok(Bans::inherit(needs.bans.as_ref(), &text.0))
+}
+
 /// The configuration as it is now, and what it needs beyond what was left.
 fn examine(house: &mut dyn House, state: &State, legacy: &mut Legacy) -> Result<Ground, Refusal> {
     let (mut estate, mut control, grave) =
         possessions(state, legacy).map_err(Refusal::system("take over"))?;
     let Examined { mut examination, deployment, identity } = Reading::new(house)?.examine()?;
     let needs = &deployment.needs;
+    or_explain(&mut examination, bans::check(needs))?;
     let shards = shards::cores(needs.shards).map_err(Refusal::system("learn which cores there are"))?.len();
     let opened = estate.open(needs, shards::group(shards));
     estate.adopt(or_explain(&mut examination, opened)?);
@@ -93,23 +102,27 @@ fn examine(house: &mut dyn House, state: &State, legacy: &mut Legacy) -> Result<
     let errors = open_log(&needs.error_log).map_err(|trouble| vec![trouble]);
     let errors = or_explain(&mut examination, errors)?;
     house.errors_to(&needs.error_log.output).map_err(Refusal::Unreadable)?;
+    estate.bans = left_bans(state, legacy, needs).map_err(Refusal::system("take over"))?;
     Ok(Ground { deployment, estate, control, identity, errors, grave })
 }
 
 /// The configuration as it was.
 fn restore(state: &State, legacy: &mut Legacy) -> Result<Ground, Refusal> {
     let failed = Refusal::system("go back");
-    let (estate, mut control, grave) = possessions(state, legacy).map_err(&failed)?;
+    let (mut estate, mut control, grave) = possessions(state, legacy).map_err(&failed)?;
     let text = legacy.take(state.text).map_err(&failed)?;
     let needs = legacy.take(state.needs).map_err(&failed)?;
     let needs = unseal(&needs).map_err(|error| failed(io::Error::other(error)))?;
     let workers = legacy.take(state.files).map_err(&failed)?;
-    let files = Files { workers, agent: legacy.take(state.agent_files).map_err(&failed)? };
+    let auth = legacy.take(state.auth_files).map_err(&failed)?;
+    let agent = legacy.take(state.agent_files).map_err(&failed)?;
+    let files = Files { workers, auth, agent, marks: Vec::new() };
     let deployment = Deployment { subject: state.subject.clone(), text, needs, files };
     let trouble = |troubles: Vec<crate::message::Trouble>| {
         let causes: Vec<String> = troubles.into_iter().map(|trouble| trouble.cause).collect();
         Refusal::Unreadable(causes.join("; "))
     };
+    estate.bans = left_bans(state, legacy, &deployment.needs).map_err(&failed)?;
     let identity = identity::resolve(&deployment.needs).map_err(|one| trouble(vec![one]))?;
     let prepared = control.prepare(&deployment.needs.control, own_uid()).map_err(trouble)?;
     control.adopt(prepared);
@@ -204,6 +217,5 @@ fn worker(kept: &KeptWorker, state: &State, legacy: &mut Legacy) -> io::Result<W
     let blocks = blocks.collect::<io::Result<_>>()?;
     let life = Life::Process(Child::from_fd(kept.pid, legacy.take(kept.process)?));
     let link = Link::new(legacy.take(kept.link)?);
-    let phase = if kept.draining { Phase::Retiring } else { Phase::Serving };
-    Ok(Worker::inherit(kept.generation, life, link, phase, blocks, legacy.take(kept.lines)?))
+    Ok(Worker::inherit(kept.generation, life, link, &kept.phase, blocks, legacy.take(kept.lines)?))
 }

@@ -13,14 +13,16 @@ use sys::signal::{Signal, Signals};
 use super::agent::Agent;
 use super::backoff::Backoff;
 use super::boot::Ground;
-use super::change::{Change, Step};
+use super::change::{Asker, Change, Step};
 use super::control::{self, Control};
 use super::estate::{Estate, Opened};
 use super::house::House;
 use super::ledger::Ledger;
+use super::logins::{Logins, Question};
 use super::post::Post;
 use super::readiness::Readiness;
 use super::refusal::Refusal;
+use super::watch::Watch;
 use super::worker::{Birth, Phase, Worker};
 use super::{Deployment, shards};
 use crate::link::LinkError;
@@ -32,7 +34,7 @@ use crate::role::Role;
 use crate::stage::Stage;
 
 /// How often counters are shown.
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// Messages that are taken from one child before the others have their turn.
 pub(super) const TURN: usize = 64;
 /// Longest sleep of the loop: it wakes for what falls due.
@@ -49,7 +51,8 @@ pub(super) struct Supervisor<'h> {
     pub(super) errors: Option<File>,
     pub(super) level: u32,
     pub(super) auth: Post<ToAuth, FromAuth>,
-    auth_ready: bool,
+    pub(super) auth_ready: bool,
+    pub(super) logins: Logins,
     pub(super) logger: Post<ToLogger, FromLogger>,
     pub(super) agent: Agent,
     pub(super) workers: Vec<Worker>,
@@ -58,6 +61,8 @@ pub(super) struct Supervisor<'h> {
     /// When to start a worker in place of one that ended by itself.
     pub(super) worker_due: Option<Instant>,
     pub(super) change: Option<Change>,
+    /// Over the files of what is in force.
+    pub(super) watch: Watch,
     pub(super) control: Control,
     /// Of workers that have ended.
     pub(super) past: Ledger,
@@ -73,15 +78,20 @@ pub(super) struct Supervisor<'h> {
     /// None without a service manager.
     pub(super) readiness: Option<Readiness>,
     next_tick: Instant,
-    ending: Ending,
-    /// Why the first worker could not serve.
+    pub(super) ending: Ending,
+    /// The worker that a start, or the program before this one, waits for.
+    awaited: Option<u32>,
+    /// Why it cannot serve.
     failed: Option<String>,
+    /// Whether it does.
     pub(super) served: bool,
+    /// A signal asked for a reload before it did.
+    reload_wanted: bool,
 }
 
 /// How far the server is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
+pub(super) enum Ending {
     Not,
     Draining,
     Stopping,
@@ -119,6 +129,7 @@ impl<'h> Supervisor<'h> {
             errors,
             auth: Post::new(Role::Auth),
             auth_ready: false,
+            logins: Logins::default(),
             logger: Post::new(Role::Logger),
             agent: Agent::new(),
             workers: Vec::new(),
@@ -126,6 +137,7 @@ impl<'h> Supervisor<'h> {
             backoff: Backoff::default(),
             worker_due: Some(now),
             change: None,
+            watch: Watch::new(now),
             control,
             past: Ledger::default(),
             grave,
@@ -138,7 +150,9 @@ impl<'h> Supervisor<'h> {
             readiness: Readiness::from_environment(),
             next_tick: now + SECOND,
             ending: Ending::Not,
+            awaited: None,
             failed: None,
+            reload_wanted: false,
             served: false,
         }
     }
@@ -186,6 +200,9 @@ impl<'h> Supervisor<'h> {
 
     /// Runs until the end was asked for and everybody has ended.
     pub(super) fn run(&mut self) {
+        if std::mem::take(&mut self.reload_wanted) && self.ending == Ending::Not {
+            self.begin_reload(Asker::Signal, false);
+        }
         while self.ending == Ending::Not || !self.workers.is_empty() {
             self.turn();
         }
@@ -246,9 +263,10 @@ impl<'h> Supervisor<'h> {
             self.worker_due,
             self.change.as_ref().map(|change| change.deadline),
             self.control.due(),
-            self.estate.tickets.due.filter(|_| self.deployment.needs.is_secure()),
+            self.estate.bans.due(),
+            self.files_due(),
             self.report_due(),
-            self.house.ticks().then_some(self.next_tick),
+            (self.house.ticks() && self.served).then_some(self.next_tick),
         ];
         workers.chain(others.into_iter().flatten()).min()
     }
@@ -274,8 +292,9 @@ impl<'h> Supervisor<'h> {
             self.abandon("it took too long");
         }
         self.control.on_time(now);
-        if self.deployment.needs.is_secure() && self.estate.tickets.due.is_some_and(|due| due <= now) {
-            self.rotate_tickets();
+        self.look_after_bans(now);
+        if self.files_due().is_some_and(|due| due <= now) {
+            self.look_after_files(now);
         }
         if self.house.ticks() && self.served && self.next_tick <= now {
             self.next_tick += SECOND;
@@ -283,7 +302,7 @@ impl<'h> Supervisor<'h> {
         }
     }
 
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         let blocks = self.workers.iter().flat_map(|worker| &worker.blocks);
         self.house.tick(&Snapshot::read(blocks.chain([&self.grave])));
     }
@@ -325,36 +344,17 @@ impl<'h> Supervisor<'h> {
                 log::warn!("{signal} again: stopping at once");
                 self.begin_stop();
             }
-            Signal::Hangup => self.begin_reload(super::change::Asker::Signal, false),
+            // Nothing can be changed before there is something; afterwards it is done.
+            Signal::Hangup if !self.served => self.reload_wanted = true,
+            Signal::Hangup => self.begin_reload(Asker::Signal, false),
             Signal::User1 => self.rotate_logs(),
-            Signal::User2 => self.begin_upgrade(super::change::Asker::Signal, None),
+            Signal::User2 => self.begin_upgrade(Asker::Signal, None),
             Signal::Child => {}
         }
     }
 
     pub(super) fn drain_patience(&self) -> Duration {
         Duration::from_millis(self.deployment.needs.drain_millis)
-    }
-
-    /// Ends when all is answered.
-    pub(super) fn begin_drain(&mut self) {
-        self.ending = Ending::Draining;
-        self.worker_due = None;
-        self.abandon("the server is ending");
-        let patience = self.drain_patience();
-        self.workers.iter_mut().for_each(|worker| worker.drain(patience));
-    }
-
-    /// Ends now.
-    pub(super) fn begin_stop(&mut self) {
-        self.ending = Ending::Stopping;
-        self.worker_due = None;
-        self.abandon("the server is ending");
-        self.workers.iter_mut().for_each(Worker::stop);
-    }
-
-    pub(super) fn is_ending(&self) -> bool {
-        self.ending != Ending::Not
     }
 
     // Children.
@@ -364,31 +364,6 @@ impl<'h> Supervisor<'h> {
         let identity = self.identity.as_ref().filter(|_| own).map(IdentityEntry::from);
         let sandbox = self.deployment.needs.sandbox;
         Hello { version: LINK_VERSION, identity, level: self.level, folder: self.house.folder(), sandbox }
-    }
-
-    /// Starts auth and logger where they are missing.
-    fn fill_posts(&mut self, now: Instant) {
-        if self.ending == Ending::Not && self.auth.due().is_some_and(|due| due <= now) {
-            let hello = self.hello();
-            let errors = self.errors.as_ref().map(AsFd::as_fd);
-            self.auth_ready = false;
-            let secrets = sys::mem::sealed("kimura-secrets", &self.deployment.needs.control.secrets.0);
-            self.auth.fill(&self.stage, errors, |link| {
-                link.send(&ToAuth::Hello { hello }, &[])?;
-                link.send(&ToAuth::Learn, &[secrets?.as_fd()])
-            });
-        }
-        // Also while the end is near: the last lines are to be written.
-        if self.logger.due().is_some_and(|due| due <= now) {
-            let hello = self.hello();
-            let errors = self.errors.as_ref().map(AsFd::as_fd);
-            self.logger.fill(&self.stage, errors, |link| link.send(&ToLogger::Hello { hello }, &[]));
-            self.tell_sinks();
-            for worker in &self.workers {
-                let message = ToLogger::Producer { generation: worker.generation };
-                self.logger.send(&message, &[worker.lines.as_fd()]);
-            }
-        }
     }
 
     /// Tells the logger all destinations.
@@ -413,6 +388,9 @@ impl<'h> Supervisor<'h> {
         let (needs, identity) = (self.deployment.needs.clone(), self.identity.clone());
         match self.begin_worker(&needs, identity.as_ref()) {
             Ok(mut worker) => {
+                if !self.served {
+                    self.awaited = Some(worker.generation);
+                }
                 let told = worker.deploy(&self.deployment, &self.estate, &opened);
                 let told = told.and_then(|()| worker.begin());
                 self.workers.push(worker);
@@ -420,7 +398,9 @@ impl<'h> Supervisor<'h> {
                     self.distrust(self.workers.len() - 1, &error);
                 }
             }
-            Err(error) => self.worker_lost(&format!("worker cannot be started: {error}"), Duration::ZERO),
+            Err(error) => {
+                self.worker_lost(None, &format!("worker cannot be started: {error}"), Duration::ZERO);
+            }
         }
     }
 
@@ -470,7 +450,7 @@ impl<'h> Supervisor<'h> {
                 if self.change.as_ref().and_then(Change::generation) == Some(generation) {
                     self.carry_out();
                 }
-                self.served = true;
+                self.served |= self.awaited == Some(generation);
             }
             (FromWorker::LetGo, Phase::Retiring | Phase::Draining) if !worker.let_go => {
                 worker.let_go = true;
@@ -479,16 +459,19 @@ impl<'h> Supervisor<'h> {
                     let _ = worker.link.send(&ToWorker::Look, &[]);
                 }
             }
+            (FromWorker::Login { ticket, realm, user, secret, client }, _) => {
+                self.on_login(at, Question { ticket, realm, user, secret, client });
+            }
             (FromWorker::Prepared, Phase::Serving) => self.on_prepared(at),
             (FromWorker::Committed, Phase::Serving) => self.on_committed(generation),
             (FromWorker::Refused { why }, Phase::Serving) => self.on_refused(generation, &why),
             (FromWorker::Refused { why }, Phase::Starting) => {
                 if self.change.as_ref().and_then(Change::generation) == Some(generation) {
                     self.abandon(&why);
-                } else if self.served {
-                    log::error!("worker {generation} cannot serve: {why}");
-                } else {
+                } else if !self.served && self.awaited == Some(generation) {
                     self.failed = Some(why);
+                } else {
+                    log::error!("worker {generation} cannot serve: {why}");
                 }
             }
             // It has answered what it was told before it was told to end.
@@ -499,6 +482,9 @@ impl<'h> Supervisor<'h> {
                 | FromWorker::Refused { .. },
                 Phase::Retiring | Phase::Draining,
             ) => {}
+            (FromWorker::Offenders { clients }, phase) if phase != Phase::Starting => {
+                self.hear_offenders(at, &clients);
+            }
             // What the last lines say is in its counters, too.
             (FromWorker::Ended { .. }, _) => {}
             _ => self.distrust(at, &"it said what it may not say now"),
@@ -547,52 +533,31 @@ impl<'h> Supervisor<'h> {
             self.abandon(&format!("the worker has ended ({how})"));
         }
         if !new && !worker.is_leaving() && self.ending == Ending::Not {
-            self.worker_lost(&format!("worker {generation} has ended ({how})"), worker.begun.elapsed());
+            let what = format!("worker {generation} has ended ({how})");
+            self.worker_lost(Some(generation), &what, worker.begun.elapsed());
         }
     }
 
     /// Adds the numbers of a worker that has ended to those of the others.
-    fn bury(&mut self, worker: &Worker) {
+    pub(super) fn bury(&mut self, worker: &Worker) {
         self.past = self.past.and(Ledger::ended(&worker.blocks));
         self.grave.add_ended(&worker.blocks);
     }
 
     /// A worker that ought to serve does not.
-    fn worker_lost(&mut self, what: &str, ran: Duration) {
-        if !self.served {
+    fn worker_lost(&mut self, generation: Option<u32>, what: &str, ran: Duration) {
+        if !self.served && generation == self.awaited {
             self.failed.get_or_insert(what.to_owned());
             return;
         }
         self.crashes += 1;
+        if !self.served {
+            // One of the program before: the worker that is awaited takes its place.
+            return log::error!("{what}");
+        }
         let pause = self.backoff.pause(ran);
         log::error!("{what}; another is started in {} s", pause.as_secs_f32());
         self.worker_due = Some(Instant::now() + pause);
-    }
-
-    fn on_auth(&mut self) {
-        for _ in 0..TURN {
-            match self.auth.receive() {
-                Some(FromAuth::Ready) => self.auth_ready = true,
-                Some(FromAuth::Verdict { id, name }) => self.on_verdict(id, name.as_deref()),
-                None => return,
-            }
-        }
-    }
-
-    /// Nobody waits for a verdict that does not come.
-    fn look_after_auth(&mut self, now: Instant) {
-        if self.auth.is_filled() && self.control.misses_verdict(now) {
-            log::error!("auth gives no verdict");
-            self.auth.dismiss();
-        }
-        if !self.auth.is_filled() {
-            self.auth_ready = false;
-            self.auth_lost();
-        }
-    }
-
-    pub(super) fn auth_is_ready(&self) -> bool {
-        self.auth_ready
     }
 
     // Logs and numbers.
@@ -641,55 +606,5 @@ impl<'h> Supervisor<'h> {
     pub(super) fn ledger(&self) -> Ledger {
         let running = self.workers.iter().map(|worker| Ledger::running(&worker.blocks));
         running.fold(self.past, Ledger::and)
-    }
-
-    /// Ends everybody and accounts for everything.
-    fn end(&mut self) {
-        self.report(Instant::now());
-        for mut worker in std::mem::take(&mut self.workers) {
-            worker.life.kill();
-            if let Some(fd) = worker.life.fd() {
-                let _ = sys::poll::readable(fd, Some(SECOND));
-            }
-            let _ = worker.life.ended();
-            self.bury(&worker);
-        }
-        if self.house.ticks() && self.served {
-            self.tick();
-        }
-        self.agent.close();
-        self.auth.close();
-        let lost = self.finish_logger();
-        if lost > 0 {
-            log::warn!("{lost} lines of the access logs were lost to write errors");
-        }
-        self.control.remove_file();
-        self.estate.remove_files();
-        if self.served {
-            log::info!("ended; {}", self.past);
-        }
-    }
-
-    /// Lets the logger write what it has; gives back how many lines it had to give up.
-    pub(super) fn finish_logger(&mut self) -> u64 {
-        const PATIENCE: Duration = Duration::from_secs(5);
-        let deadline = Instant::now() + PATIENCE;
-        if !self.logger.send(&ToLogger::Finish, &[]) {
-            return 0;
-        }
-        while self.logger.is_filled() && Instant::now() < deadline {
-            if let Some(FromLogger::Totals { lost, .. }) = self.logger.receive() {
-                self.logger.close();
-                return lost;
-            }
-            let fds: Vec<BorrowedFd<'_>> = self.logger.fds().collect();
-            let left = deadline.saturating_duration_since(Instant::now());
-            if sys::poll::any_readable(&fds, Some(left)).is_err() {
-                break;
-            }
-        }
-        log::warn!("the logger does not end; its last lines may be lost");
-        self.logger.close();
-        0
     }
 }

@@ -34,8 +34,10 @@ pub(crate) fn group(shards: usize) -> usize {
 
 /// Warns when fewer files can be open than the configuration promises connections.
 pub(crate) fn compare(files: Raised, needs: &Needs, shards: usize) {
-    let promised = u64::from(needs.connections_per_shard) * shards as u64 + RESERVE;
-    let enough = if needs.connections_by_default { FEW.min(promised) } else { promised };
+    // While one site takes the place of another, the folders of both are open.
+    let folders = 2 * needs.readable.len() as u64;
+    let promised = u64::from(needs.connections_per_shard) * shards as u64 + RESERVE + folders;
+    let enough = if needs.connections_by_default { (FEW + folders).min(promised) } else { promised };
     if files.soft < enough {
         log::warn!(
             "at most {} files can be open, but {shards} shards may take {} connections each; raise the limit \

@@ -16,7 +16,7 @@ use super::run::Supervisor;
 use super::worker::Worker;
 use crate::message::{
     Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptProcess, KeptSilent, KeptSink,
-    KeptSocket, KeptWorker, STATE_VERSION, State,
+    KeptSocket, KeptWorker, LINK_VERSION, STATE_VERSION, State,
 };
 use crate::role::Role;
 use crate::sealed::seal;
@@ -35,6 +35,7 @@ impl Supervisor<'_> {
     /// Begins an upgrade to the program at `path`, or to what is at the path that we were started from.
     pub(super) fn begin_upgrade(&mut self, asker: Asker, path: Option<PathBuf>) {
         self.report_change("upgrading");
+        self.put_files_off();
         if let Some(why) = self.busy() {
             return self.tell(asker, Reply::Refused(why.to_owned()));
         }
@@ -49,8 +50,8 @@ impl Supervisor<'_> {
             return Err("with \"privsep\": false there is one process, which has to be restarted".to_owned());
         };
         let path = path.unwrap_or_else(|| self.program.clone());
-        let needs = seal(&self.deployment.needs).map_err(|error| error.to_string())?;
-        let (state, _) = self.pack(&path, &needs, None);
+        let papers = self.papers().map_err(|error| error.to_string())?;
+        let (state, _) = self.pack(&path, &papers, None);
         Rehearsal::start(&path, &state, self.errors.as_ref().map(AsFd::as_fd))
     }
 
@@ -75,6 +76,7 @@ impl Supervisor<'_> {
         self.finish_logger();
         self.auth.close();
         self.auth_lost();
+        self.logins_lost();
         self.control.settle();
         self.agent.retire();
         let why = self.become_successor(&rehearsal, asker);
@@ -87,11 +89,11 @@ impl Supervisor<'_> {
         let (Stage::Processes(own), Stage::Processes(successor)) = (&self.stage, &rehearsal.stage) else {
             return "there is only one process".to_owned();
         };
-        let needs = match seal(&self.deployment.needs) {
-            Ok(needs) => needs,
+        let papers = match self.papers() {
+            Ok(papers) => papers,
             Err(error) => return error.to_string(),
         };
-        let (state, mut kept) = self.pack(&rehearsal.path, &needs, Some(asker));
+        let (state, mut kept) = self.pack(&rehearsal.path, &papers, Some(asker));
         let state = match seal(&state) {
             Ok(state) => state,
             Err(error) => return error.to_string(),
@@ -101,20 +103,26 @@ impl Supervisor<'_> {
         format!("{} cannot be executed: {error}", rehearsal.path.display())
     }
 
+    fn papers(&self) -> std::io::Result<Papers> {
+        let bans = Bytes(self.estate.bans.text().into_bytes());
+        Ok(Papers { needs: seal(&self.deployment.needs)?, bans: seal(&bans)? })
+    }
+
     /// Everything that a successor needs, and the descriptors among it.
     fn pack<'s>(
         &'s self,
         successor: &Path,
-        needs: &'s OwnedFd,
+        papers: &'s Papers,
         asker: Option<Asker>,
     ) -> (State, Vec<BorrowedFd<'s>>) {
         let mut case = Case::default();
         let asker = match asker {
             Some(Asker::Control(id)) => self.control.connection(id),
-            Some(Asker::Signal | Asker::Tickets) | None => None,
+            Some(Asker::Signal | Asker::Tickets | Asker::Files) | None => None,
         };
         let state = State {
             version: STATE_VERSION,
+            links: LINK_VERSION,
             from: env!("CARGO_PKG_VERSION").to_owned(),
             old_program: self.program.clone(),
             new_program: successor.to_owned(),
@@ -129,8 +137,9 @@ impl Supervisor<'_> {
             generations: self.generations,
             subject: self.deployment.subject.clone(),
             text: case.put(self.deployment.text.as_fd()),
-            needs: case.put(needs.as_fd()),
+            needs: case.put(papers.needs.as_fd()),
             files: case.put(self.deployment.files.workers.as_fd()),
+            auth_files: case.put(self.deployment.files.auth.as_fd()),
             agent_files: case.put(self.deployment.files.agent.as_fd()),
             listeners: self
                 .estate
@@ -156,6 +165,7 @@ impl Supervisor<'_> {
                 .collect(),
             sockets: self.estate.last_id(),
             tickets: self.estate.tickets.told(),
+            bans: case.put(papers.bans.as_fd()),
             sinks: self
                 .estate
                 .sinks()
@@ -201,12 +211,20 @@ impl Supervisor<'_> {
     pub(super) fn busy(&self) -> Option<&'static str> {
         if self.is_ending() {
             Some("the server is ending")
+        } else if !self.served {
+            Some("the server is about to begin; try again when it serves")
         } else if self.change.is_some() {
             Some("another reload or upgrade is under way; try again when it has ended")
         } else {
             None
         }
     }
+}
+
+/// What is too long for [`State`] itself, sealed.
+struct Papers {
+    needs: OwnedFd,
+    bans: OwnedFd,
 }
 
 fn keep_door<'d>(door: &'d Door, case: &mut Case<'d>) -> KeptDoor {
@@ -221,7 +239,7 @@ fn keep_worker<'w>(worker: &'w Worker, case: &mut Case<'w>) -> Option<KeptWorker
         process: case.put(worker.life.fd()?),
         link: case.put(worker.link.fd()),
         lines: case.put(worker.lines.as_fd()),
-        draining: worker.is_leaving(),
+        phase: worker.kept_phase(),
         blocks: worker.blocks.iter().map(|block| case.put(block.fd())).collect(),
     })
 }

@@ -5,11 +5,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use perf::Block;
+use sys::net::listen_again;
 
 use super::Deployment;
 use super::estate::{Estate, Opened};
 use crate::link::{Link, LinkError};
-use crate::message::{FromWorker, Hello, ToWorker, WorkerReport};
+use crate::message::{FromWorker, Hello, KeptPhase, ToWorker, WorkerReport};
 use crate::stage::Life;
 
 /// How long a worker may take until all its shards accept.
@@ -109,12 +110,16 @@ impl Worker {
         generation: u32,
         life: Life,
         link: Link<ToWorker, FromWorker>,
-        phase: Phase,
+        kept: &KeptPhase,
         blocks: Vec<Block>,
         lines: OwnedFd,
     ) -> Self {
         let now = Instant::now();
-        let deadline = (phase == Phase::Retiring).then(|| now + START_PATIENCE);
+        let (phase, deadline) = match kept {
+            KeptPhase::Starting => (Phase::Starting, Some(now + START_PATIENCE)),
+            KeptPhase::Serving => (Phase::Serving, None),
+            KeptPhase::Leaving { millis } => (Phase::Retiring, Some(now + Duration::from_millis(*millis))),
+        };
         // It is told no more destinations of logs.
         let sinks = usize::MAX;
         Self { generation, life, link, phase, deadline, begun: now, blocks, lines, let_go: false, sinks }
@@ -132,11 +137,18 @@ impl Worker {
         self.link.send(&ToWorker::Configuration { subject }, &[deployment.text.as_fd()])?;
         self.link.send(&ToWorker::Files, &[deployment.files.workers.as_fd()])?;
         self.link.send(&ToWorker::Tickets { keys: estate.tickets.told() }, &[])?;
+        estate.bans.tell(self)?;
         let shards = self.blocks.len();
         for (address, listen) in deployment.needs.listeners.iter().enumerate() {
             let Some(listener) = estate.listener(opened, &listen.address) else { continue };
             for shard in 0..shards {
                 for socket in listener.of_shard(shard, shards) {
+                    // Another backlog may be wanted; and a worker that was taken over may have shut it down for all.
+                    if let Err(error) =
+                        listen_again(socket.fd.as_fd(), &listener.actual, deployment.needs.backlog)
+                    {
+                        log::error!("{} cannot be listened on again: {error}", listener.actual);
+                    }
                     let (shard, id, address) = (shard as u32, socket.id, address as u32);
                     self.link.send(&ToWorker::Socket { shard, id, address }, &[socket.fd.as_fd()])?;
                 }
@@ -157,6 +169,18 @@ impl Worker {
             self.sinks += 1;
         }
         Ok(())
+    }
+
+    /// As the next program is told.
+    pub(crate) fn kept_phase(&self) -> KeptPhase {
+        match self.phase {
+            Phase::Starting => KeptPhase::Starting,
+            Phase::Serving => KeptPhase::Serving,
+            Phase::Retiring | Phase::Draining => {
+                let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                KeptPhase::Leaving { millis: millis(left.unwrap_or(END_PATIENCE)) }
+            }
+        }
     }
 
     /// Whether it has been told to end.
@@ -221,12 +245,7 @@ impl Worker {
 /// Ends one that never came to be a worker.
 fn end(mut life: Life, link: &Link<ToWorker, FromWorker>) {
     link.shut();
-    life.kill();
-    if let Some(fd) = life.fd() {
-        // It was killed, so that this takes no time; without it a zombie would stay.
-        let _ = sys::poll::readable(fd, Some(Duration::from_secs(1)));
-    }
-    let _ = life.ended();
+    life.put_down();
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use privsep::link::Link;
 use privsep::message::{
     ControlNeeds, FromAgent, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, HostNeeds,
-    ListenNeeds, LogNeeds, Message, Needs, Output, Proof, Rank, RankEntry, Secrets, State, Subject, ToAgent,
-    ToAuth, ToCheck, ToLogger, ToRehearsal, ToWorker, UserEntry,
+    ListenNeeds, LogNeeds, Message, Needs, Output, Proof, Rank, RankEntry, Realms, Secrets, State, Subject,
+    ToAgent, ToAuth, ToCheck, ToLogger, ToRehearsal, ToWorker, UserEntry,
 };
 use privsep::role::Role;
 use privsep::sealed::{seal, unseal};
@@ -165,6 +165,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         connections_per_shard: 16,
         connections_by_default: true,
         hosts: vec![HostNeeds { name: "localhost".to_owned(), digest: 1, locations: 1 }],
+        realms: Bytes(encode(&Realms { realms: Vec::new() })),
         control: ControlNeeds {
             socket: Some(folder.join("control.sock")),
             mode: 0o600,
@@ -180,6 +181,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
             }],
             secrets: Bytes(encode(&secrets)),
         },
+        bans: None,
     }
 }
 
@@ -205,10 +207,13 @@ impl Double<FromAuth, ToAuth> {
                     self.say(&FromAuth::Ready);
                     self.goes_on(When::Serving);
                 }
-                ToAuth::ErrorLog => self.note(&descriptors),
+                ToAuth::ErrorLog | ToAuth::Realms => self.note(&descriptors),
                 ToAuth::Verify { id, .. } => self.say(&FromAuth::Verdict { id, name: None }),
+                // Only hostile workers ask, and nobody waits for the answer.
+                ToAuth::Login { .. } => {}
                 ToAuth::Ask { id, proof } => {
-                    let right = matches!(&proof, Proof::Password { secret, .. } if secret.0 == b"right");
+                    let right =
+                        matches!(&proof, Proof::Password { secret, .. } if secret.bytes() == b"right");
                     if self.goes_on(When::Question) {
                         self.say(&FromAuth::Verdict { id, name: right.then(|| "anna".to_owned()) });
                     }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use privsep::message::{Answer, Command, FromAgent, LINK_VERSION, Proof, Request};
-use privsep::wire::{Bytes, FRAME_MAX, Wire, encode};
+use privsep::wire::{Bytes, FRAME_MAX, Secret, Wire, encode};
 use sys::packet::{self, Wait};
 
 use crate::tricks::{Then, Tools};
@@ -58,8 +58,8 @@ pub(crate) fn commands(tools: &Tools) -> Then {
     let proofs = [
         Proof::Peer,
         certificate(),
-        Proof::Password { user: "anna".to_owned(), secret: Bytes(b"wrong".to_vec()) },
-        Proof::Token { secret: Bytes(b"right".to_vec()) },
+        Proof::Password { user: "anna".to_owned(), secret: Secret::new(b"wrong".to_vec()) },
+        Proof::Token { secret: Secret::new(b"right".to_vec()) },
     ];
     let asked: Vec<OwnedFd> = proofs
         .into_iter()

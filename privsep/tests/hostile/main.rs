@@ -25,7 +25,7 @@ use privsep::message::{Answer, Command as Order, Proof};
 use privsep::role::Role;
 use privsep::stage::Stage;
 use privsep::supervisor;
-use privsep::wire::{Bytes, FRAME_MAX};
+use privsep::wire::{FRAME_MAX, Secret};
 
 use client::{Client, Told};
 use observed::Possessions;
@@ -154,7 +154,7 @@ impl Stand {
     }
 
     fn log_in(&self, password: &[u8]) -> Told {
-        let proof = Proof::Password { user: "anna".to_owned(), secret: Bytes(password.to_vec()) };
+        let proof = Proof::Password { user: "anna".to_owned(), secret: Secret::new(password.to_vec()) };
         self.client().ask(Order::Status, proof).unwrap_or_else(|why| self.fail(why))
     }
 

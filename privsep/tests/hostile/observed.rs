@@ -10,6 +10,8 @@ const HANDED: &[(&str, &str)] = &[
     ("check", "/memfd:kimura-files-"),
     ("rehearsal", "/memfd:kimura-message"),
     ("auth", "/memfd:kimura-secrets"),
+    ("auth", "/memfd:kimura-realms"),
+    ("auth", "/memfd:kimura-files-auth"),
     ("agent", "/memfd:kimura-files-agent"),
     ("agent", "socket 127.0.0.1:"),
     ("logger", "socket "),
@@ -18,6 +20,8 @@ const HANDED: &[(&str, &str)] = &[
     ("worker", "/memfd:kimura-files-workers"),
     // The text without secrets.
     ("worker", "/memfd:kimura-check"),
+    // What the certificates, keys and password files hold.
+    ("worker", "/memfd:kimura-files"),
     ("worker", "socket 127.0.0.1:"),
     // The way to the logger has no name.
     ("worker", "socket unix"),

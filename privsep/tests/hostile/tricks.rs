@@ -9,11 +9,11 @@ use std::thread;
 
 use privsep::link::Link;
 use privsep::message::{
-    Answer, FromAgent, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, ListenNeeds, Needs,
-    Subject, ToWorker,
+    Answer, FromAgent, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, ListenNeeds, LoginOutcome,
+    Needs, Network, Subject, ToWorker,
 };
 use privsep::role::Role;
-use privsep::wire::{FRAME_MAX, Wire, encode};
+use privsep::wire::{Bytes, FRAME_MAX, Secret, Wire, encode};
 use sys::mem::Cells;
 use sys::packet::{self, Wait};
 
@@ -160,6 +160,17 @@ pub(crate) const TRICKS: &[Trick] = &[
         tools.flood(&FromWorker::Refused { why: "no".repeat(9) })
     }),
     worker("worker counts nonsense", 0, nonsense),
+    worker("worker tells of clients that are none", 2, |tools| {
+        let client = Network { first: Bytes(vec![192, 0, 2]), len: 32 };
+        tools.frame(&FromWorker::Offenders { clients: vec![client] }, 0)
+    }),
+    worker("worker tells of clients without end", 0, |tools| {
+        let client = Network { first: Bytes(vec![192, 0, 2, 7]), len: 32 };
+        tools.flood(&FromWorker::Offenders { clients: vec![client; 256] })
+    }),
+    worker("worker asks for a client without an address", 2, |tools| tools.frame(&login(1, "anna"), 0)),
+    worker("worker asks for a name that cannot be", 2, |tools| tools.frame(&login(4, &"n".repeat(256)), 0)),
+    worker("worker asks more than auth can judge", 0, |tools| tools.aside(&[login(4, "anna")])),
     // A deaf worker is found out by what it is told next.
     swap("worker stops hearing", When::Serving, 1, Reload::Refused, deaf),
     swap("worker commits instead of preparing", When::Prepare, 0, Reload::Done, |tools| {
@@ -181,6 +192,7 @@ pub(crate) const TRICKS: &[Trick] = &[
     auth("auth frame too long", When::Serving, too_long),
     auth("auth surplus descriptor", When::Serving, |tools| tools.frame(&FromAuth::Ready, 1)),
     auth("auth verdicts nobody asked for", When::Serving, verdicts),
+    auth("auth judges logins nobody asked for", When::Serving, |tools| tools.flood(&judged(1))),
     auth("auth floods", When::Serving, |tools| tools.flood(&FromAuth::Ready)),
     auth("auth floods with verdicts", When::Serving, |tools| tools.flood(&verdict(7))),
     auth("auth ends at a question", When::Question, |tools| tools.half_close(Shutdown::Both)),
@@ -264,6 +276,15 @@ fn connection() -> FromAgent {
 /// Somebody else whom nobody knows: a hostile auth could let in whom it was asked about.
 fn verdict(id: u64) -> FromAuth {
     FromAuth::Verdict { id, name: Some("otto".to_owned()) }
+}
+
+fn judged(id: u64) -> FromAuth {
+    FromAuth::Judged { id, outcome: LoginOutcome::Admitted }
+}
+
+fn login(address_len: usize, user: &str) -> FromWorker {
+    let client = Bytes(vec![127; address_len]);
+    FromWorker::Login { ticket: 1, realm: 1, user: user.to_owned(), secret: Secret::default(), client }
 }
 
 impl Tools {

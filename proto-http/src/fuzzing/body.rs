@@ -2,7 +2,7 @@
 
 use crate::body::{BodyLimits, Decoder};
 use crate::range::Ranges;
-use crate::{Body, path};
+use crate::{Body, path, proxy as announced};
 
 /// Feeds a chunked body whole and byte by byte: the outcome must be the same, and within bounds.
 pub fn chunked(input: &[u8]) {
@@ -47,4 +47,37 @@ pub fn range(input: &[u8]) {
     sorted.sort_by_key(|range| range.start);
     assert!(sorted.iter().all(|range| range.start <= range.end && range.end < len));
     assert!(sorted.windows(2).all(|pair| pair[0].end < pair[1].start));
+}
+
+/// What a proxy says before the first byte is the same however it is cut: once read it stays as it is, and so does a
+/// refusal.
+pub fn proxy(input: &[u8]) {
+    let whole = announced::read(input);
+    if let Ok(Some(header)) = whole {
+        assert!(header.len <= input.len() && header.len <= announced::V2_LEN_MAX, "within the input");
+    }
+    for cut in 0..input.len().min(announced::V2_LEN_MAX + 1) {
+        match announced::read(&input[..cut]) {
+            Ok(None) => {}
+            earlier => return assert_eq!(earlier, whole, "what follows does not matter"),
+        }
+    }
+    assert!(whole != Ok(None) || input.len() < announced::V2_LEN_MAX, "nobody waits for more than that");
+}
+
+/// Whatever the fields say, they name so many proxies at most.
+pub fn forwarded(input: &[u8]) {
+    let (mut head, limits) = (crate::Head::default(), crate::Limits::default());
+    for name in ["Forwarded", "X-Forwarded-For"] {
+        let text = [b"GET / HTTP/1.1\r\nHost: a\r\n", name.as_bytes(), b": ", input, b"\r\n\r\n"].concat();
+        if crate::HeadParser::default().parse(&text, &limits, &mut head).is_ok() {
+            let request = head.view(&text);
+            for hops in [crate::forwarded::x_forwarded_for(&request), crate::forwarded::forwarded(&request)] {
+                assert!(
+                    hops.iter().flatten().all(|hop| hop.to_canonical() == *hop),
+                    "one form of each address"
+                );
+            }
+        }
+    }
 }

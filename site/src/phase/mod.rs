@@ -3,15 +3,19 @@
 //! A location has a flat chain of them, built when the site is compiled. The loop does not know any phase by
 //! name; a phase that has nothing to do in a location is not in its chain.
 
+mod access;
 mod body_limit;
 mod dotfiles;
 mod expectation;
+mod login;
 mod methods;
 mod transport;
 
+pub(crate) use access::Access;
 pub(crate) use body_limit::BodyLimit;
 pub(crate) use dotfiles::Dotfiles;
 pub(crate) use expectation::Expectation;
+pub use login::Gate;
 pub(crate) use methods::Methods;
 pub(crate) use transport::{ClientCertificate, ToTls};
 
@@ -35,6 +39,8 @@ pub(crate) enum Flow<'s> {
 pub(crate) enum Phase {
     ToTls(ToTls),
     ClientCertificate(ClientCertificate),
+    Access(Access),
+    Login(Gate),
     Expectation(Expectation),
     Methods(Methods),
     BodyLimit(BodyLimit),
@@ -48,6 +54,8 @@ impl Phase {
         match self {
             Phase::ToTls(phase) => phase.run(exchange),
             Phase::ClientCertificate(phase) => phase.run(exchange),
+            Phase::Access(phase) => phase.run(exchange),
+            Phase::Login(gate) => gate.run(exchange),
             Phase::Expectation(phase) => phase.run(exchange),
             Phase::Methods(phase) => phase.run(exchange),
             Phase::BodyLimit(phase) => phase.run(exchange),
@@ -61,7 +69,19 @@ impl Phase {
 /// Runs the chain of the exchange's location; the first phase that is done decides.
 #[must_use]
 pub fn decide<'s>(exchange: &Exchange<'s>) -> Action<'s> {
-    for phase in &exchange.place.location.chain {
+    run(&exchange.place.location.chain, exchange)
+}
+
+/// Runs what is left of that chain once the client has logged in.
+#[must_use]
+pub fn decide_admitted<'s>(exchange: &Exchange<'s>) -> Action<'s> {
+    let chain = &exchange.place.location.chain;
+    let gate = chain.iter().position(|phase| matches!(phase, Phase::Login(_)));
+    run(&chain[gate.map_or(0, |gate| gate + 1)..], exchange)
+}
+
+fn run<'s>(chain: &'s [Phase], exchange: &Exchange<'s>) -> Action<'s> {
+    for phase in chain {
         if let Flow::Done(action) = phase.run(exchange) {
             return action;
         }

@@ -4,7 +4,7 @@ use config::ClientCertificates;
 use proto_http::Status;
 
 use super::Flow;
-use crate::{Action, Answer, Client, Exchange, Security};
+use crate::{Action, Answer, Client, Exchange, Identity, Security};
 
 /// Sends requests that came in without TLS to the same place with it.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ impl ToTls {
 /// Lets only those in whose certificate the host has judged.
 #[derive(Debug)]
 pub(crate) struct ClientCertificate {
-    /// The host that judges: its place in the configuration.
-    pub(crate) host: u32,
+    /// The host that judges.
+    pub(crate) host: Identity,
     pub(crate) mode: ClientCertificates,
 }
 

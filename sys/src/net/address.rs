@@ -38,6 +38,26 @@ pub enum BadAddress {
 /// The longest path that fits `sockaddr_un` together with its final NUL.
 const UNIX_PATH_MAX: usize = 107;
 
+impl Address {
+    /// Whether nobody can listen on both: the same port, and one address that is the other or stands for it, too. Port 0
+    /// is a different one each time.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::V4(a), Self::V4(b)) => {
+                let same = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+                same && a.port() == b.port() && a.port() != 0
+            }
+            (Self::V6(a), Self::V6(b)) => {
+                let same = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+                same && a.port() == b.port() && a.port() != 0
+            }
+            (Self::Unix(a), Self::Unix(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
 impl FromStr for Address {
     type Err = BadAddress;
 
@@ -156,6 +176,25 @@ mod tests {
         for text in ["192.0.2.1:1", "[fe80::1%3]:80", "unix:/a b"] {
             let address: Address = text.parse().unwrap();
             assert_eq!(address.to_string().parse::<Address>().unwrap(), address);
+        }
+    }
+
+    #[test]
+    fn overlaps_are_known_from_both_sides() {
+        for (one, other, wanted) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "*:80", true),
+            ("127.0.0.1:80", "*:81", false),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("*:0", "*:0", false),
+            ("[::1]:80", "[::]:80", true),
+            ("[::1]:80", "[::2]:80", false),
+            ("[::]:80", "*:80", false),
+            ("unix:/a", "unix:/a", true),
+            ("unix:/a", "unix:/b", false),
+        ] {
+            let (one, other): (Address, Address) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!((one.overlaps(&other), other.overlaps(&one)), (wanted, wanted), "{one} {other}");
         }
     }
 }

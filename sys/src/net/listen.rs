@@ -1,12 +1,13 @@
 //! Listening sockets: for each address a group, one socket for each shard.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind, getsockname, setsockopt, socket,
-    sockopt,
+    AddressFamily, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind, getsockname, getsockopt,
+    setsockopt, socket, sockopt,
 };
 
 use super::{Address, BindError, unix};
@@ -113,12 +114,39 @@ fn tcp_listener(
     Ok(fd)
 }
 
+/// Has a socket of [`bind_group`], which is bound to `address`, listen with this backlog. What waits in its queue stays
+/// there. A TCP socket that somebody who shares it has shut down listens again; a Unix socket does not.
+///
+/// # Errors
+/// `EADDRINUSE` when somebody else has taken the address of a socket that was shut down.
+pub fn listen_again(fd: BorrowedFd<'_>, address: &Address, backlog: u32) -> io::Result<()> {
+    let name: Option<SockaddrStorage> = match address {
+        Address::V4(v4) => Some((*v4).into()),
+        Address::V6(v6) => Some((*v6).into()),
+        Address::Unix(_) => None,
+    };
+    if let Some(name) = name
+        && !getsockopt(&fd, sockopt::AcceptConn)?
+    {
+        match bind(fd.as_raw_fd(), &name) {
+            // A port that the kernel has chosen it takes back when the socket is shut down; one that was asked for stays.
+            Ok(()) | Err(Errno::EINVAL) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    begin(fd, backlog)
+}
+
 pub(crate) fn listen(fd: &OwnedFd, backlog: u32) -> Result<(), Failed> {
+    begin(fd.as_fd(), backlog).map_err(Failed::at("listen"))
+}
+
+fn begin(fd: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
     let backlog = libc::c_int::try_from(backlog).unwrap_or(libc::c_int::MAX);
     // SAFETY: listen takes no pointers.
     match unsafe { libc::listen(fd.as_raw_fd(), backlog) } {
         0 => Ok(()),
-        _ => Err(Failed { step: "listen", source: io::Error::last_os_error() }),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

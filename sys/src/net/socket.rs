@@ -61,6 +61,21 @@ pub fn shutdown_both(fd: RawFd) -> io::Result<()> {
     }
 }
 
+/// Has the last close of the socket reset the connection, which the other side sees at once.
+///
+/// # Errors
+/// `InvalidInput` when the other side has reset it already.
+pub fn reset_on_close(fd: RawFd) -> io::Result<()> {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    let len = size_of::<libc::linger>() as libc::socklen_t;
+    // SAFETY: the pointer and length are those of `linger`, which outlives the call.
+    match unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), len) }
+    {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Switches `O_NONBLOCK`, for all who share the open file.
 ///
 /// # Errors

@@ -1,9 +1,9 @@
 //! Listening on a path.
 
-use std::fs::{File, Permissions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -24,9 +24,24 @@ pub(super) fn listen(path: &Path, n: usize, options: &ListenOptions) -> Result<V
     let mode = Mode::from_bits_truncate(options.unix_mode);
     fchmod(&fd, mode).map_err(Failed::at("fchmod"))?;
     bind(fd.as_raw_fd(), &name).map_err(Failed::at("bind"))?;
-    std::fs::set_permissions(path, Permissions::from_mode(mode.bits())).map_err(Failed::at("chmod"))?;
+    set_socket_mode(path, mode.bits()).map_err(Failed::at("chmod"))?;
     listen::listen(&fd, options.backlog)?;
     repeat(fd, n).map_err(Failed::at("dup"))
+}
+
+/// Changes who may connect to the Unix socket at `path`: those whom `mode` lets write.
+///
+/// # Errors
+/// `ENOTSOCK` for anything but a socket, be it a link to one; whatever else chmod(2) reports.
+pub fn set_socket_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let flags = libc::O_PATH | libc::O_NOFOLLOW;
+    // Looked at and changed by one descriptor, for somebody could put a link there between the two.
+    let place = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !place.metadata()?.file_type().is_socket() {
+        return Err(io::Error::from_raw_os_error(libc::ENOTSOCK));
+    }
+    let same = format!("/proc/self/fd/{}", place.as_raw_fd());
+    std::fs::set_permissions(same, Permissions::from_mode(mode))
 }
 
 /// Makes room for a new socket at `path`. Keep what it returns until that is bound: two servers that find the same

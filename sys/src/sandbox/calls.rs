@@ -34,6 +34,8 @@ pub enum Group {
     Sealing,
     /// Threads of its own, on cores of its choice. No processes.
     Threads,
+    /// Going behind all others.
+    Yielding,
     /// Files, as far as their user and Landlock let it: opened for reading, looked at, read.
     Files,
     /// Sockets that are open.
@@ -50,6 +52,8 @@ enum When {
     Always,
     /// The argument has one of these values.
     OneOf(u8, &'static [u64]),
+    /// Arguments 1 and 2 are these: the level and the name of a socket option.
+    Option(u64, u64),
     /// Under this mask, the argument has just these bits.
     Bits {
         argument: u8,
@@ -67,6 +71,21 @@ const DATA: When = When::Bits { argument: 2, mask: libc::PROT_EXEC as u64, value
 const READING: When = When::Bits { argument: 2, mask: WRITING, value: 0 };
 const THREAD: When =
     When::Bits { argument: 0, mask: libc::CLONE_THREAD as u64, value: libc::CLONE_THREAD as u64 };
+/// Duplicates, flags that are looked at, seals. What has the kernel send signals is left out: it would send them to any
+/// process of this user (`F_SETOWN`, `F_SETSIG`). So is what changes flags: a log that is written to somewhere else than
+/// at its end loses lines (`F_SETFL`).
+const HANDLING: When = OneOf(
+    1,
+    &[
+        libc::F_DUPFD_CLOEXEC as u64,
+        libc::F_GETFD as u64,
+        libc::F_GETFL as u64,
+        libc::F_GET_SEALS as u64,
+        libc::F_ADD_SEALS as u64,
+    ],
+);
+/// To end a connection by a reset.
+const LINGER: When = When::Option(libc::SOL_SOCKET as u64, libc::SO_LINGER as u64);
 const CONFINING: When = OneOf(0, &[libc::PR_SET_NAME as u64, libc::PR_SET_NO_NEW_PRIVS as u64]);
 
 impl Group {
@@ -78,6 +97,7 @@ impl Group {
         Group::Links,
         Group::Sealing,
         Group::Threads,
+        Group::Yielding,
         Group::Files,
         Group::Sockets,
         Group::Accepting,
@@ -94,6 +114,7 @@ impl Group {
             Group::Links => "links",
             Group::Sealing => "sealing",
             Group::Threads => "threads",
+            Group::Yielding => "yielding",
             Group::Files => "files",
             Group::Sockets => "sockets",
             Group::Accepting => "accepting",
@@ -150,7 +171,7 @@ impl Group {
                 #[cfg(target_arch = "x86_64")]
                 (libc::SYS_dup2, Always),
                 (libc::SYS_dup3, Always),
-                (libc::SYS_fcntl, Always),
+                (libc::SYS_fcntl, HANDLING),
                 (libc::SYS_fstat, Always),
                 (libc::SYS_lseek, Always),
                 (libc::SYS_newfstatat, Always),
@@ -177,6 +198,7 @@ impl Group {
                 (libc::SYS_sched_getaffinity, Always),
                 (libc::SYS_sched_setaffinity, Always),
             ],
+            Group::Yielding => &[(libc::SYS_sched_setscheduler, OneOf(1, &[libc::SCHED_IDLE as u64]))],
             Group::Files => &[
                 (CACHESTAT, Always),
                 (libc::SYS_fadvise64, Always),
@@ -193,7 +215,7 @@ impl Group {
                 (libc::SYS_ioctl, OneOf(1, &[libc::FIONBIO])),
                 (libc::SYS_sendfile, Always),
                 (libc::SYS_sendto, Always),
-                (libc::SYS_setsockopt, Always),
+                (libc::SYS_setsockopt, LINGER),
             ],
             Group::Accepting => &[
                 (libc::SYS_accept4, Always),
@@ -287,19 +309,20 @@ fn kept(groups: &[Group]) -> Result<Rules, SandboxError> {
 impl When {
     /// None for a call that is always allowed.
     fn rules(self) -> Result<Vec<SeccompRule>, SandboxError> {
-        let condition = |argument, compare, value| {
-            SeccompRule::new(vec![SeccompCondition::new(argument, Width::Qword, compare, value)?])
-        };
+        let condition =
+            |argument, compare, value| SeccompCondition::new(argument, Width::Qword, compare, value);
+        let rule = |argument, compare, value| SeccompRule::new(vec![condition(argument, compare, value)?]);
         Ok(match self {
             Always => Vec::new(),
-            OneOf(argument, values) => values
-                .iter()
-                .map(|&value| condition(argument, Compare::Eq, value))
-                .collect::<Result<_, _>>()?,
-            When::Bits { argument, mask, value } => {
-                vec![condition(argument, Compare::MaskedEq(mask), value)?]
+            OneOf(argument, values) => {
+                values.iter().map(|&value| rule(argument, Compare::Eq, value)).collect::<Result<_, _>>()?
             }
-            Own => vec![condition(0, Compare::Eq, std::process::id().into())?],
+            When::Option(level, name) => {
+                let both = vec![condition(1, Compare::Eq, level)?, condition(2, Compare::Eq, name)?];
+                vec![SeccompRule::new(both)?]
+            }
+            When::Bits { argument, mask, value } => vec![rule(argument, Compare::MaskedEq(mask), value)?],
+            Own => vec![rule(0, Compare::Eq, std::process::id().into())?],
         })
     }
 }

@@ -201,7 +201,7 @@ impl Client {
 }
 
 /// 1 µs to 60 s in steps of 0.1 %.
-fn histogram() -> Histogram<u64> {
+pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are constants within the allowed range")
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use super::handshakes::Client;
 use super::{answer, request};
 use crate::error::{AnswerProblem, Error};
 use crate::interrupt::Interrupt;
@@ -19,6 +20,7 @@ impl Idle {
     pub(crate) fn open(
         to: SocketAddr,
         path: &str,
+        mut client: Option<Client>,
         count: usize,
         label: &str,
         interrupt: &Interrupt,
@@ -27,7 +29,7 @@ impl Idle {
         let mut idle = Idle(Vec::with_capacity(count));
         for _ in 0..count {
             interrupt.check()?;
-            let stream = one(to, &request).map_err(|problem| Error::WrongAnswer {
+            let stream = one(to, &request, client.as_mut()).map_err(|problem| Error::WrongAnswer {
                 label: label.to_owned(),
                 path: format!("{path} on idle connection {}", idle.0.len() + 1),
                 problem,
@@ -47,9 +49,19 @@ impl Idle {
     }
 }
 
-fn one(to: SocketAddr, request: &[u8]) -> Result<TcpStream, AnswerProblem> {
+fn one(to: SocketAddr, request: &[u8], client: Option<&mut Client>) -> Result<TcpStream, AnswerProblem> {
     let mut stream = TcpStream::connect_timeout(&to, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
+    match client {
+        // The server does not see that the client forgets its session.
+        Some(client) => exchange(&mut client.begin(&mut stream)?, request)?,
+        None => exchange(&mut stream, request)?,
+    };
+    Ok(stream)
+}
+
+/// Sends a request and reads its answer; gives back how many bytes that has.
+pub(super) fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> Result<usize, AnswerProblem> {
     stream.write_all(request)?;
     let mut buf = Vec::with_capacity(512);
     loop {
@@ -64,7 +76,7 @@ fn one(to: SocketAddr, request: &[u8]) -> Result<TcpStream, AnswerProblem> {
                 return Err(AnswerProblem::Status(head.status));
             }
             if (buf.len() - head.len) as u64 >= head.body {
-                return Ok(stream);
+                return Ok(buf.len());
             }
         }
     }

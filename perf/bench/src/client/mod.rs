@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod check;
 pub(crate) mod closed;
+pub(crate) mod handshakes;
 pub(crate) mod idle;
 
 /// The request that all own clients send for `path`.

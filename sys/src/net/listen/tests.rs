@@ -226,3 +226,83 @@ fn what_is_not_a_socket_is_never_removed() {
     let error = unix_group(&scratch.path().join("nowhere/socket"), 1).unwrap_err();
     assert!(matches!(error, BindError::NoFolder { .. }), "{error:?}");
 }
+
+/// The backlog of a socket that listens: TCP_INFO tells it in a field that means something else for connections.
+fn backlog(fd: &OwnedFd) -> u32 {
+    let mut info = std::mem::MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: `info` has room for `len` bytes, and both outlive the call.
+    let got = unsafe {
+        let place = info.as_mut_ptr().cast();
+        libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, place, &mut len)
+    };
+    assert_eq!(got, 0);
+    // SAFETY: it was zeroed, which is a value of each of its integers, before the kernel filled it in.
+    unsafe { info.assume_init() }.tcpi_sacked
+}
+
+#[test]
+fn a_backlog_can_be_changed_and_what_waits_stays() {
+    let group = group("127.0.0.1:0", 1).unwrap();
+    let mut client = TcpStream::connect(tcp(&addresses(&group)[0])).unwrap();
+    client.write_all(b"x").unwrap();
+    for wanted in [7, 3] {
+        listen_again(group[0].as_fd(), &addresses(&group)[0], wanted).unwrap();
+        assert_eq!(backlog(&group[0]), wanted);
+    }
+    let (_, mut server) = accept_from_any(&group.into_iter().map(TcpListener::from).collect::<Vec<_>>());
+    let mut byte = [0];
+    server.set_nonblocking(false).unwrap();
+    server.read_exact(&mut byte).unwrap();
+    assert_eq!(&byte, b"x");
+}
+
+#[test]
+fn a_tcp_listener_that_was_shut_down_listens_again() {
+    // Ports of the kernel's choice, and the last one again by its number.
+    let free = addresses(&group("127.0.0.80:0", 1).unwrap())[0].to_string();
+    for address in ["127.0.0.1:0", "[::1]:0", "*:0", &free] {
+        let Ok(group) = group(address, 2) else { continue };
+        let names = addresses(&group);
+        let target = SocketAddr::new("127.0.0.1".parse().unwrap(), tcp(&names[0]).port());
+        let target = if address.starts_with('*') { target } else { tcp(&names[0]) };
+        for fd in &group {
+            crate::net::shutdown_both(fd.as_raw_fd()).unwrap();
+        }
+        let refused = TcpStream::connect(target).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        for fd in &group {
+            listen_again(fd.as_fd(), &names[0], 16).unwrap();
+        }
+        assert_eq!(addresses(&group), names, "it is the same address");
+        let listeners: Vec<TcpListener> = group.into_iter().map(TcpListener::from).collect();
+        let mut reached = [false; 2];
+        for _ in 0..1_000 {
+            let _client = TcpStream::connect(target).unwrap();
+            let (hit, _server) = accept_from_any(&listeners);
+            reached[hit] = true;
+            if reached == [true; 2] {
+                break;
+            }
+        }
+        assert_eq!(reached, [true; 2], "{address}: both are of the group again");
+    }
+}
+
+#[test]
+fn only_sockets_get_the_mode_of_a_socket() {
+    let scratch = Scratch::new();
+    let at = |name: &str| scratch.path().join(name);
+    let _group = unix_group(&at("socket"), 1).unwrap();
+    std::fs::write(at("file"), "").unwrap();
+    std::os::unix::fs::symlink(at("socket"), at("link")).unwrap();
+    let mode = |name: &str| at(name).metadata().unwrap().permissions().mode() & 0o777;
+    let before = mode("file");
+    crate::net::set_socket_mode(&at("socket"), 0o604).unwrap();
+    assert_eq!(mode("socket"), 0o604);
+    for name in ["file", "link"] {
+        let refused = crate::net::set_socket_mode(&at(name), 0o666).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::ENOTSOCK), "{name}");
+    }
+    assert_eq!((mode("socket"), mode("file")), (0o604, before));
+}

@@ -1,0 +1,143 @@
+//! Certificates of clients: who is let in, who is refused, and how.
+
+#![forbid(unsafe_code)]
+
+use std::net::SocketAddr;
+
+use e2e::ledger::counter;
+use e2e::openssl::{Algorithm, Authority, Holder, Term, s_client};
+use e2e::output::Place;
+use e2e::response::Asked;
+use e2e::yard::address;
+use e2e::{Client, Yard, until};
+use nix::sys::signal::Signal;
+
+const CONFIGURATION: &str = r#"{
+  "server": { "listen": ["127.0.0.1:0 tls", "127.0.0.2:0"] },
+  "defaults": { "root": "${folder}/www" },
+  "hosts": {
+    "off.example": { "tls": { ${own} } },
+    "optional.example": { "tls": { "clients": "optional", ${own}, ${judges} } },
+    "required.example": { "tls": { "clients": "required", ${own}, ${judges} } },
+    "asked.example": { "tls": { "clients": "asked", ${own}, ${judges} } }
+  }
+}"#;
+
+const OWN: &str = r#""certificates": { "own": {
+  "chain": "${folder}/tls/host.pem", "key": "${folder}/tls/host.key" } }"#;
+const JUDGES: &str = r#""authorities": "${folder}/tls/ca.pem", "revoked": ["${folder}/tls/clients.crl"]"#;
+
+const HOSTS: [&str; 4] = ["off.example", "optional.example", "required.example", "asked.example"];
+/// Instead of a status: the handshake has failed.
+const REFUSED: u16 = 0;
+
+struct Bench {
+    yard: Yard,
+    to: SocketAddr,
+    server: e2e::Server,
+    good: Holder,
+    late: Holder,
+    revoked: Holder,
+    stranger: Holder,
+}
+
+impl Bench {
+    fn new(label: &str) -> Bench {
+        let yard = Yard::new(label).expect("a folder");
+        yard.host("host", &HOSTS, Algorithm::Ecdsa).expect("a certificate");
+        let client = |label, term| yard.authority.client(label, term).expect("a certificate");
+        let [good, revoked] = ["good", "revoked"].map(|label| client(label, Term::Holds));
+        let late = client("late", Term::Past);
+        yard.authority.revoke(&revoked).expect("it is revoked");
+        yard.authority.revoked("clients.crl").expect("a list");
+        let elsewhere = Authority::new(&yard.folder.path().join("elsewhere")).expect("an authority");
+        let stranger = elsewhere.client("stranger", Term::Holds).expect("a certificate");
+        let text = CONFIGURATION.replace("${own}", OWN).replace("${judges}", JUDGES);
+        let server = yard.serve(&text).expect("the server starts");
+        let to = address(&server, 1).expect("an address");
+        Bench { yard, to, server, good, late, revoked, stranger }
+    }
+
+    /// The status that a client gets.
+    fn status(&self, name: &str, host: &str, holder: Option<&Holder>, more: &[&str]) -> u16 {
+        let mut arguments = vec!["-servername", name];
+        arguments.extend(more);
+        let files = holder.map(|holder| [&holder.chain, &holder.key].map(|path| path.display().to_string()));
+        if let Some([chain, key]) = &files {
+            arguments.extend(["-cert", chain, "-key", key]);
+        }
+        let get = format!("GET /hello.txt HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let said = s_client(&self.to.to_string(), &arguments, get.as_bytes()).expect("openssl runs");
+        let status = said.text.split("HTTP/1.1 ").nth(1).and_then(|rest| rest.get(..3));
+        let refused = said.has(&["SSL alert number"]);
+        assert!(status.is_some() != refused, "{name} {host} {arguments:?}: {said:?}");
+        status.map_or(REFUSED, |status| status.parse().expect("a status"))
+    }
+}
+
+#[test]
+fn each_host_judges_as_it_says() {
+    let bench = Bench::new("tls-clients");
+    let holders = [None, Some(&bench.good), Some(&bench.late), Some(&bench.revoked), Some(&bench.stranger)];
+    let wanted = [
+        ("off.example", [200, 200, 200, 200, 200]),
+        ("optional.example", [200, 200, REFUSED, REFUSED, REFUSED]),
+        ("required.example", [REFUSED, 200, REFUSED, REFUSED, REFUSED]),
+        ("asked.example", [403, 200, 403, 403, 403]),
+    ];
+    let mut refused = 0;
+    for version in ["-tls1_2", "-tls1_3"] {
+        for (host, statuses) in wanted {
+            let got = holders.map(|holder| bench.status(host, host, holder, &[version]));
+            assert_eq!(got, statuses, "{host} {version}: none, good, late, revoked, stranger");
+            refused += statuses.iter().filter(|&&status| status == REFUSED).count() as u64;
+        }
+    }
+    let counters = bench.server.stop().expect("it ends");
+    assert_eq!(counter(&counters, "tls_failures").unwrap(), refused);
+}
+
+#[test]
+fn a_request_for_a_host_that_another_one_judges_is_misdirected() {
+    let bench = Bench::new("tls-misdirected");
+    for (name, host, status) in [
+        ("off.example", "required.example", 421),
+        ("off.example", "asked.example", 421),
+        ("optional.example", "required.example", 421),
+        ("required.example", "optional.example", 421),
+        ("required.example", "off.example", 200),
+    ] {
+        assert_eq!(bench.status(name, host, Some(&bench.good), &[]), status, "{host} by way of {name}");
+    }
+    // Nobody can show a certificate without TLS.
+    let plain = Place::Ip(address(&bench.server, 2).expect("an address"));
+    for (host, status) in HOSTS.into_iter().zip([200, 403, 403, 403]) {
+        let mut client = Client::connect(&plain).expect("connect");
+        client.send(format!("GET /hello.txt HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).expect("send");
+        assert_eq!(client.response(Asked::Other).expect("a response").status, status, "{host}");
+    }
+    bench.server.stop().expect("it ends");
+}
+
+#[test]
+fn a_certificate_that_is_called_back_later_opens_nothing_any_more() {
+    let bench = Bench::new("tls-recalled");
+    let (good, session) = (Some(&bench.good), bench.yard.path("session"));
+    let hosts = ["required.example", "asked.example"];
+    for (host, name) in hosts.map(|host| (host, format!("{session}-{host}"))) {
+        assert_eq!(bench.status(host, host, good, &["-sess_out", &name]), 200);
+        assert_eq!(bench.status(host, host, None, &["-sess_in", &name]), 200, "the session still proves it");
+    }
+    bench.yard.authority.revoke(&bench.good).expect("it is revoked");
+    bench.yard.authority.revoked("clients.crl").expect("a list");
+    bench.server.signal(Signal::SIGHUP).expect("it runs");
+    let reloaded = || bench.server.output().said().lines.iter().any(|line| line.contains("reloaded: "));
+    until("the reload", reloaded);
+    for (host, status) in hosts.into_iter().zip([REFUSED, 403]) {
+        let name = format!("{session}-{host}");
+        assert_eq!(bench.status(host, host, good, &[]), status, "{host}");
+        assert_eq!(bench.status(host, host, good, &["-sess_in", &name]), status, "{host}, taken up");
+        assert_eq!(bench.status(host, host, None, &["-sess_in", &name]), status, "{host}, without a key");
+    }
+    bench.server.stop().expect("it ends");
+}

@@ -1,0 +1,477 @@
+//! Bans: who fails too often, who is banned for it, and how everybody hears of that. The supervisor alone writes.
+//!
+//! A ban is told to the workers at once, and to a file, if there is one. Both are held back only where one ban follows
+//! another: then a table with all of them goes out a little later.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use auth::Verdict;
+use auth::bans::{Ban, Offence, Policy, Reason, Subject};
+use auth::limits::BANS_FILE_LEN_MAX;
+use perf::Counter;
+
+use super::control::Id;
+use super::reply::Reply;
+use super::run::Supervisor;
+use super::worker::Worker;
+use crate::message::{BanNeeds, BanReport, BansReport, Needs, Network, ToWorker, Trouble};
+
+/// Shortest time between two tables: each costs a pass over all bans and all connections.
+const TABLE_PAUSE: Duration = Duration::from_millis(30);
+/// Shortest time between two writes of the file, but for those that a command waits for.
+const FILE_PAUSE: Duration = Duration::from_secs(1);
+/// Most clients of which a worker tells at once. So it can have others banned who have done nothing, if somebody has
+/// taken it over and bad requests count; it could refuse to serve them as well.
+const OFFENDERS_MAX: usize = 256;
+/// Longest time without a look at the clock: it may be set.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Bans, and what is owed for them.
+#[derive(Default)]
+pub(crate) struct Bans {
+    /// None as long as the configuration has none.
+    ruling: Option<Ruling>,
+}
+
+/// Bans that are in force.
+struct Ruling {
+    bans: auth::bans::Bans,
+    file: Option<PathBuf>,
+    /// As workers are told, sealed; none when nobody is banned.
+    table: Option<OwnedFd>,
+    /// When a table was told last.
+    told: Instant,
+    /// When the next one falls due.
+    table_due: Option<Instant>,
+    written: Instant,
+    file_due: Option<Instant>,
+    /// When to look for bans that have ended.
+    end_due: Option<Instant>,
+}
+
+impl std::fmt::Debug for Bans {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bans").field("ruling", &self.ruling.is_some()).finish()
+    }
+}
+
+impl Bans {
+    /// As a configuration says, with those that the file has.
+    pub(crate) fn open(needs: Option<&BanNeeds>) -> Self {
+        Self { ruling: needs.map(|needs| Ruling::new(needs, None)) }
+    }
+
+    /// As a configuration says, with those that the program before this one has left.
+    pub(crate) fn inherit(needs: Option<&BanNeeds>, text: &[u8]) -> Self {
+        Self { ruling: needs.map(|needs| Ruling::new(needs, Some(text))) }
+    }
+
+    /// Goes by another configuration from now on. Others may be exempt, so that a table is due.
+    pub(crate) fn adopt(&mut self, needs: Option<&BanNeeds>) {
+        let Some(needs) = needs else {
+            self.ruling = None;
+            return;
+        };
+        match &mut self.ruling {
+            None => self.ruling = Some(Ruling::new(needs, None)),
+            Some(ruling) => {
+                ruling.bans.set_policy(policy(needs));
+                if ruling.file != needs.file {
+                    ruling.file.clone_from(&needs.file);
+                    ruling.file_due = Some(Instant::now());
+                }
+            }
+        }
+    }
+
+    /// What a successor is left.
+    pub(crate) fn text(&self) -> String {
+        self.ruling.as_ref().map_or_else(String::new, |ruling| ruling.bans.to_text())
+    }
+
+    /// Tells a worker who is banned; nothing when nobody is.
+    pub(crate) fn tell(&self, worker: &Worker) -> Result<(), crate::link::LinkError> {
+        match self.ruling.as_ref().and_then(|ruling| ruling.table.as_ref()) {
+            Some(table) => worker.link.send(&ToWorker::Bans, &[table.as_fd()]),
+            None => Ok(()),
+        }
+    }
+
+    /// When something is owed.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let ruling = self.ruling.as_ref()?;
+        [ruling.table_due, ruling.file_due, ruling.end_due].into_iter().flatten().min()
+    }
+
+    /// Writes what is not written yet, at the end.
+    pub(crate) fn finish(&mut self) {
+        if self.ruling.as_ref().is_some_and(|ruling| ruling.file_due.is_some()) {
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        self.ruling.iter_mut().for_each(Ruling::write);
+    }
+}
+
+impl Ruling {
+    fn new(needs: &BanNeeds, left: Option<&[u8]>) -> Self {
+        let now = Instant::now();
+        let bans = match (left, &needs.file) {
+            (Some(text), _) if !text.is_empty() => auth::bans::Bans::from_text(policy(needs), text)
+                .unwrap_or_else(|_| {
+                    log::error!("the bans of the program before this one are not understood and forgotten");
+                    auth::bans::Bans::new(policy(needs))
+                }),
+            (_, Some(path)) => load(path, needs),
+            (_, None) => auth::bans::Bans::new(policy(needs)),
+        };
+        let mut ruling = Self {
+            bans,
+            file: needs.file.clone(),
+            table: None,
+            told: now,
+            table_due: None,
+            written: now,
+            file_due: None,
+            end_due: None,
+        };
+        ruling.renew(now);
+        // For the counters, which are not there yet.
+        ruling.table_due = Some(now);
+        ruling
+    }
+
+    /// Makes the table anew; answers how many bans are in force.
+    fn renew(&mut self, now: Instant) -> u64 {
+        let seconds = unix_seconds();
+        self.bans.tidy(seconds);
+        self.table = self.bans.pack(seconds).and_then(|packed| {
+            let sealed = sys::mem::sealed("kimura-bans", &packed);
+            sealed.inspect_err(|error| log::error!("the bans cannot be told: {error}")).ok()
+        });
+        (self.told, self.table_due) = (now, None);
+        let end = self.bans.next_end(seconds);
+        self.end_due = end.map(|end| now + Duration::from_secs(end.saturating_sub(seconds)).min(LOOK));
+        self.bans.lasting(seconds).count() as u64
+    }
+
+    /// Somebody was banned, or is no more.
+    fn changed(&mut self) {
+        let due = |last: Instant, pause: Duration| Some((last + pause).max(Instant::now()));
+        self.table_due = self.table_due.or(due(self.told, TABLE_PAUSE));
+        if self.file.is_some() {
+            self.file_due = self.file_due.or(due(self.written, FILE_PAUSE));
+        }
+    }
+
+    fn write(&mut self) {
+        (self.written, self.file_due) = (Instant::now(), None);
+        let Some(path) = &self.file else { return };
+        if let Err(error) = replace(path, self.bans.to_text().as_bytes()) {
+            log::error!("the file of bans {} cannot be written: {error}", path.display());
+        }
+    }
+}
+
+/// Whether the file could be written, as far as that can be told before.
+///
+/// # Errors
+/// When its folder is not there.
+pub(crate) fn check(needs: &Needs) -> Result<(), Vec<Trouble>> {
+    let Some(path) = needs.bans.as_ref().and_then(|bans| bans.file.as_ref()) else { return Ok(()) };
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    if folder.is_dir() {
+        return Ok(());
+    }
+    Err(vec![Trouble {
+        pointer: "/server/bans/file".to_owned(),
+        cause: format!("the folder {} of the file of bans is not there", folder.display()),
+        cure: "create it, or choose another path".to_owned(),
+    }])
+}
+
+fn policy(needs: &BanNeeds) -> Policy {
+    let bits = |len: u16| u8::try_from(len).unwrap_or(u8::MAX);
+    Policy {
+        prefix_failures: needs.failures,
+        user_failures: needs.user_failures,
+        bad_requests: needs.bad_requests,
+        window_seconds: needs.window_seconds,
+        duration_seconds: needs.duration_seconds,
+        duration_max_seconds: needs.duration_max_seconds,
+        v4_len: bits(needs.v4_len),
+        v6_len: bits(needs.v6_len),
+        exempt: needs.exempt.iter().filter_map(Network::prefix).collect(),
+    }
+}
+
+/// The bans of a file. One that cannot be read is put aside: it never keeps the server from serving.
+fn load(path: &Path, needs: &BanNeeds) -> auth::bans::Bans {
+    let why = match read(path) {
+        Ok(text) => match auth::bans::Bans::from_text(policy(needs), &text) {
+            Ok(bans) => return bans,
+            Err(lines) => lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => return auth::bans::Bans::new(policy(needs)),
+        Err(error) => error.to_string(),
+    };
+    let aside = with_suffix(path, ".broken");
+    let put = match fs::rename(path, &aside) {
+        Ok(()) => format!("it is now {}", aside.display()),
+        Err(error) => format!("it cannot be put aside ({error})"),
+    };
+    log::error!(
+        "the file of bans {} cannot be used: {why}; {put}, and nobody is banned by it; mend that, and put it back \
+         before the next start",
+        path.display()
+    );
+    auth::bans::Bans::new(policy(needs))
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    // One byte more than can be right shows that it is too long.
+    let limit = BANS_FILE_LEN_MAX as u64 + 1;
+    sys::fs::open_file(path)?.take(limit).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Puts a file with this content in the place of another, so that there is always one of the two, whole.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = with_suffix(path, ".new");
+    // One that an earlier write has left, or somebody who would like us to write where a link leads.
+    let _ = fs::remove_file(&temporary);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    // The new name is to survive as well.
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+impl Supervisor<'_> {
+    /// Somebody has tried to log in as `user`. A proof that is right is no reason to forget those that were wrong:
+    /// otherwise an account of one's own would be good for guessing at others.
+    pub(super) fn heard(&mut self, address: Option<IpAddr>, user: &str, verdict: Verdict) {
+        if let (Some(address), Verdict::Denied) = (address, verdict) {
+            self.offended(address, Offence::Login(user));
+        }
+    }
+
+    /// A worker tells who has made bad requests.
+    pub(super) fn hear_offenders(&mut self, at: usize, clients: &[Network]) {
+        let addresses: Option<Vec<IpAddr>> =
+            clients.iter().map(|client| client.prefix().map(auth::Prefix::first)).collect();
+        let Some(addresses) = addresses.filter(|addresses| addresses.len() <= OFFENDERS_MAX) else {
+            return self.distrust(at, &"it tells of clients that are none");
+        };
+        for address in addresses {
+            self.offended(address, Offence::Request);
+        }
+    }
+
+    /// Somebody has failed.
+    pub(super) fn offended(&mut self, address: IpAddr, offence: Offence<'_>) {
+        let Some(ruling) = &mut self.estate.bans.ruling else { return };
+        let given = ruling.bans.fail(unix_seconds(), address, offence);
+        if given.is_empty() {
+            return;
+        }
+        ruling.changed();
+        self.grave.add(Counter::BansMade, given.len() as u64);
+        for ban in given {
+            log::warn!("banned {}", describe(&ban));
+        }
+    }
+
+    /// Tells and writes what has fallen due.
+    pub(super) fn look_after_bans(&mut self, now: Instant) {
+        let Some(ruling) = &mut self.estate.bans.ruling else { return };
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        let (table, file) = (is_due(ruling.table_due) || is_due(ruling.end_due), is_due(ruling.file_due));
+        if file {
+            ruling.write();
+        }
+        if table {
+            self.publish_bans();
+        }
+    }
+
+    /// Tells every worker who is banned now.
+    pub(super) fn publish_bans(&mut self) {
+        let active = self.estate.bans.ruling.as_mut().map_or(0, |ruling| ruling.renew(Instant::now()));
+        self.grave.set(Counter::BansActive, active);
+        let table = self.estate.bans.ruling.as_ref().and_then(|ruling| ruling.table.as_ref());
+        for worker in &self.workers {
+            // Whoever cannot be told is about to end.
+            let _ = match table {
+                Some(table) => worker.link.send(&ToWorker::Bans, &[table.as_fd()]),
+                None => worker.link.send(&ToWorker::NoBans, &[]),
+            };
+        }
+    }
+
+    /// `kimura bans`.
+    pub(super) fn report_bans(&mut self, id: Id) {
+        let Some(ruling) = &self.estate.bans.ruling else { return self.answer(id, no_bans()) };
+        let now = unix_seconds();
+        let bans = ruling.bans.lasting(now).map(report).collect();
+        self.answer(id, Reply::Bans(Box::new(BansReport { now, bans })));
+    }
+
+    /// `kimura ban`.
+    pub(super) fn ban(&mut self, id: Id, network: &Network, seconds: Option<u64>, reason: String) {
+        let Some(ruling) = &mut self.estate.bans.ruling else { return self.answer(id, no_bans()) };
+        let Some(prefix) = network.prefix() else { return self.answer(id, no_network()) };
+        let given = ruling.bans.ban(unix_seconds(), Subject { prefix, user: None }, seconds, reason);
+        let ban = match given {
+            Ok(ban) => ban,
+            Err(bad) => return self.answer(id, Reply::Refused(bad.to_string())),
+        };
+        self.grave.add(Counter::BansMade, 1);
+        self.publish_bans();
+        self.estate.bans.write();
+        let what = format!("banned {}", describe(&ban));
+        log::warn!("{what}");
+        self.answer(id, Reply::Done(what));
+    }
+
+    /// `kimura unban`.
+    pub(super) fn unban(&mut self, id: Id, network: &Network) {
+        let Some(ruling) = &mut self.estate.bans.ruling else { return self.answer(id, no_bans()) };
+        let Some(prefix) = network.prefix() else { return self.answer(id, no_network()) };
+        let now = unix_seconds();
+        let lifted = ruling.bans.unban_prefix(prefix);
+        let lasted = lifted.iter().filter(|ban| ban.lasts(now)).count();
+        if lasted == 0 {
+            let why = format!("{prefix} is not banned; `kimura bans` lists the prefixes that are");
+            return self.answer(id, Reply::Refused(why));
+        }
+        self.publish_bans();
+        self.estate.bans.write();
+        let what = format!("{prefix} is no longer banned");
+        log::info!("{what}");
+        self.answer(id, Reply::Done(what));
+    }
+}
+
+fn no_bans() -> Reply {
+    Reply::Refused("the configuration has no /server/bans; write \"bans\": {} into \"server\"".to_owned())
+}
+
+fn no_network() -> Reply {
+    Reply::Refused("this is no network; use the program of the server".to_owned())
+}
+
+fn reason(ban: &Ban) -> String {
+    match &ban.reason {
+        Reason::Logins => "failed logins".to_owned(),
+        Reason::Requests => "bad requests".to_owned(),
+        Reason::Hand(words) if words.is_empty() => "by hand".to_owned(),
+        Reason::Hand(words) => format!("by hand: {words}"),
+    }
+}
+
+fn describe(ban: &Ban) -> String {
+    // Not the name: people type passwords there.
+    let user = if ban.subject.user.is_some() { " for one user" } else { "" };
+    let time = ban.until.map_or_else(
+        || "without an end".to_owned(),
+        |until| format!("for {} s", until.saturating_sub(ban.since)),
+    );
+    format!("{}{user} {time}, ban number {}, {}", ban.subject.prefix, ban.count, reason(ban))
+}
+
+fn report(ban: &Ban) -> BanReport {
+    BanReport {
+        network: ban.subject.prefix.into(),
+        user: ban.subject.user.as_deref().map(str::to_owned),
+        count: ban.count,
+        since: ban.since,
+        until: ban.until,
+        reason: reason(ban),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn needs(file: Option<PathBuf>) -> BanNeeds {
+        BanNeeds {
+            failures: 5,
+            user_failures: 3,
+            bad_requests: None,
+            window_seconds: 60,
+            duration_seconds: 600,
+            duration_max_seconds: 6000,
+            v4_len: 32,
+            v6_len: 64,
+            exempt: vec![Network::from("10.0.0.0/8".parse::<auth::Prefix>().unwrap())],
+            file,
+        }
+    }
+
+    fn ban(bans: &mut Bans, prefix: &str) {
+        let ruling = bans.ruling.as_mut().unwrap();
+        let subject = Subject { prefix: prefix.parse().unwrap(), user: None };
+        ruling.bans.ban(unix_seconds(), subject, None, String::new()).unwrap();
+        ruling.write();
+    }
+
+    #[test]
+    fn bans_survive_in_the_file_and_one_that_is_broken_is_put_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bans");
+        let needs = needs(Some(path.clone()));
+        let mut bans = Bans::open(Some(&needs));
+        assert!(bans.ruling.as_ref().unwrap().table.is_none(), "nobody is banned");
+        ban(&mut bans, "192.0.2.7");
+        let text = bans.text();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        assert_eq!(Bans::open(Some(&needs)).text(), text);
+        assert!(Bans::open(Some(&needs)).ruling.unwrap().table.is_some());
+        for broken in [&b"kimura-bans 1\nx\n"[..], b"\xff", &[b'x'; 1 << 20]] {
+            fs::write(&path, broken).unwrap();
+            assert_eq!(Bans::open(Some(&needs)).text().lines().count(), 1);
+            assert_eq!(fs::read(folder.path().join("bans.broken")).unwrap(), broken);
+            assert!(!path.exists());
+        }
+        // What the program before has left goes before the file.
+        let other = Bans::inherit(Some(&needs), text.as_bytes());
+        assert_eq!(other.text(), text);
+        assert_eq!(Bans::inherit(None, text.as_bytes()).text(), "");
+    }
+
+    #[test]
+    fn another_configuration_leaves_bans_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut bans = Bans::open(Some(&needs(None)));
+        ban(&mut bans, "192.0.2.7");
+        let text = bans.text();
+        bans.adopt(Some(&needs(Some(folder.path().join("bans")))));
+        assert_eq!(bans.text(), text);
+        bans.finish();
+        assert_eq!(fs::read_to_string(folder.path().join("bans")).unwrap(), text);
+        bans.adopt(None);
+        assert_eq!((bans.text(), bans.due()), (String::new(), None));
+    }
+}
