@@ -8,6 +8,7 @@
 pub mod access;
 pub mod bans;
 mod basic;
+mod certificates;
 mod groups;
 mod hash;
 mod htpasswd;
@@ -20,6 +21,7 @@ mod tokens;
 mod users;
 
 pub use basic::{Credentials, NoCredentials};
+pub use certificates::{Certificates, Shown};
 pub use groups::Groups;
 pub use hash::{BadHash, TooMuch, make_bcrypt};
 pub use lines::{BadLine, LineFault};

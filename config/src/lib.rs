@@ -43,7 +43,7 @@ pub use explain::Explanation;
 pub use model::{
     AccessLog, Arrival, Auth, Bans, ClientAddress, ClientCertificates, Config, Control, DefaultHost,
     Dotfiles, ErrorStatus, FileCache, Handler, Host, Level, Limits, Listen, Location, LogFormat, Matcher,
-    Output, Peer, Rank, Requirement, Satisfy, Server, Settings, Shards, Symlinks, Timeouts, Tls,
+    Output, Peer, Rank, Remote, Requirement, Satisfy, Server, Settings, Shards, Symlinks, Timeouts, Tls,
     TlsCertificate, TlsVersion, Transport,
 };
 pub use name::{BadHostName, HostName};

@@ -19,7 +19,7 @@ use sys::net::Address;
 
 pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
-pub use control::{Control, Peer, Rank};
+pub use control::{Control, Peer, Rank, Remote};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{AccessLog, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};

@@ -57,6 +57,17 @@ fn without<'t, W>(text: &'t str, word: &str, absent: W, present: W) -> (&'t str,
     }
 }
 
+/// An IP address with a port, where TLS is spoken without saying so.
+pub(crate) fn remote_address(text: &str) -> Result<Listening, Flaw> {
+    match address(text)? {
+        Address::Unix(_) => Err(Flaw::new(
+            format!("{} is nowhere else", quoted(text)),
+            "write an IP address with a port; /server/control/socket is for this machine",
+        )),
+        address => Ok((address, Transport::Tls, Arrival::Direct)),
+    }
+}
+
 /// A host name, wildcard or IP literal.
 pub(crate) fn host_name(text: &str) -> Result<HostName, Flaw> {
     HostName::from_str(text).map_err(Flaw::from)
@@ -223,10 +234,21 @@ pub(crate) fn ranked_hash(text: &str) -> Result<(Rank, String), Flaw> {
     Err(Flaw::new("what follows the rank is no hash of a password, which begins with $", CURE))
 }
 
-/// A rank, a space, and a SHA-256 in hexadecimal digits.
+/// A rank, a space, and the SHA-256 of a token in hexadecimal digits.
 pub(crate) fn ranked_digest(text: &str) -> Result<(Rank, [u8; 32]), Flaw> {
     const CURE: &str = "make the digest with `printf %s TOKEN | sha256sum`, and write the rank before it: \"operator 9f86...\"";
-    let (rank, digits) = ranked(text, CURE)?;
+    ranked_sha256(text, CURE)
+}
+
+/// A rank, a space, and the SHA-256 of a certificate in hexadecimal digits.
+pub(crate) fn ranked_fingerprint(text: &str) -> Result<(Rank, [u8; 32]), Flaw> {
+    const CURE: &str = "make the digest with `openssl x509 -in FILE -outform DER | sha256sum`, and write the rank before it: \
+                        \"operator 9f86...\"";
+    ranked_sha256(text, CURE)
+}
+
+fn ranked_sha256(text: &str, cure: &str) -> Result<(Rank, [u8; 32]), Flaw> {
+    let (rank, digits) = ranked(text, cure)?;
     let mut digest = [0; 32];
     let fine = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     for (byte, pair) in digest.iter_mut().zip(digits.as_bytes().chunks(2)).filter(|_| fine) {
@@ -237,7 +259,7 @@ pub(crate) fn ranked_digest(text: &str) -> Result<(Rank, [u8; 32]), Flaw> {
     if fine {
         Ok((rank, digest))
     } else {
-        Err(Flaw::new("what follows the rank are no 64 hexadecimal digits", CURE))
+        Err(Flaw::new("what follows the rank are no 64 hexadecimal digits", cure))
     }
 }
 

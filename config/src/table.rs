@@ -12,11 +12,11 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, SERVER, TIMEOUTS, TLS,
-    TOP,
+    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, REMOTE, SERVER, TIMEOUTS,
+    TLS, TOP,
 };
 pub(crate) use keys::{
-    auth, bans, certificate, control, file_cache, host, limits, server, settings, timeouts, tls, top,
+    auth, bans, certificate, control, file_cache, host, limits, remote, server, settings, timeouts, tls, top,
 };
 
 /// One key.
@@ -183,13 +183,14 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 13] = [
+pub(crate) const SECTIONS: [&Section; 14] = [
     &TOP,
     &SERVER,
     &LIMITS,
     &TIMEOUTS,
     &FILE_CACHE,
     &CONTROL,
+    &REMOTE,
     &DEFAULTS,
     &HOST,
     &BANS,
@@ -216,7 +217,10 @@ mod tests {
 
     /// Lets every key make a difference: nothing that it needs is missing, nothing hides it.
     const BASE: &str = r#"{
-        "server": {"bans": {}},
+        "server": {
+            "control": {"remote": {"listen": ["127.0.0.1:1"], "chain": "chain.pem", "key": "key.pem"}},
+            "bans": {}
+        },
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],

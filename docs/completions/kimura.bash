@@ -8,6 +8,10 @@ _kimura() {
         --set) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
         --generate) mapfile -t COMPREPLY < <(compgen -W 'man bash zsh fish reference' -- "$word"); return ;;
         --socket) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+        --control) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
+        --authority) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+        --certificate) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+        --key) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         --for) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
         --reason) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
         --login) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
@@ -16,7 +20,7 @@ _kimura() {
         verbosity) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug trace' -- "$word"); return ;;
     esac
     case $word in
-        -*) mapfile -t COMPREPLY < <(compgen -W '-c --conf -d --daemon -g --group -h --help -m --manager -t --test -u --user -v --version -V --verbose --set --generate --socket --json --plan --for --reason --login --password-file --token-file' -- "$word") ;;
+        -*) mapfile -t COMPREPLY < <(compgen -W '-c --conf -d --daemon -g --group -h --help -m --manager -t --test -u --user -v --version -V --verbose --set --generate --socket --control --authority --certificate --key --json --plan --for --reason --login --password-file --token-file' -- "$word") ;;
         *) mapfile -t COMPREPLY < <(compgen -d -W 'status reload rotate-logs verbosity bans ban unban upgrade drain stop passwd' -- "$word") ;;
     esac
 }

@@ -7,10 +7,17 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
+use e2e::openssl::{Algorithm, Authority, Holder, Term};
 use e2e::{Folder, Options, Server, binary};
 
 const CONFIGURATION: &str = r#"{
   "server": { "listen": ["127.0.0.1:0"], "bans": {}, "control": {
+    "remote": {
+      "listen": ["127.0.0.1:${port}"], "chain": "${folder}/ca/server.pem", "key": "${folder}/ca/server.key",
+      "certificates": {
+        "vera": "viewer ${vera}", "olga": "operator ${olga}", "anna": "admin ${anna}", "past": "admin ${past}"
+      }
+    },
     "socket": "${folder}/control.sock", "mode": "0666", "audit_log": "${folder}/audit.log",
     "peers": { "user:1": "viewer", "user:2": "operator", "group:3": "admin" },
     "users": {
@@ -58,6 +65,17 @@ enum Proof {
     Peer(Option<(u32, u32)>),
     Password(&'static str, &'static str),
     Token(&'static str),
+    /// The certificate of that name and its key.
+    Certificate(&'static str),
+}
+
+/// How somebody comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By the socket of the machine.
+    Near,
+    /// Over TLS.
+    Far,
 }
 
 /// Each proof, and the rank that it proves.
@@ -81,13 +99,31 @@ const PROOFS: &[(Proof, Rank)] = &[
     (Proof::Token("tk-admi"), Rank::Nobody),
     (Proof::Token("pw-admin"), Rank::Nobody),
     (Proof::Token(""), Rank::Nobody),
+    (Proof::Certificate("vera"), Rank::Viewer),
+    (Proof::Certificate("olga"), Rank::Operator),
+    (Proof::Certificate("anna"), Rank::Admin),
+    // In the configuration, but no longer in force.
+    (Proof::Certificate("past"), Rank::Nobody),
+    // In force and of the same authority, but not in the configuration.
+    (Proof::Certificate("otto"), Rank::Nobody),
 ];
 
+/// Proofs from elsewhere that are tried at the same time: more are not judged at the same time.
+const AT_ONCE: usize = 8;
+
 /// Gives a command; answers its exit status and what it printed.
-fn give(folder: &Folder, command: &str, proof: Proof) -> (Option<i32>, String) {
+fn give(folder: &Folder, command: &str, proof: Proof, way: Way) -> (Option<i32>, String) {
     // Others may not get to where the binary was built.
     let mut client = Command::new(folder.path().join("kimura"));
-    client.args(command.split(' ')).arg("--socket").arg(folder.path().join("control.sock")).env_clear();
+    client.args(command.split(' ')).env_clear();
+    match way {
+        Way::Near => client.args(["--socket", "control.sock"]),
+        Way::Far => {
+            let port = folder.path().join("port");
+            let port = std::fs::read_to_string(port).expect("the port");
+            client.args(["--control", &format!("localhost:{port}"), "--authority", "ca/ca.pem"])
+        }
+    };
     let secret = |label: &str, secret: &str| {
         let name = format!("{label}-{secret}");
         folder.write(&name, format!("{secret}\n").as_bytes()).expect("a secret");
@@ -105,6 +141,9 @@ fn give(folder: &Folder, command: &str, proof: Proof) -> (Option<i32>, String) {
         Proof::Token(token) => {
             client.args(["--token-file", &secret("token", token)]);
         }
+        Proof::Certificate(name) => {
+            client.args(["--certificate", &format!("ca/{name}.pem"), "--key", &format!("ca/{name}.key")]);
+        }
     }
     let output = client.output().expect("the client runs");
     let text =
@@ -114,16 +153,42 @@ fn give(folder: &Folder, command: &str, proof: Proof) -> (Option<i32>, String) {
 
 fn start(folder: &Folder) -> Server {
     std::fs::copy(binary::path(), folder.path().join("kimura")).expect("a copy");
-    let text = CONFIGURATION.replace("${folder}", &folder.path().to_string_lossy());
+    let authority = Authority::new(&folder.path().join("ca")).expect("an authority");
+    authority.host("server", &["localhost"], Algorithm::Ecdsa, Term::Holds).expect("a certificate");
+    authority.client("otto", Term::Holds).expect("a certificate");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port().to_string();
+    drop(listener);
+    folder.write("port", port.as_bytes()).expect("write");
+    let mut text =
+        CONFIGURATION.replace("${folder}", &folder.path().to_string_lossy()).replace("${port}", &port);
+    for (name, term) in
+        [("vera", Term::Holds), ("olga", Term::Holds), ("anna", Term::Holds), ("past", Term::Past)]
+    {
+        let holder = authority.client(name, term).expect("a certificate");
+        text = text.replace(&format!("${{{name}}}"), &fingerprint(&authority, &holder));
+    }
     let configuration = folder.write("kimura.conf", text.as_bytes()).expect("write");
     Server::start(&configuration, &Options::default()).expect("the server starts")
 }
 
-/// Rows that this user can play: only root can play other users.
-fn rows() -> impl Iterator<Item = (&'static str, &'static str, Proof, bool)> {
+/// The SHA-256 of a certificate, as a configuration has it.
+fn fingerprint(authority: &Authority, holder: &Holder) -> String {
+    let line = format!("x509 -noout -fingerprint -sha256 -in {}", holder.chain.display());
+    let output = authority.openssl(&line).expect("a fingerprint");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.trim().rsplit('=').next().unwrap_or_default().replace(':', "")
+}
+
+/// Rows that this user can play: only root can play other users. From elsewhere nobody sees who commands.
+fn rows() -> impl Iterator<Item = (&'static str, &'static str, (Proof, Way), bool)> {
     let root = nix::unistd::Uid::effective().is_root();
     let proofs = PROOFS.iter().filter(move |(proof, _)| root || !matches!(proof, Proof::Peer(Some(_))));
-    proofs.flat_map(|&(proof, rank)| {
+    let ways = proofs.flat_map(|&(proof, rank)| {
+        let far = !matches!(proof, Proof::Peer(_));
+        std::iter::once(Way::Near).chain(far.then_some(Way::Far)).map(move |way| ((proof, way), rank))
+    });
+    ways.flat_map(|(proof, rank)| {
         COMMANDS.iter().map(move |&(command, needed, said)| (command, said, proof, rank >= needed))
     })
 }
@@ -143,27 +208,32 @@ fn what_is_not_allowed_is_denied_and_what_is_allowed_is_done() {
     let (allowed, denied): (Vec<_>, Vec<_>) =
         rows().filter(|&(command, _, _, may)| !(may && ends(command))).partition(|&(.., may)| may);
     for &(command, said, proof, _) in &allowed {
-        let (status, text) = give(&folder, command, proof);
+        let (status, text) = give(&folder, command, proof.0, proof.1);
         // Every reload begins a generation.
         let right = text.contains(said) || command == "status" && text.contains(": serving");
         assert!(status == Some(0) && right, "{command} with {proof:?}: {status:?}, {text}");
     }
     // Answers to wrong proofs are held back: together that takes no longer than one.
-    thread::scope(|scope| {
-        for &(command, _, proof, _) in &denied {
-            let folder = &folder;
-            scope.spawn(move || {
-                let (status, text) = give(folder, command, proof);
-                let right = text.contains("denied: the proof is wrong, or may not do this");
-                assert!(status == Some(4) && right, "{command} with {proof:?}: {status:?}, {text}");
-            });
-        }
-    });
-    let (_, status) = give(&folder, "status", Proof::Peer(None));
+    for some in denied.chunks(AT_ONCE) {
+        thread::scope(|scope| {
+            for &(command, _, proof, _) in some {
+                let folder = &folder;
+                scope.spawn(move || {
+                    let (status, text) = give(folder, command, proof.0, proof.1);
+                    let right = text.contains("denied: the proof is wrong, or may not do this");
+                    assert!(status == Some(4) && right, "{command} with {proof:?}: {status:?}, {text}");
+                });
+            }
+        });
+    }
+    let (_, status) = give(&folder, "status", Proof::Peer(None), Way::Near);
     assert!(status.contains(&format!("wrong proofs   {}\n", denied.len())), "{status}");
     let lines = audit(&folder.path().join("audit.log"));
     let with = |word: &str| lines.iter().filter(|line| line.ends_with(word)).count();
     assert_eq!((with(" denied"), with(" done")), (denied.len(), allowed.len() + 1), "{lines:#?}");
+    let far = lines.iter().filter(|line| line.contains(" from=127.0.0.1:")).count();
+    let wanted = allowed.iter().chain(&denied).filter(|(.., (_, way), _)| *way == Way::Far).count();
+    assert_eq!(far, wanted, "{lines:#?}");
     server.stop().expect("the server ends in order");
 }
 
@@ -174,11 +244,11 @@ fn who_may_end_the_server_ends_it() {
     for (command, said, proof, _) in endings {
         let folder = Folder::new("commands").expect("a folder");
         let server = start(&folder);
-        let (status, text) = give(&folder, command, proof);
+        let (status, text) = give(&folder, command, proof.0, proof.1);
         assert!(status == Some(0) && text.contains(said), "{command} with {proof:?}: {status:?}, {text}");
         let ended = server.ended().expect("the server ends");
         assert!(ended.success(), "{command} with {proof:?}: {ended}");
-        let (status, text) = give(&folder, "status", Proof::Peer(None));
+        let (status, text) = give(&folder, "status", Proof::Token("tk-admin"), proof.1);
         assert!(status == Some(3) && text.contains("no server answers"), "{status:?}, {text}");
     }
 }
@@ -197,14 +267,14 @@ fn a_configuration_that_is_wrong_changes_nothing() {
     ] {
         std::fs::write(&path, &wrong).expect("write");
         for command in ["reload --plan", "reload"] {
-            let (status, text) = give(&folder, command, Proof::Peer(None));
+            let (status, text) = give(&folder, command, Proof::Token("tk-admin"), Way::Far);
             // Whether an address can be opened is seen only when it is.
             let planned = command == "reload --plan" && wrong.contains("192.0.2.1");
             let right = planned && status == Some(0) || status == Some(1) && text.contains(said);
             assert!(right, "{command}: {status:?}, {text}\n{wrong}");
         }
     }
-    let (_, text) = give(&folder, "status --json", Proof::Peer(None));
+    let (_, text) = give(&folder, "status --json", Proof::Peer(None), Way::Near);
     assert!(text.contains(r#""reloads":0"#) && text.contains(r#""generation":1"#), "{text}");
     server.stop().expect("the server ends in order");
 }

@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 
+use e2e::openssl::{Algorithm, Authority, Term};
 use e2e::puppet::{Answer, Puppet};
 use e2e::response::Asked;
 use e2e::{Folder, Options, Process, Server, until};
@@ -16,7 +17,8 @@ use nix::sys::signal::Signal;
 
 const CONFIGURATION: &str = r#"{
   "server": { "listen": ["127.0.0.1:0"], "shards": 1, "user": "65534", "group": "65534",
-    "control": { "socket": "${folder}/control.sock" } },
+    "control": { "socket": "${folder}/control.sock", "remote": {
+      "listen": ["127.0.0.1:0"], "chain": "${folder}/ca/server.pem", "key": "${folder}/ca/server.key" } } },
   "hosts": { "localhost": { "root": "${folder}/www", "access_log": "${folder}/access.log" }${more} }
 }"#;
 
@@ -25,6 +27,7 @@ const GET: &[u8] = b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const SUPERVISOR: &str = "kimura: supervisor [priv]";
 const WORKER: &str = "kimura: worker";
 const AUTH: &str = "kimura: auth";
+const AGENT: &str = "kimura: agent";
 const LOGGER: &str = "kimura: logger";
 const CHECK: &str = "kimura: check";
 const SHARD: &str = "shard 0";
@@ -39,6 +42,8 @@ impl Site {
         let folder = Folder::new("sandbox").expect("a folder");
         folder.write("www/hello.txt", b"Hello, world!\n").expect("write");
         folder.write("secret.txt", b"everybody may read this, but who is to serve www\n").expect("write");
+        let authority = Authority::new(&folder.path().join("ca")).expect("an authority");
+        authority.host("server", &["localhost"], Algorithm::Ecdsa, Term::Holds).expect("a certificate");
         let text =
             CONFIGURATION.replace("${more}", more).replace("${folder}", &folder.path().to_string_lossy());
         let configuration = folder.write("kimura.conf", text.as_bytes()).expect("write");
@@ -161,7 +166,9 @@ fn try_all(role: &str, process: &Process, sibling: u32, more: Vec<Attempt>) {
     let harmless =
         Attempt::new("map memory", libc::SYS_mmap, &[0, 4096, DATA, NOWHERE, NO_FILE]).by(&mut puppet);
     assert!(matches!(harmless, Answer::Done(_)), "{role} has to be able to map memory: {harmless}");
-    for attempt in denied_to_all(sibling).into_iter().chain(more) {
+    // The agent takes connections, from sockets that it was handed.
+    let own = |attempt: &Attempt| role == AGENT && attempt.call == libc::SYS_accept4;
+    for attempt in denied_to_all(sibling).into_iter().filter(|attempt| !own(attempt)).chain(more) {
         let answer = attempt.by(&mut puppet);
         assert!(is_denied(answer), "{role}, {}: {answer}", attempt.what);
     }
@@ -176,7 +183,7 @@ fn what_roles_cannot_do() {
     let site = Site::start("");
     let secret = site.path("secret.txt").display().to_string();
     let hello = site.path("www/hello.txt").display().to_string();
-    for (role, sibling) in [(AUTH, LOGGER), (LOGGER, AUTH), (WORKER, LOGGER)] {
+    for (role, sibling) in [(AUTH, LOGGER), (AGENT, LOGGER), (LOGGER, AUTH), (WORKER, LOGGER)] {
         let sibling = || site.server.process(sibling).expect("a sibling").pid;
         let outside = open("read what everybody may", &secret, libc::O_RDONLY);
         let inside = open("read what is served", &hello, libc::O_RDONLY);
@@ -431,6 +438,7 @@ fn no_process_is_dumped() {
 /// What a process may have open, by the beginnings of what procfs shows.
 const OPEN: &[(&str, &[&str])] = &[
     (AUTH, &["/dev/null", "pipe:", "socket:"]),
+    (AGENT, &["/dev/null", "pipe:", "socket:"]),
     (LOGGER, &["/dev/null", "pipe:", "socket:", "${folder}/access.log"]),
     (WORKER, &["/dev/null", "pipe:", "socket:", "anon_inode:", "/memfd:kimura", "${folder}/www"]),
 ];

@@ -3,6 +3,7 @@
 use crate::ban;
 use crate::manual::Artefact;
 use crate::options::{self, Id, OPTIONS, Opt, Scope};
+use crate::order::far::{Far, Place};
 use crate::passwd::Passwd;
 use crate::usage::Usage;
 use crate::verbs::{self, Verb};
@@ -31,6 +32,8 @@ pub(crate) struct Order {
     pub(crate) command: ToServer,
     /// The socket of the server; otherwise the configuration that `wishes` lead to names it.
     pub(crate) socket: Option<PathBuf>,
+    /// A server that is somewhere else.
+    pub(crate) far: Option<Far>,
     pub(crate) wishes: Wishes,
     pub(crate) proof: ProofFrom,
     pub(crate) form: Form,
@@ -45,6 +48,8 @@ pub(crate) enum ProofFrom {
     Password { user: String, file: Option<PathBuf> },
     /// A token, from a file.
     Token(PathBuf),
+    /// A certificate and its key, from files.
+    Certificate { chain: PathBuf, key: PathBuf },
 }
 
 /// How an answer is printed.
@@ -132,6 +137,10 @@ struct Given {
     login: Option<String>,
     password_file: Option<PathBuf>,
     token_file: Option<PathBuf>,
+    control: Option<Place>,
+    authority: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
     seconds: Option<u64>,
     reason: Option<String>,
 }
@@ -156,6 +165,13 @@ impl Given {
             Id::Login => self.login = Some(text(option, value)?),
             Id::PasswordFile => self.password_file = Some(value.into()),
             Id::TokenFile => self.token_file = Some(value.into()),
+            Id::Control => {
+                let text = text(option, value)?;
+                self.control = Some(Place::parse(&text).ok_or(Usage::BadPlace(text))?);
+            }
+            Id::Authority => self.authority = Some(value.into()),
+            Id::Certificate => self.certificate = Some(value.into()),
+            Id::Key => self.key = Some(value.into()),
             Id::Generate => {
                 let name = text(option, value)?;
                 self.artefact = Some(Artefact::named(&name).ok_or(Usage::BadArtefact(name))?);
@@ -261,15 +277,40 @@ impl Given {
         if let Some(further) = self.operands.first() {
             return Err(Usage::FurtherOperand(verb.name, further.to_string_lossy().into_owned()));
         }
-        let proof = match (self.login.take(), self.password_file.take(), self.token_file.take()) {
-            (Some(_), _, Some(_)) => return Err(Usage::Contradiction("--login", "--token-file")),
-            (Some(user), file, None) => ProofFrom::Password { user, file },
-            (None, Some(_), _) => return Err(Usage::NeedsOther("--password-file", "--login")),
-            (None, None, Some(file)) => ProofFrom::Token(file),
-            (None, None, None) => ProofFrom::Peer,
-        };
+        let proof = self.proof()?;
+        let far = self.far(&proof)?;
         let form = if self.has(Id::Json) { Form::Json } else { Form::People };
-        Ok(Order { command, socket: self.socket.take(), wishes: self.wishes()?, proof, form })
+        Ok(Order { command, socket: self.socket.take(), far, wishes: self.wishes()?, proof, form })
+    }
+
+    fn proof(&mut self) -> Result<ProofFrom, Usage> {
+        let certificate = match (self.certificate.take(), self.key.take()) {
+            (Some(chain), Some(key)) => Some(ProofFrom::Certificate { chain, key }),
+            (Some(_), None) => return Err(Usage::NeedsOther("--certificate", "--key")),
+            (None, Some(_)) => return Err(Usage::NeedsOther("--key", "--certificate")),
+            (None, None) => None,
+        };
+        match (self.login.take(), self.password_file.take(), self.token_file.take(), certificate) {
+            (Some(_), _, Some(_), _) => Err(Usage::Contradiction("--login", "--token-file")),
+            (Some(_), _, _, Some(_)) => Err(Usage::Contradiction("--login", "--certificate")),
+            (_, _, Some(_), Some(_)) => Err(Usage::Contradiction("--token-file", "--certificate")),
+            (Some(user), file, None, None) => Ok(ProofFrom::Password { user, file }),
+            (None, Some(_), ..) => Err(Usage::NeedsOther("--password-file", "--login")),
+            (None, None, Some(file), None) => Ok(ProofFrom::Token(file)),
+            (None, None, None, certificate) => Ok(certificate.unwrap_or(ProofFrom::Peer)),
+        }
+    }
+
+    /// The server that is somewhere else. It has to prove who it is, and cannot see who commands.
+    fn far(&mut self, proof: &ProofFrom) -> Result<Option<Far>, Usage> {
+        match (self.control.take(), self.authority.take()) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(Usage::NeedsOther("--authority", "--control")),
+            (Some(_), None) => Err(Usage::NoAuthority),
+            (Some(_), _) if self.socket.is_some() => Err(Usage::Contradiction("--control", "--socket")),
+            (Some(_), _) if *proof == ProofFrom::Peer => Err(Usage::NoProof),
+            (Some(place), Some(authority)) => Ok(Some(Far { place, authority })),
+        }
     }
 
     /// An option that only a ban takes.
@@ -380,8 +421,14 @@ mod tests {
 
     #[test]
     fn accepts_commands_to_a_server() {
-        let order =
-            |command, proof, form| Order { command, socket: None, wishes: Wishes::default(), proof, form };
+        let order = |command, proof, form| Order {
+            command,
+            socket: None,
+            far: None,
+            wishes: Wishes::default(),
+            proof,
+            form,
+        };
         let banned = |network, seconds, reason: &str| ToServer::Ban {
             network: ban::network(network).expect("a network"),
             seconds,
@@ -429,6 +476,18 @@ mod tests {
                 },
             ),
         ] {
+            assert_eq!(parsed(line), Ok(Command::Order(wanted)), "{line}");
+        }
+        let far = |place: &str| Some(Far { place: Place::parse(place).unwrap(), authority: "ca".into() });
+        for (line, place, proof) in [
+            ("status --control a --authority ca --token-file t", "a:8440", ProofFrom::Token("t".into())),
+            (
+                "status --control [::1]:1 --authority ca --certificate c --key k",
+                "[::1]:1",
+                ProofFrom::Certificate { chain: "c".into(), key: "k".into() },
+            ),
+        ] {
+            let wanted = Order { far: far(place), ..order(ToServer::Status, proof, Form::People) };
             assert_eq!(parsed(line), Ok(Command::Order(wanted)), "{line}");
         }
         let passwd = |user: Option<&str>, file: Option<&str>| {
@@ -480,6 +539,30 @@ mod tests {
             (
                 "stop --login a --token-file t",
                 "--login and --token-file exclude each other; give one of them",
+            ),
+            (
+                "stop --control a --token-file t",
+                "--control needs --authority FILE, the certificate of the server's authority or its own, in PEM",
+            ),
+            (
+                "stop --control a --authority c",
+                "--control needs a proof; give --login, --token-file, or --certificate and --key",
+            ),
+            ("stop --authority c", "--authority goes with --control; give both"),
+            (
+                "stop --control a --authority c --socket s --token-file t",
+                "--control and --socket exclude each other; give one of them",
+            ),
+            ("stop --control ::1", "'::1' is no server; write HOST, HOST:PORT, or [IPV6]:PORT"),
+            ("stop --certificate c", "--certificate goes with --key; give both"),
+            ("stop --key k", "--key goes with --certificate; give both"),
+            (
+                "stop --certificate c --key k --login a",
+                "--login and --certificate exclude each other; give one of them",
+            ),
+            (
+                "stop --certificate c --key k --token-file t",
+                "--token-file and --certificate exclude each other; give one of them",
             ),
             ("a b", "only one folder can be served; use a configuration file for more"),
             ("--generate pdf", "'pdf' cannot be generated; these can: man, bash, zsh, fish, reference"),

@@ -21,7 +21,7 @@ const TICKET_SECONDS: u32 = 24 * 60 * 60;
 pub(crate) struct Needed<'c> {
     pub(crate) path: &'c Path,
     /// The section that names it, and the key there.
-    place: (&'c str, &'static str),
+    pub(crate) place: (&'c str, &'static str),
     pub(crate) secret: bool,
 }
 
@@ -61,8 +61,8 @@ pub(crate) struct Material {
 
 /// What is wrong with a file: where the configuration names it, and the sentence of it (`cause: cure`).
 pub(crate) struct Flaw {
-    pointer: String,
-    sentence: String,
+    pub(crate) pointer: String,
+    pub(crate) sentence: String,
 }
 
 impl Material {
@@ -160,7 +160,7 @@ impl Material {
 }
 
 #[derive(Debug)]
-struct WallClock;
+pub(crate) struct WallClock;
 
 impl tls::Clock for WallClock {
     fn unix_seconds(&self) -> u64 {

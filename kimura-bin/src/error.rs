@@ -30,7 +30,11 @@ pub(crate) enum Error {
     /// The configuration names no socket for commands.
     NoSocket,
     /// Nobody listens on the socket.
-    NoServer { path: PathBuf, cause: io::Error },
+    NoServer { place: String, cause: io::Error },
+    /// The server does not prove who it is, or breaks TLS.
+    Insecure { place: String, failure: tls::Failure },
+    /// A file that was named is not what it should be: why, with the cure.
+    BadFile { path: PathBuf, why: String },
     /// The server does not answer as it should.
     Unanswered { cause: LinkError },
     /// A password or token cannot be read.
@@ -61,6 +65,8 @@ impl Error {
             | Self::Refused(_)
             | Self::NoSocket
             | Self::Unanswered { .. }
+            | Self::Insecure { .. }
+            | Self::BadFile { .. }
             | Self::Secret { .. }
             | Self::Unfit(_)
             | Self::NotDone(_) => 1,
@@ -84,9 +90,17 @@ impl fmt::Display for Error {
                 "the configuration names no socket for commands; set /server/control/socket and restart, or name \
                  the server's socket with --socket",
             ),
-            Self::NoServer { path, cause } => {
-                write!(f, "no server answers at {} ({cause}); is it running?", path.display())
+            Self::NoServer { place, cause } => {
+                write!(f, "no server answers at {place} ({cause}); is it running?")
             }
+            Self::Insecure { place, failure: tls::Failure::Certificate { fault } } => write!(
+                f,
+                "the server at {place} does not prove who it is ({}); name the certificate of its authority, or its \
+                 own, with --authority, and with --control a name that its certificate has",
+                fault.text()
+            ),
+            Self::Insecure { place, failure } => write!(f, "no secure connection to {place}: {failure}"),
+            Self::BadFile { path, why } => write!(f, "{}: {why}", path.display()),
             Self::Unanswered { cause } => write!(f, "the server does not answer as it should: {cause}"),
             Self::Secret { path, cause } => write!(f, "cannot read {}: {cause}", path.display()),
             Self::Unfit(unfit) => unfit.fmt(f),

@@ -1,7 +1,7 @@
 //! `--test --verbose`: what each process will keep of its rights.
 
 use privsep::message::Needs;
-use privsep::role::{Files, Keep, PROCESSORS, ROLES, Row};
+use privsep::role::{Files, Keep, PROCESSORS, ROLES, Role, Row};
 use std::fmt::Write;
 
 /// Most paths that are shown of a list.
@@ -12,7 +12,8 @@ pub(crate) fn told(needs: &Needs) -> String {
     if !needs.privsep {
         return "\none process with all rights of its user (\"privsep\" is false)\n".to_owned();
     }
-    ROLES.iter().map(|row| role(row, needs)).collect()
+    let there = |row: &&Row| row.role != Role::Agent || !needs.control.remote.is_empty();
+    ROLES.iter().filter(there).map(|row| role(row, needs)).collect()
 }
 
 fn role(row: &Row, needs: &Needs) -> String {

@@ -3,13 +3,17 @@
 /// Names an option in the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Id {
+    Authority,
+    Certificate,
     Conf,
+    Control,
     Daemon,
     For,
     Generate,
     Group,
     Help,
     Json,
+    Key,
     Login,
     Manager,
     PasswordFile,
@@ -191,6 +195,35 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "Command the server that listens on this Unix socket",
         "Without it, the one that /server/control/socket of the configuration names.",
     ),
+    of_verbs(
+        Id::Control,
+        "control",
+        value("HOST[:PORT]", Kind::Free),
+        "Command the server at this host, over TLS",
+        "As /server/control/remote of its configuration lets us; without a port, 8440. An IPv6 address stands in brackets. \
+         The certificate of the server has to have HOST as one of its names. Takes --authority, and a proof.",
+    ),
+    of_verbs(
+        Id::Authority,
+        "authority",
+        value("PATH", Kind::File),
+        "With --control - trust the certificates in PATH",
+        "PEM of the authority of the server's certificate, or of that certificate itself. Without it no connection is made.",
+    ),
+    of_verbs(
+        Id::Certificate,
+        "certificate",
+        value("PATH", Kind::File),
+        "Command as the holder of the certificate in PATH",
+        "One of /server/control/remote/certificates, in PEM. Takes --key.",
+    ),
+    of_verbs(
+        Id::Key,
+        "key",
+        value("PATH", Kind::File),
+        "The private key of --certificate",
+        "In PEM. With it the command is signed, together with what the server has chosen for this one time.",
+    ),
     of_verbs(Id::Json, "json", None, "Print the answer as JSON", ""),
     of_verbs(Id::Plan, "plan", None, "With reload - only print what would change", ""),
     of_verbs(
@@ -212,7 +245,8 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "login",
         value("NAME", Kind::Free),
         "Command as NAME of /server/control/users",
-        "The password is asked for on the terminal, or read from --password-file. Without --login and --token-file the          server goes by the user who gives the command.",
+        "The password is asked for on the terminal, or read from --password-file. Without a proof the server of this machine \
+         goes by the user who gives the command.",
     ),
     of_verbs(
         Id::PasswordFile,

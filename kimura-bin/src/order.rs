@@ -1,5 +1,6 @@
 //! A command to a server that runs: asks, and prints the answer.
 
+pub(crate) mod far;
 mod json;
 mod people;
 
@@ -8,20 +9,22 @@ use crate::boot::Home;
 use crate::error::Error;
 use crate::print;
 use privsep::link::{Link, LinkError};
-use privsep::message::{Answer, BansReport, Command, LINK_VERSION, PlanReport, Proof, Request, StatusReport};
-use privsep::sealed::unseal;
+use privsep::message::{
+    Answer, BansReport, Command, LINK_VERSION, PlanReport, Proof, Request, StatusReport, signed_message,
+};
 use privsep::supervisor;
-use privsep::wire::Secret;
+use privsep::wire::{BadFrame, Bytes, Secret, decode};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tls::{Chain, PrivateKey, Zeroizing};
 
 /// Most bytes of a password or token.
 const SECRET_MAX: u64 = 4096;
-/// Most bytes of a list of problems.
-const PROBLEMS_MAX: usize = 4 << 20;
+/// Most bytes of what an answer comes with.
+const ENCLOSURE_MAX: usize = 64 << 20;
 /// How long an answer may take. A reload may wait for an examination and for a new worker.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -50,15 +53,53 @@ pub(crate) fn give(order: &Order) -> Result<(), Error> {
 }
 
 fn ask(order: &Order) -> Result<Outcome, Error> {
-    let socket = match &order.socket {
-        Some(path) => path.clone(),
-        None => configured(&order.wishes)?,
-    };
-    let proof = proof(&order.proof)?;
-    let link = connect(&socket)?;
-    let request = Request { version: LINK_VERSION, command: order.command.clone(), proof };
-    let (answer, sealed) = exchange(&link, &request)?;
-    understand(answer, sealed.first(), &order.command)
+    let mut proof = proof(&order.proof)?;
+    let mut line = Line::to(order)?;
+    let command = &order.command;
+    let mut ask = |proof| line.exchange(&Request { version: LINK_VERSION, command: command.clone(), proof });
+    if let ProofFrom::Certificate { chain, key } = &order.proof {
+        let (answer, _) = ask(Proof::Challenge)?;
+        let Answer::Challenge { nonce } = answer else { return understand(answer, None, command) };
+        proof = signed(chain, key, &signed_message(&nonce.0, command))?;
+    }
+    let (answer, enclosure) = ask(proof)?;
+    understand(answer, enclosure, command)
+}
+
+/// The way to the server.
+enum Line {
+    /// A socket of this machine.
+    Near(Link<Request, Answer>),
+    Far(Box<far::Line>),
+}
+
+impl Line {
+    fn to(order: &Order) -> Result<Self, Error> {
+        if let Some(place) = &order.far {
+            return far::Line::connect(place, PATIENCE).map(Box::new).map(Self::Far);
+        }
+        let socket = match &order.socket {
+            Some(path) => path.clone(),
+            None => configured(&order.wishes)?,
+        };
+        connect(&socket).map(Self::Near)
+    }
+
+    /// Asks, and waits for the answer with what comes along.
+    fn exchange(&mut self, request: &Request) -> Result<(Answer, Option<Vec<u8>>), Error> {
+        match self {
+            Self::Far(line) => line.exchange(request),
+            Self::Near(link) => {
+                link.send_waiting(request, &[])?;
+                if !sys::poll::readable(link.fd(), Some(PATIENCE)).map_err(LinkError::System)? {
+                    return Err(LinkError::Full.into());
+                }
+                let (answer, sealed) = link.receive_waiting()?;
+                let read = sealed.first().map(|sealed| sys::mem::read_sealed(sealed.as_fd(), ENCLOSURE_MAX));
+                Ok((answer, read.transpose().map_err(LinkError::System)?))
+            }
+        }
+    }
 }
 
 /// The socket that the configuration names.
@@ -74,31 +115,24 @@ fn connect(path: &Path) -> Result<Link<Request, Answer>, Error> {
         Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
             Err(Error::Denied(format!("the socket {} may not be written to: {cause}", path.display())))
         }
-        Err(cause) => Err(Error::NoServer { path: path.to_owned(), cause }),
+        Err(cause) => Err(Error::NoServer { place: path.display().to_string(), cause }),
     }
 }
 
-fn exchange(link: &Link<Request, Answer>, request: &Request) -> Result<(Answer, Vec<OwnedFd>), LinkError> {
-    link.send_waiting(request, &[])?;
-    if sys::poll::readable(link.fd(), Some(PATIENCE))? {
-        link.receive_waiting()
-    } else {
-        Err(LinkError::Full)
-    }
-}
-
-fn understand(answer: Answer, sealed: Option<&OwnedFd>, command: &Command) -> Result<Outcome, Error> {
-    // The link has seen to it that what belongs to the answer came with it.
-    let sealed = || sealed.ok_or(LinkError::Closed);
+fn understand(answer: Answer, enclosure: Option<Vec<u8>>, command: &Command) -> Result<Outcome, Error> {
+    // The line has seen to it that what belongs to the answer came with it.
+    let enclosure = || enclosure.ok_or(LinkError::Closed);
     match answer {
         Answer::Done { what } => Ok(Outcome::Done(what)),
-        Answer::Status => Ok(Outcome::Status(unseal(sealed()?)?)),
-        Answer::Plan => Ok(Outcome::Plan(unseal(sealed()?)?)),
-        Answer::Bans => Ok(Outcome::Bans(unseal(sealed()?)?)),
+        Answer::Status => Ok(Outcome::Status(decode(&enclosure()?).map_err(LinkError::Bad)?)),
+        Answer::Plan => Ok(Outcome::Plan(decode(&enclosure()?).map_err(LinkError::Bad)?)),
+        Answer::Bans => Ok(Outcome::Bans(decode(&enclosure()?).map_err(LinkError::Bad)?)),
+        // Nobody has asked for it.
+        Answer::Challenge { .. } => Err(LinkError::Bad(BadFrame::Turn).into()),
         Answer::Denied { why } => Err(Error::Denied(why)),
         Answer::Refused { why } => Err(Error::NotDone(why)),
         Answer::Problems { count } => {
-            let text = sys::mem::read_sealed(sealed()?.as_fd(), PROBLEMS_MAX).map_err(LinkError::System)?;
+            let text = enclosure()?;
             let plural = if count == 1 { "problem" } else { "problems" };
             let changed = match command {
                 Command::Reload { plan: true } => "nothing would change",
@@ -112,7 +146,8 @@ fn understand(answer: Answer, sealed: Option<&OwnedFd>, command: &Command) -> Re
 
 fn proof(from: &ProofFrom) -> Result<Proof, Error> {
     Ok(match from {
-        ProofFrom::Peer => Proof::Peer,
+        // What is signed is known only when the server has said so.
+        ProofFrom::Peer | ProofFrom::Certificate { .. } => Proof::Peer,
         ProofFrom::Token(path) => Proof::Token { secret: first_line(path)? },
         ProofFrom::Password { user, file } => {
             let secret = match file {
@@ -125,6 +160,22 @@ fn proof(from: &ProofFrom) -> Result<Proof, Error> {
             };
             Proof::Password { user: user.clone(), secret }
         }
+    })
+}
+
+/// The proof by a certificate: `message` signed by its holder.
+fn signed(chain: &Path, key: &Path, message: &[u8]) -> Result<Proof, Error> {
+    let bad = |path: &Path| {
+        let path = path.to_owned();
+        move |error: tls::Error| Error::BadFile { path, why: error.to_string() }
+    };
+    let certificates = Chain::from_pem(&far::read(chain)?).map_err(bad(chain))?;
+    let private = PrivateKey::from_pem(Zeroizing::new(far::read(key)?)).map_err(bad(key))?;
+    let (certificate, signed) = tls::sign(certificates, &private, message).map_err(bad(key))?;
+    Ok(Proof::Certificate {
+        certificate: Bytes(certificate),
+        scheme: signed.scheme,
+        signature: Bytes(signed.signature),
     })
 }
 

@@ -1,5 +1,6 @@
 //! What each process does from its first message to its end.
 
+mod agent;
 mod auth;
 mod check;
 mod gatekeeper;
@@ -93,6 +94,7 @@ fn fill(role: Role, link: OwnedFd, place: Place) {
         Role::Check => check::run(link, place),
         Role::Rehearsal => rehearsal::run(link),
         Role::Auth => auth::run(link, place),
+        Role::Agent => agent::run(link, place),
         Role::Logger => logger::run(link, place),
         Role::Worker => worker::run(link, place),
         // Nobody starts it so.

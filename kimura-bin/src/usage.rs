@@ -35,6 +35,12 @@ pub(crate) enum Usage {
     NotWith(&'static Opt, &'static str),
     /// The first option goes only with the second one.
     NeedsOther(&'static str, &'static str),
+    /// No server that is somewhere else.
+    BadPlace(String),
+    /// Nobody vouches for a server that is somewhere else.
+    NoAuthority,
+    /// A server that is somewhere else is shown nothing.
+    NoProof,
     /// The command lacks its operand.
     MissingOperand(&'static Verb),
     /// The command does not take this operand.
@@ -128,6 +134,15 @@ impl fmt::Display for Usage {
             Self::BadManagers(list) => {
                 write!(f, "the list of managers '{list}' has an empty name; separate names by single commas")
             }
+            Self::BadPlace(text) => {
+                write!(f, "'{text}' is no server; write HOST, HOST:PORT, or [IPV6]:PORT")
+            }
+            Self::NoAuthority => f.write_str(
+                "--control needs --authority FILE, the certificate of the server's authority or its own, in PEM",
+            ),
+            Self::NoProof => f.write_str(
+                "--control needs a proof; give --login, --token-file, or --certificate and --key",
+            ),
             Self::NoManagers => write!(f, "this version cannot connect to managers; leave '--manager' out"),
             Self::TwoFolders => write!(f, "only one folder can be served; use a configuration file for more"),
             Self::OutOfScope(option) if option.scope == Scope::Verb => {

@@ -1,14 +1,14 @@
 //! Properties of frames that hold for every input, checked by fuzzers and tests. Not part of the interface.
 
 use crate::message::{
-    Answer, BansReport, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, Message, Needs,
-    PlanReport, Realms, Request, Secrets, State, StatusReport, ToAuth, ToCheck, ToLogger, ToRehearsal,
-    ToWorker,
+    Answer, BansReport, FromAgent, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, Message,
+    Needs, PlanReport, Realms, Request, Secrets, State, StatusReport, ToAgent, ToAuth, ToCheck, ToLogger,
+    ToRehearsal, ToWorker,
 };
 use crate::wire::{Wire, decode, encode};
 
 /// Descriptors that the longest message comes with; a link takes no more.
-const DESCRIPTORS_MAX: usize = 2;
+const DESCRIPTORS_MAX: usize = 3;
 
 /// Everything that travels, by its place: the first byte of an input says which one the rest is read as.
 const KINDS: &[fn(&[u8])] = &[
@@ -33,6 +33,8 @@ const KINDS: &[fn(&[u8])] = &[
     sealed::<String>,
     sealed::<Realms>,
     sealed::<BansReport>,
+    message::<ToAgent>,
+    message::<FromAgent>,
 ];
 
 /// Reads the bytes behind the first one as what that one says: they are the one encoding of a value, or refused.
@@ -75,11 +77,11 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::message::{
-        Audience, BanNeeds, BanReport, Command, ControlNeeds, Depth, FileNeeds, Hello, HostNeeds,
-        IdentityEntry, Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptPhase, KeptSink, KeptSocket,
-        KeptWorker, LedgerEntry, ListenNeeds, LogNeeds, LoginOutcome, Network, Output, PeerEntry, Proof,
-        Rank, RankEntry, ReadNeeds, RealmEntry, Setting, Subject, TokenEntry, Trouble, UserEntry,
-        WorkerReport,
+        Audience, BanNeeds, BanReport, CertificateEntry, Command, ControlNeeds, Depth, FileNeeds, Hello,
+        HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptPhase,
+        KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, LedgerEntry, ListenNeeds, LogNeeds,
+        LoginOutcome, Network, Output, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, RealmEntry, Setting,
+        Subject, TokenEntry, Trouble, UserEntry, WorkerReport,
     };
     use crate::wire::{Bytes, Secret};
 
@@ -158,7 +160,7 @@ pub(crate) mod tests {
                 path: "/key.pem".into(),
                 pointer: pointer(),
                 secret: true,
-                audience: Audience::Workers,
+                audience: Audience::Agent,
             }],
             readable: vec![ReadNeeds { path: "/srv/www".into(), pointer: pointer() }],
             drain_millis: 30_000,
@@ -179,6 +181,8 @@ pub(crate) mod tests {
                 users: vec![entry("anna", Rank::Admin)],
                 tokens: vec![entry("nightly", Rank::Operator)],
                 secrets: Bytes(vec![1, 0, 255]),
+                certificates: vec![entry("laptop", Rank::Viewer)],
+                remote: vec![ListenNeeds { address: text("[::1]:8440"), secure: true, pointer: pointer() }],
             },
             bans: Some(BanNeeds {
                 failures: 20,
@@ -217,6 +221,7 @@ pub(crate) mod tests {
             needs: kept,
             files: kept,
             auth_files: kept,
+            agent_files: kept,
             listeners: vec![KeptListener {
                 written: text("127.0.0.1:80"),
                 sockets: vec![KeptSocket { id: 1, fd: kept }],
@@ -240,8 +245,10 @@ pub(crate) mod tests {
                 phase: KeptPhase::Leaving { millis: 1 },
                 blocks: vec![kept, kept],
             }],
-            silent: vec![kept],
-            asker: Some(KeptAsker { fd: kept, who: text("peer") }),
+            silent: vec![KeptSilent { fd: kept, from: Some(text("[::1]:9")) }],
+            doors: vec![KeptDoor { written: text("[::1]:8440"), sockets: vec![kept] }],
+            leaving: vec![KeptProcess { pid: 3, process: kept }],
+            asker: Some(KeptAsker { fd: kept, who: text("peer"), from: None }),
         }
     }
 
@@ -267,6 +274,18 @@ pub(crate) mod tests {
     fn samples() -> Vec<(&'static str, u8, Vec<u8>)> {
         let trouble = Trouble { pointer: text("/a"), cause: text("b"), cure: text("c") };
         let password = || Proof::Password { user: text("anna"), secret: Secret::new(b"pw".to_vec()) };
+        let certificate = || Proof::Certificate {
+            certificate: Bytes(vec![0x30, 0]),
+            scheme: 0x0403,
+            signature: Bytes(vec![9; 70]),
+        };
+        let verify = ToAuth::Verify {
+            id: 7,
+            message: Bytes(vec![1; 60]),
+            certificate: Bytes(vec![0x30, 0]),
+            scheme: 0x0403,
+            signature: Bytes(vec![9; 70]),
+        };
         let names = || vec![text("a.test")];
         let plan = PlanReport {
             done: true,
@@ -282,6 +301,7 @@ pub(crate) mod tests {
         let secrets = Secrets {
             users: vec![UserEntry { name: text("anna"), hash: text("$6$") }],
             tokens: vec![TokenEntry { name: text("nightly"), sha256: Bytes(vec![7; 32]) }],
+            certificates: vec![CertificateEntry { name: text("laptop"), sha256: Bytes(vec![8; 32]) }],
         };
         let ban = Command::Ban { network: network(), seconds: Some(60), reason: text("spam") };
         let request = |command, proof| encode(&Request { version: 1, command, proof });
@@ -295,6 +315,7 @@ pub(crate) mod tests {
             ("needs-told", 1, encode(&FromCheck::Needs { subject: subject() })),
             ("problems", 1, encode(&FromCheck::Problems { count: 3 })),
             ("ask", 2, encode(&ToAuth::Ask { id: 7, proof: password() })),
+            ("verify", 2, encode(&verify)),
             ("verdict", 3, encode(&FromAuth::Verdict { id: 7, name: Some(text("anna")) })),
             ("sink", 4, encode(&ToLogger::Sink { number: 1, name: text("a"), output: Output::Stderr })),
             ("totals", 5, encode(&FromLogger::Totals { written: 1, lost: 2 })),
@@ -324,6 +345,9 @@ pub(crate) mod tests {
             ("upgrade", 10, request(Command::Upgrade { path: Some("/new".into()) }, password())),
             ("reload", 10, request(Command::Reload { plan: true }, Proof::Peer)),
             ("ban", 10, request(ban, Proof::Peer)),
+            ("challenge", 10, request(Command::Status, Proof::Challenge)),
+            ("signed", 10, request(Command::Stop, certificate())),
+            ("nonce", 11, encode(&Answer::Challenge { nonce: Bytes(vec![5; 32]) })),
             ("denied", 11, encode(&Answer::Denied { why: text("no") })),
             ("needs", 12, encode(&needs())),
             ("secrets", 13, encode(&secrets)),
@@ -333,6 +357,9 @@ pub(crate) mod tests {
             ("state", 16, encode(&state())),
             ("reason", 17, encode(&text("no"))),
             ("bans", 19, encode(&bans())),
+            ("agent-hello", 20, encode(&ToAgent::Hello { hello: hello() })),
+            ("leave", 20, encode(&ToAgent::Leave)),
+            ("connection", 21, encode(&FromAgent::Connection { from: text("[::1]:9") })),
         ]
     }
 

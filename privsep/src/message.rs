@@ -1,6 +1,7 @@
 //! Every message of every link. Each link has one enum for each direction, so that a message in the wrong one does
 //! not compile.
 
+mod agent;
 mod auth;
 mod bans;
 mod check;
@@ -9,17 +10,24 @@ mod logger;
 mod state;
 mod worker;
 
-pub use auth::{FromAuth, LoginOutcome, Proof, RealmEntry, Realms, Secrets, ToAuth, TokenEntry, UserEntry};
+pub use agent::{FromAgent, ToAgent};
+pub use auth::{
+    CertificateEntry, FromAuth, LoginOutcome, Proof, RealmEntry, Realms, Secrets, ToAuth, TokenEntry,
+    UserEntry,
+};
 pub use bans::{BanNeeds, BanReport, BansReport, Network};
 pub use check::{
     Audience, Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs,
     Output, PeerEntry, RankEntry, ReadNeeds, Setting, Subject, ToCheck, Trouble,
 };
-pub use control::{Answer, Command, LedgerEntry, PlanReport, Rank, Request, StatusReport, WorkerReport};
+pub use control::{
+    Answer, Command, LedgerEntry, NONCE_LEN, PlanReport, Rank, Request, StatusReport, WorkerReport,
+    signed_message,
+};
 pub use logger::{FromLogger, ToLogger};
 pub use state::{
-    FromRehearsal, Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptPhase, KeptSink, KeptSocket,
-    KeptWorker, STATE_VERSION, State, ToRehearsal,
+    FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptPhase, KeptProcess,
+    KeptSilent, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State, ToRehearsal,
 };
 pub use worker::{FromWorker, ToWorker};
 

@@ -16,6 +16,8 @@ pub enum Role {
     Rehearsal,
     /// Compares passwords and tokens.
     Auth,
+    /// Ends TLS of control connections from elsewhere.
+    Agent,
     /// Writes the access logs.
     Logger,
     /// Serves.
@@ -94,6 +96,23 @@ pub const ROLES: &[Row] = &[
             ],
         }),
     },
+    // Only where the configuration has it.
+    Row {
+        role: Role::Agent,
+        title: "kimura: agent",
+        output: Stdout::Nowhere,
+        keep: Some(Keep {
+            files: Files::None,
+            calls: &[
+                Group::Memory,
+                Group::Life,
+                Group::Descriptors,
+                Group::Links,
+                Group::Sockets,
+                Group::Accepting,
+            ],
+        }),
+    },
     Row {
         role: Role::Logger,
         title: "kimura: logger",
@@ -147,6 +166,7 @@ impl fmt::Display for Role {
             Self::Check => "check",
             Self::Rehearsal => "rehearsal",
             Self::Auth => "auth",
+            Self::Agent => "agent",
             Self::Logger => "logger",
             Self::Worker => "worker",
         })
@@ -159,7 +179,15 @@ mod tests {
 
     #[test]
     fn every_role_has_a_row_and_a_title_of_its_own() {
-        for role in [Role::Supervisor, Role::Check, Role::Rehearsal, Role::Auth, Role::Logger, Role::Worker] {
+        for role in [
+            Role::Supervisor,
+            Role::Check,
+            Role::Rehearsal,
+            Role::Auth,
+            Role::Agent,
+            Role::Logger,
+            Role::Worker,
+        ] {
             assert_eq!(Role::titled(role.row().title), Some(role));
         }
     }

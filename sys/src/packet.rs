@@ -249,6 +249,13 @@ pub fn peer(socket: BorrowedFd<'_>) -> io::Result<Peer> {
     Ok(Peer { pid, uid: credentials.uid(), gid: credentials.gid() })
 }
 
+/// Whether `socket` is an end of a connection of this kind, and not something else that somebody has handed over.
+pub fn is_end(socket: BorrowedFd<'_>) -> bool {
+    let of_kind = getsockopt(&socket, sockopt::SockType).is_ok_and(|kind| kind == SockType::SeqPacket);
+    let connected = nix::sys::socket::getpeername::<UnixAddr>(socket.as_raw_fd()).is_ok();
+    of_kind && connected
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -288,6 +295,18 @@ mod tests {
         // Were a duplicate of the reading end left, the pipe would not break.
         drop(reader);
         assert_eq!(writer.write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn ends_are_told_from_other_things() {
+        let (end, _other) = pair().unwrap();
+        let (stream, _end) = std::os::unix::net::UnixStream::pair().unwrap();
+        let folder = Scratch::new();
+        let listener = listen(&folder.path().join("s"), 0o600).unwrap();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let found =
+            [is_end(end.as_fd()), is_end(stream.as_fd()), is_end(listener.as_fd()), is_end(file.as_fd())];
+        assert_eq!(found, [true, false, false, false]);
     }
 
     #[test]

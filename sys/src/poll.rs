@@ -34,6 +34,36 @@ pub fn any_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Re
     Ok(entries.iter().map(|entry| entry.revents != 0).collect())
 }
 
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// That something can be read.
+    Read,
+    /// That something can be written.
+    Write,
+    /// Either.
+    Both,
+    /// Only the end: that it has failed or both sides have hung up.
+    End,
+}
+
+/// As [`any_readable`], with what is waited for in each case.
+///
+/// # Errors
+/// As [`readable`].
+pub fn any_ready(fds: &[(BorrowedFd<'_>, Interest)], timeout: Option<Duration>) -> io::Result<Vec<bool>> {
+    let events = |interest| match interest {
+        Interest::Read => libc::POLLIN,
+        Interest::Write => libc::POLLOUT,
+        Interest::Both => libc::POLLIN | libc::POLLOUT,
+        Interest::End => 0,
+    };
+    let mut entries: Vec<libc::pollfd> =
+        fds.iter().map(|&(fd, interest)| entry(fd, events(interest))).collect();
+    poll(&mut entries, timeout)?;
+    Ok(entries.iter().map(|entry| entry.revents != 0).collect())
+}
+
 fn entry(fd: BorrowedFd<'_>, events: libc::c_short) -> libc::pollfd {
     libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 }
 }

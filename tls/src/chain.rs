@@ -39,6 +39,11 @@ impl Chain {
     pub fn facts(&self) -> &[Certificate] {
         &self.facts
     }
+
+    /// The first, in DER.
+    pub(crate) fn own_der(&self) -> &[u8] {
+        self.ders.first().map(|der| &**der).unwrap_or_default()
+    }
 }
 
 /// A certificate of a text.

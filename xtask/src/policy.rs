@@ -26,6 +26,8 @@ pub(crate) const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("nix", &["sys", "bench", "e2e"]),
     ("rustls", &["tls", "bench"]),
     ("aws-lc-rs", &["tls"]),
+    // Signatures of those who command are verified where passwords are.
+    ("rustls-webpki", &["auth"]),
 ];
 
 /// What a crate never reaches, not even through others: (crate, libraries).

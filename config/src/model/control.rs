@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::Listen;
+
 /// `/server/control`: who may command what, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Control {
@@ -17,6 +19,23 @@ pub struct Control {
     pub users: Vec<(String, Rank, String)>,
     /// Names of tokens with what they allow and their SHA-256.
     pub tokens: Vec<(String, Rank, [u8; 32])>,
+    /// Commands from elsewhere.
+    pub remote: Option<Remote>,
+}
+
+/// `/server/control/remote`: commands from elsewhere, over TLS.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remote {
+    /// Where connections come; never empty.
+    pub listen: Vec<Listen>,
+    /// The certificate of the server and those that lead to its authority, in PEM.
+    pub chain: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
+    /// Names of those who have a certificate, with what they may do and its SHA-256.
+    pub certificates: Vec<(String, Rank, [u8; 32])>,
+    /// JSON Pointer of the section.
+    pub pointer: String,
 }
 
 /// What somebody may do; each rank may do all that the ones before it may.

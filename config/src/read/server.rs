@@ -4,12 +4,12 @@ use std::num::NonZeroU32;
 
 use crate::cause::{Cause, Flaw};
 use crate::kind::{List, Text};
-use crate::model::{Bans, Control, FileCache, Limits, Listen, Server, Timeouts};
+use crate::model::{Bans, Control, FileCache, Limits, Listen, Remote, Server, Timeouts};
 use crate::pointer;
 use crate::problem::Problems;
 use crate::reader::Reader;
 use crate::syntax::Listening;
-use crate::table::{Key, bans, control, file_cache, limits, server, timeouts};
+use crate::table::{Key, bans, control, file_cache, limits, remote, server, timeouts};
 
 pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Server {
     Server {
@@ -38,6 +38,37 @@ pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Server {
             .has(&server::BANS)
             .then(|| read_bans(&reader.section(&server::BANS, problems), problems)),
     }
+}
+
+/// Its section, if it is there and right.
+fn read_remote(control: &Reader<'_>, problems: &mut Problems) -> Option<Remote> {
+    if !control.has(&control::REMOTE) {
+        return None;
+    }
+    let reader = control.section(&control::REMOTE, problems);
+    let listen = listen(&reader, &remote::LISTEN, problems);
+    let (chain, key) = (reader.get(&remote::CHAIN, problems), reader.get(&remote::KEY, problems));
+    let certificates = reader.or_default(&remote::CERTIFICATES, problems).into_iter();
+    for (there, name, example) in [
+        (reader.has(&remote::LISTEN), "listen", remote::LISTEN.example),
+        (reader.has(&remote::CHAIN), "chain", remote::CHAIN.example),
+        (reader.has(&remote::KEY), "key", remote::KEY.example),
+    ] {
+        if !there {
+            let what = format!("commands from elsewhere have no \"{name}\"");
+            let cure = format!("write \"{name}\": {example} here");
+            problems.extend(reader.at_itself(Cause::Conflict(Flaw::new(what, cure))));
+        }
+    }
+    Some(Remote {
+        listen: listen?,
+        chain: chain?,
+        key: key?,
+        certificates: certificates
+            .filter_map(|(name, value)| value.map(|(rank, digest)| (name, rank, digest)))
+            .collect(),
+        pointer: reader.pointer().to_owned(),
+    })
 }
 
 fn read_bans(reader: &Reader<'_>, problems: &mut Problems) -> Bans {
@@ -80,6 +111,7 @@ fn read_control(reader: &Reader<'_>, problems: &mut Problems) -> Control {
         audit_log: reader.get(&control::AUDIT_LOG, problems),
         peers: peers.filter_map(|(peer, rank)| Some((peer, rank?))).collect(),
         users: users.filter_map(|(name, value)| value.map(|(rank, hash)| (name, rank, hash))).collect(),
+        remote: read_remote(reader, problems),
         tokens: tokens.filter_map(|(name, value)| value.map(|(rank, digest)| (name, rank, digest))).collect(),
     }
 }

@@ -92,6 +92,16 @@ pub(crate) static CONTROL: Section = Section {
     own: control::KEYS,
 };
 
+/// `/server/control/remote`.
+pub(crate) static REMOTE: Section = Section {
+    name: "remote",
+    place: "/server/control/remote",
+    prose: "Commands from elsewhere (kimura --control HOST status), over TLS. A process of its own ends TLS there; it is \
+            never enough to be connected: each command takes a password, a token or a certificate.",
+    inherited: &[],
+    own: remote::KEYS,
+};
+
 /// `/server/bans`.
 pub(crate) static BANS: Section = Section {
     name: "bans",
@@ -366,6 +376,45 @@ keys! {
             default Some("{}"),
             example r#"{"deploy": "operator 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}"#,
             "Tokens, which need no user: `printf %s TOKEN | sha256sum` makes the digest.";
+        REMOTE: Object = "remote", Object(&super::REMOTE),
+            default None,
+            example r#"{"listen": ["127.0.0.1:8440"], "chain": "chain.pem", "key": "key.pem"}"#,
+            "Commands from elsewhere.";
+    }
+}
+
+keys! {
+    /// Keys of `/server/control/remote`.
+    remote {
+        LISTEN: List<Text<Listening>> = "listen",
+            List {
+                item: Text {
+                    noun: "an IP address with a port",
+                    pattern: Some("^[^/]*:[0-9]+$"),
+                    parse: syntax::remote_address,
+                },
+                min: 1,
+            },
+            default None, example r#"["192.0.2.1:8440", "[::1]:8440"]"#,
+            "Addresses to listen on; 8440 is the port that `--control` takes by itself.";
+        CHAIN: FilePath = "chain", FilePath,
+            default None, example r#""tls/control-chain.pem""#,
+            "The certificate of the server and those that lead to its authority, in PEM.";
+        KEY: FilePath = "key", FilePath,
+            default None, example r#""tls/control-key.pem""#,
+            "The private key of the certificate, in PEM; root alone needs to be able to read it.";
+        CERTIFICATES: MapOf<String, Text<(Rank, [u8; 32])>> = "certificates",
+            MapOf {
+                key: Text { noun: "a name", pattern: None, parse: syntax::short_name },
+                value: Text {
+                    noun: "a rank and the SHA-256 of a certificate, such as \"operator 9f86...\"",
+                    pattern: Some("^(viewer|operator|admin) [0-9a-fA-F]{64}$"),
+                    parse: syntax::ranked_fingerprint,
+                },
+            },
+            default Some("{}"),
+            example r#"{"laptop": "operator 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}"#,
+            "Certificates of those who command: `openssl x509 -in FILE -outform DER | sha256sum` makes the digest.";
     }
 }
 

@@ -28,7 +28,8 @@ const COMMANDS: &str = "\
 .El
 .Sh COMMANDS
 A command goes to the server that runs with the same configuration, over the
-Unix socket that /server/control/socket names.
+Unix socket that /server/control/socket names; with --control, to a server
+elsewhere, over TLS, which takes a password, a token or a certificate.
 Root and the user that started the server may give all of them, others what
 /server/control grants.
 A folder with the name of a command is served as

@@ -4,13 +4,15 @@ use super::{Fault, Place, begin_confined, needs};
 use crate::certificates::{Flaw, Material};
 use crate::logins;
 use crate::logs;
+use crate::remote;
 use crate::settings::{self, Unloadable};
 use config::{Loaded, Problems, Registry};
-use privsep::link::{Link, LinkError};
+use privsep::link::Link;
 use privsep::message::{Contents, Depth, FromCheck, Subject, ToCheck, Trouble};
 use privsep::role::Role;
 use privsep::sealed;
 use std::os::fd::{AsFd, OwnedFd};
+use tls::Severity;
 
 type Up = Link<FromCheck, ToCheck>;
 
@@ -38,9 +40,10 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     loop {
         match link.receive_waiting()? {
             (ToCheck::Judge, sealed) => {
-                let mut sealed = sealed.iter();
-                let mut next = || sealed::unseal_secret(sealed.next().ok_or(LinkError::Closed)?);
-                let problems = judge(&loaded, next()?, next()?);
+                let [workers, of_auth, agent] = sealed.as_slice() else { return Err(Fault::Order) };
+                let mut problems =
+                    judge(&loaded, sealed::unseal_secret(workers)?, sealed::unseal_secret(of_auth)?);
+                judge_agent(&loaded, sealed::unseal_secret(agent)?, &mut problems);
                 if problems.is_empty() {
                     link.send_waiting(&FromCheck::Fit, &[])?;
                 } else {
@@ -76,6 +79,29 @@ fn judge(loaded: &Loaded, contents: Contents, of_auth: Contents) -> Problems {
     let warnings = logins::judge(config, registry, &of_auth, &mut problems);
     warnings.iter().for_each(|warning| log::warn!("{warning}"));
     problems
+}
+
+/// The same of the files for the agent.
+fn judge_agent(loaded: &Loaded, contents: Contents, problems: &mut Problems) {
+    let Loaded { config, registry } = loaded;
+    let Some(remote) = &config.server.control.remote else { return };
+    let host = match remote::host(contents.files.into_iter().map(|file| file.0).collect()) {
+        Ok(host) => host,
+        Err(wrong) => return problems.push(wrong.flaw(config).problem(registry)),
+    };
+    for found in remote::problems(&host) {
+        match found.severity() {
+            Severity::Error => {
+                let pointer = format!("{}/chain", remote.pointer);
+                problems.push(Flaw { pointer, sentence: found.to_string() }.problem(registry));
+            }
+            Severity::Warning => log::warn!("commands from elsewhere: {found}"),
+        }
+    }
+    if let Err(error) = remote::hosts(host) {
+        problems
+            .push(Flaw { pointer: remote.pointer.clone(), sentence: error.to_string() }.problem(registry));
+    }
 }
 
 fn examine(subject: &Subject, text: Vec<u8>, depth: &Depth) -> Result<Loaded, Unloadable> {

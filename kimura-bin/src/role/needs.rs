@@ -1,9 +1,10 @@
 //! What a configuration needs of the supervisor.
 
-use crate::{certificates, logins};
-use config::{Config, Level, Loaded, Origin, Output, Peer, Rank, Shards, Transport};
+use crate::{certificates, logins, remote};
+use config::{Config, Level, Listen, Loaded, Origin, Output, Peer, Rank, Shards, Transport};
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
-use privsep::message::{Audience, BanNeeds, FileNeeds, Network, ReadNeeds, Secrets, TokenEntry, UserEntry};
+use privsep::message::{Audience, BanNeeds, CertificateEntry, FileNeeds, Network, ReadNeeds, Secrets};
+use privsep::message::{TokenEntry, UserEntry};
 use privsep::wire::{Bytes, encode};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -33,16 +34,7 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
         privsep: server.privsep,
         sandbox: server.sandbox,
         readable: readable(config),
-        files: certificates::files(config)
-            .into_iter()
-            .map(|file| FileNeeds {
-                path: file.path.to_owned(),
-                pointer: file.pointer(),
-                secret: file.secret,
-                audience: Audience::Workers,
-            })
-            .chain(logins::files(config))
-            .collect(),
+        files: files(config),
         drain_millis: millis(server.timeouts.drain),
         connections_per_shard: u32::try_from(server.limits.connections_per_shard).unwrap_or(u32::MAX),
         connections_by_default: promised.is_some_and(|entry| entry.origin == Origin::Default),
@@ -71,13 +63,34 @@ fn ban_needs(bans: &config::Bans, trusted: &[String]) -> BanNeeds {
 }
 
 fn listeners(config: &Config) -> Vec<ListenNeeds> {
-    let listeners = config.listeners().into_iter();
-    let needs = listeners.map(|listen| ListenNeeds {
+    config.listeners().into_iter().map(listener).collect()
+}
+
+fn listener(listen: &Listen) -> ListenNeeds {
+    ListenNeeds {
         address: listen.address.to_string(),
         secure: listen.transport == Transport::Tls,
         pointer: listen.pointer.clone(),
-    });
-    needs.collect()
+    }
+}
+
+/// What is handed over as what it holds.
+fn files(config: &Config) -> Vec<FileNeeds> {
+    let of = |audience, files: Vec<certificates::Needed<'_>>| {
+        let needs = files.into_iter().map(|file| FileNeeds {
+            path: file.path.to_owned(),
+            pointer: file.pointer(),
+            secret: file.secret,
+            audience,
+        });
+        needs.collect()
+    };
+    let files: [Vec<FileNeeds>; 3] = [
+        of(Audience::Workers, certificates::files(config)),
+        logins::files(config),
+        of(Audience::Agent, remote::files(config)),
+    ];
+    files.concat()
 }
 
 /// Where the hosts have their files.
@@ -111,6 +124,8 @@ fn control(control: &config::Control) -> ControlNeeds {
     let entry = |name: &String, rank: Rank| RankEntry { name: name.clone(), rank: message_rank(rank) };
     let users = control.users.iter();
     let tokens = control.tokens.iter();
+    let remote = control.remote.as_ref();
+    let certificates = remote.map(|remote| remote.certificates.as_slice()).unwrap_or_default().iter();
     let secrets = Secrets {
         users: users
             .clone()
@@ -120,6 +135,10 @@ fn control(control: &config::Control) -> ControlNeeds {
             .clone()
             .map(|(name, _, digest)| TokenEntry { name: name.clone(), sha256: Bytes(digest.to_vec()) })
             .collect(),
+        certificates: certificates
+            .clone()
+            .map(|(name, _, digest)| CertificateEntry { name: name.clone(), sha256: Bytes(digest.to_vec()) })
+            .collect(),
     };
     ControlNeeds {
         socket: control.socket.clone(),
@@ -128,6 +147,8 @@ fn control(control: &config::Control) -> ControlNeeds {
         peers: control.peers.iter().map(|(peer, rank)| peer_entry(peer, *rank)).collect(),
         users: users.map(|(name, rank, _)| entry(name, *rank)).collect(),
         tokens: tokens.map(|(name, rank, _)| entry(name, *rank)).collect(),
+        certificates: certificates.map(|(name, rank, _)| entry(name, *rank)).collect(),
+        remote: remote.map(|remote| remote.listen.iter().map(listener).collect()).unwrap_or_default(),
         secrets: Bytes(encode(&secrets)),
     }
 }

@@ -29,6 +29,19 @@ variants! {
             /// The password.
             secret: Secret,
         },
+        /// Whether the holder of a certificate has signed.
+        7 Verify {
+            /// Names the question in the verdict.
+            id: u64,
+            /// What was to be signed.
+            message: Bytes,
+            /// The certificate, in DER.
+            certificate: Bytes,
+            /// The number of the signature's scheme in TLS 1.3 (RFC 8446 4.2.3).
+            scheme: u16,
+            /// The signature.
+            signature: Bytes,
+        },
         /// Whether a proof is right.
         2 Ask {
             /// Names the question in the verdict.
@@ -87,6 +100,17 @@ variants! {
             /// The token.
             secret: Secret,
         },
+        /// None yet: asks for the nonce that a certificate's holder signs.
+        4 Challenge,
+        /// A certificate, and that it is the holder who says so.
+        5 Certificate {
+            /// The certificate, in DER.
+            certificate: Bytes,
+            /// The number of the signature's scheme in TLS 1.3 (RFC 8446 4.2.3).
+            scheme: u16,
+            /// What the holder has made of [`super::signed_message`].
+            signature: Bytes,
+        },
     }
 }
 
@@ -97,6 +121,8 @@ records! {
         users: Vec<UserEntry>,
         /// Tokens.
         tokens: Vec<TokenEntry>,
+        /// Certificates.
+        certificates: Vec<CertificateEntry>,
     }
 
     /// All that ask for a login.
@@ -138,6 +164,14 @@ records! {
         /// 32 bytes.
         sha256: Bytes,
     }
+
+    /// A holder's name and the SHA-256 of the certificate.
+    pub struct CertificateEntry {
+        /// The name.
+        name: String,
+        /// 32 bytes, of its DER.
+        sha256: Bytes,
+    }
 }
 
 impl Message for ToAuth {
@@ -145,7 +179,7 @@ impl Message for ToAuth {
         match self {
             Self::Realms => 2,
             Self::Learn | Self::ErrorLog => 1,
-            Self::Hello { .. } | Self::Ask { .. } | Self::Login { .. } => 0,
+            Self::Hello { .. } | Self::Ask { .. } | Self::Verify { .. } | Self::Login { .. } => 0,
         }
     }
 }

@@ -19,7 +19,7 @@ variants! {
             depth: Depth,
         },
         /// Look also at what the files hold that others cannot open. Comes with encoded [`Contents`] in sealed memory:
-        /// of those for workers, and of those for auth.
+        /// of those for workers, of those for auth, and of those for the agent.
         3 Judge,
         /// What the supervisor could not do for it, to be told in terms of the text.
         2 Explain {
@@ -60,6 +60,8 @@ variants! {
         1 Workers,
         /// Auth alone.
         2 Auth,
+        /// The agent alone.
+        3 Agent,
     }
 
     /// Where a configuration comes from.
@@ -235,6 +237,10 @@ records! {
         tokens: Vec<RankEntry>,
         /// For the auth process alone: an encoded [`super::Secrets`].
         secrets: Bytes,
+        /// Certificates, by the names of their holders.
+        certificates: Vec<RankEntry>,
+        /// Addresses for commands from elsewhere; without any there is no agent.
+        remote: Vec<ListenNeeds>,
     }
 
     /// A user or group of the machine and what it may do.
@@ -280,7 +286,7 @@ impl Message for ToCheck {
     fn descriptors(&self) -> usize {
         match self {
             Self::Examine { .. } => 1,
-            Self::Judge => 2,
+            Self::Judge => 3,
             Self::Explain { .. } => 0,
         }
     }

@@ -3,7 +3,19 @@
 use std::path::PathBuf;
 
 use super::{Message, Network, Proof};
-use crate::wire::{records, variants};
+use crate::wire::{Bytes, encode, records, variants};
+
+/// Bytes of a nonce.
+pub const NONCE_LEN: usize = 32;
+
+/// What nobody signs for another purpose.
+const CONTEXT: &[u8] = b"kimura: a command, signed by the holder of a certificate, 1\0";
+
+/// What the holder of a certificate signs to give `command`, with the nonce that the server has given.
+#[must_use]
+pub fn signed_message(nonce: &[u8], command: &Command) -> Vec<u8> {
+    [CONTEXT, nonce, &encode(command)].concat()
+}
 
 variants! {
     /// What somebody may do; each rank may do all that the ones before it may.
@@ -85,6 +97,11 @@ variants! {
         6 Problems {
             /// How many.
             count: u32,
+        },
+        /// What the holder of a certificate has to sign, with the command, within half a minute and once.
+        7 Challenge {
+            /// [`NONCE_LEN`] random bytes.
+            nonce: Bytes,
         },
         /// Who is banned. Comes with an encoded [`super::BansReport`] in sealed memory.
         30 Bans,

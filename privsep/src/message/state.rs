@@ -55,6 +55,8 @@ records! {
         files: Kept,
         /// The same of the files for auth.
         auth_files: Kept,
+        /// The same of the files for the agent.
+        agent_files: Kept,
         /// Listening sockets.
         listeners: Vec<KeptListener>,
         /// Sockets that the service manager has passed, used or not.
@@ -80,7 +82,11 @@ records! {
         /// Workers that run.
         workers: Vec<KeptWorker>,
         /// Control connections that have not said yet what they want.
-        silent: Vec<Kept>,
+        silent: Vec<KeptSilent>,
+        /// Where connections of the agent come.
+        doors: Vec<KeptDoor>,
+        /// Agents that end when whoever is there is answered.
+        leaving: Vec<KeptProcess>,
         /// Whoever waits for an answer to the command that this came from.
         asker: Option<KeptAsker>,
     }
@@ -117,6 +123,30 @@ records! {
         fd: Option<Kept>,
     }
 
+    /// Where connections of the agent come.
+    pub struct KeptDoor {
+        /// The address as the configuration writes it.
+        written: String,
+        /// Its sockets.
+        sockets: Vec<Kept>,
+    }
+
+    /// A process that is on its way out.
+    pub struct KeptProcess {
+        /// Its process id.
+        pid: u32,
+        /// Its process, as a pidfd.
+        process: Kept,
+    }
+
+    /// A control connection that has not said yet what it wants.
+    pub struct KeptSilent {
+        /// The connection.
+        fd: Kept,
+        /// The address of whoever has come by the agent; none for somebody of this machine.
+        from: Option<String>,
+    }
+
     /// A file that has to be removed at the end.
     pub struct KeptFile {
         /// Its path.
@@ -149,6 +179,8 @@ records! {
         fd: Kept,
         /// Who it is, for the audit log.
         who: String,
+        /// The address of whoever has come by the agent; none for somebody of this machine.
+        from: Option<String>,
     }
 }
 

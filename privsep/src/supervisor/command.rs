@@ -3,11 +3,16 @@
 use auth::Verdict;
 
 use super::change::Asker;
-use super::control::Id;
-use super::permit::needed;
+use super::control::{Asked, Id, Nonce};
+use super::origin::Origin;
+use super::permit::{Claim, needed};
 use super::reply::Reply;
 use super::run::Supervisor;
-use crate::message::{Command, LINK_VERSION, Proof, Rank, Request, StatusReport, ToAuth};
+use super::tickets;
+use crate::message::{
+    Command, LINK_VERSION, NONCE_LEN, Proof, Rank, Request, StatusReport, ToAuth, signed_message,
+};
+use crate::wire::Bytes;
 
 /// Levels of the error log.
 const LEVELS: std::ops::RangeInclusive<u32> = 1..=5;
@@ -15,7 +20,7 @@ const LEVELS: std::ops::RangeInclusive<u32> = 1..=5;
 impl Supervisor<'_> {
     /// Something came over a control connection.
     pub(super) fn on_request(&mut self, id: Id) {
-        let Some((request, peer)) = self.control.read(id) else { return };
+        let Some(Asked { request, origin, nonce }) = self.control.read(id) else { return };
         let Request { version, command, proof } = request;
         if version != LINK_VERSION {
             let why = format!(
@@ -23,28 +28,47 @@ impl Supervisor<'_> {
             );
             return self.answer(id, Reply::Refused(why));
         }
-        if matches!(proof, Proof::Peer) {
-            // The user of the children may be that of who started us, and one may have been taken over.
-            let rank = self.control.permits.of_peer(peer).filter(|_| !self.is_child(peer.pid));
-            return self.decide(id, &command, "peer", rank);
-        }
-        if PROOF_MAX < size(&proof) {
-            let stamp = self.house.stamp();
-            return self.control.slow_down(id, &command, "unknown", &stamp);
-        }
+        let question = match question(id, &command, proof, nonce, &origin) {
+            Question::Rank(peer) => {
+                // The user of the children may be that of who started us, and one may have been taken over.
+                let rank = self.control.permits.of_peer(peer).filter(|_| !self.is_child(peer.pid));
+                return self.decide(id, &command, "peer", rank);
+            }
+            Question::Challenge => return self.challenge(id),
+            Question::Auth(claim, question) => (claim, question),
+            Question::Wrong => {
+                let stamp = self.house.stamp();
+                return self.control.slow_down(id, &command, "unknown", &stamp);
+            }
+        };
         if !self.auth_is_ready() {
             return self.answer(id, Reply::Refused(AUTH_AWAY.to_owned()));
         }
-        self.control.judged(id, command);
+        if self.control.is_busy_for(&origin) {
+            return self.answer(id, Reply::Refused(AUTH_BUSY.to_owned()));
+        }
+        let (claim, question) = question;
+        self.control.judged(id, command, claim);
         // If it is gone, the next turn tells whoever waits.
-        self.auth.send(&ToAuth::Ask { id, proof }, &[]);
+        self.auth.send(&question, &[]);
+    }
+
+    /// Gives a nonce for the proof by a certificate.
+    fn challenge(&mut self, id: Id) {
+        let mut nonce: Nonce = [0; NONCE_LEN];
+        match tickets::fill_random(&mut nonce) {
+            Ok(()) => self.control.challenge(id, nonce),
+            Err(error) => {
+                self.answer(id, Reply::Refused(format!("the system gives no random bytes: {error}")));
+            }
+        }
     }
 
     /// Auth has judged a proof.
     pub(super) fn on_verdict(&mut self, id: Id, name: Option<&str>) {
         // Auth may only answer what it was asked; anything else has no effect.
-        let Some(command) = self.control.waiting_for_verdict(id) else { return };
-        let rank = name.and_then(|name| self.control.permits.of_name(name));
+        let Some((command, claim)) = self.control.waiting_for_verdict(id) else { return };
+        let rank = name.and_then(|name| self.control.permits.of_name(claim, name));
         self.decide(id, &command, name.unwrap_or("unknown"), rank);
     }
 
@@ -56,11 +80,12 @@ impl Supervisor<'_> {
     }
 
     fn is_child(&self, pid: u32) -> bool {
-        let helpers = [self.auth.pid(), self.logger.pid()];
+        let helpers = [self.auth.pid(), self.logger.pid(), self.agent.post.pid()];
         helpers
             .into_iter()
             .flatten()
             .chain(self.workers.iter().map(|worker| worker.life.pid()))
+            .chain(self.agent.leaving().map(|(pid, _)| pid))
             .any(|own| own == pid)
     }
 
@@ -69,7 +94,8 @@ impl Supervisor<'_> {
             self.control.working(id, command.clone(), who.to_owned());
             return self.execute(id, command);
         }
-        // Whoever comes by a Unix socket has no address that could be banned.
+        // Whoever comes by a Unix socket has no address that could be banned, and of those from elsewhere the address
+        // is only what the agent says.
         self.heard(None, who, Verdict::Denied);
         let stamp = self.house.stamp();
         self.control.slow_down(id, command, who, &stamp);
@@ -121,6 +147,12 @@ impl Supervisor<'_> {
         self.control.answer(id, reply, &stamp);
     }
 
+    /// What is listened on, as it is.
+    fn addresses(&self) -> Vec<String> {
+        let doors = self.estate.doors.addresses().map(|address| format!("{address} commands"));
+        self.estate.addresses(&self.deployment.needs).into_iter().chain(doors).collect()
+    }
+
     fn status(&self) -> StatusReport {
         let ledger = self.ledger();
         StatusReport {
@@ -128,7 +160,7 @@ impl Supervisor<'_> {
             pid: std::process::id(),
             uptime_seconds: self.begun.elapsed().as_secs(),
             origin: self.house.origin(),
-            addresses: self.estate.addresses(&self.deployment.needs),
+            addresses: self.addresses(),
             reloads: self.reloads,
             upgrades: self.upgrades,
             workers: self.workers.iter().map(super::worker::Worker::report).collect(),
@@ -144,13 +176,45 @@ impl Supervisor<'_> {
 /// Most bytes of a proof. No right one is longer, and auth is not to be bothered with others.
 const PROOF_MAX: usize = 8192;
 
-fn size(proof: &Proof) -> usize {
-    match proof {
-        Proof::Peer => 0,
-        Proof::Password { user, secret } => user.len().saturating_add(secret.bytes().len()),
-        Proof::Token { secret } => secret.bytes().len(),
+/// What has to be known to judge a proof.
+enum Question {
+    /// The rank of a user of this machine.
+    Rank(sys::packet::Peer),
+    /// Nothing yet: a nonce is wanted.
+    Challenge,
+    /// What auth is to be asked.
+    Auth(Claim, ToAuth),
+    /// Nothing: it cannot be right.
+    Wrong,
+}
+
+/// What `proof` leads to. A nonce is good for one certificate, and a certificate is good with a nonce only.
+fn question(id: Id, command: &Command, proof: Proof, nonce: Option<Nonce>, origin: &Origin) -> Question {
+    match (proof, nonce, origin) {
+        (Proof::Peer, None, &Origin::Local(peer)) => Question::Rank(peer),
+        (Proof::Challenge, None, _) => Question::Challenge,
+        (Proof::Password { user, secret }, None, _)
+            if user.len().saturating_add(secret.bytes().len()) <= PROOF_MAX =>
+        {
+            Question::Auth(Claim::Password, ToAuth::Ask { id, proof: Proof::Password { user, secret } })
+        }
+        (Proof::Token { secret }, None, _) if secret.bytes().len() <= PROOF_MAX => {
+            Question::Auth(Claim::Token, ToAuth::Ask { id, proof: Proof::Token { secret } })
+        }
+        (Proof::Certificate { certificate, scheme, signature }, Some(nonce), _) => {
+            let message = signed_message(&nonce, command);
+            if PROOF_MAX < certificate.0.len().saturating_add(signature.0.len()) || PROOF_MAX < message.len()
+            {
+                return Question::Wrong;
+            }
+            let message = Bytes(message);
+            Question::Auth(Claim::Certificate, ToAuth::Verify { id, message, certificate, scheme, signature })
+        }
+        _ => Question::Wrong,
     }
 }
 
-/// Without auth nobody gets in by a password or a token.
-const AUTH_AWAY: &str = "passwords and tokens cannot be judged now; try again in a moment";
+/// Without auth nobody gets in by what it has to judge.
+const AUTH_AWAY: &str = "passwords, tokens and certificates cannot be judged now; try again in a moment";
+/// Auth has enough to do.
+const AUTH_BUSY: &str = "too many proofs from elsewhere are being judged; try again in a moment";

@@ -7,17 +7,26 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sys::net::set_socket_mode;
-use sys::packet::{self, Peer};
+use sys::packet;
 
-use super::permit::{self, Permits};
+use super::origin::Origin;
+use super::permit::{self, Claim, Permits};
 use super::reply::Reply;
 use crate::link::{Link, LinkError};
-use crate::message::{Answer, Command, ControlNeeds, Network, Request, Trouble};
+use crate::message::{Answer, Command, ControlNeeds, NONCE_LEN, Network, Request, Trouble};
+use crate::wire::Bytes;
 
-/// Most connections at a time; others wait in the queue of the socket.
+/// Most connections from this machine at a time; others wait in the queue of the socket.
 const CONNECTIONS_MAX: usize = 32;
+/// Most connections from elsewhere, which take no place away from the others. The agent has half of it, and may have let
+/// go of some that we still have.
+const REMOTE_MAX: usize = 64;
+/// Most proofs from elsewhere that auth judges at a time: it is to have time for those of this machine.
+const REMOTE_JUDGED_MAX: usize = 8;
 /// How long somebody may take to say what is wanted.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// For how long a nonce is good.
+const NONCE_LIFE: Duration = Duration::from_secs(30);
 /// How long auth may take to judge: all others that wait come first.
 const JUDGEMENT: Duration = Duration::from_secs(10);
 /// How long nobody is taken when descriptors have run out: whoever waits stays in the queue.
@@ -49,13 +58,25 @@ pub(crate) struct Control {
 struct Connection {
     id: Id,
     link: Link<Answer, Request>,
-    peer: Peer,
+    origin: Origin,
     state: State,
 }
 
 impl Connection {
     fn is_silent(&self) -> bool {
         matches!(self.state, State::Silent(_))
+    }
+
+    /// Whether a request is to come.
+    fn owes_request(&self) -> bool {
+        matches!(self.state, State::Silent(_) | State::Challenged(..))
+    }
+
+    /// Its nonce, if it has one: good once, whatever becomes of it.
+    fn take_nonce(&mut self) -> Option<Nonce> {
+        let State::Challenged(nonce, _) = self.state else { return None };
+        self.state = State::Silent(Instant::now() + PATIENCE);
+        Some(nonce)
     }
 
     fn tell(&self, reply: Reply) {
@@ -75,12 +96,26 @@ impl Connection {
 enum State {
     /// The request has not come; it is closed then.
     Silent(Instant),
+    /// It has been given a nonce; the request that it is for has to come until then.
+    Challenged(Nonce, Instant),
     /// Auth judges the proof, until then.
-    Judged(Command, Instant),
+    Judged(Command, Claim, Instant),
     /// The command is carried out.
     Working(Command, String),
     /// The proof was wrong; that is told then.
     Slowed(Instant),
+}
+
+/// What the holder of a certificate has to sign. Good once, at the connection that it was given to.
+pub(crate) type Nonce = [u8; NONCE_LEN];
+
+/// A request, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) request: Request,
+    pub(crate) origin: Origin,
+    /// What was to be signed, if somebody has asked.
+    pub(crate) nonce: Option<Nonce>,
 }
 
 /// What was prepared for a configuration.
@@ -106,44 +141,62 @@ impl Control {
     }
 
     /// A connection whose command is being carried out, and who gave it.
-    pub(crate) fn connection(&self, id: Id) -> Option<(BorrowedFd<'_>, &str)> {
+    pub(crate) fn connection(&self, id: Id) -> Option<(BorrowedFd<'_>, &str, &Origin)> {
         let connection = self.connections.iter().find(|connection| connection.id == id)?;
         match &connection.state {
-            State::Working(_, who) => Some((connection.link.fd(), who)),
+            State::Working(_, who) => Some((connection.link.fd(), who, &connection.origin)),
             _ => None,
         }
     }
 
     /// Connections that have not said yet what they want.
-    pub(crate) fn silent(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.fds().map(|(_, fd)| fd)
+    pub(crate) fn silent(&self) -> impl Iterator<Item = (BorrowedFd<'_>, &Origin)> {
+        let silent = self.connections.iter().filter(|connection| connection.is_silent());
+        silent.map(|connection| (connection.link.fd(), &connection.origin))
     }
 
     /// Tells at once what would be told later: nobody will be there then.
     pub(crate) fn settle(&mut self) {
         self.connections.retain(|connection| {
-            let slowed = matches!(connection.state, State::Slowed(_));
-            if slowed {
-                connection.tell(Reply::Denied);
+            match connection.state {
+                State::Slowed(_) => connection.tell(Reply::Denied),
+                State::Challenged(..) => connection.tell(Reply::Refused(NONCE_LOST.to_owned())),
+                _ => return true,
             }
-            !slowed
+            false
         });
     }
 
     /// Takes over a connection whose command is being carried out.
-    pub(crate) fn inherit_connection(&mut self, socket: OwnedFd, command: Command, who: &str) -> Id {
-        self.connect(socket, State::Working(command, who.to_owned()))
+    pub(crate) fn inherit_asker(
+        &mut self,
+        socket: OwnedFd,
+        from: Option<String>,
+        command: Command,
+        who: &str,
+    ) -> Id {
+        self.connect(socket, from, State::Working(command, who.to_owned()))
     }
 
-    /// Takes a connection that has not said yet what it wants.
-    pub(crate) fn take(&mut self, socket: OwnedFd) {
-        self.connect(socket, State::Silent(Instant::now() + PATIENCE));
+    /// Takes over a connection that has not said yet what it wants.
+    pub(crate) fn inherit_silent(&mut self, socket: OwnedFd, from: Option<String>) {
+        self.connect(socket, from, State::Silent(Instant::now() + PATIENCE));
     }
 
-    fn connect(&mut self, socket: OwnedFd, state: State) -> Id {
+    /// Takes a connection that has come by the agent.
+    pub(crate) fn take_remote(&mut self, socket: OwnedFd, from: String) {
+        let remote = self.connections.iter().filter(|connection| connection.origin.is_remote());
+        if remote.count() < REMOTE_MAX {
+            self.inherit_silent(socket, Some(from));
+        } else {
+            log::debug!("the agent has more connections than it may; one of them is closed");
+        }
+    }
+
+    fn connect(&mut self, socket: OwnedFd, from: Option<String>, state: State) -> Id {
         self.next += 1;
-        let peer = permit::who(socket.as_fd());
-        self.connections.push(Connection { id: self.next, link: Link::new(socket), peer, state });
+        let origin = from.map_or_else(|| Origin::Local(permit::who(socket.as_fd())), Origin::Remote);
+        self.connections.push(Connection { id: self.next, link: Link::new(socket), origin, state });
         self.next
     }
 
@@ -197,20 +250,24 @@ impl Control {
     /// The listener, as long as there is room for another connection, and it is not known that none can be taken.
     pub(crate) fn listener(&self) -> Option<BorrowedFd<'_>> {
         let (_, fd) = self.listener.as_ref()?;
-        (self.connections.len() < CONNECTIONS_MAX && self.respite.is_none()).then(|| fd.as_fd())
+        let local = self.connections.iter().filter(|connection| !connection.origin.is_remote());
+        (local.count() < CONNECTIONS_MAX && self.respite.is_none()).then(|| fd.as_fd())
     }
 
     /// Connections of which something may come: a request, or the end. Whoever has made one keeps the place until it is
     /// answered, there or not: who hangs up is no less in the audit log, and has no next try earlier.
     pub(crate) fn fds(&self) -> impl Iterator<Item = (Id, BorrowedFd<'_>)> {
-        let silent = self.connections.iter().filter(|connection| connection.is_silent());
-        silent.map(|connection| (connection.id, connection.link.fd()))
+        let owing = self.connections.iter().filter(|connection| connection.owes_request());
+        owing.map(|connection| (connection.id, connection.link.fd()))
     }
 
     /// When the next of them falls due.
     pub(crate) fn due(&self) -> Option<Instant> {
         let times = self.connections.iter().filter_map(|connection| match connection.state {
-            State::Silent(until) | State::Slowed(until) | State::Judged(_, until) => Some(until),
+            State::Silent(until)
+            | State::Challenged(_, until)
+            | State::Slowed(until)
+            | State::Judged(.., until) => Some(until),
             State::Working(..) => None,
         });
         times.chain(self.respite).min()
@@ -220,7 +277,7 @@ impl Control {
     pub(crate) fn accept(&mut self) {
         let Some(listener) = self.listener() else { return };
         match packet::accept(listener) {
-            Ok(Some(socket)) => self.take(socket),
+            Ok(Some(socket)) => self.inherit_silent(socket, None),
             Ok(None) => {}
             Err(error) => {
                 log::error!("a control connection cannot be taken: {error}");
@@ -230,10 +287,13 @@ impl Control {
     }
 
     /// The request of a connection that has one; whoever sends anything else is gone.
-    pub(crate) fn read(&mut self, id: Id) -> Option<(Request, Peer)> {
-        let connection = self.get(id).filter(|connection| connection.is_silent())?;
+    pub(crate) fn read(&mut self, id: Id) -> Option<Asked> {
+        let connection = self.get(id).filter(|connection| connection.owes_request())?;
         match connection.link.receive() {
-            Ok(Some((request, _))) => Some((request, connection.peer)),
+            Ok(Some((request, _))) => {
+                let (origin, nonce) = (connection.origin.clone(), connection.take_nonce());
+                Some(Asked { request, origin, nonce })
+            }
             Ok(None) => None,
             Err(_) => {
                 self.connections.retain(|connection| connection.id != id);
@@ -242,17 +302,35 @@ impl Control {
         }
     }
 
-    /// Auth is asked about the proof.
-    pub(crate) fn judged(&mut self, id: Id, command: Command) {
+    /// Gives a nonce, with which the request is to come again.
+    pub(crate) fn challenge(&mut self, id: Id, nonce: Nonce) {
+        let Some(connection) = self.get(id) else { return };
+        connection.state = State::Challenged(nonce, Instant::now() + NONCE_LIFE);
+        let told = connection.link.send(&Answer::Challenge { nonce: Bytes(nonce.to_vec()) }, &[]);
+        if told.is_err() {
+            self.connections.retain(|connection| connection.id != id);
+        }
+    }
+
+    /// Whether auth has as many proofs from elsewhere to judge as it may.
+    pub(crate) fn is_busy_for(&self, origin: &Origin) -> bool {
+        let judged = self.connections.iter().filter(|connection| {
+            connection.origin.is_remote() && matches!(connection.state, State::Judged(..))
+        });
+        origin.is_remote() && REMOTE_JUDGED_MAX <= judged.count()
+    }
+
+    /// Auth is asked about the proof of what is claimed.
+    pub(crate) fn judged(&mut self, id: Id, command: Command, claim: Claim) {
         if let Some(connection) = self.get(id) {
-            connection.state = State::Judged(command, Instant::now() + JUDGEMENT);
+            connection.state = State::Judged(command, claim, Instant::now() + JUDGEMENT);
         }
     }
 
     /// What waits for the verdict of auth under this number.
-    pub(crate) fn waiting_for_verdict(&mut self, id: Id) -> Option<Command> {
+    pub(crate) fn waiting_for_verdict(&mut self, id: Id) -> Option<(Command, Claim)> {
         match &self.get(id)?.state {
-            State::Judged(command, _) => Some(command.clone()),
+            State::Judged(command, claim, _) => Some((command.clone(), *claim)),
             _ => None,
         }
     }
@@ -267,7 +345,7 @@ impl Control {
     /// Whether somebody waits for a verdict that should have come.
     pub(crate) fn misses_verdict(&self, now: Instant) -> bool {
         let late =
-            |connection: &Connection| matches!(connection.state, State::Judged(_, until) if until <= now);
+            |connection: &Connection| matches!(connection.state, State::Judged(.., until) if until <= now);
         self.connections.iter().any(late)
     }
 
@@ -283,8 +361,8 @@ impl Control {
         self.wrong_proofs += 1;
         let Some(connection) = self.get(id) else { return };
         connection.state = State::Slowed(Instant::now() + SLOWED);
-        let peer = connection.peer;
-        self.record(stamp, peer, who, command, "denied");
+        let origin = connection.origin.clone();
+        self.record(stamp, &origin, who, command, "denied");
     }
 
     /// Answers and lets go.
@@ -292,7 +370,7 @@ impl Control {
         let Some(at) = self.connections.iter().position(|connection| connection.id == id) else { return };
         let connection = self.connections.swap_remove(at);
         if let State::Working(command, who) = &connection.state {
-            self.record(stamp, connection.peer, who, command, reply.result());
+            self.record(stamp, &connection.origin, who, command, reply.result());
         }
         connection.tell(reply);
     }
@@ -301,7 +379,7 @@ impl Control {
     pub(crate) fn on_time(&mut self, now: Instant) {
         self.respite = self.respite.filter(|until| now < *until);
         self.connections.retain(|connection| match connection.state {
-            State::Silent(until) => now < until,
+            State::Silent(until) | State::Challenged(_, until) => now < until,
             State::Slowed(until) if now >= until => {
                 connection.tell(Reply::Denied);
                 false
@@ -315,10 +393,9 @@ impl Control {
     }
 
     /// One line of the audit log: when, who, from where, what, and with what result.
-    fn record(&mut self, stamp: &str, peer: Peer, who: &str, command: &Command, result: &str) {
+    fn record(&mut self, stamp: &str, origin: &Origin, who: &str, command: &Command, result: &str) {
         let what = describe(command);
-        let line =
-            format!("{stamp} {who:?} uid={} gid={} pid={} {what} {result}\n", peer.uid, peer.gid, peer.pid);
+        let line = format!("{stamp} {who:?} {origin} {what} {result}\n");
         match &mut self.audit {
             Some(file) => {
                 if let Err(error) = file.write_all(line.as_bytes()) {
@@ -331,6 +408,9 @@ impl Control {
         }
     }
 }
+
+/// A successor does not know the nonces of the program before it.
+const NONCE_LOST: &str = "the server is being upgraded; try again in a moment";
 
 fn describe(command: &Command) -> String {
     match command {
@@ -359,16 +439,17 @@ mod tests {
     use crate::fuzzing::tests::needs;
     use crate::message::{LINK_VERSION, Proof};
 
+    type Client = Link<Request, Answer>;
     /// A server, and the number of one who has asked it to stop and hung up.
     fn hung_up(control: &mut Control) -> Id {
         let (client, server) = packet::pair().unwrap();
-        control.take(server);
+        control.inherit_silent(server, None);
         let request = Request { version: LINK_VERSION, command: Command::Stop, proof: Proof::Peer };
-        let client: Link<Request, Answer> = Link::new(client);
+        let client = Client::new(client);
         client.send(&request, &[]).unwrap();
         drop(client);
         let (id, _) = control.fds().last().unwrap();
-        assert_eq!(control.read(id).unwrap().0, request);
+        assert_eq!(control.read(id).unwrap().request, request);
         id
     }
 
@@ -410,7 +491,7 @@ mod tests {
         for count in 0..CONNECTIONS_MAX {
             assert!(control.listener().is_some(), "there is room after {count}");
             let id = hung_up(&mut control);
-            control.judged(id, Command::Stop);
+            control.judged(id, Command::Stop, Claim::Token);
             assert!(control.read(id).is_none());
             control.slow_down(id, &Command::Stop, "unknown", "now");
             assert!(control.read(id).is_none());
@@ -424,5 +505,65 @@ mod tests {
         control.on_time(last + SLOWED);
         assert!(control.listener().is_some() && control.due().is_none());
         assert_eq!(control.wrong_proofs, CONNECTIONS_MAX as u64);
+    }
+
+    /// A connection from there, and its number.
+    fn connected(control: &mut Control, from: Option<&str>) -> (Client, Id) {
+        let (client, socket) = Client::pair().unwrap();
+        control.inherit_silent(socket, from.map(str::to_owned));
+        (client, control.next)
+    }
+
+    fn ask(client: &Client) {
+        let request = Request { version: LINK_VERSION, command: Command::Stop, proof: Proof::Challenge };
+        client.send(&request, &[]).unwrap();
+    }
+
+    #[test]
+    fn a_nonce_is_good_once_and_for_a_while() {
+        let mut control = Control::default();
+        let (client, id) = connected(&mut control, None);
+        ask(&client);
+        assert_eq!(control.read(id).unwrap().nonce, None);
+        control.challenge(id, [7; NONCE_LEN]);
+        let told = client.receive().unwrap().unwrap().0;
+        assert_eq!(told, Answer::Challenge { nonce: Bytes(vec![7; NONCE_LEN]) });
+        ask(&client);
+        assert_eq!(control.read(id).unwrap().nonce, Some([7; NONCE_LEN]));
+        ask(&client);
+        assert_eq!(control.read(id).unwrap().nonce, None, "once");
+        control.challenge(id, [8; NONCE_LEN]);
+        let now = Instant::now();
+        control.on_time(now + NONCE_LIFE - Duration::from_secs(1));
+        assert!(control.get(id).is_some());
+        control.on_time(now + NONCE_LIFE);
+        assert!(control.get(id).is_none(), "it is closed then");
+    }
+
+    #[test]
+    fn those_from_elsewhere_take_no_place_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = packet::listen(&path, 0o600).unwrap();
+        let mut control = Control::listening(path, listener);
+        let mut kept = Vec::new();
+        for _ in 0..2 * REMOTE_MAX {
+            let (client, socket) = Client::pair().unwrap();
+            control.take_remote(socket, "192.0.2.1:1".to_owned());
+            kept.push(client);
+        }
+        assert_eq!(control.connections.len(), REMOTE_MAX);
+        for count in 0..CONNECTIONS_MAX {
+            assert!(control.listener().is_some(), "{count}");
+            kept.push(connected(&mut control, None).0);
+        }
+        assert!(control.listener().is_none());
+        let far = Origin::Remote("192.0.2.1:1".to_owned());
+        for id in 1..=REMOTE_JUDGED_MAX as Id {
+            assert!(!control.is_busy_for(&far), "{id}");
+            control.judged(id, Command::Status, Claim::Token);
+        }
+        assert!(control.is_busy_for(&far));
+        assert!(!control.is_busy_for(&Origin::Local(packet::Peer { pid: 1, uid: 1, gid: 1 })));
     }
 }

@@ -9,6 +9,7 @@ use sys::net::{Address, ListenOptions, local_address};
 use sys::spawn::Legacy;
 
 use super::bans::Bans;
+use super::doors::Doors;
 use super::passed::Passed;
 use super::tickets::Tickets;
 use crate::message::{ListenNeeds, LogNeeds, Needs, Output, State, Trouble};
@@ -42,6 +43,8 @@ pub(crate) struct Estate {
     pub(crate) tickets: Tickets,
     /// Who is banned.
     pub(crate) bans: Bans,
+    /// Where connections of the agent come.
+    pub(crate) doors: Doors,
     /// Every destination of access logs that there ever was; its place is its number. A number stays even when the
     /// change that brought it is given up: workers and logger may have heard of it.
     sinks: Vec<Sink>,
@@ -59,6 +62,7 @@ pub(crate) struct Sink {
 #[derive(Debug, Default)]
 pub(crate) struct Opened {
     listeners: Vec<Listener>,
+    doors: Doors,
 }
 
 /// Most destinations of access logs.
@@ -107,6 +111,7 @@ impl Estate {
                 Err(trouble) => troubles.push(trouble),
             }
         }
+        opened.doors = self.doors.open(&needs.control.remote, &self.passed, &mut troubles);
         if troubles.is_empty() { Ok(opened) } else { Err(troubles) }
     }
 
@@ -125,6 +130,7 @@ impl Estate {
     /// Takes over what was opened.
     pub(crate) fn adopt(&mut self, opened: Opened) {
         self.listeners.extend(opened.listeners);
+        self.doors.adopt(opened.doors);
     }
 
     /// Closes the sockets of all addresses that `needs` does not name, but for those that were passed.
@@ -132,6 +138,7 @@ impl Estate {
         let named = |known: &Listener| needs.listeners.iter().any(|listen| listen.address == known.written);
         let gone: Vec<Listener> = self.listeners.extract_if(.., |known| !named(known)).collect();
         self.remove_files_of(&gone);
+        self.doors.keep_only(&needs.control.remote);
         for address in self.passed.unused(needs) {
             log::warn!(
                 "{address} stays open, and who connects there waits: the service manager has passed it; stop its \
@@ -164,7 +171,8 @@ impl Estate {
     pub(crate) fn inherit(state: &State, legacy: &mut Legacy) -> io::Result<Self> {
         let passed = Passed::inherit(state, legacy)?;
         let tickets = Tickets::inherit(&state.tickets)?;
-        let mut estate = Self { passed, next_id: state.sockets, tickets, ..Self::default() };
+        let doors = Doors::inherit(state, legacy)?;
+        let mut estate = Self { passed, next_id: state.sockets, tickets, doors, ..Self::default() };
         for kept in &state.listeners {
             let sockets = kept.sockets.iter();
             let sockets = sockets.map(|socket| Ok(Socket { id: socket.id, fd: legacy.take(socket.fd)? }));

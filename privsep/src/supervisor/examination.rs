@@ -131,7 +131,8 @@ impl Examination {
     /// Has the child look at what the files hold; the next verdict tells.
     pub(crate) fn judge(&mut self, files: &Files) -> Result<(), LinkError> {
         self.deadline = Instant::now() + PATIENCE;
-        self.link.send(&ToCheck::Judge, &[files.workers.as_fd(), files.auth.as_fd()])
+        let files = [files.workers.as_fd(), files.auth.as_fd(), files.agent.as_fd()];
+        self.link.send(&ToCheck::Judge, &files)
     }
 
     /// The verdict, if it is there.
@@ -172,7 +173,7 @@ fn within_bounds(needs: &Needs) -> io::Result<()> {
     if needs.shards.is_some_and(|shards| SHARDS_MAX < shards) {
         return Err(io::Error::other(format!("more than {SHARDS_MAX} shards: take fewer")));
     }
-    if LISTENERS_MAX < needs.listeners.len() {
+    if LISTENERS_MAX < needs.listeners.len() + needs.control.remote.len() {
         let what = format!("more than {LISTENERS_MAX} addresses to listen on: take fewer");
         return Err(io::Error::other(what));
     }

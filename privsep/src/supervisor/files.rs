@@ -10,7 +10,7 @@ use super::watch::Mark;
 use crate::message::{Audience, Contents, FileNeeds, Needs, Trouble};
 use crate::wire::{Bytes, encode};
 
-/// Largest file for workers: a chain of certificates has a few kilobytes.
+/// Largest file for workers, or for the agent: a chain of certificates has a few kilobytes.
 const FILE_MAX: u64 = 4 << 20;
 /// Largest file for auth: a hundred thousand users, each with a long hash.
 const USERS_FILE_MAX: u64 = 32 << 20;
@@ -26,6 +26,8 @@ pub struct Files {
     pub workers: OwnedFd,
     /// For auth.
     pub auth: OwnedFd,
+    /// For the agent.
+    pub agent: OwnedFd,
     /// By what it shows that one has changed since, in the order of [`Needs::files`]; none when nobody knows.
     pub(crate) marks: Vec<Mark>,
 }
@@ -36,8 +38,12 @@ impl Files {
     /// # Errors
     /// When descriptors have run out.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        let marks = self.marks.clone();
-        Ok(Self { workers: self.workers.try_clone()?, auth: self.auth.try_clone()?, marks })
+        Ok(Self {
+            workers: self.workers.try_clone()?,
+            auth: self.auth.try_clone()?,
+            agent: self.agent.try_clone()?,
+            marks: self.marks.clone(),
+        })
     }
 }
 
@@ -46,13 +52,14 @@ impl Files {
 /// # Errors
 /// Every file that cannot be read.
 pub(crate) fn read(needs: &Needs) -> Result<Files, Vec<Trouble>> {
-    let (mut workers, mut auth) = (Pile::default(), Pile::default());
+    let (mut workers, mut auth, mut agent) = (Pile::default(), Pile::default(), Pile::default());
     let mut troubles = Vec::new();
     let mut marks = Vec::with_capacity(needs.files.len());
     for file in &needs.files {
         let pile = match file.audience {
             Audience::Workers => &mut workers,
             Audience::Auth => &mut auth,
+            Audience::Agent => &mut agent,
         };
         match read_one(file).and_then(|(bytes, mark)| pile.put(bytes).map(|()| mark)) {
             Ok(mark) => marks.push(mark),
@@ -62,12 +69,17 @@ pub(crate) fn read(needs: &Needs) -> Result<Files, Vec<Trouble>> {
     if !troubles.is_empty() {
         return Err(troubles);
     }
-    match (workers.seal(Audience::Workers), auth.seal(Audience::Auth)) {
-        (Ok(workers), Ok(auth)) => Ok(Files { workers, auth, marks }),
-        (Err(error), _) | (_, Err(error)) => {
-            Err(needs.files.first().map(|file| unreadable(file, &error)).into_iter().collect())
-        }
-    }
+    let sealed = || {
+        Ok(Files {
+            workers: workers.seal(Audience::Workers)?,
+            auth: auth.seal(Audience::Auth)?,
+            agent: agent.seal(Audience::Agent)?,
+            marks,
+        })
+    };
+    sealed().map_err(|error: io::Error| {
+        needs.files.first().map(|file| unreadable(file, &error)).into_iter().collect()
+    })
 }
 
 /// What files of one audience hold; wiped when it is sealed or given up.
@@ -96,10 +108,12 @@ impl Drop for Pile {
     }
 }
 
+/// Named by whom it is for, so that it can be seen who has it.
 fn seal(audience: Audience, contents: &Contents) -> io::Result<OwnedFd> {
     let name = match audience {
-        Audience::Workers => "kimura-files",
-        Audience::Auth => "kimura-secret-files",
+        Audience::Workers => "kimura-files-workers",
+        Audience::Auth => "kimura-files-auth",
+        Audience::Agent => "kimura-files-agent",
     };
     sys::mem::sealed(name, &Zeroizing::new(encode(contents)))
 }
@@ -108,7 +122,7 @@ fn read_one(needs: &FileNeeds) -> io::Result<(Vec<u8>, Mark)> {
     let mut file = sys::fs::open_file(&needs.path)?;
     let found = file.metadata()?;
     let max = match needs.audience {
-        Audience::Workers => FILE_MAX,
+        Audience::Workers | Audience::Agent => FILE_MAX,
         Audience::Auth => USERS_FILE_MAX,
     };
     if found.len() > max {

@@ -13,14 +13,17 @@
 //! - `files`: what only we can open; `watch`: whether it has changed since; `tickets`: keys of TLS sessions;
 //! - `logins`: the questions of workers to auth, and its answers;
 //! - `readiness`: what the service manager is told;
+//! - `agent`, `doors`: commands from elsewhere; `origin`: where a command comes from;
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
 
+mod agent;
 mod backoff;
 mod bans;
 mod boot;
 mod change;
 mod command;
 mod control;
+mod doors;
 mod ending;
 mod estate;
 mod examination;
@@ -29,6 +32,7 @@ mod house;
 mod identity;
 mod ledger;
 mod logins;
+mod origin;
 mod passed;
 mod permit;
 mod plan;

@@ -56,8 +56,12 @@ impl Passed {
 
     /// Those that `needs` does not name.
     pub(crate) fn unused(&self, needs: &Needs) -> impl Iterator<Item = &Address> {
-        let named: Vec<Address> =
-            needs.listeners.iter().filter_map(|listen| listen.address.parse().ok()).collect();
+        let named: Vec<Address> = needs
+            .listeners
+            .iter()
+            .chain(&needs.control.remote)
+            .filter_map(|listen| listen.address.parse().ok())
+            .collect();
         self.groups.iter().map(|(address, _)| address).filter(move |address| !named.contains(address))
     }
 

@@ -20,6 +20,17 @@ pub(crate) fn needed(command: &Command) -> Rank {
     }
 }
 
+/// What somebody claims to know or to have. A name of one kind is none of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// The password of a user.
+    Password,
+    /// A token.
+    Token,
+    /// The key of a certificate.
+    Certificate,
+}
+
 /// Users, groups and names with what they may do.
 #[derive(Debug, Default)]
 pub(crate) struct Permits {
@@ -27,7 +38,7 @@ pub(crate) struct Permits {
     own_uid: u32,
     users: Vec<(u32, Rank)>,
     groups: Vec<(u32, Rank)>,
-    names: Vec<(String, Rank)>,
+    names: Vec<(Claim, String, Rank)>,
 }
 
 impl Permits {
@@ -45,8 +56,14 @@ impl Permits {
                 Err(trouble) => troubles.push(trouble),
             }
         }
-        let names = needs.users.iter().chain(&needs.tokens);
-        permits.names = names.map(|entry| (entry.name.clone(), entry.rank)).collect();
+        for (claim, entries) in [
+            (Claim::Password, &needs.users),
+            (Claim::Token, &needs.tokens),
+            (Claim::Certificate, &needs.certificates),
+        ] {
+            let names = entries.iter().map(|entry| (claim, entry.name.clone(), entry.rank));
+            permits.names.extend(names);
+        }
         if troubles.is_empty() { Ok(permits) } else { Err(troubles) }
     }
 
@@ -60,9 +77,10 @@ impl Permits {
         user.chain(group).map(|&(_, rank)| rank).max()
     }
 
-    /// The rank of a user or token by its name, which auth has told.
-    pub(crate) fn of_name(&self, name: &str) -> Option<Rank> {
-        self.names.iter().find(|(known, _)| known == name).map(|&(_, rank)| rank)
+    /// The rank of whoever has that name among those of that claim, which auth has told.
+    pub(crate) fn of_name(&self, claim: Claim, name: &str) -> Option<Rank> {
+        let known = self.names.iter().find(|(of, known, _)| *of == claim && known == name);
+        known.map(|&(.., rank)| rank)
     }
 }
 
@@ -101,7 +119,10 @@ mod tests {
             audit_log: None,
             peers: vec![peer_entry("1000", false, Rank::Viewer), peer_entry("50", true, Rank::Operator)],
             users: vec![rank_entry("anna", Rank::Operator)],
-            tokens: vec![rank_entry("deploy", Rank::Admin)],
+            // Names are told apart by what they are names of.
+            tokens: vec![rank_entry("deploy", Rank::Admin), rank_entry("anna", Rank::Viewer)],
+            certificates: vec![rank_entry("laptop", Rank::Operator), rank_entry("anna", Rank::Admin)],
+            remote: Vec::new(),
             secrets: Bytes::default(),
         };
         let permits = Permits::new(&needs, 7).unwrap();
@@ -116,8 +137,17 @@ mod tests {
         ] {
             assert_eq!(permits.of_peer(Peer { pid: 1, uid, gid }), wanted, "{uid} {gid}");
         }
-        assert_eq!(permits.of_name("anna"), Some(Rank::Operator));
-        assert_eq!(permits.of_name("otto"), None);
+        for (claim, name, wanted) in [
+            (Claim::Password, "anna", Some(Rank::Operator)),
+            (Claim::Token, "anna", Some(Rank::Viewer)),
+            (Claim::Certificate, "anna", Some(Rank::Admin)),
+            (Claim::Token, "deploy", Some(Rank::Admin)),
+            (Claim::Password, "deploy", None),
+            (Claim::Certificate, "laptop", Some(Rank::Operator)),
+            (Claim::Password, "otto", None),
+        ] {
+            assert_eq!(permits.of_name(claim, name), wanted, "{claim:?} {name}");
+        }
         let unknown = ControlNeeds { peers: vec![peer_entry("no such user", false, Rank::Viewer)], ..needs };
         assert_eq!(Permits::new(&unknown, 7).unwrap_err().len(), 1);
     }

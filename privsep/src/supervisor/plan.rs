@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use crate::message::{HostNeeds, Needs, PlanReport, ReadNeeds};
+use crate::message::{HostNeeds, ListenNeeds, Needs, PlanReport, ReadNeeds};
 
 /// Compares what is in force with what is wanted. Takes time in proportion to their size: there may be many thousand
 /// hosts, and nobody else is heard meanwhile.
@@ -46,9 +46,14 @@ fn names(hosts: &[HostNeeds], wanted: impl Fn(&HostNeeds) -> bool) -> Vec<String
 
 /// The addresses of `from` that `without` does not have.
 fn addresses(from: &Needs, without: &Needs) -> Vec<String> {
-    let known: HashSet<&str> = without.listeners.iter().map(|listen| listen.address.as_str()).collect();
-    let unknown = from.listeners.iter().filter(|listen| !known.contains(listen.address.as_str()));
-    unknown.map(|listen| listen.address.clone()).collect()
+    let served = unknown(&from.listeners, &without.listeners).cloned();
+    let doors = unknown(&from.control.remote, &without.control.remote);
+    served.chain(doors.map(|address| format!("{address} commands"))).collect()
+}
+
+fn unknown<'n>(from: &'n [ListenNeeds], without: &'n [ListenNeeds]) -> impl Iterator<Item = &'n String> {
+    let known: HashSet<&str> = without.iter().map(|listen| listen.address.as_str()).collect();
+    from.iter().map(|listen| &listen.address).filter(move |address| !known.contains(address.as_str()))
 }
 
 fn changed(keys: &[(&str, bool)]) -> Vec<String> {
@@ -75,7 +80,6 @@ pub(crate) fn without_restart(old: &Needs, mut new: Needs) -> Needs {
 mod tests {
     use super::*;
     use crate::fuzzing::tests::needs;
-    use crate::message::ListenNeeds;
 
     /// A server of so many hosts that whoever compares each with each does not come to an end.
     fn large(numbers: std::ops::Range<u64>, digest: u64) -> Needs {

@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use super::backoff::Backoff;
-use crate::link::{Link, LinkError};
+use crate::link::{Link, LinkError, Received};
 use crate::message::Message;
 use crate::role::Role;
 use crate::stage::{Life, Stage};
@@ -91,8 +91,13 @@ impl<Tx: Message, Rx: Message> Post<Tx, Rx> {
 
     /// The next message. Whoever sends something else is replaced.
     pub(crate) fn receive(&mut self) -> Option<Rx> {
+        self.receive_whole().map(|(message, _)| message)
+    }
+
+    /// The same, with what the message comes with.
+    pub(crate) fn receive_whole(&mut self) -> Option<Received<Rx>> {
         match self.holder.as_ref()?.link.receive() {
-            Ok(received) => received.map(|(message, _)| message),
+            Ok(received) => received,
             Err(LinkError::Closed) => {
                 self.dismiss();
                 None
@@ -121,6 +126,13 @@ impl<Tx: Message, Rx: Message> Post<Tx, Rx> {
         let pause = self.backoff.pause(holder.begun.elapsed());
         log::error!("{} has ended ({how}); it is started again in {} s", self.role, pause.as_secs_f32());
         self.due = Instant::now() + pause;
+    }
+
+    /// Gives whoever is there into other hands; the post falls due at once.
+    pub(crate) fn release(&mut self) -> Option<(Life, Link<Tx, Rx>)> {
+        let Holder { life, link, .. } = self.holder.take()?;
+        self.due = Instant::now();
+        Some((life, link))
     }
 
     /// Ends whoever is there, to be replaced at once, which nobody needs to be told.

@@ -188,18 +188,23 @@ impl Supervisor<'_> {
         }
     }
 
-    /// When to look after certificates and keys of tickets; never where there is no TLS.
+    /// When to look after files and keys of tickets; never where there are none.
     pub(super) fn files_due(&self) -> Option<Instant> {
-        let due = self.estate.tickets.due.map_or(self.watch.due, |tickets| tickets.min(self.watch.due));
-        (!self.deployment.needs.files.is_empty()).then_some(due)
+        let files = (!self.deployment.needs.files.is_empty()).then_some(self.watch.due);
+        self.tickets_due().into_iter().chain(files).min()
     }
 
-    /// Looks after certificates and keys of tickets.
+    /// Never where workers end no TLS.
+    fn tickets_due(&self) -> Option<Instant> {
+        self.estate.tickets.due.filter(|_| self.deployment.needs.is_secure())
+    }
+
+    /// Looks after files and keys of tickets.
     pub(super) fn look_after_files(&mut self, now: Instant) {
-        if self.estate.tickets.due.is_some_and(|due| due <= now) {
+        if self.tickets_due().is_some_and(|due| due <= now) {
             self.rotate_tickets();
         }
-        if self.watch.due <= now {
+        if self.watch.due <= now && !self.deployment.needs.files.is_empty() {
             self.look_at_files(now);
         }
     }
@@ -303,6 +308,7 @@ impl Supervisor<'_> {
         if self.logins.refilled {
             logins::learn(&mut self.auth, &mut self.logins, &self.deployment, &self.workers);
         }
+        self.renew_agent(&old);
         if old.needs.error_log.output != needs.error_log.output {
             self.redirect_errors(&needs.error_log);
         }

@@ -115,7 +115,8 @@ fn restore(state: &State, legacy: &mut Legacy) -> Result<Ground, Refusal> {
     let needs = unseal(&needs).map_err(|error| failed(io::Error::other(error)))?;
     let workers = legacy.take(state.files).map_err(&failed)?;
     let auth = legacy.take(state.auth_files).map_err(&failed)?;
-    let files = Files { workers, auth, marks: Vec::new() };
+    let agent = legacy.take(state.agent_files).map_err(&failed)?;
+    let files = Files { workers, auth, agent, marks: Vec::new() };
     let deployment = Deployment { subject: state.subject.clone(), text, needs, files };
     let trouble = |troubles: Vec<crate::message::Trouble>| {
         let causes: Vec<String> = troubles.into_iter().map(|trouble| trouble.cause).collect();
@@ -149,14 +150,15 @@ impl Supervisor<'_> {
             let file = legacy.take(kept.fd)?;
             self.pid_file = Some(PidFile::adopt(&kept.path, file).map_err(io::Error::other)?);
         }
-        for &kept in &state.silent {
-            self.control.take(legacy.take(kept)?);
+        for kept in &state.silent {
+            self.control.inherit_silent(legacy.take(kept.fd)?, kept.from.clone());
         }
+        self.agent.inherit(state, legacy)?;
         Ok(match &state.asker {
             Some(kept) => {
                 let socket = legacy.take(kept.fd)?;
                 let command = Command::Upgrade { path: Some(state.new_program.clone()) };
-                Asker::Control(self.control.inherit_connection(socket, command, &kept.who))
+                Asker::Control(self.control.inherit_asker(socket, kept.from.clone(), command, &kept.who))
             }
             None => Asker::Signal,
         })
@@ -192,6 +194,7 @@ impl Supervisor<'_> {
         }
         self.finish_logger();
         self.auth.close();
+        self.agent.post.close();
         if let Some(file) = self.pid_file.take() {
             file.leave();
         }

@@ -10,6 +10,7 @@ use sys::creds::Identity;
 use sys::pid_file::PidFile;
 use sys::signal::{Signal, Signals};
 
+use super::agent::Agent;
 use super::backoff::Backoff;
 use super::boot::Ground;
 use super::change::{Asker, Change, Step};
@@ -26,7 +27,8 @@ use super::worker::{Birth, Phase, Worker};
 use super::{Deployment, shards};
 use crate::link::LinkError;
 use crate::message::{
-    FromAuth, FromLogger, FromWorker, Hello, IdentityEntry, LINK_VERSION, Needs, ToAuth, ToLogger, ToWorker,
+    FromAuth, FromLogger, FromWorker, Hello, IdentityEntry, LINK_VERSION, Needs, ToAgent, ToAuth, ToLogger,
+    ToWorker,
 };
 use crate::role::Role;
 use crate::stage::Stage;
@@ -52,6 +54,7 @@ pub(super) struct Supervisor<'h> {
     pub(super) auth_ready: bool,
     pub(super) logins: Logins,
     pub(super) logger: Post<ToLogger, FromLogger>,
+    pub(super) agent: Agent,
     pub(super) workers: Vec<Worker>,
     pub(super) generations: u32,
     backoff: Backoff,
@@ -100,6 +103,7 @@ enum Source {
     Signals,
     Auth,
     Logger,
+    Agent,
     /// The link of a worker, by generation.
     Worker(u32),
     /// The process of a worker has ended.
@@ -127,6 +131,7 @@ impl<'h> Supervisor<'h> {
             auth_ready: false,
             logins: Logins::default(),
             logger: Post::new(Role::Logger),
+            agent: Agent::new(),
             workers: Vec::new(),
             generations: 0,
             backoff: Backoff::default(),
@@ -236,6 +241,7 @@ impl<'h> Supervisor<'h> {
         let mut sources = vec![(Source::Signals, self.signals.fd())];
         sources.extend(self.auth.fds().map(|fd| (Source::Auth, fd)));
         sources.extend(self.logger.fds().map(|fd| (Source::Logger, fd)));
+        sources.extend(self.agent.fds().map(|fd| (Source::Agent, fd)));
         for worker in &self.workers {
             sources.push((Source::Worker(worker.generation), worker.link.fd()));
             sources.extend(worker.life.fd().map(|fd| (Source::WorkerEnd(worker.generation), fd)));
@@ -253,6 +259,7 @@ impl<'h> Supervisor<'h> {
         let others = [
             self.auth.due(),
             self.logger.due(),
+            self.agent_due(),
             self.worker_due,
             self.change.as_ref().map(|change| change.deadline),
             self.control.due(),
@@ -267,6 +274,7 @@ impl<'h> Supervisor<'h> {
     fn on_time(&mut self, now: Instant) {
         self.look_after_auth(now);
         self.fill_posts(now);
+        self.look_after_agent(now);
         if self.worker_due.is_some_and(|due| due <= now) {
             self.worker_due = None;
             if self.ending == Ending::Not {
@@ -305,6 +313,7 @@ impl<'h> Supervisor<'h> {
             Source::Auth => self.on_auth(),
             // Nothing that it says before its end matters.
             Source::Logger => for _ in std::iter::from_fn(|| self.logger.receive()).take(TURN) {},
+            Source::Agent => self.on_agent(),
             Source::Worker(generation) => self.on_worker(generation),
             Source::WorkerEnd(generation) => self.on_worker_end(generation),
             Source::Examination => self.on_examination(),
@@ -576,6 +585,7 @@ impl<'h> Supervisor<'h> {
         let errors = self.errors.as_ref().map_or(own.as_fd(), AsFd::as_fd);
         self.logger.send(&ToLogger::ErrorLog, &[errors]);
         self.auth.send(&ToAuth::ErrorLog, &[errors]);
+        self.agent.post.send(&ToAgent::ErrorLog, &[errors]);
         for worker in &self.workers {
             // Whoever cannot be told is about to end.
             let _ = worker.link.send(&ToWorker::ErrorLog, &[errors]);

@@ -69,8 +69,16 @@ impl Tickets {
 
 fn random() -> io::Result<Zeroizing<Vec<u8>>> {
     let mut key = Zeroizing::new(vec![0; LEN]);
-    File::open("/dev/urandom")?.read_exact(&mut key)?;
+    fill_random(&mut key)?;
     Ok(key)
+}
+
+/// Fills `bytes` with random ones.
+///
+/// # Errors
+/// When the system gives none.
+pub(crate) fn fill_random(bytes: &mut [u8]) -> io::Result<()> {
+    File::open("/dev/urandom")?.read_exact(bytes)
 }
 
 #[cfg(test)]

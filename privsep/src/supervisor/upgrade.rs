@@ -9,13 +9,14 @@ use perf::Counter;
 use sys::spawn::Program;
 
 use super::change::{Asker, Change, Step};
+use super::doors::Door;
 use super::rehearsal::Rehearsal;
 use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Worker;
 use crate::message::{
-    Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptSink, KeptSocket, KeptWorker, LINK_VERSION,
-    STATE_VERSION, State,
+    Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptProcess, KeptSilent, KeptSink,
+    KeptSocket, KeptWorker, LINK_VERSION, STATE_VERSION, State,
 };
 use crate::role::Role;
 use crate::sealed::seal;
@@ -77,6 +78,7 @@ impl Supervisor<'_> {
         self.auth_lost();
         self.logins_lost();
         self.control.settle();
+        self.agent.retire();
         let why = self.become_successor(&rehearsal, asker);
         // The posts are filled again with the next turn.
         self.tell(asker, Reply::Refused(format!("nothing has changed: {why}")));
@@ -138,6 +140,7 @@ impl Supervisor<'_> {
             needs: case.put(papers.needs.as_fd()),
             files: case.put(self.deployment.files.workers.as_fd()),
             auth_files: case.put(self.deployment.files.auth.as_fd()),
+            agent_files: case.put(self.deployment.files.agent.as_fd()),
             listeners: self
                 .estate
                 .listeners()
@@ -184,8 +187,22 @@ impl Supervisor<'_> {
             grave: case.put(self.grave.fd()),
             ended: self.past.entries(),
             workers: self.workers.iter().filter_map(|worker| keep_worker(worker, &mut case)).collect(),
-            silent: self.control.silent().map(|fd| case.put(fd)).collect(),
-            asker: asker.map(|(fd, who)| KeptAsker { fd: case.put(fd), who: who.to_owned() }),
+            silent: self
+                .control
+                .silent()
+                .map(|(fd, origin)| KeptSilent { fd: case.put(fd), from: origin.address() })
+                .collect(),
+            doors: self.estate.doors.all().iter().map(|door| keep_door(door, &mut case)).collect(),
+            leaving: self
+                .agent
+                .leaving()
+                .map(|(pid, process)| KeptProcess { pid, process: case.put(process) })
+                .collect(),
+            asker: asker.map(|(fd, who, origin)| KeptAsker {
+                fd: case.put(fd),
+                who: who.to_owned(),
+                from: origin.address(),
+            }),
         };
         (state, case.fds)
     }
@@ -208,6 +225,11 @@ impl Supervisor<'_> {
 struct Papers {
     needs: OwnedFd,
     bans: OwnedFd,
+}
+
+fn keep_door<'d>(door: &'d Door, case: &mut Case<'d>) -> KeptDoor {
+    let sockets = door.sockets.iter().map(|socket| case.put(socket.as_fd())).collect();
+    KeptDoor { written: door.written.clone(), sockets }
 }
 
 fn keep_worker<'w>(worker: &'w Worker, case: &mut Case<'w>) -> Option<KeptWorker> {

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use privsep::link::Link;
 use privsep::message::{
-    ControlNeeds, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, HostNeeds, ListenNeeds,
-    LogNeeds, Message, Needs, Output, Proof, Rank, RankEntry, Realms, Secrets, State, Subject, ToAuth,
-    ToCheck, ToLogger, ToRehearsal, ToWorker, UserEntry,
+    ControlNeeds, FromAgent, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, HostNeeds,
+    ListenNeeds, LogNeeds, Message, Needs, Output, Proof, Rank, RankEntry, Realms, Secrets, State, Subject,
+    ToAgent, ToAuth, ToCheck, ToLogger, ToRehearsal, ToWorker, UserEntry,
 };
 use privsep::role::Role;
 use privsep::sealed::{seal, unseal};
@@ -25,6 +25,7 @@ pub(crate) fn play(role: Role, socket: OwnedFd) {
         Role::Check => Double::<FromCheck, ToCheck>::new(role, socket, tools).check(),
         Role::Rehearsal => Double::<FromRehearsal, ToRehearsal>::new(role, socket, tools).rehearsal(),
         Role::Auth => Double::<FromAuth, ToAuth>::new(role, socket, tools).auth(),
+        Role::Agent => Double::<FromAgent, ToAgent>::new(role, socket, tools).agent(),
         Role::Logger => Double::<FromLogger, ToLogger>::new(role, socket, tools).logger(),
         Role::Worker => Double::<FromWorker, ToWorker>::new(role, socket, tools).worker(),
         Role::Supervisor => {}
@@ -109,7 +110,10 @@ impl Double<FromCheck, ToCheck> {
                         say_needs(&self.link, &needs(&self.folder));
                     }
                 }
-                ToCheck::Judge => self.say(&FromCheck::Fit),
+                ToCheck::Judge => {
+                    self.note(&descriptors);
+                    self.say(&FromCheck::Fit);
+                }
                 ToCheck::Explain { troubles } => {
                     let text: String = troubles.into_iter().map(|trouble| trouble.cause).collect();
                     if self.goes_on(When::Explanation) {
@@ -135,6 +139,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
     let secrets = Secrets {
         users: vec![UserEntry { name: "anna".to_owned(), hash: "right".to_owned() }],
         tokens: Vec::new(),
+        certificates: Vec::new(),
     };
     let log = |output| LogNeeds { output, pointer: String::new() };
     Needs {
@@ -168,6 +173,12 @@ pub(crate) fn needs(folder: &Path) -> Needs {
             peers: Vec::new(),
             users: vec![RankEntry { name: "anna".to_owned(), rank: Rank::Admin }],
             tokens: Vec::new(),
+            certificates: vec![RankEntry { name: "laptop".to_owned(), rank: Rank::Admin }],
+            remote: vec![ListenNeeds {
+                address: "127.0.0.1:0".to_owned(),
+                secure: true,
+                pointer: String::new(),
+            }],
             secrets: Bytes(encode(&secrets)),
         },
         bans: None,
@@ -197,6 +208,7 @@ impl Double<FromAuth, ToAuth> {
                     self.goes_on(When::Serving);
                 }
                 ToAuth::ErrorLog | ToAuth::Realms => self.note(&descriptors),
+                ToAuth::Verify { id, .. } => self.say(&FromAuth::Verdict { id, name: None }),
                 // Only hostile workers ask, and nobody waits for the answer.
                 ToAuth::Login { .. } => {}
                 ToAuth::Ask { id, proof } => {
@@ -206,6 +218,22 @@ impl Double<FromAuth, ToAuth> {
                         self.say(&FromAuth::Verdict { id, name: right.then(|| "anna".to_owned()) });
                     }
                 }
+            }
+        }
+    }
+}
+
+impl Double<FromAgent, ToAgent> {
+    fn agent(mut self) {
+        while let Some((message, descriptors)) = self.hear() {
+            if let ToAgent::Hello { hello } = &message {
+                self.folder.clone_from(&hello.folder);
+            }
+            self.note(&descriptors);
+            match message {
+                ToAgent::Listen => drop(self.goes_on(When::Serving)),
+                ToAgent::Leave => return,
+                _ => {}
             }
         }
     }

@@ -6,6 +6,7 @@
 
 mod client;
 mod double;
+mod elsewhere;
 mod home;
 mod observed;
 mod tricks;

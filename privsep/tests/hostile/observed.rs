@@ -7,13 +7,17 @@ use std::path::Path;
 /// What a descriptor may be that a role is handed: the role, and the begin of what it is.
 const HANDED: &[(&str, &str)] = &[
     ("check", "/memfd:kimura-configuration"),
+    ("check", "/memfd:kimura-files-"),
     ("rehearsal", "/memfd:kimura-message"),
     ("auth", "/memfd:kimura-secrets"),
     ("auth", "/memfd:kimura-realms"),
-    ("auth", "/memfd:kimura-secret-files"),
+    ("auth", "/memfd:kimura-files-auth"),
+    ("agent", "/memfd:kimura-files-agent"),
+    ("agent", "socket 127.0.0.1:"),
     ("logger", "socket "),
     ("logger", "FOLDER/access.log"),
     ("worker", "/memfd:kimura-counters-"),
+    ("worker", "/memfd:kimura-files-workers"),
     // The text without secrets.
     ("worker", "/memfd:kimura-check"),
     // What the certificates, keys and password files hold.

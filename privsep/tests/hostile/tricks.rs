@@ -9,20 +9,20 @@ use std::thread;
 
 use privsep::link::Link;
 use privsep::message::{
-    Answer, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, ListenNeeds, LoginOutcome, Needs,
-    Network, Subject, ToWorker,
+    Answer, FromAgent, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, ListenNeeds, LoginOutcome,
+    Needs, Network, Subject, ToWorker,
 };
 use privsep::role::Role;
 use privsep::wire::{Bytes, FRAME_MAX, Secret, Wire, encode};
 use sys::mem::Cells;
 use sys::packet::{self, Wait};
 
-use crate::double;
+use crate::{double, elsewhere};
 
 /// When a trick is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// When the child has said that it is ready.
+    /// When the child has said that it is ready, or has been told what it needs.
     Serving,
     /// When a worker is to hold the next configuration ready.
     Prepare,
@@ -111,6 +111,10 @@ const fn auth(name: &'static str, when: When, play: fn(&Tools) -> Then) -> Trick
     Trick { name, role: Role::Auth, when, play, crashes: 0, reload: Reload::Done }
 }
 
+const fn agent(name: &'static str, play: fn(&Tools) -> Then) -> Trick {
+    Trick { name, role: Role::Agent, when: When::Serving, play, crashes: 0, reload: Reload::Done }
+}
+
 const fn logger(name: &'static str, play: fn(&Tools) -> Then) -> Trick {
     Trick { name, role: Role::Logger, when: When::Serving, play, crashes: 0, reload: Reload::Done }
 }
@@ -195,6 +199,24 @@ pub(crate) const TRICKS: &[Trick] = &[
     auth("auth noise at a question", When::Question, noise),
     auth("auth never answers", When::Question, |_| Then::Skip),
     auth("auth judges all at a question", When::Question, verdicts),
+    agent("agent noise", noise),
+    agent("agent frame too long", too_long),
+    agent("agent empty packet with a descriptor", empty),
+    agent("agent connection without a descriptor", |tools| tools.frame(&connection(), 0)),
+    agent("agent surplus descriptor", |tools| tools.frame(&connection(), 2)),
+    agent("agent ends", |tools| tools.half_close(Shutdown::Both)),
+    agent("agent hands over its own link", |tools| tools.frame(&connection(), 1)),
+    agent("agent hands over a stream", |tools| elsewhere::things(tools, 0)),
+    agent("agent hands over a listener", |tools| elsewhere::things(tools, 1)),
+    agent("agent hands over a socket", |tools| elsewhere::things(tools, 2)),
+    agent("agent hands over a device", |tools| elsewhere::things(tools, 3)),
+    agent("agent hands over memory", |tools| elsewhere::things(tools, 4)),
+    agent("agent commands without a proof", elsewhere::commands),
+    agent("agent uses nonces twice", elsewhere::nonces),
+    agent("agent has too many connections", elsewhere::crowd),
+    agent("agent tells a long address", elsewhere::long_address),
+    agent("agent writes the audit log", elsewhere::lines),
+    agent("agent stops hearing", deaf),
     logger("logger noise", noise),
     logger("logger frame too long", too_long),
     logger("logger surplus descriptor", |tools| tools.frame(&TOTALS, 2)),
@@ -245,6 +267,10 @@ const TOO_LONG: usize = 65 << 20;
 
 fn check_says() -> FromCheck {
     FromCheck::Needs { subject: Subject::File { name: "test".to_owned(), settings: Vec::new() } }
+}
+
+fn connection() -> FromAgent {
+    FromAgent::Connection { from: "192.0.2.1:1".to_owned() }
 }
 
 /// Somebody else whom nobody knows: a hostile auth could let in whom it was asked about.

@@ -40,6 +40,8 @@ pub enum Group {
     Files,
     /// Sockets that are open.
     Sockets,
+    /// Connections to sockets that listen, and pairs of sockets of its own.
+    Accepting,
     /// Rings: made, used, registered with. What a ring does is not seen here.
     Rings,
 }
@@ -98,6 +100,7 @@ impl Group {
         Group::Yielding,
         Group::Files,
         Group::Sockets,
+        Group::Accepting,
         Group::Rings,
     ];
 
@@ -114,6 +117,7 @@ impl Group {
             Group::Yielding => "yielding",
             Group::Files => "files",
             Group::Sockets => "sockets",
+            Group::Accepting => "accepting",
             Group::Rings => "rings",
         }
     }
@@ -212,6 +216,11 @@ impl Group {
                 (libc::SYS_sendfile, Always),
                 (libc::SYS_sendto, Always),
                 (libc::SYS_setsockopt, LINGER),
+            ],
+            Group::Accepting => &[
+                (libc::SYS_accept4, Always),
+                (libc::SYS_recvfrom, Always),
+                (libc::SYS_socketpair, OneOf(0, &[libc::AF_UNIX as u64])),
             ],
             Group::Rings => &[
                 (libc::SYS_io_uring_enter, Always),
