@@ -1,7 +1,7 @@
 //! `--test --verbose`: what each process will keep of its rights.
 
 use privsep::message::Needs;
-use privsep::role::{Files, Keep, PROCESSORS, ROLES, Row};
+use privsep::role::{Files, Keep, PROCESSORS, ROLES, Role, Row};
 use std::fmt::Write;
 
 /// Most paths that are shown of a list.
@@ -12,7 +12,8 @@ pub(crate) fn told(needs: &Needs) -> String {
     if !needs.privsep {
         return "\none process with all rights of its user (\"privsep\" is false)\n".to_owned();
     }
-    ROLES.iter().map(|row| role(row, needs)).collect()
+    let pam = |row: &&Row| !needs.pam.is_empty() || !matches!(row.role, Role::AuthPam | Role::PamLogin);
+    ROLES.iter().filter(pam).map(|row| role(row, needs)).collect()
 }
 
 fn role(row: &Row, needs: &Needs) -> String {

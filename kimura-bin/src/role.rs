@@ -1,6 +1,7 @@
 //! What each process does from its first message to its end.
 
 mod auth;
+mod auth_pam;
 mod check;
 mod gatekeeper;
 mod logger;
@@ -93,6 +94,8 @@ fn fill(role: Role, link: OwnedFd, place: Place) {
         Role::Check => check::run(link, place),
         Role::Rehearsal => rehearsal::run(link),
         Role::Auth => auth::run(link, place),
+        Role::AuthPam => auth_pam::run(link, place),
+        Role::PamLogin => auth_pam::run_login(link),
         Role::Logger => logger::run(link, place),
         Role::Worker => worker::run(link, place),
         // Nobody starts it so.
@@ -109,12 +112,16 @@ fn fill(role: Role, link: OwnedFd, place: Place) {
 fn begin(hello: &Hello, place: Place) -> Result<(), Fault> {
     match place {
         Place::Process => {
-            error_log::set_level(level(hello.level));
+            error_log_level(hello);
             enter(hello)?;
         }
         Place::Thread => same_version(hello)?,
     }
     Ok(())
+}
+
+fn error_log_level(hello: &Hello) {
+    error_log::set_level(level(hello.level));
 }
 
 /// What every child does first, and gives up what it does not keep.

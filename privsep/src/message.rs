@@ -5,6 +5,7 @@ mod auth;
 mod check;
 mod control;
 mod logger;
+mod pam;
 mod state;
 mod worker;
 
@@ -15,6 +16,7 @@ pub use check::{
 };
 pub use control::{Answer, Command, LedgerEntry, PlanReport, Rank, Request, StatusReport, WorkerReport};
 pub use logger::{FromLogger, ToLogger};
+pub use pam::{FromPam, PamLogin, PamNeeds, PamVerdict, ToPam};
 pub use state::{
     FromRehearsal, Kept, KeptAsker, KeptFile, KeptListener, KeptPassed, KeptPhase, KeptSink, KeptSocket,
     KeptWorker, STATE_VERSION, State, ToRehearsal,

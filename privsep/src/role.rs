@@ -16,6 +16,10 @@ pub enum Role {
     Rehearsal,
     /// Compares passwords and tokens.
     Auth,
+    /// Has PAM judge logins, each in a process of its own.
+    AuthPam,
+    /// Has PAM judge one login.
+    PamLogin,
     /// Writes the access logs.
     Logger,
     /// Serves.
@@ -94,6 +98,9 @@ pub const ROLES: &[Row] = &[
             ],
         }),
     },
+    // Modules of PAM are programs of others: no list of system calls or files would be true.
+    Row { role: Role::AuthPam, title: "kimura: auth-pam [priv]", output: Stdout::Nowhere, keep: None },
+    Row { role: Role::PamLogin, title: "kimura: pam-login [priv]", output: Stdout::Nowhere, keep: None },
     Row {
         role: Role::Logger,
         title: "kimura: logger",
@@ -147,6 +154,8 @@ impl fmt::Display for Role {
             Self::Check => "check",
             Self::Rehearsal => "rehearsal",
             Self::Auth => "auth",
+            Self::AuthPam => "auth-pam",
+            Self::PamLogin => "pam-login",
             Self::Logger => "logger",
             Self::Worker => "worker",
         })
@@ -159,7 +168,16 @@ mod tests {
 
     #[test]
     fn every_role_has_a_row_and_a_title_of_its_own() {
-        for role in [Role::Supervisor, Role::Check, Role::Rehearsal, Role::Auth, Role::Logger, Role::Worker] {
+        for role in [
+            Role::Supervisor,
+            Role::Check,
+            Role::Rehearsal,
+            Role::Auth,
+            Role::AuthPam,
+            Role::PamLogin,
+            Role::Logger,
+            Role::Worker,
+        ] {
             assert_eq!(Role::titled(role.row().title), Some(role));
         }
     }

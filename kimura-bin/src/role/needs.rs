@@ -49,6 +49,7 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
         hosts: hosts(config),
         control: control(&server.control),
         realms: Bytes(encode(&logins::realms(config))),
+        pam: logins::pam(config),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Hello, Message, Rank};
+use super::{Hello, Message, PamNeeds, Rank};
 use crate::wire::{Bytes, records, variants};
 
 variants! {
@@ -161,6 +161,8 @@ records! {
         control: ControlNeeds,
         /// For the auth process alone: encoded [`super::Realms`].
         realms: Bytes,
+        /// Every place where PAM is asked.
+        pam: Vec<PamNeeds>,
     }
 
     /// An address to listen on.

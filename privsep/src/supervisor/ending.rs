@@ -43,6 +43,7 @@ impl Supervisor<'_> {
         if self.house.ticks() && self.served {
             self.tick();
         }
+        self.pam.post.close();
         self.auth.close();
         let lost = self.finish_logger();
         if lost > 0 {

@@ -10,7 +10,7 @@
 //! - `worker`, `post`, `posts`: the children; `backoff`: when they are started again;
 //! - `estate`: sockets and log files; `passed`: sockets from the service manager; `ledger`: what became of every connection and request;
 //! - `files`: what only we can open; `tickets`: keys of TLS sessions;
-//! - `logins`: the questions of workers to auth, and its answers;
+//! - `logins`: the questions of workers to auth, and its answers; `pam`: those that auth-pam is asked first;
 //! - `readiness`: what the service manager is told;
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
 
@@ -27,6 +27,7 @@ mod house;
 mod identity;
 mod ledger;
 mod logins;
+mod pam;
 mod passed;
 mod permit;
 mod plan;

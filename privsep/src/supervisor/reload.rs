@@ -9,8 +9,8 @@ use super::examination::{Examination, Found, Verdict, problems_text};
 use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Phase;
-use super::{files, identity, logins, plan, shards};
-use crate::message::{Depth, PlanReport, ToAuth, ToWorker, Trouble};
+use super::{files, identity, logins, pam, plan, shards};
+use crate::message::{Depth, Hello, Needs, PlanReport, ToAuth, ToWorker, Trouble};
 
 impl Supervisor<'_> {
     /// The examination under way.
@@ -101,12 +101,23 @@ impl Supervisor<'_> {
     fn open(&mut self, found: Found, plan: PlanReport) -> Result<Next, Vec<Trouble>> {
         let needs = &found.needs;
         let files = files::read(needs)?;
+        self.probe_pam(needs)?;
         let identity = identity::resolve(needs).map_err(|trouble| vec![trouble])?;
         let count = shards::cores(needs.shards).map_or(1, |cores| cores.len());
         let opened = self.estate.open(needs, shards::group(count))?;
         let control = self.control.prepare(&needs.control, own_uid())?;
         self.tell_sinks();
         Ok(Next { deployment: found.with(files), opened, control, plan, identity, generation: 0 })
+    }
+
+    /// Whether PAM can be asked, where it was not before: a process looks, which takes a moment.
+    fn probe_pam(&self, needs: &Needs) -> Result<(), Vec<Trouble>> {
+        let known = |service: &str| self.deployment.needs.pam.iter().any(|place| place.service == service);
+        if needs.pam.iter().all(|place| known(&place.service)) {
+            return Ok(());
+        }
+        let hello = Hello { identity: None, ..self.hello() };
+        pam::probe(self.stage.program(), &hello, needs)
     }
 
     /// Has the examination tell in terms of the text what could not be done.
@@ -238,6 +249,7 @@ impl Supervisor<'_> {
         if self.logins.refilled {
             logins::learn(&mut self.auth, &mut self.logins, &self.deployment, &self.workers);
         }
+        self.pam_wanted_or_not();
         if old.needs.error_log.output != needs.error_log.output {
             self.redirect_errors(&needs.error_log);
         }

@@ -179,6 +179,7 @@ impl Supervisor<'_> {
             let _ = worker.life.ended();
         }
         self.finish_logger();
+        self.pam.post.close();
         self.auth.close();
         if let Some(file) = self.pid_file.take() {
             file.leave();

@@ -18,6 +18,7 @@ use super::estate::{Estate, Opened};
 use super::house::House;
 use super::ledger::Ledger;
 use super::logins::{Logins, Question};
+use super::pam::Pam;
 use super::post::Post;
 use super::readiness::Readiness;
 use super::refusal::Refusal;
@@ -25,7 +26,8 @@ use super::worker::{Birth, Phase, Worker};
 use super::{Deployment, shards};
 use crate::link::LinkError;
 use crate::message::{
-    FromAuth, FromLogger, FromWorker, Hello, IdentityEntry, LINK_VERSION, Needs, ToAuth, ToLogger, ToWorker,
+    FromAuth, FromLogger, FromWorker, Hello, IdentityEntry, LINK_VERSION, Needs, ToAuth, ToLogger, ToPam,
+    ToWorker,
 };
 use crate::role::Role;
 use crate::stage::Stage;
@@ -50,6 +52,7 @@ pub(super) struct Supervisor<'h> {
     pub(super) auth: Post<ToAuth, FromAuth>,
     pub(super) auth_ready: bool,
     pub(super) logins: Logins,
+    pub(super) pam: Pam,
     pub(super) logger: Post<ToLogger, FromLogger>,
     pub(super) workers: Vec<Worker>,
     pub(super) generations: u32,
@@ -96,6 +99,7 @@ pub(super) enum Ending {
 enum Source {
     Signals,
     Auth,
+    Pam,
     Logger,
     /// The link of a worker, by generation.
     Worker(u32),
@@ -116,13 +120,14 @@ impl<'h> Supervisor<'h> {
             stage,
             signals,
             level: deployment.needs.error_level,
+            logins: Logins::new(&deployment.needs),
+            pam: Pam::new(),
             deployment,
             estate,
             identity,
             errors,
             auth: Post::new(Role::Auth),
             auth_ready: false,
-            logins: Logins::default(),
             logger: Post::new(Role::Logger),
             workers: Vec::new(),
             generations: 0,
@@ -231,6 +236,7 @@ impl<'h> Supervisor<'h> {
     fn sources(&self) -> Vec<(Source, BorrowedFd<'_>)> {
         let mut sources = vec![(Source::Signals, self.signals.fd())];
         sources.extend(self.auth.fds().map(|fd| (Source::Auth, fd)));
+        sources.extend(self.pam.post.fds().map(|fd| (Source::Pam, fd)));
         sources.extend(self.logger.fds().map(|fd| (Source::Logger, fd)));
         for worker in &self.workers {
             sources.push((Source::Worker(worker.generation), worker.link.fd()));
@@ -248,6 +254,7 @@ impl<'h> Supervisor<'h> {
         let workers = self.workers.iter().filter_map(|worker| worker.deadline);
         let others = [
             self.auth.due(),
+            self.pam_due(),
             self.logger.due(),
             self.worker_due,
             self.change.as_ref().map(|change| change.deadline),
@@ -260,6 +267,7 @@ impl<'h> Supervisor<'h> {
     }
 
     fn on_time(&mut self, now: Instant) {
+        self.look_after_pam();
         self.look_after_auth(now);
         self.fill_posts(now);
         if self.worker_due.is_some_and(|due| due <= now) {
@@ -297,6 +305,7 @@ impl<'h> Supervisor<'h> {
         match source {
             Source::Signals => self.on_signals(),
             Source::Auth => self.on_auth(),
+            Source::Pam => self.on_pam(),
             // Nothing that it says before its end matters.
             Source::Logger => for _ in std::iter::from_fn(|| self.logger.receive()).take(TURN) {},
             Source::Worker(generation) => self.on_worker(generation),
@@ -567,6 +576,7 @@ impl<'h> Supervisor<'h> {
         let errors = self.errors.as_ref().map_or(own.as_fd(), AsFd::as_fd);
         self.logger.send(&ToLogger::ErrorLog, &[errors]);
         self.auth.send(&ToAuth::ErrorLog, &[errors]);
+        self.pam.post.send(&ToPam::ErrorLog, &[errors]);
         for worker in &self.workers {
             // Whoever cannot be told is about to end.
             let _ = worker.link.send(&ToWorker::ErrorLog, &[errors]);

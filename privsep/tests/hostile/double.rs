@@ -27,7 +27,7 @@ pub(crate) fn play(role: Role, socket: OwnedFd) {
         Role::Auth => Double::<FromAuth, ToAuth>::new(role, socket, tools).auth(),
         Role::Logger => Double::<FromLogger, ToLogger>::new(role, socket, tools).logger(),
         Role::Worker => Double::<FromWorker, ToWorker>::new(role, socket, tools).worker(),
-        Role::Supervisor => {}
+        Role::Supervisor | Role::AuthPam | Role::PamLogin => {}
     }
 }
 
@@ -161,6 +161,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         connections_by_default: true,
         hosts: vec![HostNeeds { name: "localhost".to_owned(), digest: 1, locations: 1 }],
         realms: Bytes(encode(&Realms { realms: Vec::new() })),
+        pam: Vec::new(),
         control: ControlNeeds {
             socket: Some(folder.join("control.sock")),
             mode: 0o600,
