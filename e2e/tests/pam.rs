@@ -426,12 +426,9 @@ fn pam_unix_knows_the_users_of_the_machine() {
     let made = Command::new("mkpasswd").args(["-m", "sha512crypt", PASSWORD]).output().expect("mkpasswd");
     let hash = String::from_utf8(made.stdout).expect("text");
     let hash = hash.trim_end();
-    add(
-        "passwd",
-        format!(
-            "kimura-test:x:{USER}:{USER}::/nonexistent:/usr/sbin/nologin\nkimura-past:x:23457:23457::/nonexistent:/usr/sbin/nologin"
-        ),
-    );
+    let account =
+        |name: &str, number: u32| format!("{name}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin");
+    add("passwd", format!("{}\n{}", account("kimura-test", USER), account("kimura-past", USER + 1)));
     // The second one has ended long ago: the days are counted from 1970.
     add(
         "shadow",
@@ -459,7 +456,7 @@ fn pam_unix_knows_the_users_of_the_machine() {
             ("kimura-test", PASSWORD, 200),
             ("kimura-test", OTHER, 401),
             ("kimura-past", PASSWORD, others),
-            ("nobody", PASSWORD, others),
+            ("nobody", PASSWORD, 401),
             ("nobody-at-all", PASSWORD, 401),
         ] {
             let mut client = server.connect().expect("connected");

@@ -29,8 +29,17 @@ const PROGRAMS: &[Program] = &[
     Program { what: "mount", probe: &["mount", "--version"], packages: &["mount"] },
     Program { what: "htpasswd", probe: &["sh", "-c", "command -v htpasswd"], packages: &["apache2-utils"] },
     Program { what: "mkpasswd", probe: &["mkpasswd", "--version"], packages: &["whois"] },
+    Program {
+        what: "libpam-wrapper",
+        probe: &["sh", "-c", "ls /usr/lib/*/pam_wrapper/pam_matrix.so"],
+        packages: &["libpam-wrapper", "libpam0g", "libpam-modules"],
+    },
     Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },
-    Program { what: "setpriv and prlimit", probe: &["setpriv", "--version"], packages: &["util-linux"] },
+    Program {
+        what: "setpriv, prlimit and unshare",
+        probe: &["setpriv", "--version"],
+        packages: &["util-linux"],
+    },
     Program {
         what: "systemd-analyze and systemd-socket-activate",
         probe: &["systemd-analyze", "--version"],
