@@ -337,6 +337,17 @@ fn nobody_is_let_in_while_auth_pam_is_away() {
     site.server.stop().expect("an even ledger");
 }
 
+#[test]
+fn an_upgrade_goes_on_with_pam() {
+    let site = Site::start();
+    let before = site.server.process(AUTH_PAM).expect("auth-pam").pid;
+    site.server.signal(Signal::SIGUSR2).expect("it runs");
+    until("another auth-pam", || site.server.process(AUTH_PAM).is_ok_and(|now| now.pid != before));
+    until("a login", || site.ask("pam", "anna", PASSWORD).status == 200);
+    assert_eq!(site.ask("pam", "anna", OTHER).status, 401);
+    site.server.stop().expect("an even ledger");
+}
+
 const WITHOUT: &str = r#"{
   "server": { "listen": ["127.0.0.1:0"], "shards": 2, "control": { "socket": "${folder}/control.sock" } },
   "hosts": { "localhost": { "root": "${folder}/www",
@@ -375,6 +386,12 @@ fn what_is_missing_is_told_before_anything_starts() {
     let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
     let right = bench.test(CONFIGURATION, |_| {});
     assert!(right.status.success(), "{}", said(&right));
+    let told = bench.test(CONFIGURATION, |command| drop(command.arg("-V")));
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(
+        told.contains(&format!("{AUTH_PAM}\n  user     that of the start\n  keeps    all its rights\n")),
+        "{told}"
+    );
 
     let missing = bench.test(&CONFIGURATION.replace("\"expired\"", "\"nowhere\""), |_| {});
     let text = said(&missing);

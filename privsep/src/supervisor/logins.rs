@@ -88,7 +88,7 @@ pub(super) fn learn(
     // What auth was asked before may be judged by what was in force then.
     logins.lessons += 1;
     logins.refilled = false;
-    logins.services.learn(&deployment.needs);
+    logins.services.learn(&deployment.needs.pam);
     match sys::mem::sealed("kimura-realms", &deployment.needs.realms.0) {
         Ok(realms) => {
             auth.send(&ToAuth::Realms, &[realms.as_fd(), deployment.files.auth.as_fd()]);
@@ -190,7 +190,7 @@ impl Supervisor<'_> {
 impl Logins {
     /// Nobody has asked yet.
     pub(super) fn new(needs: &Needs) -> Self {
-        Self { services: Services::of(needs), ..Self::default() }
+        Self { services: Services::of(&needs.pam), ..Self::default() }
     }
 
     /// What became of all that were asked about, name by name.
@@ -220,6 +220,13 @@ fn address(bytes: &[u8]) -> Option<Option<IpAddr>> {
 mod tests {
     use super::*;
 
+    impl Waiting {
+        pub(in super::super) fn of_nobody() -> Self {
+            let (user, since) = (String::new(), Instant::now());
+            Self { generation: 1, ticket: 1, client: None, user, since, lesson: 0 }
+        }
+    }
+
     #[test]
     fn addresses_of_clients() {
         for (bytes, wanted) in [
@@ -238,14 +245,7 @@ mod tests {
     #[test]
     fn one_worker_does_not_take_all_room() {
         let mut logins = Logins::default();
-        let waiting = |generation| Waiting {
-            generation,
-            ticket: 1,
-            client: None,
-            user: String::new(),
-            since: Instant::now(),
-            lesson: 0,
-        };
+        let waiting = |generation| Waiting { generation, ..Waiting::of_nobody() };
         for id in 0..WAITING_OF_WORKER_MAX as u64 {
             assert!(logins.has_room(1));
             logins.waiting.insert(id, waiting(1));

@@ -35,14 +35,14 @@ pub(super) struct Services {
 }
 
 impl Services {
-    pub(super) fn of(needs: &Needs) -> Self {
-        let now = needs.pam.iter().map(|place| (place.realm, place.service.clone())).collect();
+    pub(super) fn of(places: &[PamNeeds]) -> Self {
+        let now = places.iter().map(|place| (place.realm, place.service.clone())).collect();
         Self { now, before: HashMap::new() }
     }
 
-    /// Puts those of `needs` in force.
-    pub(super) fn learn(&mut self, needs: &Needs) {
-        let before = std::mem::replace(self, Self::of(needs));
+    /// Puts others in force.
+    pub(super) fn learn(&mut self, places: &[PamNeeds]) {
+        let before = std::mem::replace(self, Self::of(places));
         self.before = before.now;
     }
 
@@ -101,8 +101,8 @@ impl Supervisor<'_> {
         self.pam.post.fill(&self.stage, errors, |link| link.send(&ToPam::Hello { hello }, &[program.fd()]));
     }
 
-    /// Nobody needs auth-pam any more, or does again.
-    pub(super) fn pam_wanted_or_not(&mut self) {
+    /// Ends auth-pam where nobody needs it any more.
+    pub(super) fn dismiss_idle_pam(&mut self) {
         if self.logins.services.is_empty() && self.pam.post.is_filled() {
             self.pam.post.dismiss_quietly();
             self.pam_lost();
@@ -231,16 +231,44 @@ fn no_library(place: &PamNeeds, why: &str) -> Trouble {
 mod tests {
     use super::*;
 
+    fn places(places: &[(u64, &str)]) -> Vec<PamNeeds> {
+        let place = |&(realm, service): &(u64, &str)| PamNeeds {
+            realm,
+            service: service.to_owned(),
+            pointer: String::new(),
+        };
+        places.iter().map(place).collect()
+    }
+
     #[test]
     fn places_of_before_are_known_until_the_next_change() {
-        let of = |realm: u64, service: &str| Services {
-            now: HashMap::from([(realm, service.to_owned())]),
-            before: HashMap::new(),
-        };
-        let mut services = of(1, "one");
-        services.before = std::mem::replace(&mut services.now, of(2, "two").now);
-        for (realm, wanted) in [(1, Some("one")), (2, Some("two")), (3, None)] {
-            assert_eq!(services.of_realm(realm).map(String::as_str), wanted, "{realm}");
+        let mut services = Services::of(&places(&[(1, "one")]));
+        for (change, known) in [
+            (vec![(2, "two"), (3, "three")], vec![(1, Some("one")), (2, Some("two")), (3, Some("three"))]),
+            (vec![(3, "three")], vec![(1, None), (2, Some("two")), (3, Some("three"))]),
+            (vec![], vec![(2, None), (3, Some("three"))]),
+        ] {
+            services.learn(&places(&change));
+            assert_eq!(services.is_empty(), change.is_empty());
+            for (realm, wanted) in known {
+                assert_eq!(services.of_realm(realm).map(String::as_str), wanted, "{realm} after {change:?}");
+            }
         }
+    }
+
+    #[test]
+    fn one_service_does_not_take_the_room_of_another() {
+        let mut pam = Pam::new();
+        let asked = || Asked {
+            waiting: Waiting::of_nobody(),
+            place: Place { realm: 1, secret: Secret::default() },
+            service: "one".to_owned(),
+            since: Instant::now(),
+        };
+        for id in 0..WAITING_OF_SERVICE_MAX as u64 {
+            assert!(pam.has_room("one"));
+            pam.waiting.insert(id, asked());
+        }
+        assert!(!pam.has_room("one") && pam.has_room("two"));
     }
 }

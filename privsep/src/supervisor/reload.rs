@@ -249,7 +249,7 @@ impl Supervisor<'_> {
         if self.logins.refilled {
             logins::learn(&mut self.auth, &mut self.logins, &self.deployment, &self.workers);
         }
-        self.pam_wanted_or_not();
+        self.dismiss_idle_pam();
         if old.needs.error_log.output != needs.error_log.output {
             self.redirect_errors(&needs.error_log);
         }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use privsep::link::Link;
 use privsep::message::{
-    ControlNeeds, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, HostNeeds, ListenNeeds,
-    LogNeeds, Message, Needs, Output, Proof, Rank, RankEntry, Realms, Secrets, State, Subject, ToAuth,
-    ToCheck, ToLogger, ToRehearsal, ToWorker, UserEntry,
+    ControlNeeds, FromAuth, FromCheck, FromLogger, FromPam, FromRehearsal, FromWorker, HostNeeds,
+    ListenNeeds, LogNeeds, Message, Needs, Output, PamNeeds, PamVerdict, Proof, Rank, RankEntry, Realms,
+    Secrets, State, Subject, ToAuth, ToCheck, ToLogger, ToPam, ToRehearsal, ToWorker, UserEntry,
 };
 use privsep::role::Role;
 use privsep::sealed::{seal, unseal};
@@ -27,7 +27,8 @@ pub(crate) fn play(role: Role, socket: OwnedFd) {
         Role::Auth => Double::<FromAuth, ToAuth>::new(role, socket, tools).auth(),
         Role::Logger => Double::<FromLogger, ToLogger>::new(role, socket, tools).logger(),
         Role::Worker => Double::<FromWorker, ToWorker>::new(role, socket, tools).worker(),
-        Role::Supervisor | Role::AuthPam | Role::PamLogin => {}
+        Role::AuthPam | Role::PamLogin => Double::<FromPam, ToPam>::new(role, socket, tools).pam(),
+        Role::Supervisor => {}
     }
 }
 
@@ -161,7 +162,11 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         connections_by_default: true,
         hosts: vec![HostNeeds { name: "localhost".to_owned(), digest: 1, locations: 1 }],
         realms: Bytes(encode(&Realms { realms: Vec::new() })),
-        pam: Vec::new(),
+        pam: vec![PamNeeds {
+            realm: 9,
+            service: "test".to_owned(),
+            pointer: "/defaults/auth/pam".to_owned(),
+        }],
         control: ControlNeeds {
             socket: Some(folder.join("control.sock")),
             mode: 0o600,
@@ -205,6 +210,26 @@ impl Double<FromAuth, ToAuth> {
                         self.say(&FromAuth::Verdict { id, name: right.then(|| "anna".to_owned()) });
                     }
                 }
+            }
+        }
+    }
+}
+
+impl Double<FromPam, ToPam> {
+    fn pam(mut self) {
+        while let Some((message, descriptors)) = self.hear() {
+            match message {
+                ToPam::Hello { hello } => {
+                    self.folder = hello.folder;
+                    self.note(&descriptors);
+                    self.goes_on(When::Serving);
+                }
+                ToPam::ErrorLog => self.note(&descriptors),
+                // Only hostile workers ask.
+                ToPam::Login { login } => {
+                    self.say(&FromPam::Judged { id: login.id, verdict: PamVerdict::Denied });
+                }
+                ToPam::Probe { .. } => self.say(&FromPam::Probed { library: None, missing: Vec::new() }),
             }
         }
     }

@@ -9,8 +9,8 @@ use std::thread;
 
 use privsep::link::Link;
 use privsep::message::{
-    Answer, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, ListenNeeds, LoginOutcome, Needs,
-    Subject, ToWorker,
+    Answer, FromAuth, FromCheck, FromLogger, FromPam, FromRehearsal, FromWorker, ListenNeeds, LoginOutcome,
+    Needs, PamVerdict, Subject, ToWorker,
 };
 use privsep::role::Role;
 use privsep::wire::{Bytes, FRAME_MAX, Secret, Wire, encode};
@@ -111,6 +111,10 @@ const fn auth(name: &'static str, when: When, play: fn(&Tools) -> Then) -> Trick
     Trick { name, role: Role::Auth, when, play, crashes: 0, reload: Reload::Done }
 }
 
+const fn auth_pam(name: &'static str, play: fn(&Tools) -> Then) -> Trick {
+    Trick { name, role: Role::AuthPam, when: When::Serving, play, crashes: 0, reload: Reload::Done }
+}
+
 const fn logger(name: &'static str, play: fn(&Tools) -> Then) -> Trick {
     Trick { name, role: Role::Logger, when: When::Serving, play, crashes: 0, reload: Reload::Done }
 }
@@ -187,6 +191,12 @@ pub(crate) const TRICKS: &[Trick] = &[
     auth("auth noise at a question", When::Question, noise),
     auth("auth never answers", When::Question, |_| Then::Skip),
     auth("auth judges all at a question", When::Question, verdicts),
+    auth_pam("auth-pam noise", noise),
+    auth_pam("auth-pam frame too long", too_long),
+    auth_pam("auth-pam surplus descriptor", |tools| tools.frame(&pam_judged(1), 1)),
+    auth_pam("auth-pam floods with verdicts", |tools| tools.flood(&pam_judged(1))),
+    auth_pam("auth-pam ends", |tools| tools.half_close(Shutdown::Both)),
+    auth_pam("auth-pam stops hearing", |_| Then::Hang),
     logger("logger noise", noise),
     logger("logger frame too long", too_long),
     logger("logger surplus descriptor", |tools| tools.frame(&TOTALS, 2)),
@@ -242,6 +252,10 @@ fn check_says() -> FromCheck {
 /// Somebody else whom nobody knows: a hostile auth could let in whom it was asked about.
 fn verdict(id: u64) -> FromAuth {
     FromAuth::Verdict { id, name: Some("otto".to_owned()) }
+}
+
+fn pam_judged(id: u64) -> FromPam {
+    FromPam::Judged { id, verdict: PamVerdict::Granted }
 }
 
 fn judged(id: u64) -> FromAuth {
