@@ -199,6 +199,19 @@ pub(crate) fn login_name(text: &str) -> Result<String, Flaw> {
     Ok(text.to_owned())
 }
 
+/// The name of a PAM service: a file of `/etc/pam.d`, and never a path.
+pub(crate) fn pam_service(text: &str) -> Result<String, Flaw> {
+    const MAX: usize = 64;
+    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    if text.is_empty() || text.len() > MAX || text.starts_with('.') || !text.bytes().all(fine) {
+        let what = format!("{} is no name of a PAM service", quoted(text));
+        // libpam makes capitals small before it looks for the file.
+        let cure = "write the name of a file of /etc/pam.d: at most 64 small letters, digits, -, _ and .";
+        return Err(Flaw::new(what, cure));
+    }
+    Ok(text.to_owned())
+}
+
 /// The hash of a password. Whether the scheme is known and the hash whole is for others to say.
 pub(crate) fn hash(text: &str) -> Result<String, Flaw> {
     if text.starts_with('$') || text.starts_with("{SHA}") {

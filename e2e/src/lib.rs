@@ -10,6 +10,7 @@ pub mod binary;
 pub mod case;
 pub mod changes;
 pub mod client;
+pub mod credentials;
 pub mod failure;
 pub mod folder;
 pub mod ledger;

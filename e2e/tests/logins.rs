@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use e2e::credentials::{base64, basic as credentials};
 use e2e::response::Asked;
 use e2e::{Client, Folder, Options, Response, Server, binary, until};
 use nix::sys::signal::{Signal, kill};
@@ -139,23 +140,6 @@ impl Site {
     fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
     }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let letters = bytes.chunks(3).flat_map(|chunk| {
-        let bits =
-            chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        (0..4).map(move |place| {
-            let letter = char::from(LETTERS[(bits >> (18 - 6 * place) & 63) as usize]);
-            if place <= chunk.len() { letter } else { '=' }
-        })
-    });
-    letters.collect()
-}
-
-fn credentials(user: &str, password: &str) -> String {
-    format!("Authorization: Basic {}\r\n", base64(format!("{user}:{password}").as_bytes()))
 }
 
 fn get(place: &str, login: Option<(&str, &str)>) -> Vec<u8> {

@@ -203,11 +203,13 @@ fn what_roles_cannot_do() {
 
 /// Waits until a process is as it will be.
 fn confined(process: &Process) {
+    until("its filters", || is_confined(process));
+}
+
+fn is_confined(process: &Process) -> bool {
     let last = if process.title == WORKER { "4" } else { "3" };
-    until("its filters", || {
-        let status = fs::read_to_string(format!("/proc/{}/status", process.pid)).unwrap_or_default();
-        status.lines().any(|line| line == format!("Seccomp_filters:\t{last}"))
-    });
+    let status = fs::read_to_string(format!("/proc/{}/status", process.pid)).unwrap_or_default();
+    status.lines().any(|line| line == format!("Seccomp_filters:\t{last}"))
 }
 
 #[test]
@@ -383,7 +385,6 @@ fn what_check_cannot_do() {
     let site = Site::start(&hosts);
     let check = site.meet_check();
     let logger = site.server.process(LOGGER).expect("the logger").pid;
-    confined(&check);
     let mut puppet = Puppet::take(check.pid).expect("a puppet");
     for attempt in denied_to_all(logger) {
         let answer = attempt.by(&mut puppet);
@@ -403,8 +404,9 @@ impl Site {
         let mut met = None;
         until("an examination is met", || {
             self.server.signal(Signal::SIGHUP).expect("it runs");
-            met = (0..10_000)
-                .find_map(|_| self.server.processes().into_iter().find(|process| process.title == CHECK));
+            // One that is not confined yet waits for the supervisor, which is about to be stopped.
+            let is_met = |process: &Process| process.title == CHECK && is_confined(process);
+            met = (0..10_000).find_map(|_| self.server.processes().into_iter().find(is_met));
             self.server.signal(Signal::SIGSTOP).expect("it runs");
             let there = met.as_ref().is_some_and(|check| Process::find(check.pid).is_some());
             if !there {

@@ -35,7 +35,7 @@ pub(crate) fn serve(wishes: &Wishes, reports: Reports) -> Result<(), Error> {
         }
         // The last moment without threads.
         engine::prepare();
-        Stage::Threads(role::in_thread)
+        Stage::Threads(role::in_thread, program)
     };
     Ok(supervisor::serve(&mut home, passed, stage)?)
 }

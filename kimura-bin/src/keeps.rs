@@ -12,7 +12,11 @@ pub(crate) fn told(needs: &Needs) -> String {
     if !needs.privsep {
         return "\none process with all rights of its user (\"privsep\" is false)\n".to_owned();
     }
-    let there = |row: &&Row| row.role != Role::Agent || !needs.control.remote.is_empty();
+    let there = |row: &&Row| match row.role {
+        Role::Agent => !needs.control.remote.is_empty(),
+        Role::AuthPam | Role::PamLogin => !needs.pam.is_empty(),
+        _ => true,
+    };
     ROLES.iter().filter(there).map(|row| role(row, needs)).collect()
 }
 

@@ -3,7 +3,7 @@
 
 use auth::{BadLine, Groups, Users};
 use config::{Auth, Config, Problems, Registry, Requirement, Satisfy};
-use privsep::message::{Audience, FileNeeds, RealmEntry, Realms, UserEntry};
+use privsep::message::{Audience, FileNeeds, PamNeeds, RealmEntry, Realms, UserEntry};
 use std::path::Path;
 
 /// All files that logins take, in the order in which [`realms`] numbers them.
@@ -31,6 +31,7 @@ pub(crate) fn realms(config: &Config) -> Realms {
         htpasswd: auth.htpasswd.as_ref().and_then(|_| files.next()),
         groups: auth.groups.as_ref().and_then(|_| files.next()),
         users: auth.users.as_ref().map(|users| users.iter().map(user).collect()),
+        pam: auth.pam.is_some(),
         required_users: required(auth, |required| match required {
             Requirement::User(name) => Some(name),
             Requirement::Group(_) => None,
@@ -41,6 +42,15 @@ pub(crate) fn realms(config: &Config) -> Realms {
         }),
     };
     Realms { realms: config.logins().into_iter().map(&mut realm).collect() }
+}
+
+/// Where PAM is asked.
+pub(crate) fn pam(config: &Config) -> Vec<PamNeeds> {
+    let need = |auth: &Auth| {
+        let pointer = format!("{}/pam", auth.pointer);
+        auth.pam.clone().map(|service| PamNeeds { realm: auth.id(), service, pointer })
+    };
+    config.logins().into_iter().filter_map(need).collect()
 }
 
 fn user((name, hash): &(String, String)) -> UserEntry {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod auth;
+mod auth_pam;
 mod check;
 mod gatekeeper;
 mod logger;
@@ -95,6 +96,8 @@ fn fill(role: Role, link: OwnedFd, place: Place) {
         Role::Rehearsal => rehearsal::run(link),
         Role::Auth => auth::run(link, place),
         Role::Agent => agent::run(link, place),
+        Role::AuthPam => auth_pam::run(link, place),
+        Role::PamLogin => auth_pam::run_login(link),
         Role::Logger => logger::run(link, place),
         Role::Worker => worker::run(link, place),
         // Nobody starts it so.
@@ -111,12 +114,16 @@ fn fill(role: Role, link: OwnedFd, place: Place) {
 fn begin(hello: &Hello, place: Place) -> Result<(), Fault> {
     match place {
         Place::Process => {
-            error_log::set_level(level(hello.level));
+            error_log_level(hello);
             enter(hello)?;
         }
         Place::Thread => same_version(hello)?,
     }
     Ok(())
+}
+
+fn error_log_level(hello: &Hello) {
+    error_log::set_level(level(hello.level));
 }
 
 /// What every child does first, and gives up what it does not keep.

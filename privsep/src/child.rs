@@ -51,6 +51,16 @@ impl From<&IdentityEntry> for Identity {
 /// # Errors
 /// [`EnterError`]; end the process then, for some rights may be gone and others not.
 pub fn enter(hello: &Hello) -> Result<(), EnterError> {
+    enter_with_helpers(hello)?;
+    sys::process::no_new_privileges().map_err(EnterError::System)
+}
+
+/// As [`enter`], for who may start programs that have more rights: without unix_chkpwd(8) nobody but root could have PAM
+/// compare the password of another user.
+///
+/// # Errors
+/// As [`enter`].
+pub fn enter_with_helpers(hello: &Hello) -> Result<(), EnterError> {
     same_version(hello)?;
     let parent = std::os::unix::process::parent_id();
     // Before the rights go: the folder may be open to few.
@@ -58,8 +68,7 @@ pub fn enter(hello: &Hello) -> Result<(), EnterError> {
     if let Some(entry) = &hello.identity {
         drop_to(&entry.into()).map_err(EnterError::Identity)?;
     }
-    sys::process::no_new_privileges()
-        .and_then(|()| sys::process::forbid_dumps())
+    sys::process::forbid_dumps()
         .and_then(|()| sys::process::ignore_orders())
         // A change of user forgets it.
         .and_then(|()| sys::process::die_with_parent(parent))

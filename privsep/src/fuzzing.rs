@@ -1,9 +1,9 @@
 //! Properties of frames that hold for every input, checked by fuzzers and tests. Not part of the interface.
 
 use crate::message::{
-    Answer, BansReport, FromAgent, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, Message,
-    Needs, PlanReport, Realms, Request, Secrets, State, StatusReport, ToAgent, ToAuth, ToCheck, ToLogger,
-    ToRehearsal, ToWorker,
+    Answer, BansReport, FromAgent, FromAuth, FromCheck, FromLogger, FromPam, FromRehearsal, FromWorker,
+    Message, Needs, PlanReport, Realms, Request, Secrets, State, StatusReport, ToAgent, ToAuth, ToCheck,
+    ToLogger, ToPam, ToRehearsal, ToWorker,
 };
 use crate::wire::{Wire, decode, encode};
 
@@ -35,6 +35,8 @@ const KINDS: &[fn(&[u8])] = &[
     sealed::<BansReport>,
     message::<ToAgent>,
     message::<FromAgent>,
+    message::<ToPam>,
+    message::<FromPam>,
 ];
 
 /// Reads the bytes behind the first one as what that one says: they are the one encoding of a value, or refused.
@@ -80,8 +82,8 @@ pub(crate) mod tests {
         Audience, BanNeeds, BanReport, CertificateEntry, Command, ControlNeeds, Depth, FileNeeds, Hello,
         HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptPhase,
         KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, LedgerEntry, ListenNeeds, LogNeeds,
-        LoginOutcome, Network, Output, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, RealmEntry, Setting,
-        Subject, TokenEntry, Trouble, UserEntry, WorkerReport,
+        LoginOutcome, Network, Output, PamLogin, PamNeeds, PamVerdict, PeerEntry, Proof, Rank, RankEntry,
+        ReadNeeds, RealmEntry, Setting, Subject, TokenEntry, Trouble, UserEntry, WorkerReport,
     };
     use crate::wire::{Bytes, Secret};
 
@@ -96,6 +98,7 @@ pub(crate) mod tests {
             all: true,
             htpasswd: Some(0),
             users: Some(users),
+            pam: true,
             groups: Some(1),
             required_users: vec![text("anna")],
             required_groups: vec![text("staff")],
@@ -105,6 +108,11 @@ pub(crate) mod tests {
 
     fn secret() -> Secret {
         Secret(b"hidden".to_vec().into())
+    }
+
+    fn pam_login() -> PamLogin {
+        let client = text("127.0.0.1");
+        PamLogin { id: 7, service: text("kimura"), user: text("anna"), secret: secret(), client }
     }
 
     fn hello() -> Hello {
@@ -168,6 +176,7 @@ pub(crate) mod tests {
             connections_by_default: false,
             hosts: vec![HostNeeds { name: text("localhost"), digest: 7 << 60, locations: 1 }],
             realms: Bytes(vec![1]),
+            pam: vec![PamNeeds { realm: 8, service: text("kimura"), pointer: pointer() }],
             control: ControlNeeds {
                 socket: Some("/run/control".into()),
                 mode: 0o600,
@@ -320,7 +329,17 @@ pub(crate) mod tests {
             ("sink", 4, encode(&ToLogger::Sink { number: 1, name: text("a"), output: Output::Stderr })),
             ("totals", 5, encode(&FromLogger::Totals { written: 1, lost: 2 })),
             ("hello", 6, encode(&ToWorker::Hello { hello: hello(), generation: 1, cores: vec![0, 1] })),
-            ("login", 2, encode(&ToAuth::Login { id: 7, realm: 8, user: text("anna"), secret: secret() })),
+            (
+                "login",
+                2,
+                encode(&ToAuth::Login {
+                    id: 7,
+                    realm: 8,
+                    user: text("anna"),
+                    secret: secret(),
+                    pam: Some(PamVerdict::Denied),
+                }),
+            ),
             ("judged", 3, encode(&FromAuth::Judged { id: 7, outcome: LoginOutcome::Forbidden })),
             ("socket", 6, encode(&ToWorker::Socket { shard: 0, id: 1, address: 2 })),
             (
@@ -352,6 +371,14 @@ pub(crate) mod tests {
             ("needs", 12, encode(&needs())),
             ("secrets", 13, encode(&secrets)),
             ("realms", 18, encode(&realms())),
+            ("pam-login", 22, encode(&ToPam::Login { login: pam_login() })),
+            ("pam-probe", 22, encode(&ToPam::Probe { services: vec![text("kimura")] })),
+            ("pam-judged", 23, encode(&FromPam::Judged { id: 7, verdict: PamVerdict::Granted })),
+            (
+                "pam-probed",
+                23,
+                encode(&FromPam::Probed { library: Some(text("no")), missing: vec![text("kimura")] }),
+            ),
             ("status", 14, encode(&status())),
             ("plan", 15, encode(&plan)),
             ("state", 16, encode(&state())),

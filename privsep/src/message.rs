@@ -7,6 +7,7 @@ mod bans;
 mod check;
 mod control;
 mod logger;
+mod pam;
 mod state;
 mod worker;
 
@@ -25,6 +26,7 @@ pub use control::{
     signed_message,
 };
 pub use logger::{FromLogger, ToLogger};
+pub use pam::{FromPam, PamLogin, PamNeeds, PamVerdict, ToPam};
 pub use state::{
     FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptPhase, KeptProcess,
     KeptSilent, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State, ToRehearsal,

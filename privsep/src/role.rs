@@ -18,6 +18,10 @@ pub enum Role {
     Auth,
     /// Ends TLS of control connections from elsewhere.
     Agent,
+    /// Has PAM judge logins, each in a process of its own.
+    AuthPam,
+    /// Has PAM judge one login.
+    PamLogin,
     /// Writes the access logs.
     Logger,
     /// Serves.
@@ -113,6 +117,9 @@ pub const ROLES: &[Row] = &[
             ],
         }),
     },
+    // Modules of PAM are programs of others: no list of system calls or files would be true.
+    Row { role: Role::AuthPam, title: "kimura: auth-pam [priv]", output: Stdout::Nowhere, keep: None },
+    Row { role: Role::PamLogin, title: "kimura: pam-login [priv]", output: Stdout::Nowhere, keep: None },
     Row {
         role: Role::Logger,
         title: "kimura: logger",
@@ -167,6 +174,8 @@ impl fmt::Display for Role {
             Self::Rehearsal => "rehearsal",
             Self::Auth => "auth",
             Self::Agent => "agent",
+            Self::AuthPam => "auth-pam",
+            Self::PamLogin => "pam-login",
             Self::Logger => "logger",
             Self::Worker => "worker",
         })
@@ -185,6 +194,8 @@ mod tests {
             Role::Rehearsal,
             Role::Auth,
             Role::Agent,
+            Role::AuthPam,
+            Role::PamLogin,
             Role::Logger,
             Role::Worker,
         ] {

@@ -22,8 +22,8 @@ pub type Run = fn(Role, OwnedFd);
 pub enum Stage {
     /// Each as a process: this program again, under the title of the role.
     Processes(Program),
-    /// Each as a thread of this process.
-    Threads(Run),
+    /// Each as a thread of this process. The program is for those that cannot be one.
+    Threads(Run, Program),
 }
 
 /// A role that was started.
@@ -45,19 +45,39 @@ impl Stage {
         role: Role,
         errors: Option<BorrowedFd<'_>>,
     ) -> io::Result<(Life, Link<Tx, Rx>)> {
-        let (link, other) = Link::pair()?;
-        let Row { title, output, .. } = *role.row();
-        let life = match self {
-            Self::Processes(program) => {
-                Life::Process(program.spawn(&Birth { title, link: other.as_fd(), output, errors })?)
-            }
-            &Self::Threads(run) => {
+        match self {
+            Self::Processes(program) => start_process(program, role, errors),
+            &Self::Threads(run, _) => {
+                let (link, other) = Link::pair()?;
                 let name = format!("kimura-{role}");
-                Life::Thread(Some(thread::Builder::new().name(name).spawn(move || run(role, other))?))
+                let thread = thread::Builder::new().name(name).spawn(move || run(role, other))?;
+                Ok((Life::Thread(Some(thread)), link))
             }
-        };
-        Ok((life, link))
+        }
     }
+
+    /// This program.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        match self {
+            Self::Processes(program) | Self::Threads(_, program) => program,
+        }
+    }
+}
+
+/// Starts a role as a process. `errors` becomes its standard error; without, it has ours.
+///
+/// # Errors
+/// As [`Stage::start`].
+pub fn start_process<Tx: Message, Rx: Message>(
+    program: &Program,
+    role: Role,
+    errors: Option<BorrowedFd<'_>>,
+) -> io::Result<(Life, Link<Tx, Rx>)> {
+    let (link, other) = Link::pair()?;
+    let Row { title, output, .. } = *role.row();
+    let child = program.spawn(&Birth { title, link: other.as_fd(), output, errors })?;
+    Ok((Life::Process(child), link))
 }
 
 impl Life {

@@ -17,6 +17,7 @@ pub mod mem;
 pub mod net;
 pub mod notify;
 pub mod packet;
+pub mod pam;
 pub mod pid_file;
 pub mod poll;
 pub mod process;

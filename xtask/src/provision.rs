@@ -31,8 +31,17 @@ const PROGRAMS: &[Program] = &[
     Program { what: "mkpasswd", probe: &["mkpasswd", "--version"], packages: &["whois"] },
     Program { what: "openssl", probe: &["openssl", "version"], packages: &["openssl"] },
     Program { what: "curl", probe: &["curl", "--version"], packages: &["curl"] },
+    Program {
+        what: "libpam-wrapper",
+        probe: &["sh", "-c", "ls /usr/lib/*/pam_wrapper/pam_matrix.so"],
+        packages: &["libpam-wrapper", "libpam0g", "libpam-modules"],
+    },
     Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },
-    Program { what: "setpriv and prlimit", probe: &["setpriv", "--version"], packages: &["util-linux"] },
+    Program {
+        what: "setpriv, prlimit and unshare",
+        probe: &["setpriv", "--version"],
+        packages: &["util-linux"],
+    },
     Program {
         what: "systemd-analyze and systemd-socket-activate",
         probe: &["systemd-analyze", "--version"],

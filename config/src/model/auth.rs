@@ -16,7 +16,9 @@ pub struct Auth {
     /// Names with the hashes of their passwords, as crypt(5) writes them. `None` where there is only the file; empty for
     /// those who serve, who are not to know them.
     pub users: Option<Vec<(String, String)>>,
-    /// How the two are combined. One of them is always there.
+    /// Service of PAM that knows users, as `/etc/pam.d` names it.
+    pub pam: Option<String>,
+    /// How the three are combined. One of them is always there.
     pub satisfy: Satisfy,
     /// Who may enter; empty for everybody whose password is right.
     pub require: Vec<Requirement>,
@@ -53,8 +55,8 @@ impl Auth {
     pub fn id(&self) -> u64 {
         // Without a key of its own the hasher gives the same in every process of this program.
         let mut hasher = DefaultHasher::new();
-        let Self { htpasswd, groups, users, satisfy, require, pointer, .. } = self;
-        (htpasswd, groups, users.is_some(), satisfy, require, pointer).hash(&mut hasher);
+        let Self { htpasswd, groups, users, pam, satisfy, require, pointer, .. } = self;
+        (htpasswd, groups, users.is_some(), pam, satisfy, require, pointer).hash(&mut hasher);
         hasher.finish()
     }
 }

@@ -15,10 +15,11 @@ pub(super) fn read(place: &Reader<'_>, problems: &mut Problems) -> Option<Auth> 
     if reader.exists() && !reader.has(&auth::REALM) {
         conflict("the login has no \"realm\"", r#"write "realm": "Members", which the browser shows"#);
     }
-    if reader.exists() && !reader.has(&auth::HTPASSWD) && !reader.has(&auth::USERS) {
+    let backends = reader.has(&auth::HTPASSWD) || reader.has(&auth::USERS) || reader.has(&auth::PAM);
+    if reader.exists() && !backends {
         conflict(
             "nobody knows a password here",
-            r#"write "htpasswd": "auth/members.htpasswd", or "users" with hashes that `kimura passwd` makes"#,
+            r#"write "htpasswd": "auth/members.htpasswd", "users" with hashes that `kimura passwd` makes, or "pam""#,
         );
     }
     let require: Vec<Requirement> =
@@ -35,6 +36,7 @@ pub(super) fn read(place: &Reader<'_>, problems: &mut Problems) -> Option<Auth> 
         htpasswd: reader.get(&auth::HTPASSWD, problems),
         groups,
         users,
+        pam: reader.get(&auth::PAM, problems),
         satisfy: reader.or_default(&auth::SATISFY, problems),
         require,
         exempt: reader.or_default(&auth::EXEMPT, problems),

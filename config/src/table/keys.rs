@@ -673,10 +673,16 @@ keys! {
             },
             default None, example r#"{"anna": "$2y$11$hash"}"#,
             "Users with the hashes of their passwords: `kimura passwd` makes them.";
+        PAM: Text<String> = "pam",
+            Text { noun: "the name of a PAM service", pattern: Some("^[a-z0-9_-][a-z0-9._-]*$"), parse: syntax::pam_service },
+            default None, example r#""kimura""#,
+            "Service of PAM that checks password and account: a file of /etc/pam.d. libpam is opened when it is needed, and a \
+             process for each login with the rights of who started the server asks it, at most 8 of them for a service at a \
+             time. A login that takes longer than 10 s is given up with 503.";
         SATISFY: Choice<Satisfy> = "satisfy",
             Choice { words: &[("any", Satisfy::Any), ("all", Satisfy::All)] },
             default Some(r#""any""#), example r#""all""#,
-            "Whether one of htpasswd and users has to know the password, or all that are there.";
+            "Whether one of htpasswd, users and pam has to know the password, or all that are there.";
         REQUIRE: List<Text<Requirement>> = "require",
             List {
                 item: Text {

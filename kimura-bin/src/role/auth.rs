@@ -27,10 +27,10 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
                 link.send_waiting(&FromAuth::Ready, &[])?;
             }
             (ToAuth::Realms, descriptors) => book.learn(&descriptors),
-            (ToAuth::Login { id, realm, user, secret }, _) => {
+            (ToAuth::Login { id, realm, user, secret, pam }, _) => {
                 let job = |gate: &Arc<Gate>| {
                     let (gate, since) = (Arc::clone(gate), Instant::now());
-                    Job { id, gate, user, secret, since }
+                    Job { id, gate, user, secret, pam, since }
                 };
                 if !book.gate(realm).map(job).is_some_and(|job| pool.take(job)) {
                     let outcome = LoginOutcome::Unavailable;

@@ -42,6 +42,7 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
         control: control(&server.control),
         realms: Bytes(encode(&logins::realms(config))),
         bans: server.bans.as_ref().map(|bans| ban_needs(bans, &server.trusted)),
+        pam: logins::pam(config),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use auth::{Combine, Groups, Outcome, Realm, Require, Users, Verdict};
 use privsep::link::Link;
-use privsep::message::{Contents, FromAuth, LoginOutcome, RealmEntry, Realms, ToAuth};
+use privsep::message::{Contents, FromAuth, LoginOutcome, PamVerdict, RealmEntry, Realms, ToAuth};
 use privsep::sealed::unseal_secret;
 use privsep::wire::Secret;
 use std::collections::HashMap;
@@ -26,8 +26,13 @@ pub(super) struct Gate {
     realm: Realm,
     /// Of the file, and of the configuration, where they are asked; none where what they say cannot be read.
     backends: Vec<Option<Users>>,
+    /// PAM is one more, which others ask.
+    pam: Option<Pam>,
     groups: Option<Groups>,
 }
+
+/// Where PAM has a say.
+struct Pam;
 
 /// All of them, by what workers call them.
 #[derive(Default)]
@@ -81,17 +86,24 @@ impl Gate {
         Self {
             realm: Realm { combine, require },
             backends: htpasswd.into_iter().chain(users).collect(),
+            pam: entry.pam.then_some(Pam),
             groups,
         }
     }
 
     /// What becomes of a login. All that can tell are asked, so that the time does not say which one knew.
-    fn judge(&self, user: &str, secret: &[u8]) -> LoginOutcome {
+    fn judge(&self, user: &str, secret: &[u8], pam: Option<PamVerdict>) -> LoginOutcome {
         let ask = |users: &Option<Users>| match users {
             Some(users) => users.ask(user, secret),
             None => Verdict::Unavailable,
         };
-        let verdicts: Vec<Verdict> = self.backends.iter().map(ask).collect();
+        let pam = self.pam.as_ref().map(|Pam| match pam {
+            Some(PamVerdict::Granted) => Verdict::Granted,
+            Some(PamVerdict::Denied) => Verdict::Denied,
+            // Nobody has asked: that must not let anybody in.
+            Some(PamVerdict::Unavailable) | None => Verdict::Unavailable,
+        });
+        let verdicts: Vec<Verdict> = self.backends.iter().map(ask).chain(pam).collect();
         match self.realm.judge(user, &verdicts, self.groups.as_ref()) {
             Outcome::Admit => LoginOutcome::Admitted,
             Outcome::Challenge => LoginOutcome::Denied,
@@ -107,6 +119,8 @@ pub(super) struct Job {
     pub(super) gate: Arc<Gate>,
     pub(super) user: String,
     pub(super) secret: Secret,
+    /// What PAM says, where it was asked.
+    pub(super) pam: Option<PamVerdict>,
     pub(super) since: Instant,
 }
 
@@ -147,7 +161,8 @@ fn work(queue: &Mutex<Receiver<Job>>, link: &Link<FromAuth, ToAuth>) {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
         let late = PATIENCE <= job.since.elapsed();
-        let outcome = if late { LoginOutcome::Unavailable } else { job.gate.judge(&job.user, &job.secret.0) };
+        let judge = || job.gate.judge(&job.user, &job.secret.0, job.pam);
+        let outcome = if late { LoginOutcome::Unavailable } else { judge() };
         if link.send_waiting(&FromAuth::Judged { id: job.id, outcome }, &[]).is_err() {
             return;
         }

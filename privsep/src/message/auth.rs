@@ -1,6 +1,6 @@
 //! Supervisor and auth: secrets in, verdicts out.
 
-use super::{Hello, Message};
+use super::{Hello, Message, PamVerdict};
 use crate::wire::{Bytes, Secret, records, variants};
 
 variants! {
@@ -28,6 +28,8 @@ variants! {
             user: String,
             /// The password.
             secret: Secret,
+            /// What PAM says of it, where it was asked.
+            pam: Option<PamVerdict>,
         },
         /// Whether the holder of a certificate has signed.
         7 Verify {
@@ -135,12 +137,14 @@ records! {
     pub struct RealmEntry {
         /// What logins call it.
         id: u64,
-        /// Whether file and users both have to know the password, where both are there.
+        /// Whether file, users and PAM all have to know the password, as far as they are there.
         all: bool,
         /// The file of users: its place among the files of auth.
         htpasswd: Option<u32>,
         /// Users of the configuration.
         users: Option<Vec<UserEntry>>,
+        /// Whether PAM is asked, whose verdict comes with each login.
+        pam: bool,
         /// The file of groups: its place among the files of auth.
         groups: Option<u32>,
         /// Users who may enter. Without any, and without groups, everybody may whose password is right.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{BanNeeds, Hello, Message, Rank};
+use super::{BanNeeds, Hello, Message, PamNeeds, Rank};
 use crate::wire::{Bytes, records, variants};
 
 variants! {
@@ -165,6 +165,8 @@ records! {
         realms: Bytes,
         /// Who is banned; none is without it.
         bans: Option<BanNeeds>,
+        /// Every place where PAM is asked.
+        pam: Vec<PamNeeds>,
     }
 
     /// An address to listen on.

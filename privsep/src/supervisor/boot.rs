@@ -19,7 +19,7 @@ use super::passed::Passed;
 use super::refusal::Refusal;
 use super::run::Supervisor;
 use super::tickets::Tickets;
-use super::{bans, files, identity, shards};
+use super::{bans, files, identity, pam, shards};
 use crate::message::{Depth, Hello, IdentityEntry, LINK_VERSION, Needs, Subject, Trouble};
 use crate::stage::Stage;
 
@@ -62,7 +62,7 @@ pub fn serve(
     let background = needs.daemon.then(daemonize).transpose();
     let background = background.map_err(Refusal::system("go to the background"))?;
     let pid_file = needs.pid_file.as_deref().map(PidFile::create).transpose().map_err(Refusal::PidFile)?;
-    if let Stage::Threads(_) = &stage {
+    if let Stage::Threads(..) = &stage {
         // All share one working directory, and relative paths mean the one of the start.
         std::env::set_current_dir(house.folder())
             .map_err(Refusal::system("go back to the folder of the start"))?;
@@ -141,6 +141,14 @@ impl Reading {
             .map_err(Refusal::system("start the examination of the configuration"))
     }
 
+    /// Whether PAM can be asked by who is going to: whoever starts the server, or in a single process who serves.
+    fn probe_pam(&self, needs: &Needs, identity: Option<&Identity>) -> Result<(), Vec<Trouble>> {
+        let identity = identity.filter(|_| !needs.privsep).map(IdentityEntry::from);
+        let folder = self.folder.clone();
+        let hello = Hello { version: LINK_VERSION, identity, level: 3, folder, sandbox: needs.sandbox };
+        pam::probe(self.stage.program(), &hello, needs)
+    }
+
     /// What the text says, without a look at what it names. Root does not read it, so `nobody` does.
     fn understand(&self) -> Result<(Examination, Found), Refusal> {
         let nobody = IdentityEntry { uid: NOBODY, gid: NOBODY, groups: Vec::new() };
@@ -157,6 +165,7 @@ impl Reading {
         let mut examination = self.begin(Depth::Whole, identity.as_ref().map(IdentityEntry::from))?;
         let found = right(examination.wait())?;
         let files = or_explain(&mut examination, files::read(&found.needs))?;
+        or_explain(&mut examination, self.probe_pam(&found.needs, identity.as_ref()))?;
         match examination.judge(&files).and_then(|()| examination.wait()) {
             Ok(Verdict::Fit) => {}
             other => {

@@ -44,6 +44,7 @@ impl Supervisor<'_> {
             self.tick();
         }
         self.agent.close();
+        self.pam.post.close();
         self.auth.close();
         let lost = self.finish_logger();
         if lost > 0 {

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::files::Files;
+use super::pam::SERVICES_MAX;
 use crate::link::{Link, LinkError};
 use crate::message::{Depth, FromCheck, Hello, Needs, Subject, ToCheck, Trouble};
 use crate::role::Role;
@@ -175,6 +176,12 @@ fn within_bounds(needs: &Needs) -> io::Result<()> {
     }
     if LISTENERS_MAX < needs.listeners.len() + needs.control.remote.len() {
         let what = format!("more than {LISTENERS_MAX} addresses to listen on: take fewer");
+        return Err(io::Error::other(what));
+    }
+    let services: std::collections::BTreeSet<&str> =
+        needs.pam.iter().map(|place| place.service.as_str()).collect();
+    if SERVICES_MAX < services.len() {
+        let what = format!("more than {SERVICES_MAX} services of PAM: take fewer");
         return Err(io::Error::other(what));
     }
     Ok(())

@@ -7,11 +7,12 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::Deployment;
+use super::pam::Services;
 use super::post::Post;
 use super::run::Supervisor;
 use super::worker::Worker;
 use crate::link::{Link, LinkError};
-use crate::message::{FromAuth, LedgerEntry, LoginOutcome, ToAuth, ToWorker};
+use crate::message::{FromAuth, LedgerEntry, LoginOutcome, Needs, PamVerdict, ToAuth, ToWorker};
 use crate::wire::{Bytes, Secret};
 
 /// Most logins that wait for auth. As many answers as one worker can be owed fit its socket, and as many questions that of
@@ -35,6 +36,13 @@ pub(super) struct Question {
     pub(super) client: Bytes,
 }
 
+/// Where somebody wants to log in, and by what.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) realm: u64,
+    pub(super) secret: Secret,
+}
+
 /// All logins that wait for auth, and what became of the others.
 #[derive(Debug, Default)]
 pub(super) struct Logins {
@@ -43,6 +51,8 @@ pub(super) struct Logins {
     waiting: BTreeMap<u64, Waiting>,
     /// How often auth was told who is let in.
     lessons: u64,
+    /// Where PAM has a say.
+    pub(super) services: Services,
     /// Another auth has come since, which was told what was in force then.
     pub(super) refilled: bool,
     /// The password was right; whether the user may enter is another question.
@@ -53,11 +63,11 @@ pub(super) struct Logins {
 
 /// A login that waits for auth.
 #[derive(Debug)]
-struct Waiting {
+pub(super) struct Waiting {
     generation: u32,
     ticket: u64,
-    client: Option<IpAddr>,
-    user: String,
+    pub(super) client: Option<IpAddr>,
+    pub(super) user: String,
     since: Instant,
     lesson: u64,
 }
@@ -78,6 +88,7 @@ pub(super) fn learn(
     // What auth was asked before may be judged by what was in force then.
     logins.lessons += 1;
     logins.refilled = false;
+    logins.services.learn(&deployment.needs.pam);
     match sys::mem::sealed("kimura-realms", &deployment.needs.realms.0) {
         Ok(realms) => {
             auth.send(&ToAuth::Realms, &[realms.as_fd(), deployment.files.auth.as_fd()]);
@@ -103,18 +114,28 @@ impl Supervisor<'_> {
         if user.len() > USER_MAX || secret.0.len() > SECRET_MAX {
             return self.distrust(at, &"it asked for a name or password that cannot be");
         }
-        let (now, generation) = (Instant::now(), self.workers[at].generation);
+        let (generation, lesson) = (self.workers[at].generation, self.logins.lessons);
+        let waiting = Waiting { generation, ticket, client, user, since: Instant::now(), lesson };
+        let place = Place { realm, secret };
+        match self.logins.services.of_realm(realm).cloned() {
+            Some(service) => self.ask_pam(waiting, place, service),
+            None => self.ask_auth(waiting, place, None),
+        }
+    }
+
+    /// Has auth decide on a login, with what PAM says where it has a say.
+    pub(super) fn ask_auth(&mut self, waiting: Waiting, place: Place, pam: Option<PamVerdict>) {
+        let now = Instant::now();
         self.give_up_late(now);
-        let lesson = self.logins.lessons;
-        let waiting = Waiting { generation, ticket, client, user: user.clone(), since: now, lesson };
-        if !self.auth.is_filled() || !self.logins.has_room(generation) {
+        if !self.auth.is_filled() || !self.logins.has_room(waiting.generation) {
             return self.answer_login(&waiting, LoginOutcome::Unavailable);
         }
         self.logins.last += 1;
-        let id = self.logins.last;
-        self.logins.waiting.insert(id, waiting);
+        let (id, user) = (self.logins.last, waiting.user.clone());
+        self.logins.waiting.insert(id, Waiting { since: now, ..waiting });
+        let Place { realm, secret } = place;
         // If it is gone, the next turn tells whoever waits.
-        self.auth.send(&ToAuth::Login { id, realm, user, secret }, &[]);
+        self.auth.send(&ToAuth::Login { id, realm, user, secret, pam }, &[]);
     }
 
     /// Auth has judged a login.
@@ -170,6 +191,11 @@ impl Supervisor<'_> {
 }
 
 impl Logins {
+    /// Nobody has asked yet.
+    pub(super) fn new(needs: &Needs) -> Self {
+        Self { services: Services::of(&needs.pam), ..Self::default() }
+    }
+
     /// What became of all that were asked about, name by name.
     pub(super) fn entries(&self) -> Vec<LedgerEntry> {
         let counts = [("granted", self.granted), ("denied", self.denied), ("unavailable", self.unavailable)];
@@ -197,6 +223,13 @@ fn address(bytes: &[u8]) -> Option<Option<IpAddr>> {
 mod tests {
     use super::*;
 
+    impl Waiting {
+        pub(in super::super) fn of_nobody() -> Self {
+            let (user, since) = (String::new(), Instant::now());
+            Self { generation: 1, ticket: 1, client: None, user, since, lesson: 0 }
+        }
+    }
+
     #[test]
     fn addresses_of_clients() {
         for (bytes, wanted) in [
@@ -215,14 +248,7 @@ mod tests {
     #[test]
     fn one_worker_does_not_take_all_room() {
         let mut logins = Logins::default();
-        let waiting = |generation| Waiting {
-            generation,
-            ticket: 1,
-            client: None,
-            user: String::new(),
-            since: Instant::now(),
-            lesson: 0,
-        };
+        let waiting = |generation| Waiting { generation, ..Waiting::of_nobody() };
         for id in 0..WAITING_OF_WORKER_MAX as u64 {
             assert!(logins.has_room(1));
             logins.waiting.insert(id, waiting(1));

@@ -11,7 +11,7 @@
 //! - `estate`: sockets and log files; `passed`: sockets from the service manager; `ledger`: what became of every connection and request;
 //! - `bans`: who is banned, and who hears of it;
 //! - `files`: what only we can open; `watch`: whether it has changed since; `tickets`: keys of TLS sessions;
-//! - `logins`: the questions of workers to auth, and its answers;
+//! - `logins`: the questions of workers to auth, and its answers; `pam`: those that auth-pam is asked first;
 //! - `readiness`: what the service manager is told;
 //! - `agent`, `doors`: commands from elsewhere; `origin`: where a command comes from;
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
@@ -33,6 +33,7 @@ mod identity;
 mod ledger;
 mod logins;
 mod origin;
+mod pam;
 mod passed;
 mod permit;
 mod plan;

@@ -1,4 +1,4 @@
-//! Auth and logger: started where they are missing, and heard.
+//! Auth and logger: started where they are missing, and heard. Auth-pam is started here, too.
 
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -23,6 +23,7 @@ impl Supervisor<'_> {
                 logins::teach(link, deployment)
             });
         }
+        self.fill_pam(now);
         // Also while the end is near: the last lines are to be written.
         if self.logger.due().is_some_and(|due| due <= now) {
             let hello = self.hello();

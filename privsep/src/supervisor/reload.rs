@@ -11,8 +11,8 @@ use super::examination::{Examination, Found, Verdict, problems_text};
 use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Phase;
-use super::{bans, files, identity, logins, plan, shards, watch};
-use crate::message::{Depth, PlanReport, ToAuth, ToWorker, Trouble};
+use super::{bans, files, identity, logins, pam, plan, shards, watch};
+use crate::message::{Depth, Hello, Needs, PlanReport, ToAuth, ToWorker, Trouble};
 
 impl Supervisor<'_> {
     /// The examination under way.
@@ -116,6 +116,7 @@ impl Supervisor<'_> {
         let needs = &found.needs;
         let files = files::read(needs)?;
         bans::check(needs)?;
+        self.probe_pam(needs)?;
         let identity = identity::resolve(needs).map_err(|trouble| vec![trouble])?;
         let count = shards::cores(needs.shards).map_or(1, |cores| cores.len());
         let opened = self.estate.open(needs, shards::group(count))?;
@@ -160,6 +161,16 @@ impl Supervisor<'_> {
                 self.tell(Asker::Files, refused(&why));
             }
         }
+    }
+
+    /// Whether PAM can be asked, where it was not before: a process looks, which takes a moment.
+    fn probe_pam(&self, needs: &Needs) -> Result<(), Vec<Trouble>> {
+        let known = |service: &str| self.deployment.needs.pam.iter().any(|place| place.service == service);
+        if needs.pam.iter().all(|place| known(&place.service)) {
+            return Ok(());
+        }
+        let hello = Hello { identity: None, ..self.hello() };
+        pam::probe(self.stage.program(), &hello, needs)
     }
 
     /// Has the examination tell in terms of the text what could not be done.
@@ -309,6 +320,7 @@ impl Supervisor<'_> {
             logins::learn(&mut self.auth, &mut self.logins, &self.deployment, &self.workers);
         }
         self.renew_agent(&old);
+        self.dismiss_idle_pam();
         if old.needs.error_log.output != needs.error_log.output {
             self.redirect_errors(&needs.error_log);
         }

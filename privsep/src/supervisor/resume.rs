@@ -193,6 +193,7 @@ impl Supervisor<'_> {
             let _ = worker.life.ended();
         }
         self.finish_logger();
+        self.pam.post.close();
         self.auth.close();
         self.agent.post.close();
         if let Some(file) = self.pid_file.take() {

@@ -19,6 +19,7 @@ use super::estate::{Estate, Opened};
 use super::house::House;
 use super::ledger::Ledger;
 use super::logins::{Logins, Question};
+use super::pam::Pam;
 use super::post::Post;
 use super::readiness::Readiness;
 use super::refusal::Refusal;
@@ -28,7 +29,7 @@ use super::{Deployment, shards};
 use crate::link::LinkError;
 use crate::message::{
     FromAuth, FromLogger, FromWorker, Hello, IdentityEntry, LINK_VERSION, Needs, ToAgent, ToAuth, ToLogger,
-    ToWorker,
+    ToPam, ToWorker,
 };
 use crate::role::Role;
 use crate::stage::Stage;
@@ -53,6 +54,7 @@ pub(super) struct Supervisor<'h> {
     pub(super) auth: Post<ToAuth, FromAuth>,
     pub(super) auth_ready: bool,
     pub(super) logins: Logins,
+    pub(super) pam: Pam,
     pub(super) logger: Post<ToLogger, FromLogger>,
     pub(super) agent: Agent,
     pub(super) workers: Vec<Worker>,
@@ -102,6 +104,7 @@ pub(super) enum Ending {
 enum Source {
     Signals,
     Auth,
+    Pam,
     Logger,
     Agent,
     /// The link of a worker, by generation.
@@ -123,13 +126,14 @@ impl<'h> Supervisor<'h> {
             stage,
             signals,
             level: deployment.needs.error_level,
+            logins: Logins::new(&deployment.needs),
+            pam: Pam::new(),
             deployment,
             estate,
             identity,
             errors,
             auth: Post::new(Role::Auth),
             auth_ready: false,
-            logins: Logins::default(),
             logger: Post::new(Role::Logger),
             agent: Agent::new(),
             workers: Vec::new(),
@@ -240,6 +244,7 @@ impl<'h> Supervisor<'h> {
     fn sources(&self) -> Vec<(Source, BorrowedFd<'_>)> {
         let mut sources = vec![(Source::Signals, self.signals.fd())];
         sources.extend(self.auth.fds().map(|fd| (Source::Auth, fd)));
+        sources.extend(self.pam.post.fds().map(|fd| (Source::Pam, fd)));
         sources.extend(self.logger.fds().map(|fd| (Source::Logger, fd)));
         sources.extend(self.agent.fds().map(|fd| (Source::Agent, fd)));
         for worker in &self.workers {
@@ -258,6 +263,7 @@ impl<'h> Supervisor<'h> {
         let workers = self.workers.iter().filter_map(|worker| worker.deadline);
         let others = [
             self.auth.due(),
+            self.pam_due(),
             self.logger.due(),
             self.agent_due(),
             self.worker_due,
@@ -272,6 +278,7 @@ impl<'h> Supervisor<'h> {
     }
 
     fn on_time(&mut self, now: Instant) {
+        self.look_after_pam();
         self.look_after_auth(now);
         self.fill_posts(now);
         self.look_after_agent(now);
@@ -311,6 +318,7 @@ impl<'h> Supervisor<'h> {
         match source {
             Source::Signals => self.on_signals(),
             Source::Auth => self.on_auth(),
+            Source::Pam => self.on_pam(),
             // Nothing that it says before its end matters.
             Source::Logger => for _ in std::iter::from_fn(|| self.logger.receive()).take(TURN) {},
             Source::Agent => self.on_agent(),
@@ -586,6 +594,7 @@ impl<'h> Supervisor<'h> {
         self.logger.send(&ToLogger::ErrorLog, &[errors]);
         self.auth.send(&ToAuth::ErrorLog, &[errors]);
         self.agent.post.send(&ToAgent::ErrorLog, &[errors]);
+        self.pam.post.send(&ToPam::ErrorLog, &[errors]);
         for worker in &self.workers {
             // Whoever cannot be told is about to end.
             let _ = worker.link.send(&ToWorker::ErrorLog, &[errors]);

@@ -74,6 +74,8 @@ impl Supervisor<'_> {
         rehearsal.end();
         log::info!("{} is kimura {version} and fit; taking over", rehearsal.path.display());
         self.finish_logger();
+        self.pam.post.close();
+        self.pam_lost();
         self.auth.close();
         self.auth_lost();
         self.logins_lost();

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use privsep::link::Link;
 use privsep::message::{
-    ControlNeeds, FromAgent, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, HostNeeds,
-    ListenNeeds, LogNeeds, Message, Needs, Output, Proof, Rank, RankEntry, Realms, Secrets, State, Subject,
-    ToAgent, ToAuth, ToCheck, ToLogger, ToRehearsal, ToWorker, UserEntry,
+    ControlNeeds, FromAgent, FromAuth, FromCheck, FromLogger, FromPam, FromRehearsal, FromWorker, HostNeeds,
+    ListenNeeds, LogNeeds, Message, Needs, Output, PamNeeds, PamVerdict, Proof, Rank, RankEntry, Realms,
+    Secrets, State, Subject, ToAgent, ToAuth, ToCheck, ToLogger, ToPam, ToRehearsal, ToWorker, UserEntry,
 };
 use privsep::role::Role;
 use privsep::sealed::{seal, unseal};
@@ -28,6 +28,7 @@ pub(crate) fn play(role: Role, socket: OwnedFd) {
         Role::Agent => Double::<FromAgent, ToAgent>::new(role, socket, tools).agent(),
         Role::Logger => Double::<FromLogger, ToLogger>::new(role, socket, tools).logger(),
         Role::Worker => Double::<FromWorker, ToWorker>::new(role, socket, tools).worker(),
+        Role::AuthPam | Role::PamLogin => Double::<FromPam, ToPam>::new(role, socket, tools).pam(),
         Role::Supervisor => {}
     }
 }
@@ -166,6 +167,11 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         connections_by_default: true,
         hosts: vec![HostNeeds { name: "localhost".to_owned(), digest: 1, locations: 1 }],
         realms: Bytes(encode(&Realms { realms: Vec::new() })),
+        pam: vec![PamNeeds {
+            realm: 9,
+            service: "test".to_owned(),
+            pointer: "/defaults/auth/pam".to_owned(),
+        }],
         control: ControlNeeds {
             socket: Some(folder.join("control.sock")),
             mode: 0o600,
@@ -234,6 +240,26 @@ impl Double<FromAgent, ToAgent> {
                 ToAgent::Listen => drop(self.goes_on(When::Serving)),
                 ToAgent::Leave => return,
                 _ => {}
+            }
+        }
+    }
+}
+
+impl Double<FromPam, ToPam> {
+    fn pam(mut self) {
+        while let Some((message, descriptors)) = self.hear() {
+            match message {
+                ToPam::Hello { hello } => {
+                    self.folder = hello.folder;
+                    self.note(&descriptors);
+                    self.goes_on(When::Serving);
+                }
+                ToPam::ErrorLog => self.note(&descriptors),
+                // Only hostile workers ask.
+                ToPam::Login { login } => {
+                    self.say(&FromPam::Judged { id: login.id, verdict: PamVerdict::Denied });
+                }
+                ToPam::Probe { .. } => self.say(&FromPam::Probed { library: None, missing: Vec::new() }),
             }
         }
     }

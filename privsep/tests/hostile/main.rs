@@ -64,7 +64,8 @@ fn supervise(place: &str, folder: &Path) -> ExitCode {
     let mut home = home::Home::new(folder);
     let program = sys::spawn::Program::own().expect("this program can be opened");
     let threads = place == THREADS;
-    let stage = |_: &_| if threads { Stage::Threads(double::play) } else { Stage::Processes(program) };
+    let stage =
+        |_: &_| if threads { Stage::Threads(double::play, program) } else { Stage::Processes(program) };
     match supervisor::serve(&mut home, Vec::new(), stage) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {

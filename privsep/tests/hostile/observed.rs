@@ -14,6 +14,9 @@ const HANDED: &[(&str, &str)] = &[
     ("auth", "/memfd:kimura-files-auth"),
     ("agent", "/memfd:kimura-files-agent"),
     ("agent", "socket 127.0.0.1:"),
+    // To be started for each login.
+    ("auth-pam", "PROGRAM"),
+    ("pam-login", "PROGRAM"),
     ("logger", "socket "),
     ("logger", "FOLDER/access.log"),
     ("worker", "/memfd:kimura-counters-"),
@@ -94,8 +97,12 @@ pub(crate) fn strayed(folder: &Path) -> Vec<String> {
     let heard = fs::read_to_string(folder.join("heard")).unwrap_or_default();
     assert!(!heard.is_empty(), "the children write down what they are handed");
     let own = folder.to_string_lossy();
+    let program = std::env::current_exe().expect("the path of this program");
+    let program = program.to_string_lossy();
     let strayed = heard.lines().filter(|line| {
-        let allowed = HANDED.iter().map(|(role, begin)| format!("{role} {}", begin.replace("FOLDER", &own)));
+        let allowed = HANDED.iter().map(|(role, begin)| {
+            format!("{role} {}", begin.replace("FOLDER", &own).replace("PROGRAM", &program))
+        });
         !allowed.into_iter().any(|allowed| line.starts_with(&allowed))
     });
     strayed.map(str::to_owned).collect()

@@ -9,8 +9,8 @@ use std::thread;
 
 use privsep::link::Link;
 use privsep::message::{
-    Answer, FromAgent, FromAuth, FromCheck, FromLogger, FromRehearsal, FromWorker, ListenNeeds, LoginOutcome,
-    Needs, Network, Subject, ToWorker,
+    Answer, FromAgent, FromAuth, FromCheck, FromLogger, FromPam, FromRehearsal, FromWorker, ListenNeeds,
+    LoginOutcome, Needs, Network, PamVerdict, Subject, ToWorker,
 };
 use privsep::role::Role;
 use privsep::wire::{Bytes, FRAME_MAX, Secret, Wire, encode};
@@ -115,6 +115,10 @@ const fn agent(name: &'static str, play: fn(&Tools) -> Then) -> Trick {
     Trick { name, role: Role::Agent, when: When::Serving, play, crashes: 0, reload: Reload::Done }
 }
 
+const fn auth_pam(name: &'static str, play: fn(&Tools) -> Then) -> Trick {
+    Trick { name, role: Role::AuthPam, when: When::Serving, play, crashes: 0, reload: Reload::Done }
+}
+
 const fn logger(name: &'static str, play: fn(&Tools) -> Then) -> Trick {
     Trick { name, role: Role::Logger, when: When::Serving, play, crashes: 0, reload: Reload::Done }
 }
@@ -217,6 +221,12 @@ pub(crate) const TRICKS: &[Trick] = &[
     agent("agent tells a long address", elsewhere::long_address),
     agent("agent writes the audit log", elsewhere::lines),
     agent("agent stops hearing", deaf),
+    auth_pam("auth-pam noise", noise),
+    auth_pam("auth-pam frame too long", too_long),
+    auth_pam("auth-pam surplus descriptor", |tools| tools.frame(&pam_judged(1), 1)),
+    auth_pam("auth-pam floods with verdicts", |tools| tools.flood(&pam_judged(1))),
+    auth_pam("auth-pam ends", |tools| tools.half_close(Shutdown::Both)),
+    auth_pam("auth-pam stops hearing", |_| Then::Hang),
     logger("logger noise", noise),
     logger("logger frame too long", too_long),
     logger("logger surplus descriptor", |tools| tools.frame(&TOTALS, 2)),
@@ -276,6 +286,10 @@ fn connection() -> FromAgent {
 /// Somebody else whom nobody knows: a hostile auth could let in whom it was asked about.
 fn verdict(id: u64) -> FromAuth {
     FromAuth::Verdict { id, name: Some("otto".to_owned()) }
+}
+
+fn pam_judged(id: u64) -> FromPam {
+    FromPam::Judged { id, verdict: PamVerdict::Granted }
 }
 
 fn judged(id: u64) -> FromAuth {
