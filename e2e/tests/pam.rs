@@ -386,7 +386,9 @@ fn what_is_missing_is_told_before_anything_starts() {
     let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
     let right = bench.test(CONFIGURATION, |_| {});
     assert!(right.status.success(), "{}", said(&right));
-    let told = bench.test(CONFIGURATION, |command| drop(command.arg("-V")));
+    let told = bench.test(CONFIGURATION, |command| {
+        command.arg("-V");
+    });
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     assert!(
         told.contains(&format!("{AUTH_PAM}\n  user     that of the start\n  keeps    all its rights\n")),
