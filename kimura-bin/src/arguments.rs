@@ -21,7 +21,7 @@ pub(crate) enum Command {
     Test(Wishes, Reports),
     Serve(Wishes, Reports),
     /// To a server that runs.
-    Order(Order),
+    Order(Box<Order>),
     /// Of a password, its hash.
     Passwd(Passwd),
 }
@@ -204,7 +204,7 @@ impl Given {
         if let Some(verb) = self.verb() {
             self.only(Scope::Verb)?;
             return match self.command_of(verb)? {
-                Some(command) => self.order(verb, command).map(Command::Order),
+                Some(command) => self.order(verb, command).map(|order| Command::Order(Box::new(order))),
                 None => self.passwd(verb).map(Command::Passwd),
             };
         }
@@ -476,7 +476,7 @@ mod tests {
                 },
             ),
         ] {
-            assert_eq!(parsed(line), Ok(Command::Order(wanted)), "{line}");
+            assert_eq!(parsed(line), Ok(Command::Order(Box::new(wanted))), "{line}");
         }
         let far = |place: &str| Some(Far { place: Place::parse(place).unwrap(), authority: "ca".into() });
         for (line, place, proof) in [
@@ -488,7 +488,7 @@ mod tests {
             ),
         ] {
             let wanted = Order { far: far(place), ..order(ToServer::Status, proof, Form::People) };
-            assert_eq!(parsed(line), Ok(Command::Order(wanted)), "{line}");
+            assert_eq!(parsed(line), Ok(Command::Order(Box::new(wanted))), "{line}");
         }
         let passwd = |user: Option<&str>, file: Option<&str>| {
             Command::Passwd(Passwd { user: user.map(Into::into), file: file.map(Into::into) })

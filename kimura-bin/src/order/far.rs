@@ -10,7 +10,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tls::{Client, ServerTrust};
+use tls::{Client, ServerTrust, Zeroizing};
 
 /// The port where commands from elsewhere are taken, unless another is named.
 pub(crate) const PORT: u16 = 8440;
@@ -109,12 +109,12 @@ impl Line {
     /// # Errors
     /// The server goes away, or says what is no answer.
     pub(crate) fn exchange(&mut self, request: &Request) -> Result<(Answer, Option<Vec<u8>>), Error> {
-        let frame = encode(request);
+        let frame = Zeroizing::new(encode(request));
         if FRAME_MAX < frame.len() {
             return Err(LinkError::Bad(BadFrame::Oversize).into());
         }
         let mut out = Vec::new();
-        let framed = [&length(&frame), frame.as_slice()].concat();
+        let framed = Zeroizing::new([&length(&frame), frame.as_slice()].concat());
         self.client.write(&framed, &mut out).map_err(|failure| self.unsafe_for(failure))?;
         self.send(&out)?;
         let frame = self.frame(FRAME_MAX)?;

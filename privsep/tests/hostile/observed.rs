@@ -20,11 +20,10 @@ const HANDED: &[(&str, &str)] = &[
     ("logger", "socket "),
     ("logger", "FOLDER/access.log"),
     ("worker", "/memfd:kimura-counters-"),
+    // What the certificates and keys hold.
     ("worker", "/memfd:kimura-files-workers"),
     // The text without secrets.
     ("worker", "/memfd:kimura-check"),
-    // What the certificates, keys and password files hold.
-    ("worker", "/memfd:kimura-files"),
     ("worker", "socket 127.0.0.1:"),
     // The way to the logger has no name.
     ("worker", "socket unix"),
