@@ -50,6 +50,33 @@ fn counts_what_was_answered() {
     assert_eq!(counters["connections_open"], 0);
 }
 
+/// What a connection takes in beyond what is being answered; see `BACKLOG_MAX` of the engine.
+const BACKLOG: usize = 64 << 10;
+
+#[test]
+fn a_connection_hears_on_after_more_than_it_takes_in() {
+    let folder = Folder::new("ledger").expect("a folder");
+    let server = start(&folder);
+    // More than sockets hold, so that the answer is under way until it is read.
+    folder.write("www/large.bin", &vec![b'x'; 32 << 20]).expect("write");
+    let mut client = ask(&server, b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let is = |name: &'static str, least: u64| {
+        move |counters: &e2e::ledger::Counters| least <= counters.get(name).copied().unwrap_or(0)
+    };
+    server.wait_counters("the first request", is("requests_begun", 1)).expect("it comes");
+    let count = BACKLOG / GET.len() + 1;
+    client.send(&GET.repeat(count)).expect("send");
+    let all = (count * GET.len()) as u64;
+    server.wait_counters("all requests", is("bytes_received", all + 1)).expect("all requests come");
+    for _ in 0..=count {
+        assert_eq!(client.response(Asked::Other).expect("a response").status, 200);
+    }
+    client.send(GET).expect("send");
+    assert_eq!(client.response(Asked::Other).expect("a response to what came later").status, 200);
+    drop(client);
+    server.stop().expect("a balanced ledger");
+}
+
 #[test]
 fn counts_what_was_broken_off() {
     let folder = Folder::new("ledger").expect("a folder");

@@ -152,6 +152,11 @@ pub(crate) async fn admit(
         Some(ticket) => stream.verdict(ticket).await?,
         None => Some(Verdict::Unavailable),
     };
+    // Others may have failed meanwhile: of many guesses at once, no more count than one after another.
+    if shard.has_banned(client) || shard.has_banned_user(client, &user) {
+        shard.count(Counter::LoginsDenied);
+        return Ok(Admission::Refused(Answer::with(Status::FORBIDDEN), None));
+    }
     Ok(match verdict {
         Some(Verdict::Admitted { lasting }) => {
             shard.count(Counter::LoginsGranted);

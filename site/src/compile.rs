@@ -2,7 +2,7 @@
 //!
 //! All problems are collected; a site comes out only when there are none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
 fn names_by_listener(config: &Config) -> Vec<Names> {
     let tables = config.listeners().into_iter().map(|listener| {
         let mut names = Names::default();
-        let mut first = None;
+        let mut listening = HashSet::new();
         for (index, host) in config.hosts.iter().enumerate() {
             let listens = host.listen.as_ref().unwrap_or(&config.server.listen);
             let here = listens.iter().any(|listen| listen.address == listener.address);
@@ -71,12 +71,13 @@ fn names_by_listener(config: &Config) -> Vec<Names> {
                 }
             }
             if here {
-                first.get_or_insert(index);
+                listening.insert(index);
             }
         }
         let default = match config.default_host {
-            DefaultHost::First => first,
-            DefaultHost::Named(index) => Some(index),
+            DefaultHost::First => listening.iter().min().copied(),
+            // Where it does not listen it is not served, whatever name is asked for.
+            DefaultHost::Named(index) => listening.get(&index).copied(),
             DefaultHost::Refuse => None,
         };
         if let Some(index) = default {

@@ -206,7 +206,7 @@ keys! {
         DEFAULT_HOST: Text<DefaultName> = "default_host",
             Text { noun: "\"first\", \"refuse\" or the name of a host", pattern: None, parse: syntax::default_host },
             default Some(r#""first""#), example r#""refuse""#,
-            "The host that answers requests for unknown names: the first of the file, none (421), or this one.";
+            "The host that answers requests for unknown names: the first of the file, none (421), or this one, on addresses where it listens.";
     }
 }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use perf::Counter;
 
-use crate::connection::{Key, State, Wait};
+use crate::connection::{Connection, Key, State, Wait};
 use crate::limits::{BACKLOG_MAX, LINGER_BYTES_MAX};
 use crate::port::{Port, Transport};
 use crate::serve::End;
@@ -275,9 +275,22 @@ impl Shard {
             self.close(key);
         } else if self.dismisses(port.listener.get()) {
             self.linger(key);
-        } else if !handshake {
+        } else {
+            // Too much may have come at once to receive on; all of it has been read.
+            self.receive(key);
             // The deadline of a handshake stays as it was.
-            self.slim(key);
+            if !handshake {
+                self.slim(key);
+                self.rest(key, end);
+            }
+        }
+    }
+
+    /// Gives a connection its time between requests: once, unless something was served. Part of a record of TLS is
+    /// nothing yet.
+    fn rest(&self, key: Key, end: Option<End>) {
+        let rests = |connection: &mut Connection| connection.deadline.wait == Wait::Idle;
+        if end.is_some() || !self.connections.borrow_mut().get(key).is_some_and(rests) {
             self.watch(key, Wait::Idle);
         }
     }

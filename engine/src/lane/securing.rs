@@ -57,6 +57,9 @@ impl Shard {
                 port.transport.set(Transport::Sealed);
                 self.watch(key, Wait::Idle);
                 self.decrypt(key, port, &input[taken..], &mut out);
+                if port.failed.get() {
+                    port.last.set(true);
+                }
             }
             Err(failure) => {
                 self.count(Counter::TlsFailures);

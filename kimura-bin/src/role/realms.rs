@@ -49,7 +49,11 @@ impl Book {
             log::error!("who is let in cannot be read: {why}; nobody is");
             HashMap::new()
         });
-        self.before = std::mem::replace(&mut self.gates, gates);
+        let old = std::mem::replace(&mut self.gates, gates);
+        // The same once more says nothing about who still asks by those before.
+        if old.keys().any(|id| !self.gates.contains_key(id)) {
+            self.before = old;
+        }
     }
 
     /// The place of that number.

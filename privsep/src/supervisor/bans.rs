@@ -29,6 +29,8 @@ const FILE_PAUSE: Duration = Duration::from_secs(1);
 /// Most clients of which a worker tells at once. So it can have others banned who have done nothing, if somebody has
 /// taken it over and bad requests count; it could refuse to serve them as well.
 const OFFENDERS_MAX: usize = 256;
+/// Time before another try to make a table.
+const RETRY: Duration = Duration::from_secs(1);
 /// Longest time without a look at the clock: it may be set.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -140,7 +142,8 @@ impl Ruling {
             told: now,
             table_due: None,
             written: now,
-            file_due: None,
+            // The program before may have owed it, or have written to another one.
+            file_due: left.is_some().then_some(now),
             end_due: None,
         };
         ruling.renew(now);
@@ -153,11 +156,17 @@ impl Ruling {
     fn renew(&mut self, now: Instant) -> u64 {
         let seconds = unix_seconds();
         self.bans.tidy(seconds);
-        self.table = self.bans.pack(seconds).and_then(|packed| {
-            let sealed = sys::mem::sealed("kimura-bans", &packed);
-            sealed.inspect_err(|error| log::error!("the bans cannot be told: {error}")).ok()
-        });
+        let sealed =
+            self.bans.pack(seconds).map(|packed| sys::mem::sealed("kimura-bans", &packed)).transpose();
         (self.told, self.table_due) = (now, None);
+        match sealed {
+            Ok(table) => self.table = table,
+            // What was told before stays in force until it works.
+            Err(error) => {
+                log::error!("the bans cannot be told: {error}; the next try is in a second");
+                self.table_due = Some(now + RETRY);
+            }
+        }
         let end = self.bans.next_end(seconds);
         self.end_due = end.map(|end| now + Duration::from_secs(end.saturating_sub(seconds)).min(LOOK));
         self.bans.lasting(seconds).count() as u64
