@@ -570,7 +570,7 @@ keys! {
         INDEX: List<Text<String>> = "index",
             List { item: Text { noun: "a file name", pattern: Some("^[^/]+$"), parse: syntax::file_name }, min: 0 },
             default Some(r#"["index.html"]"#), example r#"["index.html", "index.htm"]"#,
-            "Files tried, in this order, when a folder is asked for.";
+            "Files tried, in this order, when a folder is asked for; the rules of the folder's location hold for them.";
         HANDLER: Choice<Handler> = "handler",
             Choice { words: &[("files", Handler::Files), ("echo", Handler::Echo)] },
             default Some(r#""files""#), example r#""echo""#,

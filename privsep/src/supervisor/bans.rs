@@ -20,6 +20,7 @@ use super::control::Id;
 use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Worker;
+use crate::link::LinkError;
 use crate::message::{BanNeeds, BanReport, BansReport, Needs, Network, ToWorker, Trouble};
 
 /// Shortest time between two tables: each costs a pass over all bans and all connections.
@@ -98,7 +99,7 @@ impl Bans {
     }
 
     /// Tells a worker who is banned; nothing when nobody is.
-    pub(crate) fn tell(&self, worker: &Worker) -> Result<(), crate::link::LinkError> {
+    pub(crate) fn tell(&self, worker: &Worker) -> Result<(), LinkError> {
         match self.ruling.as_ref().and_then(|ruling| ruling.table.as_ref()) {
             Some(table) => worker.link.send(&ToWorker::Bans, &[table.as_fd()]),
             None => Ok(()),
@@ -329,12 +330,16 @@ impl Supervisor<'_> {
         let active = self.estate.bans.ruling.as_mut().map_or(0, |ruling| ruling.renew(Instant::now()));
         self.grave.set(Counter::BansActive, active);
         let table = self.estate.bans.ruling.as_ref().and_then(|ruling| ruling.table.as_ref());
+        let tell = |worker: &Worker| match table {
+            Some(table) => worker.link.send(&ToWorker::Bans, &[table.as_fd()]),
+            None => worker.link.send(&ToWorker::NoBans, &[]),
+        };
         for worker in &self.workers {
-            // Whoever cannot be told is about to end.
-            let _ = match table {
-                Some(table) => worker.link.send(&ToWorker::Bans, &[table.as_fd()]),
-                None => worker.link.send(&ToWorker::NoBans, &[]),
-            };
+            // Whoever does not read would let in who is banned. Any other failure is the end of the worker already.
+            if let Err(error @ LinkError::Full) = tell(worker) {
+                log::error!("worker {} is ended: {error} who is banned", worker.generation);
+                worker.life.kill();
+            }
         }
     }
 
