@@ -3,6 +3,7 @@
 //! Reading, checks for unknown keys, the JSON Schema, the reference and `explain` all come from it.
 
 mod keys;
+mod sections;
 
 use serde_json::Value;
 
@@ -12,11 +13,11 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
+    auth, bans, certificate, control, file_cache, host, limits, remote, server, settings, timeouts, tls, top,
+};
+pub(crate) use sections::{
     AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, REMOTE, SERVER, TIMEOUTS,
     TLS, TOP,
-};
-pub(crate) use keys::{
-    auth, bans, certificate, control, file_cache, host, limits, remote, server, settings, timeouts, tls, top,
 };
 
 /// One key.

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{AnyKey, Key, Section};
+use super::sections::{
+    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, REMOTE, SERVER, TIMEOUTS,
+    TLS,
+};
+use super::{AnyKey, Key};
 use crate::kind::{
     AutoCount, Choice, Count, FilePath, Flag, Integer, List, MapOf, Named, Object, ObjectOrOff, OrOff,
     OutputTo, Size, Span, Text,
@@ -31,152 +35,10 @@ macro_rules! keys {
                 name: $name, kind: $value, default: $default, example: $example, prose: $prose,
             };)*
 
-            pub(super) static KEYS: &[&dyn AnyKey] = &[$(&$id),*];
+            pub(in crate::table) static KEYS: &[&dyn AnyKey] = &[$(&$id),*];
         }
     };
 }
-
-/// The whole file.
-pub(crate) static TOP: Section = Section {
-    name: "configuration",
-    place: "the outermost object",
-    prose: "The whole file.",
-    inherited: &[],
-    own: top::KEYS,
-};
-
-/// `/server`.
-pub(crate) static SERVER: Section = Section {
-    name: "server",
-    place: "/server",
-    prose: "What concerns the process as a whole.",
-    inherited: &[],
-    own: server::KEYS,
-};
-
-/// `/server/limits`.
-pub(crate) static LIMITS: Section = Section {
-    name: "limits",
-    place: "/server/limits",
-    prose: "Bounds on what a client may use.",
-    inherited: &[],
-    own: limits::KEYS,
-};
-
-/// `/server/timeouts`.
-pub(crate) static TIMEOUTS: Section = Section {
-    name: "timeouts",
-    place: "/server/timeouts",
-    prose: "Bounds on how long a client may take.",
-    inherited: &[],
-    own: timeouts::KEYS,
-};
-
-/// `/server/file_cache`.
-pub(crate) static FILE_CACHE: Section = Section {
-    name: "file_cache",
-    place: "/server/file_cache",
-    prose: "The cache of open files that every shard keeps.",
-    inherited: &[],
-    own: file_cache::KEYS,
-};
-
-/// `/server/control`.
-pub(crate) static CONTROL: Section = Section {
-    name: "control",
-    place: "/server/control",
-    prose: "Commands to the running server (kimura status, kimura reload and so on), over a Unix socket. \
-            Root and the user that started the server may give all of them; a viewer may look, an operator may \
-            also reload and see to the logs, an admin may also end the server.",
-    inherited: &[],
-    own: control::KEYS,
-};
-
-/// `/server/control/remote`.
-pub(crate) static REMOTE: Section = Section {
-    name: "remote",
-    place: "/server/control/remote",
-    prose: "Commands from elsewhere (kimura --control HOST status), over TLS. A process of its own ends TLS there; it is \
-            never enough to be connected: each command takes a password, a token or a certificate.",
-    inherited: &[],
-    own: remote::KEYS,
-};
-
-/// `/server/bans`.
-pub(crate) static BANS: Section = Section {
-    name: "bans",
-    place: "/server/bans",
-    prose: "Who is banned, and for how long. Without this section nobody is, and nothing is counted. Failures are \
-            counted for an address prefix, and for a user from a prefix; never for the user alone, so that nobody can \
-            lock others out. New connections from a banned prefix are closed at once and those that are there, too; \
-            requests that a trusted proxy passes on for one are answered with 403. kimura bans, ban and unban show and \
-            change who is banned.",
-    inherited: &[],
-    own: bans::KEYS,
-};
-
-/// `/defaults`.
-pub(crate) static DEFAULTS: Section = Section {
-    name: "defaults",
-    place: "/defaults",
-    prose: "What holds in every host that does not say otherwise.",
-    inherited: &[],
-    own: settings::KEYS,
-};
-
-/// `/hosts/NAME`.
-pub(crate) static HOST: Section = Section {
-    name: "host",
-    place: "a host (/hosts/NAME)",
-    prose: "A virtual host. NAME is a host name (\"example.org\"), a wildcard for all names below one \
-            (\"*.example.org\") or an IP address (\"192.0.2.1\", \"[::1]\"). Keys that it does not set are \
-            inherited from /defaults.",
-    inherited: settings::KEYS,
-    own: host::KEYS,
-};
-
-/// `/hosts/NAME/locations/KEY`.
-pub(crate) static LOCATION: Section = Section {
-    name: "location",
-    place: "a location (/hosts/NAME/locations/KEY)",
-    prose: "A part of a host. KEY is \"/img/\" for all paths that begin so, \"= /path\" for this path alone, \
-            or \"~ regex\" for all paths that the regular expression matches. An exact match wins, then the \
-            first pattern in the order of the file, then the longest prefix. Keys that it does not set are \
-            inherited from the host.",
-    inherited: settings::KEYS,
-    own: &[],
-};
-
-/// `/hosts/NAME/tls`.
-pub(crate) static TLS: Section = Section {
-    name: "tls",
-    place: "TLS of a host (/hosts/NAME/tls)",
-    prose: "What the host is served with on addresses that have \"tls\" behind them.",
-    inherited: &[],
-    own: tls::KEYS,
-};
-
-/// `/hosts/NAME/tls/certificates/LABEL`.
-pub(crate) static CERTIFICATE: Section = Section {
-    name: "certificate",
-    place: "a certificate (/hosts/NAME/tls/certificates/LABEL)",
-    prose: "A certificate of the host. LABEL is any name; with several certificates each has a key of another kind, \
-            and the client decides. The files are opened by the process with the rights, so that root alone needs to \
-            be able to read them.",
-    inherited: &[],
-    own: certificate::KEYS,
-};
-
-/// `auth` of `/defaults`, a host or a location.
-pub(crate) static AUTH: Section = Section {
-    name: "auth",
-    place: "logins (\"auth\" of /defaults, a host or a location)",
-    prose: "Who has to log in, with a name and a password (HTTP Basic, RFC 7617). It is inherited as a whole, and \"off\" \
-            ends it. Passwords are compared by a process of their own, which alone knows the hashes; where that \
-            cannot tell, the answer is 503. Without TLS everybody between can read the password.",
-    inherited: &[],
-    own: auth::KEYS,
-};
 
 /// Written down here, read by a later stage.
 const NETWORK: Text<String> =
@@ -206,7 +68,8 @@ keys! {
         DEFAULT_HOST: Text<DefaultName> = "default_host",
             Text { noun: "\"first\", \"refuse\" or the name of a host", pattern: None, parse: syntax::default_host },
             default Some(r#""first""#), example r#""refuse""#,
-            "The host that answers requests for unknown names: the first of the file, none (421), or this one, on addresses where it listens.";
+            "The host that answers requests for unknown names: the first of the file, none (421), or this one, on \
+             addresses where it listens.";
     }
 }
 
@@ -570,7 +433,8 @@ keys! {
         INDEX: List<Text<String>> = "index",
             List { item: Text { noun: "a file name", pattern: Some("^[^/]+$"), parse: syntax::file_name }, min: 0 },
             default Some(r#"["index.html"]"#), example r#"["index.html", "index.htm"]"#,
-            "Files tried, in this order, when a folder is asked for; the rules of the folder's location hold for them.";
+            "Files tried, in this order, when a folder is asked for; the rules of the folder's location hold for \
+             them.";
         HANDLER: Choice<Handler> = "handler",
             Choice { words: &[("files", Handler::Files), ("echo", Handler::Echo)] },
             default Some(r#""files""#), example r#""echo""#,
