@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use proto_http::date;
 use sys::fs::Stat;
 
@@ -48,7 +49,8 @@ impl OpenFile {
 /// What is known of the files of all locations that find and describe them alike.
 pub(crate) struct Scope {
     number: u64,
-    paths: RefCell<HashMap<Box<[u8]>, Entry>>,
+    /// Only files that are there have entries, bounded in number: a hash that is made for speed will do.
+    paths: RefCell<HashMap<Box<[u8]>, Entry, RandomState>>,
 }
 
 struct Entry {

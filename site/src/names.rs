@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use config::HostName;
+use foldhash::quality::RandomState;
 use proto_http::{Authority, HostKind};
 
 /// Longest name that is looked up: the longest there can be (RFC 1035 section 2.3.4), and a final dot.
@@ -11,10 +12,11 @@ const NAME_MAX: usize = 254;
 /// The names that one listening address knows, and the host that answers to all others.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    /// Lower case, without final dot; addresses in their canonical text.
-    exact: HashMap<Box<[u8]>, usize>,
+    /// Lower case, without final dot; addresses in their canonical text. Who asks chooses no names that are here, so
+    /// that the hash may be one that is made for speed.
+    exact: HashMap<Box<[u8]>, usize, RandomState>,
     /// What follows `*.`.
-    wildcard: HashMap<Box<[u8]>, usize>,
+    wildcard: HashMap<Box<[u8]>, usize, RandomState>,
     /// Names that other addresses know: they get 421 here, and not a host that happens to be the default.
     elsewhere: Vec<HostName>,
     default: Option<usize>,
