@@ -396,6 +396,7 @@ fn descriptors_run_out_at_every_step_of_a_reload() {
     // The log stays open from here on: its number is never given to another.
     assert_eq!((reload(MORE).0, reload("").0), (Some(0), Some(0)));
     site.is_well();
+    // The last command may still be counted, so that there are fewer later on.
     let before = site.descriptors();
     let (mut refused, mut room) = (0, 0);
     loop {
@@ -415,7 +416,7 @@ fn descriptors_run_out_at_every_step_of_a_reload() {
     assert!(refused > 2, "{refused}");
     assert_eq!(reload("").0, Some(0));
     site.is_well();
-    until("nothing is left open", || site.descriptors() == before);
+    until("nothing is left open", || site.descriptors() <= before);
     site.limit("nofile", &before.to_string());
     let tells = || site.read("log/error.log").matches("control connection cannot be taken").count();
     let mut silent = Vec::new();
