@@ -121,5 +121,6 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_
         user_agent: field(Known::UserAgent),
         complete: finished.sent.is_ok(),
     };
+    shard.count(Counter::LogLines);
     shard.log.borrow_mut().write(sink, format, &record);
 }
