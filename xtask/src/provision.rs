@@ -37,6 +37,12 @@ const PROGRAMS: &[Program] = &[
         packages: &["libpam-wrapper", "libpam0g", "libpam-modules"],
     },
     Program { what: "testssl.sh", probe: &["testssl", "--version"], packages: &["testssl.sh"] },
+    Program { what: "Chromium", probe: &["chromium", "--version"], packages: &["chromium"] },
+    Program {
+        what: "certutil and pk12util",
+        probe: &["sh", "-c", "command -v certutil && command -v pk12util"],
+        packages: &["libnss3-tools"],
+    },
     Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },
     Program {
         what: "setpriv, prlimit and unshare",
