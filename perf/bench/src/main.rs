@@ -5,6 +5,7 @@
 //! children in process groups of their own, bound to 127.0.0.1, and stopped on every way out.
 #![forbid(unsafe_code)]
 
+mod access_log;
 mod client;
 mod docroot;
 mod error;
@@ -22,6 +23,7 @@ mod run;
 mod server;
 mod shards;
 mod summary;
+mod template;
 mod workload;
 
 use std::process::ExitCode;

@@ -23,7 +23,8 @@ Usage: cargo xtask bench [OPTIONS]
   --kimura [LABEL=]PATH   a Kimura binary; may be repeated (default: the release build, made first)
   --no-kimura             only the peers
   --peers LIST            of nginx,nginx-tuned,h2o,lighttpd,caddy, or none (default: all)
-  --only LIST             of small,10k,1m,64m,pipeline,short,conns1,conns1000,idle (default: all)
+  --only LIST             of small,small-log,10k,1m,64m,pipeline,short,conns1,conns1000,idle and, over TLS, tls-small,
+                          tls-1m,tls-64m,tls-ecdsa,tls-rsa,tls-resumed,tls-idle (default: all)
   --shards                only what a second shard costs: one process of two shards beside two of one
   --baseline LABEL        what the ratios refer to (default: nginx, or else the first server)
   --rounds N              rounds in which the servers take turns, 1 to 100 (default: 7)
@@ -258,12 +259,20 @@ mod tests {
         check("--round 3", "--round");
         check("--rounds 0", "give 1 to 100");
         check("--rounds x", "x");
-        check("--only smal", "choose from small, 10k");
+        check("--only smal", "choose from small, small-log, 10k");
         check("--peers apache", "choose from nginx, nginx-tuned, h2o");
         check("--kimura a/b=c", "is no label");
         check("--seconds", "--seconds");
         check("stray", "stray");
         check("generate-load 127.0.0.1:80 x 1", "missing argument");
+    }
+
+    #[test]
+    fn help_names_all_workloads_and_peers() {
+        let has = |name: &str| HELP.split([' ', ',', '\n']).any(|word| word == name);
+        for name in WORKLOADS.iter().map(|workload| workload.name).chain(Kind::PEERS.map(Kind::name)) {
+            assert!(has(name), "{name}");
+        }
     }
 
     #[test]

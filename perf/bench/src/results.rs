@@ -34,6 +34,8 @@ pub(crate) struct LoadSample {
     pub(crate) waited_seconds: f64,
     /// Time that the hypervisor took from the server's processor.
     pub(crate) stolen_seconds: f64,
+    /// Lines in the access log, where one is written.
+    pub(crate) lines_logged: Option<u64>,
 }
 
 /// Memory before and while connections idle.
@@ -73,6 +75,8 @@ pub(crate) struct WorkloadResult {
     pub(crate) title: &'static str,
     /// Whether bytes matter more than requests.
     pub(crate) bulk: bool,
+    /// Name of the same workload without an access log, measured in turns with this one.
+    pub(crate) unlogged: Option<&'static str>,
     pub(crate) servers: Vec<ServerResult>,
 }
 
@@ -127,6 +131,11 @@ impl LoadSample {
     /// Processor time of the load generator per request, in microseconds.
     pub(crate) fn load_micros(&self) -> f64 {
         1e6 * self.load_cpu_seconds / self.delivered.requests.max(1.0)
+    }
+
+    /// Lines in the access log for each request: below one, lines were given up.
+    pub(crate) fn lines_per_request(&self) -> Option<f64> {
+        Some(self.lines_logged? as f64 / self.delivered.requests.max(1.0))
     }
 
     /// Whether other work on the machine may have falsified it: more than 1 % of the time stolen by the

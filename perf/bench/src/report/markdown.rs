@@ -73,12 +73,14 @@ fn overview(out: &mut String, results: &Results, summaries: &[Summary]) {
     out.push_str(&"---:|".repeat(results.participants.len()));
     for summary in summaries {
         let _ = write!(out, "\n| {} |", summary.name);
-        let ratios: Vec<Option<Spread>> = match &summary.rows {
-            Rows::Load(rows) => rows.iter().map(|row| row.ratio).collect(),
-            Rows::Idle(rows) => rows.iter().map(|row| row.ratio).collect(),
+        let ratios: Vec<(&String, Option<Spread>)> = match &summary.rows {
+            Rows::Load(rows) => rows.iter().map(|row| (&row.label, row.ratio)).collect(),
+            Rows::Idle(rows) => rows.iter().map(|row| (&row.label, row.ratio)).collect(),
         };
-        for ratio in ratios {
-            let _ = write!(out, " {} |", times(ratio));
+        // Not everybody takes part in every workload.
+        for one in &results.participants {
+            let own = ratios.iter().find(|(label, _)| **label == one.label);
+            let _ = write!(out, " {} |", times(own.and_then(|(_, ratio)| *ratio)));
         }
     }
     out.push('\n');
@@ -117,12 +119,27 @@ fn loads(out: &mut String, rows: &[LoadRow], bulk: bool, baseline: &str) {
         );
     }
     for row in rows {
+        log_cost(out, row);
         if row.errors > 0 {
             let _ = writeln!(out, "\n{}: {} failed requests.", row.label, row.errors);
         }
         if row.disturbed > 0 {
             let _ = writeln!(out, "\n{}: {} disturbed rounds.", row.label, row.disturbed);
         }
+    }
+}
+
+/// What the access log costs, and whether all of it was written.
+fn log_cost(out: &mut String, row: &LoadRow) {
+    if row.unlogged_ratio.is_some() {
+        let _ = writeln!(out, "\n{}: {} times itself without a log.", row.label, times(row.unlogged_ratio));
+    }
+    if let Some(lines) = row.lines_per_request {
+        let _ = writeln!(
+            out,
+            "\n{}: {:.3} ({:.3} to {:.3}) lines logged for each request.",
+            row.label, lines.median, lines.min, lines.max
+        );
     }
 }
 
@@ -180,6 +197,9 @@ mod tests {
             "| a<b | 1024 | 100 B (100 B to 100 B) |",
             "a<b: 1 failed requests.",
             "a<b: 2 disturbed rounds.",
+            "| small-log | n/a | n/a |",
+            "a<b: 0.93 (0.90 to 0.95) times itself without a log.",
+            "a<b: 0.408 (0.316 to 0.500) lines logged for each request.",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
