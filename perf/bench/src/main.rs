@@ -11,6 +11,7 @@ mod docroot;
 mod error;
 mod interrupt;
 mod load;
+mod logins;
 mod machine;
 mod measure;
 mod options;
@@ -28,9 +29,10 @@ mod workload;
 
 use std::process::ExitCode;
 
+use serde::Serialize;
+
 use crate::error::Error;
 use crate::options::Command;
-use crate::results::Delivered;
 
 fn main() -> ExitCode {
     match act() {
@@ -46,19 +48,21 @@ fn act() -> Result<(), Error> {
     match options::read(std::env::args_os().skip(1))? {
         Command::Help => print!("{}", options::HELP),
         Command::Bench(options) if options.shards => print!("{}", run::shards(&options)?),
+        Command::Bench(options) if options.logins => print!("{}", run::logins(&options)?),
         Command::Bench(options) => {
             let (folder, results) = run::run(&options)?;
             print!("{}", report::write(&results, &folder)?);
             eprintln!("bench: report.md, plot.svg and results.json are in {}", folder.display());
         }
         Command::Generate(task) => deliver(&client::closed::run(&task)?)?,
+        Command::Offer(task) => deliver(&client::open::run(&task)?)?,
         Command::Handshakes(task) => deliver(&client::handshakes::run(&task)?)?,
     }
     Ok(())
 }
 
 /// Tells whoever has started this as a load generator.
-fn deliver(delivered: &Delivered) -> Result<(), Error> {
+fn deliver(delivered: &impl Serialize) -> Result<(), Error> {
     let line = serde_json::to_string(delivered);
     let line = line.map_err(|error| Error::io("write", "standard output")(error.into()))?;
     println!("{}{line}", load::MARK);

@@ -1,5 +1,6 @@
 //! What was measured, as it goes into `results.json`.
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
@@ -17,6 +18,57 @@ pub(crate) struct Delivered {
     pub(crate) p99_us: f64,
     /// Failed connections and requests, other statuses than 2xx and 3xx.
     pub(crate) errors: u64,
+}
+
+/// Answers with one status to a flow of requests by the clock.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Answers {
+    pub(crate) status: u16,
+    pub(crate) count: u64,
+    /// Latency in microseconds.
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) max_us: f64,
+}
+
+impl Answers {
+    /// Those with these latencies in microseconds.
+    pub(crate) fn of(status: u16, latencies: &Histogram<u64>) -> Answers {
+        Answers {
+            status,
+            count: latencies.len(),
+            p50_us: latencies.value_at_quantile(0.50) as f64,
+            p99_us: latencies.value_at_quantile(0.99) as f64,
+            max_us: latencies.max() as f64,
+        }
+    }
+}
+
+/// What became of a flow of requests by the clock. Latencies are counted from the time at which requests were due.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Flowed {
+    /// By ascending status.
+    pub(crate) answers: Vec<Answers>,
+    /// Requests without an answer; they count with the time that they have waited.
+    pub(crate) failed: u64,
+    /// Latency of all in microseconds.
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    /// How long after their time requests have left, in microseconds: what is the client's own in the latencies.
+    pub(crate) late_p99_us: f64,
+}
+
+impl Flowed {
+    /// How many requests had another answer, or none.
+    pub(crate) fn not(&self, status: u16) -> u64 {
+        let all: u64 = self.answers.iter().map(|answers| answers.count).sum();
+        all - self.count(status) + self.failed
+    }
+
+    /// How many answers have that status.
+    pub(crate) fn count(&self, status: u16) -> u64 {
+        self.answers.iter().filter(|answers| answers.status == status).map(|answers| answers.count).sum()
+    }
 }
 
 /// One run of a load generator and what the server used for it.

@@ -10,6 +10,7 @@ use crate::docroot::RunFolder;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::load::Generators;
+use crate::logins;
 use crate::machine::{self, Machine};
 use crate::measure::{Lab, Speed};
 use crate::options::Options;
@@ -82,6 +83,18 @@ pub(crate) fn shards(options: &Options) -> Result<String, Error> {
     let contenders = contenders(options, &target)?;
     let lab = lab(options, folder, interrupt)?;
     shards::run(&lab, contenders.first().ok_or(Error::NoServers)?, options)
+}
+
+/// Measures what logins cost all others, and gives back the report.
+pub(crate) fn logins(options: &Options) -> Result<String, Error> {
+    let options = &Options { peers: Vec::new(), ..options.clone() };
+    let interrupt = Interrupt::install().map_err(Error::io("watch for", "signals"))?;
+    let target = target_folder()?;
+    let folder = RunFolder::create()?;
+    install(options, &folder, &interrupt)?;
+    let contenders = contenders(options, &target)?;
+    let lab = lab(options, folder, interrupt)?;
+    logins::run(&lab, contenders.first().ok_or(Error::NoServers)?, options)
 }
 
 fn install(options: &Options, folder: &RunFolder, interrupt: &Interrupt) -> Result<(), Error> {

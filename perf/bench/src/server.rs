@@ -89,6 +89,7 @@ impl Kind {
         match part {
             Part::Tls => matches!(self, Kind::Kimura | Kind::Nginx),
             Part::AccessLog => true,
+            Part::Logins => self == Kind::Kimura,
         }
     }
 
@@ -281,13 +282,15 @@ mod tests {
             let text = template::fill(kind.template(), &values, parts);
             assert!(text.contains("4711") && text.contains("/the/root"), "{text}");
             assert!(!text.contains("{{") && !text.contains("}}"), "{text}");
-            for (part, sign) in [(Part::Tls, "4712"), (Part::AccessLog, "/the/access")] {
+            for (part, sign) in
+                [(Part::Tls, "4712"), (Part::AccessLog, "/the/access"), (Part::Logins, "htpasswd")]
+            {
                 let expected = kind.has(part) && parts.contains(&part);
                 assert_eq!(text.contains(sign), expected, "{kind:?} with {parts:?}: {text}");
             }
         };
         for kind in Kind::PEERS.into_iter().chain([Kind::Kimura]) {
-            for parts in [&[][..], &[Part::Tls], &[Part::AccessLog], &Part::ALL] {
+            for parts in [&[][..], &[Part::Tls], &[Part::AccessLog], &[Part::Logins], &Part::ALL] {
                 check(kind, parts);
             }
         }

@@ -11,17 +11,20 @@ pub(crate) enum Part {
     Tls,
     /// A line for each request in a file.
     AccessLog,
+    /// A place where clients log in.
+    Logins,
 }
 
 impl Part {
     /// All parts.
-    pub(crate) const ALL: [Part; 2] = [Part::Tls, Part::AccessLog];
+    pub(crate) const ALL: [Part; 3] = [Part::Tls, Part::AccessLog, Part::Logins];
 
     /// Name in templates and in the names of files.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Part::Tls => "tls",
             Part::AccessLog => "log",
+            Part::Logins => "logins",
         }
     }
 }

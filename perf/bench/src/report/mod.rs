@@ -49,7 +49,7 @@ fn short(value: f64) -> String {
 }
 
 /// A time in microseconds: `546 µs`, `1.10 ms`, `1.06 s`.
-fn time(micros: f64) -> String {
+pub(crate) fn time(micros: f64) -> String {
     match micros {
         us if us >= 999.5e3 => format!("{} s", digits(us / 1e6)),
         us if us >= 999.5 => format!("{} ms", digits(us / 1e3)),
