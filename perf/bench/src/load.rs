@@ -15,6 +15,7 @@ use crate::interrupt::Interrupt;
 use crate::options;
 use crate::process::{self, pinned};
 use crate::results::{Delivered, Flowed};
+use crate::signing;
 use crate::workload::{Carrier, DocFile, Key, Load, Sessions};
 
 /// How much longer than asked a generator may take.
@@ -76,6 +77,15 @@ impl Generators {
         let own = std::env::current_exe().map_err(Error::io("find", "the bench itself"))?;
         let mut command = pinned(&[self.cpu], &own);
         command.args(options::offer_arguments(task));
+        let output = self.output(&mut command, task.seconds, interrupt)?;
+        delivered(&output).ok_or(Error::Output { program: GENERATOR.to_owned(), output })
+    }
+
+    /// Signs on the processor `cpu`; signatures a second.
+    pub(crate) fn sign(&self, task: &signing::Task, cpu: usize, interrupt: &Interrupt) -> Result<f64, Error> {
+        let own = std::env::current_exe().map_err(Error::io("find", "the bench itself"))?;
+        let mut command = pinned(&[cpu], &own);
+        command.args(options::sign_arguments(task));
         let output = self.output(&mut command, task.seconds, interrupt)?;
         delivered(&output).ok_or(Error::Output { program: GENERATOR.to_owned(), output })
     }

@@ -23,6 +23,7 @@ mod results;
 mod run;
 mod server;
 mod shards;
+mod signing;
 mod summary;
 mod template;
 mod workload;
@@ -56,6 +57,7 @@ fn act() -> Result<(), Error> {
         }
         Command::Generate(task) => deliver(&client::closed::run(&task)?)?,
         Command::Offer(task) => deliver(&client::open::run(&task)?)?,
+        Command::Sign(task) => deliver(&signing::run(&task)?)?,
         Command::Handshakes(task) => deliver(&client::handshakes::run(&task)?)?,
     }
     Ok(())

@@ -12,6 +12,7 @@ use crate::client::closed::Task;
 use crate::client::{handshakes, open};
 use crate::error::Error;
 use crate::server::Kind;
+use crate::signing;
 use crate::workload::{Key, Sessions, WORKLOADS, Workload};
 
 /// Text of `--help`.
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Handshakes(handshakes::Task),
     /// Make requests by the clock.
     Offer(open::Task),
+    /// Sign.
+    Sign(signing::Task),
 }
 
 /// The options of a run.
@@ -146,6 +149,7 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Comm
             Long("no-install") => options.install = false,
             Value(value) if value == GENERATE => return generate(parser),
             Value(value) if value == OFFER => return offer_task(parser),
+            Value(value) if value == SIGN => return sign_task(parser),
             Value(value) if value == HANDSHAKES => return handshake_task(parser),
             other => return Err(other.unexpected().into()),
         }
@@ -203,6 +207,19 @@ fn offer_task(mut parser: lexopt::Parser) -> Result<Command, Error> {
     let text = parser.value()?.string()?;
     let task = serde_json::from_str(&text).map_err(|cause| lexopt::Error::Custom(cause.into()))?;
     Ok(Command::Offer(task))
+}
+
+/// What begins the arguments of the process that signs.
+pub(crate) const SIGN: &str = "sign";
+
+/// The arguments that make [`read`] give back `task`.
+pub(crate) fn sign_arguments(task: &signing::Task) -> [OsString; 3] {
+    [SIGN.into(), task.key.clone().into(), task.seconds.to_string().into()]
+}
+
+fn sign_task(mut parser: lexopt::Parser) -> Result<Command, Error> {
+    let task = signing::Task { key: parser.value()?.into(), seconds: parser.value()?.parse()? };
+    Ok(Command::Sign(task))
 }
 
 fn handshake_task(mut parser: lexopt::Parser) -> Result<Command, Error> {

@@ -129,7 +129,19 @@ pub(crate) struct WorkloadResult {
     pub(crate) bulk: bool,
     /// Name of the same workload without an access log, measured in turns with this one.
     pub(crate) unlogged: Option<&'static str>,
+    /// What both libraries do with the key of the handshakes, where these are measured.
+    pub(crate) signing: Option<Signing>,
     pub(crate) servers: Vec<ServerResult>,
+}
+
+/// Signatures alone, of each library in the order of the rounds, a second of the servers' processor.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Signing {
+    /// Of AWS-LC, through the crate `tls`.
+    pub(crate) ours: Vec<f64>,
+    /// Of the OpenSSL of this machine, as `openssl speed` tells.
+    pub(crate) openssl: Vec<f64>,
+    pub(crate) openssl_version: String,
 }
 
 /// A server that took part.

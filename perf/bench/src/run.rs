@@ -18,6 +18,7 @@ use crate::packages::{self, OPENSSL, PERF, SETPRIV, TASKSET, WRK};
 use crate::results::{LoadSample, Participant, Results, Samples, ServerResult, WorkloadResult};
 use crate::server::{Contender, Kind, Server};
 use crate::shards;
+use crate::signing;
 use crate::template::Part;
 use crate::workload::{Load, Measure, Workload};
 
@@ -59,14 +60,16 @@ pub(crate) fn run(options: &Options) -> Result<(PathBuf, Results), Error> {
                 idles
             }
         };
-        let result = |(workload, servers): (&&'static Workload, _)| WorkloadResult {
-            name: workload.name,
-            title: workload.title,
-            bulk: workload.bulk(),
-            unlogged: unlogged(workload, twins),
-            servers,
-        };
-        workloads.extend(twins.iter().zip(servers).map(result));
+        for (workload, servers) in twins.iter().zip(servers) {
+            workloads.push(WorkloadResult {
+                name: workload.name,
+                title: workload.title,
+                bulk: workload.bulk(),
+                unlogged: unlogged(workload, twins),
+                signing: workload.signed_by().map(|key| signing::measure(&lab, key)).transpose()?,
+                servers,
+            });
+        }
     }
     let machine = Machine::read(lab.cpu, lab.generators.cpu);
     let (rounds, seconds) = (options.rounds, options.seconds);

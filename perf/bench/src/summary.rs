@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::results::{IdleSample, LoadSample, Results, Samples, ServerResult, WorkloadResult};
+use crate::results::{IdleSample, LoadSample, Results, Samples, ServerResult, Signing, WorkloadResult};
 
 /// Median, least and greatest of some values.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -101,7 +101,18 @@ pub(crate) struct Summary {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     pub(crate) bulk: bool,
+    pub(crate) signing: Option<SigningRow>,
     pub(crate) rows: Rows,
+}
+
+/// Signatures alone, a second.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct SigningRow {
+    pub(crate) ours: Spread,
+    pub(crate) openssl: Spread,
+    pub(crate) openssl_version: String,
+    /// Ours to OpenSSL's.
+    pub(crate) ratio: Spread,
 }
 
 /// Sums up all workloads.
@@ -131,7 +142,18 @@ fn summary(workload: &WorkloadResult, unlogged: Option<&WorkloadResult>, baselin
         }
     }
     let rows = if idles.is_empty() { Rows::Load(loads) } else { Rows::Idle(idles) };
-    Summary { name: workload.name, title: workload.title, bulk: workload.bulk, rows }
+    let signing = workload.signing.as_ref().and_then(signing_row);
+    Summary { name: workload.name, title: workload.title, bulk: workload.bulk, signing, rows }
+}
+
+fn signing_row(signing: &Signing) -> Option<SigningRow> {
+    let (ours, openssl) = (signing.ours.iter().copied(), signing.openssl.iter().copied());
+    Some(SigningRow {
+        ours: Spread::of(ours.clone())?,
+        openssl: Spread::of(openssl.clone())?,
+        openssl_version: signing.openssl_version.clone(),
+        ratio: Spread::of_ratios(ours, openssl)?,
+    })
 }
 
 /// Those of a load; none where there are no such.

@@ -231,6 +231,14 @@ impl Workload {
         load(self) == load(other)
     }
 
+    /// The key that signs in each of its handshakes; resumed ones have no signature.
+    pub(crate) fn signed_by(&self) -> Option<Key> {
+        match self.measure {
+            Measure::Speed(Load::Handshakes { key, sessions: Sessions::New }) => Some(key),
+            _ => None,
+        }
+    }
+
     /// Whether the servers write an access log meanwhile.
     pub(crate) fn is_logged(&self) -> bool {
         self.parts.contains(&Part::AccessLog)

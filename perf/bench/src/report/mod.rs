@@ -72,7 +72,7 @@ mod tests {
     use super::*;
     use crate::machine::Machine;
     use crate::results::{
-        Delivered, IdleSample, LoadSample, Participant, Samples, ServerResult, WorkloadResult,
+        Delivered, IdleSample, LoadSample, Participant, Samples, ServerResult, Signing, WorkloadResult,
     };
 
     #[test]
@@ -141,6 +141,7 @@ mod tests {
                     title: "13 B",
                     bulk: false,
                     unlogged: None,
+                    signing: None,
                     servers: vec![
                         server("a<b", Samples::Load(vec![load(200.0, 0), load(300.0, 1)])),
                         server("nginx", Samples::Load(vec![load(100.0, 0), load(100.0, 0)])),
@@ -151,6 +152,11 @@ mod tests {
                     title: "13 B, logged",
                     bulk: false,
                     unlogged: Some("small"),
+                    signing: Some(Signing {
+                        ours: vec![80.0, 100.0],
+                        openssl: vec![100.0, 100.0],
+                        openssl_version: "OpenSSL 3.0.0".into(),
+                    }),
                     servers: vec![server("a<b", Samples::Load(vec![logged(180.0), logged(285.0)]))],
                 },
                 WorkloadResult {
@@ -158,6 +164,7 @@ mod tests {
                     title: "Idle",
                     bulk: false,
                     unlogged: None,
+                    signing: None,
                     servers: vec![
                         server("a<b", Samples::Idle(vec![idle(1100)])),
                         server("nginx", Samples::Idle(vec![idle(1500)])),
