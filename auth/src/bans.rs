@@ -6,6 +6,7 @@
 //! One writer has [`Bans`] and publishes a [`BanTable`] whenever something has changed or ended. Time is handed in, in
 //! seconds since 1970.
 
+mod prefixes;
 mod table;
 mod text;
 mod watch;

@@ -36,6 +36,7 @@ const PROGRAMS: &[Program] = &[
         probe: &["sh", "-c", "ls /usr/lib/*/pam_wrapper/pam_matrix.so"],
         packages: &["libpam-wrapper", "libpam0g", "libpam-modules"],
     },
+    Program { what: "valgrind", probe: &["valgrind", "--version"], packages: &["valgrind"] },
     Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },
     Program {
         what: "setpriv, prlimit and unshare",

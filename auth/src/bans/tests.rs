@@ -158,7 +158,9 @@ fn a_table_answers_as_the_prefixes_do() {
     for text in banned {
         bans.ban(0, subject(text, None), Some(10), String::new()).unwrap();
     }
-    bans.ban(0, subject("198.51.100.0/24", Some("anna")), Some(10), String::new()).unwrap();
+    for from in ["198.51.100.0/24", "203.0.113.7", "203.0.113.8", "2001:db8:2::/48"] {
+        bans.ban(0, subject(from, Some("anna")), Some(10), String::new()).unwrap();
+    }
     let table = bans.table(5);
     for text in banned {
         let prefix = prefix(text);
@@ -180,6 +182,11 @@ fn a_table_answers_as_the_prefixes_do() {
         ("::ffff:198.51.100.9", "anna", true),
         ("198.51.100.9", "otto", false),
         ("198.51.101.9", "anna", false),
+        ("203.0.113.7", "anna", true),
+        ("203.0.113.8", "anna", true),
+        ("203.0.113.9", "anna", false),
+        ("2001:db8:2:ffff::1", "anna", true),
+        ("2001:db8:3::", "anna", false),
         ("192.0.2.9", "otto", true),
     ] {
         assert_eq!(table.has_user(address(from), user), wanted, "{from} {user}");
