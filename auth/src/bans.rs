@@ -254,6 +254,22 @@ impl Bans {
         subjects.iter().filter_map(|subject| self.unban(subject)).collect()
     }
 
+    /// Whether a login as `user` from `address` is to be refused at `now`, as the table of now would have it.
+    #[must_use]
+    pub fn refuse(&self, now: u64, address: IpAddr, user: &str) -> bool {
+        let address = address.to_canonical();
+        let len_max = if address.is_ipv4() { 32 } else { 128 };
+        let lasts = |subject: &Subject| self.bans.get(subject).is_some_and(|ban| ban.lasts(now));
+        let mut one = Subject { prefix: Prefix::single(address), user: Some(user.into()) };
+        let mut all = Subject { prefix: one.prefix, user: None };
+        let banned = (0..=len_max).any(|len| {
+            let prefix = Prefix::of(address, len, len);
+            (one.prefix, all.prefix) = (prefix, prefix);
+            lasts(&all) || lasts(&one)
+        });
+        banned && !self.policy.exempt.iter().any(|exempt| exempt.contains(address))
+    }
+
     /// The bans that last at `now`, in the order of their prefixes.
     pub fn lasting(&self, now: u64) -> impl Iterator<Item = &Ban> {
         self.bans.values().filter(move |ban| ban.lasts(now))

@@ -113,6 +113,7 @@ fn bans_by_hand() {
     assert_eq!((given.count, given.until), (1, None));
     let table = bans.table(6);
     assert!(table.has(address("192.0.2.1")) && !table.has(address("10.0.0.1")), "the exempt are not banned");
+    assert!(bans.refuse(6, address("192.0.2.1"), "a") && !bans.refuse(6, address("10.0.0.1"), "a"));
     assert_eq!(bans.ban(6, anywhere.clone(), Some(10), String::new()).unwrap().until, Some(16));
     assert_eq!((bans.next_end(6), bans.next_end(16)), (Some(16), None));
     assert_eq!((bans.lasting(15).count(), bans.lasting(16).count()), (1, 0));
@@ -174,6 +175,7 @@ fn a_table_answers_as_the_prefixes_do() {
             for address in [near(edge, -1), edge, near(edge, 1)] {
                 let wanted = banned.iter().any(|text| self::prefix(text).contains(address));
                 assert_eq!(table.has(address), wanted, "{address}");
+                assert_eq!(bans.refuse(5, address, "otto"), wanted, "{address}");
             }
         }
     }
@@ -190,6 +192,8 @@ fn a_table_answers_as_the_prefixes_do() {
         ("192.0.2.9", "otto", true),
     ] {
         assert_eq!(table.has_user(address(from), user), wanted, "{from} {user}");
+        assert_eq!(bans.refuse(5, address(from), user), wanted, "{from} {user}");
+        assert!(!bans.refuse(10, address(from), user), "{from} {user}: it is over");
     }
     let later = bans.table(10);
     assert!(!later.has(address("192.0.2.7")) && !later.has_user(address("198.51.100.9"), "anna"));

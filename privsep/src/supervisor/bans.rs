@@ -21,7 +21,7 @@ use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Worker;
 use crate::link::LinkError;
-use crate::message::{BanNeeds, BanReport, BansReport, Needs, Network, ToWorker, Trouble};
+use crate::message::{BanNeeds, BanReport, BansReport, LoginOutcome, Needs, Network, ToWorker, Trouble};
 
 /// Shortest time between two tables: each costs a pass over all bans and all connections.
 const TABLE_PAUSE: Duration = Duration::from_millis(30);
@@ -91,6 +91,17 @@ impl Bans {
                 }
             }
         }
+    }
+
+    /// Whether nobody is to log in as `user` from `client`. Workers may not have heard of that yet.
+    pub(super) fn refuse(&self, client: Option<IpAddr>, user: &str) -> bool {
+        let (Some(ruling), Some(client)) = (&self.ruling, client) else { return false };
+        ruling.bans.refuse(unix_seconds(), client, user)
+    }
+
+    /// What a client is told of a verdict: whoever was banned before it came gets the same for each password.
+    pub(super) fn told(&self, client: Option<IpAddr>, user: &str, verdict: LoginOutcome) -> LoginOutcome {
+        if self.refuse(client, user) { LoginOutcome::Denied } else { verdict }
     }
 
     /// What a successor is left.
@@ -473,6 +484,37 @@ mod tests {
         let other = Bans::inherit(Some(&needs), text.as_bytes());
         assert_eq!(other.text(), text);
         assert_eq!(Bans::inherit(None, text.as_bytes()).text(), "");
+    }
+
+    #[test]
+    fn guesses_under_way_when_the_ban_comes_are_not_answered() {
+        use LoginOutcome::{Admitted, Denied, Forbidden, Unavailable};
+        let client = |text: &str| Some(text.parse().unwrap());
+        let mut bans = Bans::open(Some(&needs(None)));
+        let told = |bans: &Bans, from: &str, user: &str| {
+            [Admitted, Forbidden, Denied, Unavailable].map(|verdict| bans.told(client(from), user, verdict))
+        };
+        let fail = |bans: &mut Bans, user: &str| {
+            let ruling = bans.ruling.as_mut().unwrap();
+            ruling.bans.fail(unix_seconds(), "192.0.2.7".parse().unwrap(), Offence::Login(user))
+        };
+        let open = [Admitted, Forbidden, Denied, Unavailable];
+        // The third failure of one user bans that one from there, the fifth of all the prefix.
+        for (user, vera, otto) in [
+            ("vera", open, open),
+            ("vera", open, open),
+            ("vera", [Denied; 4], open),
+            ("x", [Denied; 4], open),
+        ] {
+            fail(&mut bans, user);
+            assert_eq!(told(&bans, "192.0.2.7", "vera"), vera);
+            assert_eq!(told(&bans, "192.0.2.7", "otto"), otto);
+        }
+        fail(&mut bans, "y");
+        assert_eq!(told(&bans, "192.0.2.7", "otto"), [Denied; 4]);
+        assert_eq!(told(&bans, "192.0.2.8", "vera"), open, "nobody is locked out");
+        assert_eq!(bans.told(None, "vera", Admitted), Admitted);
+        assert_eq!(told(&Bans::default(), "192.0.2.7", "vera"), open);
     }
 
     #[test]
