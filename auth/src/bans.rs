@@ -12,6 +12,7 @@ mod text;
 mod watch;
 
 pub use table::BanTable;
+pub use watch::Kind;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,7 +20,7 @@ use std::net::IpAddr;
 
 use crate::limits::{BANNED_NAME_LEN_MAX, BANS_MAX, FAILURES_MAX, REASON_LEN_MAX, WATCHED_MAX};
 use crate::prefix::Prefix;
-use watch::{Kind, Watch};
+use watch::Watch;
 
 /// When what is banned, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +104,17 @@ pub enum Offence<'r> {
     Login(&'r str),
     /// A request that is bad, or for something that nobody asks for by chance.
     Request,
+}
+
+/// Failures that have not brought a ban yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Whose.
+    pub subject: Subject,
+    /// Of what kind.
+    pub kind: Kind,
+    /// When, in seconds since 1970; the latest [`FAILURES_MAX`] count.
+    pub times: Vec<u64>,
 }
 
 /// Why a ban cannot be given.
@@ -208,6 +220,21 @@ impl Bans {
         let count = self.bans.get(&subject).map_or(0, |ban| ban.count).saturating_add(1);
         let until = Some(now.saturating_add(self.policy.duration(count)));
         self.insert(Ban { subject, count, since: now, until, reason }).ok()
+    }
+
+    /// What was counted and has brought no ban yet, of at most [`WATCHED_MAX`] subjects.
+    pub fn counted(&self) -> impl Iterator<Item = Counted> {
+        self.watch.counted()
+    }
+
+    /// Goes on from what a writer before this one has counted.
+    pub fn recall(&mut self, counted: Counted) {
+        let Subject { prefix, user } = &counted.subject;
+        let exempt = self.policy.exempt.iter().any(|exempt| exempt.covers(*prefix));
+        let too_long = user.as_ref().is_some_and(|user| user.len() > BANNED_NAME_LEN_MAX);
+        if !exempt && !too_long {
+            self.watch.recall(counted);
+        }
     }
 
     /// Bans by hand, for `seconds` or without an end. The number of bans goes on.

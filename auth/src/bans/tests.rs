@@ -142,6 +142,50 @@ fn an_unban_forgets_what_was_counted() {
 }
 
 #[test]
+fn what_was_counted_is_taken_over() {
+    let mut bans = Bans::new(policy());
+    let fail = |bans: &mut Bans, now| bans.fail(now, address("192.0.2.1"), Offence::Login("a"));
+    assert!(fail(&mut bans, 5).is_empty() && fail(&mut bans, 7).is_empty());
+    bans.fail(6, address("192.0.2.2"), Offence::Request);
+    let counted: Vec<Counted> = bans.counted().collect();
+    let one = |from: &str, user, kind, times: &[u64]| Counted {
+        subject: subject(from, user),
+        kind,
+        times: times.into(),
+    };
+    let wanted = [
+        one("192.0.2.2", None, Kind::Requests, &[6]),
+        one("192.0.2.1", None, Kind::Logins, &[5, 7]),
+        one("192.0.2.1", Some("a"), Kind::Logins, &[5, 7]),
+    ];
+    assert_eq!(counted, wanted);
+    let next = |counted: &[Counted]| {
+        let mut bans = Bans::new(policy());
+        counted.iter().for_each(|counted| bans.recall(counted.clone()));
+        bans
+    };
+    assert_eq!(next(&counted).counted().collect::<Vec<_>>(), wanted);
+    assert_eq!(fail(&mut next(&counted), 8).len(), 1, "the third");
+    assert!(fail(&mut next(&counted), 65).is_empty(), "one of them has left the window");
+    let long = "n".repeat(BANNED_NAME_LEN_MAX + 1);
+    for (counted, left) in [
+        (one("10.1.2.3", None, Kind::Logins, &[5]), None),
+        (one("192.0.2.1", Some(&long), Kind::Logins, &[5]), None),
+        (one("192.0.2.1", None, Kind::Logins, &[]), None),
+        (one("192.0.2.1", None, Kind::Logins, &[9, 5]), Some(2)),
+        (one("192.0.2.1", None, Kind::Logins, &[5; 1000]), Some(FAILURES_MAX as usize)),
+    ] {
+        let bans = next(&[counted.clone(), counted]);
+        assert_eq!(bans.counted().next().map(|counted| counted.times.len()), left);
+        assert_eq!(bans.watch.len(), usize::from(left.is_some()));
+    }
+    let many: Vec<Counted> = (0..WATCHED_MAX + 9)
+        .map(|number| Counted { subject: numbered(number), kind: Kind::Logins, times: vec![number as u64] })
+        .collect();
+    assert_eq!(next(&many).watch.len(), WATCHED_MAX);
+}
+
+#[test]
 fn a_table_answers_as_the_prefixes_do() {
     let mut bans = Bans::new(policy());
     let banned = [
