@@ -58,6 +58,13 @@ impl Bench {
         Bench { yard, to, server, good, late, revoked, stranger }
     }
 
+    /// A connection that stays open, of a client with a certificate.
+    fn connect(&self, name: &str, holder: &Holder) -> Client {
+        let [chain, key] = [&holder.chain, &holder.key].map(|path| path.display().to_string());
+        let arguments = ["-servername", name, "-cert", &chain, "-key", &key];
+        Client::secure(self.to, &arguments).expect("openssl connects")
+    }
+
     /// The status that a client gets.
     fn status(&self, name: &str, host: &str, holder: Option<&Holder>, more: &[&str]) -> u16 {
         let mut arguments = vec!["-servername", name];
@@ -139,5 +146,42 @@ fn a_certificate_that_is_called_back_later_opens_nothing_any_more() {
         assert_eq!(bench.status(host, host, good, &["-sess_in", &name]), status, "{host}, taken up");
         assert_eq!(bench.status(host, host, None, &["-sess_in", &name]), status, "{host}, without a key");
     }
+    bench.server.stop().expect("it ends");
+}
+
+/// The status that a connection that stays open gets.
+fn ask(client: &mut Client, host: &str) -> u16 {
+    client.send(format!("GET /hello.txt HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).expect("send");
+    client.response(Asked::Other).expect("a response").status
+}
+
+#[test]
+fn a_certificate_that_is_called_back_opens_nothing_on_an_open_connection() {
+    let bench = Bench::new("tls-called-back");
+    let staying = bench.yard.authority.client("staying", Term::Holds).expect("a certificate");
+    let going = ["first", "second"]
+        .map(|label| bench.yard.authority.client(label, Term::Holds).expect("a certificate"));
+    let hosts = ["optional.example", "required.example", "asked.example"];
+    let open = |holder: &Holder| hosts.map(|host| (host, bench.connect(host, holder)));
+    let mut keeps = open(&staying);
+    for (number, holder) in going.iter().enumerate() {
+        let mut loses = open(holder);
+        for (host, client) in keeps.iter_mut().chain(&mut loses) {
+            assert_eq!(ask(client, host), 200, "{host}");
+        }
+        bench.yard.authority.revoke(holder).expect("it is revoked");
+        bench.yard.authority.revoked("clients.crl").expect("a list");
+        // By nothing but the file, and by a reload.
+        if number > 0 {
+            bench.server.signal(Signal::SIGHUP).expect("it runs");
+        }
+        for (host, client) in &mut loses {
+            until("the list is read", || ask(client, host) == 403);
+        }
+        for (host, client) in &mut keeps {
+            assert_eq!(ask(client, host), 200, "{host}: nobody else is concerned");
+        }
+    }
+    drop(keeps);
     bench.server.stop().expect("it ends");
 }

@@ -19,7 +19,7 @@ pub(crate) enum Secure {
     /// The client has not shown yet that it shares a key with us.
     Handshake(Handshake, Arc<[Identity]>),
     /// Bytes pass.
-    Session(Box<Session>, Security),
+    Session(Box<Session>, Standing),
     /// We have said that we send no more, or cannot go on.
     Over,
 }
@@ -34,18 +34,48 @@ impl Secure {
     /// What rules may know.
     pub(crate) fn security(&self) -> Security {
         match self {
-            Secure::Session(_, security) => *security,
+            Secure::Session(_, standing) => standing.security,
             Secure::Handshake(..) | Secure::Over => Security::Plain,
         }
     }
 }
 
-/// What is known of a client once its handshake is done.
-pub(crate) fn security(session: &Session, sites: &[Identity]) -> Security {
+/// What is known of a client once its handshake is done, and how long that holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) security: Security,
+    /// The host that judges.
+    host: Identity,
+    /// The number of what was served when the client was judged last.
+    judged: u64,
+}
+
+impl Standing {
+    /// As the handshake leaves it. It may have been begun with what was served before.
+    pub(crate) fn new(session: &Session, sites: &[Identity]) -> Standing {
+        let host = sites[session.host()];
+        Standing { security: security(session, host), host, judged: 0 }
+    }
+
+    /// As it is under what is served now, which has this number; `secured` is what TLS is spoken with on the address. A
+    /// certificate that was called back, or whose authority is gone, proves nothing on a connection that is open, too.
+    pub(crate) fn renew(&mut self, session: &mut Session, secured: Option<&Secured>, number: u64) {
+        if self.judged == number {
+            return;
+        }
+        self.judged = number;
+        // An address without TLS gets no further connection of this kind.
+        let Some(secured) = secured else { return };
+        session.judge_again(&secured.hosts, secured.sites.iter().position(|site| *site == self.host));
+        self.security = security(session, self.host);
+    }
+}
+
+fn security(session: &Session, host: Identity) -> Security {
     let client = match session.client().map(|client| client.verdict) {
         None | Some(Verdict::None) => Client::Unknown,
         Some(Verdict::Valid) => Client::Proven,
         Some(Verdict::Invalid(_)) => Client::Refused,
     };
-    Security::Tls { host: sites[session.host()], client }
+    Security::Tls { host, client }
 }

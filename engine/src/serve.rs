@@ -197,7 +197,7 @@ async fn exchange(
     let mut body = RequestBody::new(stream, served.limits.body, request.as_ref(), &mut work.after_head);
     let peer = stream.port.peer.get().address;
     let client = request.as_ref().map_or(peer, |request| served.clients.find(peer, request));
-    let origin = Origin { client, security: stream.port.security.get() };
+    let origin = Origin { client, security: shard.security(&stream.port, (served, address)) };
     let Decision { path, place, mut action } = match (&request, head) {
         // Who is banned and connects has been closed. The connection of a proxy is that of others, too.
         (Some(_), _) if client != peer && shard.has_banned(client) => {
