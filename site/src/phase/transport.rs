@@ -33,7 +33,8 @@ pub(crate) struct ClientCertificate {
 impl ClientCertificate {
     pub(crate) fn run(&self, exchange: &Exchange<'_>) -> Flow<'_> {
         let status = match exchange.security {
-            // Nobody can prove anything there.
+            // Nobody can prove anything there, which is all the same where nobody has to.
+            Security::Plain if self.mode == ClientCertificates::Optional => return Flow::Next,
             Security::Plain => Status::FORBIDDEN,
             // The certificate was judged by the rules of another host (RFC 9110 section 7.4).
             Security::Tls { host, .. } if host != self.host => Status::MISDIRECTED_REQUEST,
