@@ -110,6 +110,8 @@ struct Carrier {
 impl Carrier {
     fn new(host: &config::Host, listens: &[Listen]) -> Carrier {
         const HTTPS: u16 = 443;
+        /// Which port it is shows only when it is listened on, which is another one after each start: nobody is sent there.
+        const ANY: u16 = 0;
         let Some(tls) = &host.tls else { return Carrier::default() };
         let secure = listens.iter().find(|listen| listen.transport == Transport::Tls);
         let port = secure.and_then(|listen| match &listen.address {
@@ -119,7 +121,7 @@ impl Carrier {
         });
         let hsts = tls.hsts.map(|time| format!("Strict-Transport-Security: max-age={}\r\n", time.as_secs()));
         Carrier {
-            to_tls: tls.redirect.then_some(port.filter(|port| *port != HTTPS)),
+            to_tls: tls.redirect.then_some(port.filter(|port| ![HTTPS, ANY].contains(port))),
             clients: (tls.clients != ClientCertificates::Off)
                 .then(|| (Identity::of(&host.name), tls.clients)),
             fields: hsts.unwrap_or_default().into_bytes(),
