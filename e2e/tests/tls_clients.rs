@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::fs;
 use std::net::SocketAddr;
 
 use e2e::ledger::counter;
@@ -184,4 +185,76 @@ fn a_certificate_that_is_called_back_opens_nothing_on_an_open_connection() {
     }
     drop(keeps);
     bench.server.stop().expect("it ends");
+}
+
+const PLACES: &str = r#"{
+  "server": { "listen": ["127.0.0.1:0 tls", "127.0.0.2:0"] },
+  "defaults": { "root": "${folder}/www" },
+  "hosts": { "places.example": {
+    "tls": { "clients": "asked", "authorities": "${folder}/tls/both.pem", ${own} },
+    "locations": {
+      "/off/": { "client_certificate": "off" },
+      "/optional/": { "client_certificate": "optional" },
+      "/required/": { "client_certificate": "required" },
+      "/issuer/": { "access": ["allow issuer CN=elsewhere", "deny all"] },
+      "/subject/": { "access": ["allow subject CN=good", "deny all"] },
+      "/fingerprint/": { "access": ["allow fingerprint ${fingerprint}", "deny all"] },
+      "/open/": { "client_certificate": "off", "access": ["allow issuer CN=elsewhere", "deny all"] }
+    }
+  } }
+}"#;
+
+/// The SHA-256 of a certificate, as openssl prints it.
+fn fingerprint(authority: &Authority, holder: &Holder) -> String {
+    let line = format!("x509 -noout -fingerprint -sha256 -in {}", holder.chain.display());
+    let output = authority.openssl(&line).expect("openssl runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.trim_end().split_once('=').expect("a fingerprint").1.to_owned()
+}
+
+#[test]
+fn each_place_says_whose_certificate_it_needs() {
+    let yard = Yard::new("tls-places").expect("a folder");
+    yard.host("host", &["places.example"], Algorithm::Ecdsa).expect("a certificate");
+    let good = yard.authority.client("good", Term::Holds).expect("a certificate");
+    let late = yard.authority.client("late", Term::Past).expect("a certificate");
+    let elsewhere = Authority::new(&yard.folder.path().join("elsewhere")).expect("an authority");
+    let guest = elsewhere.client("guest", Term::Holds).expect("a certificate");
+    let both = [&yard.authority, &elsewhere].map(|one| fs::read(one.certificate()).expect("a certificate"));
+    yard.folder.write("tls/both.pem", &both.concat()).expect("write");
+    let text = PLACES.replace("${own}", OWN);
+    let text = text.replace("${fingerprint}", &fingerprint(&yard.authority, &guest));
+    let server = yard.serve(&text).expect("the server starts");
+    let to = address(&server, 1).expect("an address");
+    let connect = |holder: Option<&Holder>| {
+        let files = holder.map(|holder| [&holder.chain, &holder.key].map(|path| path.display().to_string()));
+        let mut arguments = vec!["-servername", "places.example"];
+        if let Some([chain, key]) = &files {
+            arguments.extend(["-cert", chain, "-key", key]);
+        }
+        Client::secure(to, &arguments).expect("openssl connects")
+    };
+    let plain = Client::connect(&server.place(2).expect("an address")).expect("connect");
+    let mut clients =
+        [plain, connect(None), connect(Some(&good)), connect(Some(&guest)), connect(Some(&late))];
+    // Nothing is there but at the top: 404 is for those who are let in.
+    for (place, wanted) in [
+        ("", [403, 403, 200, 200, 403]),
+        ("off/", [404, 404, 404, 404, 404]),
+        ("optional/", [404, 404, 404, 404, 403]),
+        ("required/", [403, 403, 404, 404, 403]),
+        ("issuer/", [403, 403, 403, 404, 403]),
+        ("subject/", [403, 403, 404, 403, 403]),
+        ("fingerprint/", [403, 403, 403, 404, 403]),
+        ("open/", [403, 403, 403, 404, 403]),
+    ] {
+        let got = clients.each_mut().map(|client| {
+            let get = format!("GET /{place}hello.txt HTTP/1.1\r\nHost: places.example\r\n\r\n");
+            client.send(get.as_bytes()).expect("send");
+            client.response(Asked::Other).expect("a response").status
+        });
+        assert_eq!(got, wanted, "/{place}: plain, none, good, guest, late");
+    }
+    drop(clients);
+    server.stop().expect("it ends");
 }

@@ -1,9 +1,11 @@
 //! TLS of a connection: what it is with, how far it has come, and what it says about the client.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
+use auth::access::Holder;
 use site::{Client, Identity, Security};
-use tls::{Handshake, Hosts, Session, Verdict};
+use tls::{AlternativeName, Certificate, Handshake, Hosts, Session, Verdict};
 
 /// What TLS is spoken with on an address.
 #[derive(Clone, Debug)]
@@ -41,9 +43,11 @@ impl Secure {
 }
 
 /// What is known of a client once its handshake is done, and how long that holds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Standing {
     pub(crate) security: Security,
+    /// Whom its certificate is about, if it has shown one.
+    pub(crate) holder: Option<Rc<Holder>>,
     /// The host that judges.
     host: Identity,
     /// The number of what was served when the client was judged last.
@@ -54,7 +58,8 @@ impl Standing {
     /// As the handshake leaves it. It may have been begun with what was served before.
     pub(crate) fn new(session: &Session, sites: &[Identity]) -> Standing {
         let host = sites[session.host()];
-        Standing { security: security(session, host), host, judged: 0 }
+        let holder = session.client().map(|client| Rc::new(holder(&client.facts)));
+        Standing { security: security(session, host), holder, host, judged: 0 }
     }
 
     /// As it is under what is served now, which has this number; `secured` is what TLS is spoken with on the address. A
@@ -68,6 +73,22 @@ impl Standing {
         let Some(secured) = secured else { return };
         session.judge_again(&secured.hosts, secured.sites.iter().position(|site| *site == self.host));
         self.security = security(session, self.host);
+    }
+}
+
+/// A certificate as rules speak of it.
+fn holder(facts: &Certificate) -> Holder {
+    let name = |name: &AlternativeName| match name {
+        AlternativeName::Dns(name) => format!("DNS:{name}"),
+        AlternativeName::Email(name) => format!("email:{name}"),
+        AlternativeName::Uri(name) => format!("URI:{name}"),
+        AlternativeName::Address(address) => format!("IP:{address}"),
+    };
+    Holder {
+        subject: facts.subject.clone(),
+        issuer: facts.issuer.clone(),
+        names: facts.names.iter().map(name).collect(),
+        fingerprint: facts.fingerprint.clone(),
     }
 }
 

@@ -6,6 +6,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use auth::access::Holder;
 use perf::Counter;
 use site::Security;
 use tls::{Failure, Kind, Progress};
@@ -130,16 +131,21 @@ impl Shard {
         }
     }
 
-    /// What rules may know of a client, under what is served to it on an address.
-    pub(crate) fn security(&self, port: &Port, (served, address): (&Served, usize)) -> Security {
+    /// What rules may know of a client, under what is served to it on an address, and whom its certificate is about.
+    pub(crate) fn security(
+        &self,
+        port: &Port,
+        (served, address): (&Served, usize),
+    ) -> (Security, Option<Rc<Holder>>) {
         if port.transport.get() == Transport::Sealed
             && let Some(connection) = self.connections.borrow_mut().get(port.key.get())
             && let Some(Secure::Session(session, standing)) = connection.secure.as_deref_mut()
         {
             standing.renew(session, served.secured(address), served.number());
             port.security.set(standing.security);
+            return (standing.security, standing.holder.clone());
         }
-        port.security.get()
+        (port.security.get(), None)
     }
 
     fn give_up(&self, key: Key) {
