@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::auth;
-use crate::model::{AccessLog, Auth, Dotfiles, ErrorStatus, Handler, LogFormat, Output, Settings, Symlinks};
+use crate::model::{
+    AccessLog, Auth, ClientCertificate, Dotfiles, ErrorStatus, Handler, LogFormat, Output, Settings, Symlinks,
+};
 use crate::problem::Problems;
 use crate::reader::Reader;
 use crate::syntax::FieldName;
@@ -20,6 +22,7 @@ pub(super) struct Layer {
     index: Option<Vec<String>>,
     handler: Option<Handler>,
     access: Option<Vec<String>>,
+    client_certificate: Option<ClientCertificate>,
     methods: Option<Vec<String>>,
     charset: Option<Option<String>>,
     types: Entries<String, String>,
@@ -45,6 +48,7 @@ impl Layer {
             index: reader.get(&settings::INDEX, problems).map(values),
             handler: reader.get(&settings::HANDLER, problems),
             access: reader.get(&settings::ACCESS, problems).map(values),
+            client_certificate: reader.get(&settings::CLIENT_CERTIFICATE, problems),
             methods: reader.get(&settings::METHODS, problems).map(values),
             charset: reader.get(&settings::CHARSET, problems),
             types: reader.get(&settings::TYPES, problems).unwrap_or_default(),
@@ -80,6 +84,7 @@ impl Inherited {
             index: settings::INDEX.default("").into_iter().map(|(_, name)| name).collect(),
             handler: settings::HANDLER.default(""),
             access: Vec::new(),
+            client_certificate: None,
             methods: None,
             charset: settings::CHARSET.default(""),
             types: BTreeMap::new(),
@@ -109,6 +114,7 @@ impl Inherited {
         set(&mut settings.index, layer.index);
         set(&mut settings.handler, layer.handler);
         set(&mut settings.access, layer.access);
+        settings.client_certificate = layer.client_certificate.or(settings.client_certificate);
         settings.methods = layer.methods.or(settings.methods.take());
         set(&mut settings.charset, layer.charset);
         merge(&mut settings.types, layer.types);
