@@ -40,6 +40,8 @@ pub struct Settings {
     pub error_pages: BTreeMap<ErrorStatus, PathBuf>,
     /// Where requests are logged; nowhere when it is empty.
     pub access_logs: Vec<Arc<Log>>,
+    /// Whether responses carry the id of their request.
+    pub request_id: bool,
     /// Who has to log in; `None` is nobody.
     pub auth: Option<Arc<Auth>>,
     /// Largest request body in bytes; `u64::MAX` is unlimited, 0 refuses every body.

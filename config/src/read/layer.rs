@@ -32,6 +32,7 @@ pub(super) struct Layer {
     error_pages: Entries<ErrorStatus, PathBuf>,
     access_logs: Option<Vec<Chosen>>,
     access_log_format: Option<LogFormat>,
+    request_id: Option<bool>,
     auth: Option<Option<Arc<Auth>>>,
     body_size: Option<u64>,
     /// Whether there is a root, right or wrong.
@@ -57,6 +58,7 @@ impl Layer {
             error_pages: reader.get(&settings::ERROR_PAGES, problems).unwrap_or_default(),
             access_logs: logs.chosen(reader, problems),
             access_log_format: reader.get(&settings::ACCESS_LOG_FORMAT, problems),
+            request_id: reader.get(&settings::REQUEST_ID, problems),
             auth: reader.has(&settings::AUTH).then(|| auth::read(reader, problems).map(Arc::new)),
             body_size: reader.get(&settings::BODY_SIZE, problems),
             has_root: reader.has(&settings::ROOT),
@@ -91,6 +93,7 @@ impl Inherited {
             headers: Vec::new(),
             error_pages: BTreeMap::new(),
             access_logs: Vec::new(),
+            request_id: settings::REQUEST_ID.default(""),
             auth: None,
             body_size: settings::BODY_SIZE.default(""),
         };
@@ -119,6 +122,7 @@ impl Inherited {
         set(&mut settings.etag, layer.etag);
         merge_headers(&mut settings.headers, layer.headers);
         merge(&mut settings.error_pages, layer.error_pages);
+        set(&mut settings.request_id, layer.request_id);
         set(&mut settings.auth, layer.auth);
         set(&mut settings.body_size, layer.body_size);
         set(&mut new.access_logs, layer.access_logs);

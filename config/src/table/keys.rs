@@ -8,12 +8,12 @@ use super::sections::{
 };
 use super::{AnyKey, Key};
 use crate::kind::{
-    AutoCount, Choice, Count, FilePath, Flag, Integer, List, LogList, MapOf, Named, Object, ObjectOrOff,
-    OrOff, OutputTo, Size, Span, Text,
+    AutoCount, Choice, Count, FilePath, Flag, Integer, LineFormat, List, LogList, MapOf, Named, Object,
+    ObjectOrOff, OrOff, OutputTo, Size, Span, Text,
 };
 use crate::model::{
-    ClientAddress, ClientCertificates, Dotfiles, ErrorStatus, Handler, Level, LogFormat, Peer, Rank,
-    Requirement, Satisfy, Symlinks, TlsVersion,
+    ClientAddress, ClientCertificates, Dotfiles, ErrorStatus, Handler, Level, Peer, Rank, Requirement,
+    Satisfy, Symlinks, TlsVersion,
 };
 use crate::name::HostName;
 use crate::syntax::{self, DefaultName, FieldName, Listening};
@@ -509,12 +509,13 @@ keys! {
             default Some(r#""off""#), example r#""/var/log/kimura/access.log""#,
             "Where requests are logged. What has a slash or a dot in it is the path of a file, everything else but stdout and \
              stderr the name of a log of /logs.";
-        ACCESS_LOG_FORMAT: Choice<LogFormat> = "access_log_format",
-            Choice { words: &[
-                ("common", LogFormat::Common), ("combined", LogFormat::Combined), ("json", LogFormat::Json),
-            ] },
+        ACCESS_LOG_FORMAT: LineFormat = "access_log_format", LineFormat,
             default Some(r#""combined""#), example r#""json""#,
             "How a line looks where access_log is a path, stdout or stderr; a log of /logs has a format of its own.";
+        REQUEST_ID: Flag = "request_id", Flag,
+            default Some("false"), example "true",
+            "Whether responses carry the field X-Request-Id, by which a line of a log can be found. The server makes the id; \
+             one that a proxy of /server/trusted sends in this field is kept.";
         AUTH: ObjectOrOff = "auth", ObjectOrOff(&super::AUTH),
             default Some(r#""off""#), example r#"{"realm": "Members", "htpasswd": "auth/members.htpasswd"}"#,
             "Who has to log in, and how that is checked.";
