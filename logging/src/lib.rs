@@ -26,6 +26,7 @@ mod json;
 mod logger;
 mod number;
 mod record;
+mod repeats;
 mod shard;
 mod sink;
 mod template;
