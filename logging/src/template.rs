@@ -268,7 +268,7 @@ impl Place {
                 RequestId::Given(id) => put(out, id),
             },
             Variable::Https => {
-                tell(record, Detail::TlsVersion, |value| put(out, value.map_or(b"", |_| b"on")))
+                tell(record, Detail::TlsVersion, |value| put(out, value.map_or(b"", |_| b"on")));
             }
             Variable::Detail(detail) => tell(record, *detail, |value| match value {
                 Some(Value::Number(number)) => decimal(out, number),
