@@ -24,6 +24,7 @@ mod injection;
 mod json;
 mod logger;
 mod number;
+pub mod outlet;
 mod record;
 mod shard;
 mod sink;

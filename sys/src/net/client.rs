@@ -43,6 +43,18 @@ pub fn unacknowledged(fd: BorrowedFd<'_>) -> io::Result<usize> {
     }
 }
 
+/// Whether a datagram was not sent for it is larger than the way or the receiver takes.
+#[must_use]
+pub fn is_too_large(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EMSGSIZE)
+}
+
+/// Whether a datagram was not sent for the kernel has no memory for it now. When it has some again nobody tells.
+#[must_use]
+pub fn is_out_of_buffers(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOBUFS)
+}
+
 /// Takes what has come on a socket, without waiting, whether the socket is blocking or not. 0 when the other side
 /// sends no more.
 ///
@@ -99,6 +111,9 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         let error = datagrams_to(&Address::Unix(scratch.path().join("none"))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
+        let error = send(sender.as_raw_fd(), &[0; 1 << 16]).unwrap_err();
+        assert!(is_too_large(&error) && !is_out_of_buffers(&error), "{error}");
+        assert!(is_out_of_buffers(&io::Error::from_raw_os_error(libc::ENOBUFS)));
     }
 
     #[test]
