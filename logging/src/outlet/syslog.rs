@@ -177,9 +177,9 @@ impl Outlet for Syslog {
         self.letterhead.date(sys::clock::now_realtime_ms());
         let delivered = match &mut self.way {
             Way::Datagrams(datagrams) => datagrams.deliver(&mut self.letterhead, first, lines),
-            Way::Stream(stream) => stream
-                .deliver(&mut self.letterhead, first, lines)
-                .map_err(|cause| Undelivered { done: 0, cause }),
+            Way::Stream(stream) => {
+                stream.deliver(&self.letterhead, first, lines).map_err(|cause| Undelivered { done: 0, cause })
+            }
         };
         self.numbers.end(delivered.as_ref().map_or_else(|undelivered| undelivered.done, |()| lines.len()));
         delivered

@@ -80,22 +80,23 @@ impl Wire {
         Ok(())
     }
 
-    /// Sends all of `bytes`.
+    /// Sends all of `bytes`, and waits until the other side's TCP has them and the connection still stands then.
     ///
     /// # Errors
-    /// The connection has ended, or does not take them before the deadline.
-    pub(super) fn send(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    /// It has ended, or that does not happen before the deadline.
+    pub(super) fn send_and_settle(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
+        self.send(bytes, deadline)?;
+        self.settle(deadline)
+    }
+
+    fn send(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
         let Some(client) = &mut self.client else { return self.transmit(bytes, deadline) };
         let mut out = Vec::with_capacity(bytes.len());
         client.write(bytes, &mut out).map_err(|failure| insecure(&failure))?;
         self.transmit(&out, deadline)
     }
 
-    /// Waits until the other side's TCP has all that was sent, and the connection still stands then.
-    ///
-    /// # Errors
-    /// It has ended, or that does not happen before the deadline.
-    pub(super) fn settle(&mut self, deadline: Instant) -> io::Result<()> {
+    fn settle(&mut self, deadline: Instant) -> io::Result<()> {
         while sys::net::unacknowledged(self.stream.as_fd())? > 0 {
             let left = left(deadline).map_err(|_| late("it does not acknowledge what was sent"))?;
             if poll::readable(self.stream.as_fd(), Some(left.min(ASKING)))? {
@@ -147,6 +148,18 @@ impl Wire {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for Wire {
+    /// Takes leave, if that can be done at once.
+    fn drop(&mut self) {
+        if let Some(client) = &mut self.client {
+            let mut out = Vec::new();
+            client.end(&mut out);
+            // Whoever is gone does not hear it.
+            let _ = sys::net::send(self.stream.as_raw_fd(), &out);
+        }
     }
 }
 

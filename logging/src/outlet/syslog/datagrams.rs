@@ -81,7 +81,7 @@ impl Datagrams {
             None => net::datagrams_to(&self.address)?,
         };
         let sent = send_within(&socket, message, deadline);
-        let keep = sent.as_ref().err().is_none_or(|cause| net::is_too_large(cause));
+        let keep = sent.as_ref().err().is_none_or(net::is_too_large);
         self.socket = Some(socket).filter(|_| keep);
         sent
     }

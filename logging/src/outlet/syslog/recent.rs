@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Most bytes that are kept.
-const BYTES_MAX: usize = 1 << 20;
-/// For how long. A receiver that reads has read them by then.
-const AGE_MAX: Duration = Duration::from_secs(5);
+const BYTES_MAX: usize = 4 << 20;
+/// For how long. A receiver that reads has read them by then; one that ends idle connections is told nothing twice.
+const AGE_MAX: Duration = Duration::from_secs(30);
 
 /// Frames that were sent, the latest ones.
 #[derive(Debug, Default)]

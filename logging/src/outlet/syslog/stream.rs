@@ -20,6 +20,8 @@ pub(super) struct Stream {
     patience: Patience,
     wire: Option<Wire>,
     recent: Recent,
+    /// When the last connection was seen to have ended, until there is another.
+    lost: Option<Instant>,
 }
 
 impl Stream {
@@ -29,7 +31,7 @@ impl Stream {
         framing: Framing,
         patience: Patience,
     ) -> Self {
-        Self { addresses, proof, framing, patience, wire: None, recent: Recent::default() }
+        Self { addresses, proof, framing, patience, wire: None, recent: Recent::default(), lost: None }
     }
 
     /// Delivers all of `lines`, or fails.
@@ -48,27 +50,25 @@ impl Stream {
     }
 
     fn send(&mut self, frames: &[u8]) -> io::Result<()> {
-        // Put back only when all went well.
         let mut wire = match self.wire.take() {
             Some(wire) => wire,
             None => self.connect()?,
         };
         let deadline = Instant::now() + self.patience.answer;
-        wire.hear(deadline)?;
-        wire.send(frames, deadline)?;
-        wire.settle(deadline)?;
-        self.wire = Some(wire);
-        Ok(())
+        let sent = wire.hear(deadline).and_then(|()| wire.send_and_settle(frames, deadline));
+        match sent {
+            Ok(()) => self.wire = Some(wire),
+            Err(_) => self.lost = Some(Instant::now()),
+        }
+        sent
     }
 
     fn connect(&mut self) -> io::Result<Wire> {
         let proof = self.proof.as_ref().map(|(name, trust)| Proof { name, trust });
         let mut wire = Wire::open(&self.addresses, proof.as_ref(), self.patience)?;
-        let again = self.recent.all(Instant::now());
-        if !again.is_empty() {
-            let deadline = Instant::now() + self.patience.answer;
-            wire.send(&again, deadline)?;
-            wire.settle(deadline)?;
+        if let Some(lost) = self.lost {
+            wire.send_and_settle(&self.recent.all(lost), Instant::now() + self.patience.answer)?;
+            self.lost = None;
         }
         Ok(wire)
     }
