@@ -175,6 +175,21 @@ pub(crate) fn short_name(text: &str) -> Result<String, Flaw> {
     Ok(text.to_owned())
 }
 
+/// The name of a log: none that could be the path of a file or a word of its own where logs are named.
+pub(crate) fn log_name(text: &str) -> Result<(), Flaw> {
+    const MAX: usize = 64;
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if matches!(text, "off" | "stdout" | "stderr") {
+        let what = format!("{} cannot be the name of a log: it has a meaning of its own", quoted(text));
+        return Err(Flaw::new(what, "write another name, such as \"main\""));
+    }
+    if text.is_empty() || text.len() > MAX || !text.chars().all(fine) {
+        let what = format!("{} is no name of a log", quoted(text));
+        return Err(Flaw::new(what, "write at most 64 letters, digits, - and _"));
+    }
+    Ok(())
+}
+
 /// What a browser shows when it asks for a password.
 pub(crate) fn realm(text: &str) -> Result<String, Flaw> {
     const MAX: usize = 128;

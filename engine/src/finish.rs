@@ -98,7 +98,10 @@ pub(crate) fn count_bad(shard: &Shard, bad: BadRequest) {
 }
 
 fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_ns: u64) {
-    let Some((sink, format)) = finished.served.log(place.location.id) else { return };
+    let logs = finished.served.logs(place.location.id);
+    if logs.is_empty() {
+        return;
+    }
     let request = finished.request;
     let field = |known| request.and_then(|request| request.field(known)).unwrap_or_default();
     let record = logging::Record {
@@ -121,5 +124,8 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_
         user_agent: field(Known::UserAgent),
         complete: finished.sent.is_ok(),
     };
-    shard.log.borrow_mut().write(sink, format, &record);
+    let mut shard_log = shard.log.borrow_mut();
+    for log in logs {
+        shard_log.write(log.sink, log.format, &record);
+    }
 }

@@ -25,6 +25,7 @@ mod lane;
 mod limits;
 mod listeners;
 mod logins;
+mod logs;
 mod offenders;
 mod port;
 mod request_body;

@@ -20,16 +20,16 @@ pub(crate) fn check(config: &Config, registry: &Registry) -> Problems {
 
 const CURE: &str = "create the folder, or let the user of the server write there";
 
-/// Every access log once, with the first place where it is in force.
+/// Every access log once, with the place that names it first.
 pub(crate) fn access_logs(config: &Config) -> Vec<(&Output, String)> {
-    let places = config.hosts.iter().flat_map(|host| {
-        let locations = host.locations.iter().map(|location| (&location.settings, &location.pointer));
-        std::iter::once((&host.settings, &host.pointer)).chain(locations)
+    let settings = config.hosts.iter().flat_map(|host| {
+        let locations = host.locations.iter().map(|location| &location.settings);
+        std::iter::once(&host.settings).chain(locations)
     });
     let mut seen = HashSet::new();
-    places
-        .filter_map(|(settings, pointer)| Some((&settings.access_log.as_ref()?.output, pointer)))
-        .filter(|(output, _)| seen.insert(*output))
-        .map(|(output, pointer)| (output, format!("{pointer}/access_log")))
+    settings
+        .flat_map(|settings| &settings.access_logs)
+        .filter(|log| seen.insert(&log.output))
+        .map(|log| (&log.output, log.pointer.clone()))
         .collect()
 }

@@ -17,7 +17,7 @@ use sys::net::Address;
 use crate::Identity;
 use crate::clients::Clients;
 use crate::host::{Host, Site};
-use crate::location::{ErrorPages, Files, Location, Locations, LogTo};
+use crate::location::{ErrorPages, Files, Location, Locations};
 use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
@@ -186,10 +186,9 @@ impl Compiler<'_> {
         let fields = [self.carrier.fields.as_slice(), &field_lines(settings)].concat();
         let error_pages = self.error_pages(settings, pointer);
         let chain = self.chain(id, settings, pointer, &fields)?;
-        let log =
-            settings.access_log.as_ref().map(|log| LogTo { output: log.output.clone(), format: log.format });
+        let logs = settings.access_logs.clone();
         let body_size = settings.body_size;
-        Some(Location { id, chain, fields, fields_of_tls, error_pages, log, body_size })
+        Some(Location { id, chain, fields, fields_of_tls, error_pages, logs, body_size })
     }
 
     fn chain(&mut self, id: u32, settings: &Settings, pointer: &str, fields: &[u8]) -> Option<Vec<Phase>> {
