@@ -3,9 +3,9 @@
 
 mod receivers;
 
-use logging::outlet::gearman::Settings as Gearman;
-use logging::outlet::syslog::{Facility, Framing, Settings as Syslog, Severity, Shape, Transport};
-use logging::outlet::{Courier, Patience, Remote};
+use logging::remote::gearman::Settings as Gearman;
+use logging::remote::syslog::{Facility, Framing, Settings as Syslog, Severity, Shape, Transport};
+use logging::remote::{Courier, Patience, Remote};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};

@@ -2,9 +2,9 @@
 
 mod receivers;
 
-use logging::outlet::journald::Settings;
-use logging::outlet::syslog::{Facility, Severity};
-use logging::outlet::{Courier, Remote};
+use logging::remote::journald::Settings;
+use logging::remote::syslog::{Facility, Severity};
+use logging::remote::{Courier, Remote};
 use receivers::{Running, await_some, deliver, patience};
 use serde_json::Value;
 use std::path::PathBuf;

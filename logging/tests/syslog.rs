@@ -2,8 +2,8 @@
 
 mod receivers;
 
-use logging::outlet::syslog::{Facility, Framing, Settings, Severity, Shape, Transport};
-use logging::outlet::{Courier, Remote};
+use logging::remote::syslog::{Facility, Framing, Settings, Severity, Shape, Transport};
+use logging::remote::{Courier, Remote};
 use receivers::{Running, await_listener, await_some, deliver, free_address, numbered, patience};
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -10,8 +10,8 @@ use sys::poll::{self, Interest};
 
 use super::job::{Appended, Jobs};
 use super::packet::{Response, response};
-use crate::outlet::wire::{late, left, reach};
-use crate::outlet::{Patience, error};
+use crate::remote::wire::{late, left, reach};
+use crate::remote::{Patience, error};
 
 /// Most bytes that are read at a time.
 const READ_MAX: usize = 16 * 1024;

@@ -9,8 +9,8 @@ use sys::poll;
 
 use super::MESSAGE_MIN;
 use super::message::Letterhead;
-use crate::outlet::wire::{late, left};
-use crate::outlet::{Patience, Undelivered, each_line};
+use crate::remote::wire::{late, left};
+use crate::remote::{Patience, Undelivered, each_line};
 
 /// How long the kernel is left alone when its buffers are full: it does not tell when they are not any more.
 const PAUSE: Duration = Duration::from_millis(2);

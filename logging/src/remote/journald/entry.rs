@@ -21,7 +21,7 @@ impl Entry {
             std::process::id(),
             one_line(log),
         );
-        Self { fixed: fixed.into_bytes(), run: crate::outlet::run() }
+        Self { fixed: fixed.into_bytes(), run: crate::remote::run() }
     }
 
     /// Appends all fields. A line has no newline but its last, so that no value needs the form with a length.
@@ -46,7 +46,7 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::super::{PATH, Patience};
     use super::*;
-    use crate::outlet::syslog::{Facility, Severity};
+    use crate::remote::syslog::{Facility, Severity};
 
     #[test]
     fn entries() {

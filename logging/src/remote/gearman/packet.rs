@@ -1,7 +1,7 @@
 //! Packets of the Gearman protocol, as its servers document it: a magic word, a type and a length, four bytes each and
 //! big-endian, and then arguments with a NUL between.
 
-use crate::outlet::quoted;
+use crate::remote::quoted;
 
 /// From us.
 const REQUEST: [u8; 4] = *b"\0REQ";

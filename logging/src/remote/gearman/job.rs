@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::BATCH_MAX;
 use super::packet::submit;
-use crate::outlet::each_line;
+use crate::remote::each_line;
 
 /// Some lines of an offer.
 struct Job {
@@ -36,7 +36,7 @@ impl Jobs {
     pub(super) fn new(function: &str, batch: usize) -> Self {
         Self {
             function: function.bytes().filter(|byte| *byte != 0).collect(),
-            run: crate::outlet::run(),
+            run: crate::remote::run(),
             batch: batch.min(BATCH_MAX),
             lines: Vec::new(),
             jobs: Vec::new(),

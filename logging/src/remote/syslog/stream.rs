@@ -10,8 +10,8 @@ use tls::ServerTrust;
 use super::Framing;
 use super::message::{Letterhead, frame};
 use super::recent::Recent;
-use crate::outlet::Patience;
-use crate::outlet::wire::{Proof, Wire};
+use crate::remote::Patience;
+use crate::remote::wire::{Proof, Wire};
 
 pub(super) struct Stream {
     addresses: Vec<SocketAddr>,
@@ -76,7 +76,7 @@ impl Stream {
 
 fn frames(letterhead: &Letterhead, framing: Framing, first: u64, lines: &[u8]) -> Vec<u8> {
     let (mut frames, mut message) = (Vec::with_capacity(lines.len() * 2), Vec::new());
-    for (number, line) in (first..).zip(crate::outlet::each_line(lines)) {
+    for (number, line) in (first..).zip(crate::remote::each_line(lines)) {
         message.clear();
         letterhead.append(&mut message, number, line);
         frame(&mut frames, &message, framing);
