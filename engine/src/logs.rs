@@ -39,6 +39,7 @@ fn log_to(log: &config::Log, logger: &Logger) -> Option<LogTo> {
         config::Output::Stdout => Target::Stdout,
         config::Output::Stderr => Target::Stderr,
         config::Output::File(path) => Target::File(path.clone()),
+        config::Output::Receiver(receiver) => Target::Receiver(receiver.identity()),
     };
     let format = match log.format {
         config::LogFormat::Common => Format::Common,

@@ -10,6 +10,7 @@ use sys::packet::{self, Wait};
 use crate::error::Error;
 use crate::forward::{HEADER, PACKET_MAX};
 use crate::logger::Totals;
+use crate::remote::Remote;
 use crate::sink::{Out, Sink, Target};
 
 /// Packets that are taken from one worker before the others have their turn.
@@ -49,7 +50,7 @@ impl Desk {
 
     /// A file that somebody else has opened for appending, new or in place of the one with this number.
     pub fn file(&mut self, number: u16, name: &str, fd: OwnedFd) {
-        self.place(number, name, File::from(fd));
+        self.place(number, name, Out::File(File::from(fd)));
     }
 
     /// One of the process's own standard streams.
@@ -58,14 +59,19 @@ impl Desk {
     /// [`Error::Stream`] when the process has none.
     pub fn stream(&mut self, number: u16, target: &Target) -> Result<(), Error> {
         let file = target.open()?;
-        self.place(number, &target.name(), file);
+        self.place(number, &target.name(), Out::File(file));
         Ok(())
     }
 
-    fn place(&mut self, number: u16, name: &str, file: File) {
+    /// A receiver that is reached by a socket, new or in place of the one with this number.
+    pub fn remote(&mut self, number: u16, name: &str, remote: &Remote) {
+        self.place(number, name, Out::Remote(remote.outlet()));
+    }
+
+    fn place(&mut self, number: u16, name: &str, out: Out) {
         match self.sinks.get_mut(&number) {
-            Some(sink) => sink.replace(file),
-            None => drop(self.sinks.insert(number, Sink::new(name.to_owned(), None, Out::File(file)))),
+            Some(sink) => sink.replace(out),
+            None => drop(self.sinks.insert(number, Sink::new(name.to_owned(), None, out))),
         }
     }
 

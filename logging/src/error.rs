@@ -14,6 +14,8 @@ pub enum Error {
     Stream(io::Error),
     /// The system refused the logger thread.
     Thread(io::Error),
+    /// What only the logger process reaches was to be opened by another: a mistake in the program.
+    Elsewhere,
     /// Another logger of the `log` facade is already installed: a mistake in the program.
     FacadeTaken,
 }
@@ -27,6 +29,7 @@ impl fmt::Display for Error {
             }
             Self::Stream(cause) => write!(f, "cannot log to a standard stream: {cause}"),
             Self::Thread(cause) => write!(f, "cannot start the logger thread: {cause}"),
+            Self::Elsewhere => f.write_str("only the logger process sends logs to others"),
             Self::FacadeTaken => write!(f, "the error log was installed twice"),
         }
     }
@@ -37,7 +40,7 @@ impl std::error::Error for Error {
         match self {
             Self::Open(cause) => Some(cause),
             Self::Stream(cause) | Self::Thread(cause) => Some(cause),
-            Self::TooManySinks | Self::FacadeTaken => None,
+            Self::TooManySinks | Self::Elsewhere | Self::FacadeTaken => None,
         }
     }
 }

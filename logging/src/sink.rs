@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::forward::Forward;
+use crate::outlet::{Outlet, Undelivered};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -40,6 +41,8 @@ pub enum Target {
     Stdout,
     /// Standard error.
     Stderr,
+    /// A receiver that the logger process reaches by a socket, by its identity.
+    Receiver(String),
 }
 
 impl Target {
@@ -50,6 +53,7 @@ impl Target {
             // A descriptor of its own: the standard handles buffer and lock.
             Self::Stdout => own(&io::stdout()).map_err(Error::Stream),
             Self::Stderr => own(&io::stderr()).map_err(Error::Stream),
+            Self::Receiver(_) => Err(Error::Elsewhere),
         }
     }
 
@@ -59,6 +63,7 @@ impl Target {
             Self::File(path) => path.display().to_string(),
             Self::Stdout => "standard output".to_owned(),
             Self::Stderr => "standard error".to_owned(),
+            Self::Receiver(identity) => identity.clone(),
         }
     }
 }
@@ -69,6 +74,8 @@ pub(crate) enum Out {
     File(File),
     /// The logger process.
     Forward(Forward),
+    /// A receiver that is reached by a socket.
+    Remote(Box<dyn Outlet>),
 }
 
 impl Write for Out {
@@ -76,11 +83,21 @@ impl Write for Out {
         match self {
             Self::File(file) => file.write(bytes),
             Self::Forward(forward) => forward.write(bytes),
+            Self::Remote(outlet) => deliver(outlet.as_mut(), bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// As much as the receiver takes before it fails.
+fn deliver(outlet: &mut dyn Outlet, lines: &[u8]) -> io::Result<usize> {
+    match outlet.deliver(lines) {
+        Ok(()) => Ok(lines.len()),
+        Err(Undelivered { done: 0, cause }) => Err(cause),
+        Err(Undelivered { done, .. }) => Ok(done),
     }
 }
 
@@ -228,9 +245,9 @@ impl<W: Write> Sink<W> {
 }
 
 impl Sink {
-    /// Goes on with another file.
-    pub(crate) fn replace(&mut self, file: File) {
-        self.out = Out::File(file);
+    /// Goes on with another destination.
+    pub(crate) fn replace(&mut self, out: Out) {
+        self.out = out;
         self.torn = false;
     }
 }

@@ -1,10 +1,11 @@
 //! Writes the access logs of all workers to descriptors that it was handed.
 
-use super::{Fault, Place, begin_confined, replace_error_log};
+use super::{Fault, Place, begin_confined, receiver, replace_error_log};
 use logging::{Desk, Fed, Target};
 use privsep::link::{Link, LinkError};
-use privsep::message::{FromLogger, Output, ToLogger};
+use privsep::message::{FromLogger, Output, Receiver, ToLogger};
 use privsep::role::Role;
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 type Up = Link<FromLogger, ToLogger>;
@@ -17,7 +18,8 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     let link = Up::new(link);
     let (ToLogger::Hello { hello }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
     begin_confined(Role::Logger, &hello, place)?;
-    let mut room = Room { link, place, desk: Desk::new(), producers: Vec::new(), done: false };
+    let (desk, producers, receivers) = (Desk::new(), Vec::new(), BTreeMap::new());
+    let mut room = Room { link, place, desk, producers, receivers, done: false };
     let ended = loop {
         match room.turn() {
             Ok(()) if room.done => break Ok(()),
@@ -37,6 +39,8 @@ struct Room {
     place: Place,
     desk: Desk,
     producers: Vec<OwnedFd>,
+    /// The receivers as they were told of, with the PEM of those who vouch for them.
+    receivers: BTreeMap<u16, (Receiver, Vec<u8>)>,
     done: bool,
 }
 
@@ -83,10 +87,35 @@ impl Room {
                 self.desk.file(number, name, fd);
                 Ok(())
             }
+            Output::Receiver { log, receiver, .. } => {
+                if let Err(why) = self.receiver(number, name, (log, receiver), &fd) {
+                    log::error!("{name}: {why}");
+                }
+                Ok(())
+            }
         };
         if let Err(error) = opened {
             log::error!("{error}");
         }
+    }
+
+    /// A receiver that is as it was keeps its connection.
+    fn receiver(
+        &mut self,
+        number: u16,
+        name: &str,
+        (log, receiver): (&str, &Receiver),
+        sealed: &OwnedFd,
+    ) -> Result<(), String> {
+        let authority = receiver::authority(receiver, sealed.as_fd()).map_err(|error| error.to_string())?;
+        let told = (receiver.clone(), authority);
+        if self.receivers.get(&number) == Some(&told) {
+            return Ok(());
+        }
+        let remote = receiver::remote(log, receiver, &told.1)?;
+        self.desk.remote(number, name, &remote);
+        self.receivers.insert(number, told);
+        Ok(())
     }
 
     /// What has come before the end. A worker that goes on sending is left to the next logger.
