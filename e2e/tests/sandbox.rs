@@ -166,8 +166,13 @@ fn try_all(role: &str, process: &Process, sibling: u32, more: Vec<Attempt>) {
     let harmless =
         Attempt::new("map memory", libc::SYS_mmap, &[0, 4096, DATA, NOWHERE, NO_FILE]).by(&mut puppet);
     assert!(matches!(harmless, Answer::Done(_)), "{role} has to be able to map memory: {harmless}");
-    // The agent takes connections, from sockets that it was handed.
-    let own = |attempt: &Attempt| role == AGENT && attempt.call == libc::SYS_accept4;
+    let own = |attempt: &Attempt| match role {
+        // It takes connections, from sockets that it was handed.
+        AGENT => attempt.call == libc::SYS_accept4,
+        // It goes to receivers of logs.
+        LOGGER => [libc::SYS_socket, libc::SYS_connect].contains(&attempt.call),
+        _ => false,
+    };
     for attempt in denied_to_all(sibling).into_iter().filter(|attempt| !own(attempt)).chain(more) {
         let answer = attempt.by(&mut puppet);
         assert!(is_denied(answer), "{role}, {}: {answer}", attempt.what);
@@ -187,7 +192,16 @@ fn what_roles_cannot_do() {
         let sibling = || site.server.process(sibling).expect("a sibling").pid;
         let outside = open("read what everybody may", &secret, libc::O_RDONLY);
         let inside = open("read what is served", &hello, libc::O_RDONLY);
-        let more = if role == WORKER { vec![outside] } else { vec![outside, inside] };
+        let more = match role {
+            WORKER => vec![outside],
+            LOGGER => vec![
+                outside,
+                inside,
+                Attempt::new("see all packets", libc::SYS_socket, &[libc::AF_PACKET as u64, STREAM, 0]),
+                Attempt::new("talk with the kernel", libc::SYS_socket, &[libc::AF_NETLINK as u64, 3, 0]),
+            ],
+            _ => vec![outside, inside],
+        };
         try_all(role, &site.server.process(role).expect("the role"), sibling(), more);
         for attempt in deadly(sibling()) {
             let process = site.server.process(role).expect("the role");
