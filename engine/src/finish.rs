@@ -126,6 +126,7 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_
     };
     let mut shard_log = shard.log.borrow_mut();
     for log in logs {
+        shard.count(Counter::LogLines);
         shard_log.write(log.sink, log.format, &record);
     }
 }

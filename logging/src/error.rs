@@ -16,6 +16,10 @@ pub enum Error {
     Thread(io::Error),
     /// What only the logger process reaches was to be opened by another: a mistake in the program.
     Elsewhere,
+    /// The memory in which lines wait is not as it should be.
+    Queue(&'static str),
+    /// It cannot be mapped.
+    Memory(io::Error),
     /// Another logger of the `log` facade is already installed: a mistake in the program.
     FacadeTaken,
 }
@@ -30,6 +34,8 @@ impl fmt::Display for Error {
             Self::Stream(cause) => write!(f, "cannot log to a standard stream: {cause}"),
             Self::Thread(cause) => write!(f, "cannot start the logger thread: {cause}"),
             Self::Elsewhere => f.write_str("only the logger process sends logs to others"),
+            Self::Queue(what) => write!(f, "the memory for lines that wait cannot be used: {what}"),
+            Self::Memory(cause) => write!(f, "the memory for lines that wait cannot be used: {cause}"),
             Self::FacadeTaken => write!(f, "the error log was installed twice"),
         }
     }
@@ -39,8 +45,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Open(cause) => Some(cause),
-            Self::Stream(cause) | Self::Thread(cause) => Some(cause),
-            Self::TooManySinks | Self::Elsewhere | Self::FacadeTaken => None,
+            Self::Stream(cause) | Self::Thread(cause) | Self::Memory(cause) => Some(cause),
+            Self::TooManySinks | Self::Elsewhere | Self::Queue(_) | Self::FacadeTaken => None,
         }
     }
 }

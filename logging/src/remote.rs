@@ -38,6 +38,8 @@ pub enum Remote {
     Journald(journald::Settings),
     /// Servers of Gearman jobs.
     Gearman(gearman::Settings),
+    /// None that can be used: why, in words.
+    Unusable(String),
 }
 
 impl Remote {
@@ -47,6 +49,7 @@ impl Remote {
             Self::Syslog(settings) => Box::new(syslog::Syslog::new(settings)),
             Self::Journald(settings) => Box::new(journald::Journald::new(settings)),
             Self::Gearman(settings) => Box::new(gearman::Gearman::new(settings)),
+            Self::Unusable(why) => Box::new(Unusable(why)),
         }
     }
 
@@ -69,6 +72,15 @@ impl Courier {
     /// How many bytes were delivered, and why not more.
     pub fn deliver(&mut self, lines: &[u8]) -> Result<(), (usize, io::Error)> {
         self.0.deliver(lines).map_err(|undelivered| (undelivered.done, undelivered.cause))
+    }
+}
+
+/// Where nothing can be delivered.
+struct Unusable(String);
+
+impl Outlet for Unusable {
+    fn deliver(&mut self, _lines: &[u8]) -> Result<(), Undelivered> {
+        Err(Undelivered { done: 0, cause: error(io::ErrorKind::InvalidInput, self.0.clone()) })
     }
 }
 

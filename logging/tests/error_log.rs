@@ -1,6 +1,6 @@
 //! The error log of a process: one test, because there is one facade.
 
-use logging::{Logger, Sinks, Target, error_log};
+use logging::{Logger, Target, error_log};
 use std::fs;
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ fn messages_are_single_lines_in_the_file_in_force() {
 
     error_log::redirect(&Target::File(second.clone())).expect("another file");
     error_log::set_level(log::LevelFilter::Debug);
-    let logger = Logger::start(Sinks::new()).expect("a logger");
+    let (socket, _other) = sys::packet::pair().expect("a pair of sockets");
+    let logger = Logger::start(Vec::new(), socket).expect("a logger");
     log::debug!(target: "shard", "through the queue");
     log::warn!(target: "shard", "{}", "x".repeat(100_000));
     logger.stop(Duration::from_secs(20)).expect("the thread ended");

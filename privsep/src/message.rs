@@ -23,8 +23,8 @@ pub use check::{
     Output, PeerEntry, RankEntry, ReadNeeds, Setting, Subject, ToCheck, Trouble,
 };
 pub use control::{
-    Answer, Command, LedgerEntry, NONCE_LEN, PlanReport, Rank, Request, StatusReport, WorkerReport,
-    signed_message,
+    Answer, Command, LedgerEntry, LogReport, NONCE_LEN, PlanReport, Rank, Request, StatusReport,
+    WorkerReport, signed_message,
 };
 pub use logger::{FromLogger, ToLogger};
 pub use pam::{FromPam, PamLogin, PamNeeds, PamVerdict, ToPam};

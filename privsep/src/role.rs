@@ -141,6 +141,7 @@ pub const ROLES: &[Row] = &[
                 Group::Life,
                 Group::Descriptors,
                 Group::Links,
+                Group::Threads,
                 Group::Sealing,
                 Group::Sockets,
                 Group::Connecting,

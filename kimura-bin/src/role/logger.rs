@@ -1,15 +1,20 @@
 //! Writes the access logs of all workers to descriptors that it was handed.
 
 use super::{Fault, Place, begin_confined, receiver, replace_error_log};
+use logging::remote::Remote;
 use logging::{Desk, Fed, Target};
 use privsep::link::{Link, LinkError};
 use privsep::message::{FromLogger, Output, Receiver, ToLogger};
 use privsep::role::Role;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+use sys::mem::Cells;
 
 type Up = Link<FromLogger, ToLogger>;
 
+/// How long what waits may take to be delivered at the end. The supervisor waits a little longer.
+const LAST_PATIENCE: Duration = Duration::from_secs(4);
 /// Turns of each worker at the end: more than the packets of one that has ended can fill.
 const LAST_TURNS: usize = 64;
 
@@ -27,10 +32,14 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
             Err(fault) => break Err(fault),
         }
     };
-    room.write_the_rest();
-    let totals = room.desk.totals();
+    room.take_the_rest();
+    let Room { link, desk, .. } = room;
+    if desk.unknown() > 0 {
+        log::error!("{} lines were for logs that nobody has named", desk.unknown());
+    }
+    desk.finish(LAST_PATIENCE);
     // Without a supervisor nobody hears it.
-    let _ = room.link.send_waiting(&FromLogger::Totals { written: totals.written, lost: totals.lost }, &[]);
+    let _ = link.send_waiting(&FromLogger::Finished, &[]);
     ended
 }
 
@@ -38,28 +47,36 @@ struct Room {
     link: Up,
     place: Place,
     desk: Desk,
-    producers: Vec<OwnedFd>,
+    producers: Vec<Producer>,
     /// The receivers as they were told of, with the PEM of those who vouch for them.
     receivers: BTreeMap<u16, (Receiver, Vec<u8>)>,
     done: bool,
+}
+
+/// A worker's end.
+struct Producer {
+    generation: u32,
+    socket: OwnedFd,
 }
 
 impl Room {
     /// Waits for something and does it.
     fn turn(&mut self) -> Result<(), Fault> {
         let mut fds: Vec<BorrowedFd<'_>> = vec![self.link.fd()];
-        fds.extend(self.producers.iter().map(AsFd::as_fd));
+        fds.extend(self.producers.iter().map(|producer| producer.socket.as_fd()));
         let ready = sys::poll::any_readable(&fds, None).map_err(|error| Fault::Link(error.into()))?;
         let mut ready = ready.into_iter();
         let told = ready.next().unwrap_or_default();
         let fed: Vec<bool> = ready.collect();
         // Lines first: a file may be about to be replaced.
-        let mut at = 0;
+        let mut fed = fed.into_iter();
         let desk = &mut self.desk;
-        self.producers.retain(|producer| {
-            at += 1;
-            !fed[at - 1] || keep(desk, producer)
-        });
+        let ended = |producer: &mut Producer| fed.next().unwrap_or_default() && !keep(desk, producer);
+        let ended: Vec<Producer> = self.producers.extract_if(.., ended).collect();
+        for Producer { generation, .. } in ended {
+            let lines = self.desk.lines_of(generation);
+            self.link.send_waiting(&FromLogger::Read { generation, lines }, &[])?;
+        }
         if told {
             while let Some((message, descriptors)) = self.link.receive()? {
                 self.hear(message, descriptors);
@@ -70,8 +87,14 @@ impl Room {
 
     fn hear(&mut self, message: ToLogger, mut descriptors: Vec<OwnedFd>) {
         match (message, descriptors.pop()) {
-            (ToLogger::Sink { number, name, output }, Some(fd)) => self.sink(number, &name, &output, fd),
-            (ToLogger::Producer { .. }, Some(fd)) => self.producers.push(fd),
+            (ToLogger::Sink { number, name, output, cells }, Some(queue)) => {
+                if let Some(fd) = descriptors.pop() {
+                    self.sink(number, &name, &output, (fd, queue, cells));
+                }
+            }
+            (ToLogger::Producer { generation }, Some(socket)) => {
+                self.producers.push(Producer { generation, socket });
+            }
             (ToLogger::ErrorLog, Some(fd)) => replace_error_log(&[fd], self.place),
             (ToLogger::Finish, _) => self.done = true,
             // The greeting is over, and the link has seen to the descriptors.
@@ -79,50 +102,52 @@ impl Room {
         }
     }
 
-    fn sink(&mut self, number: u16, name: &str, output: &Output, fd: OwnedFd) {
-        let opened = match output {
-            Output::Stdout => self.desk.stream(number, &Target::Stdout),
-            Output::Stderr => self.desk.stream(number, &Target::Stderr),
-            Output::File { .. } => {
-                self.desk.file(number, name, fd);
-                Ok(())
-            }
+    fn sink(
+        &mut self,
+        number: u16,
+        name: &str,
+        output: &Output,
+        (fd, queue, cells): (OwnedFd, OwnedFd, u64),
+    ) {
+        let queue = Cells::from_fd(queue, usize::try_from(cells).unwrap_or_default());
+        let placed = queue.map_err(logging::Error::Memory).and_then(|queue| match output {
+            Output::Stdout => self.desk.stream(number, &Target::Stdout, queue),
+            Output::Stderr => self.desk.stream(number, &Target::Stderr, queue),
+            Output::File { .. } => self.desk.file(number, name, fd, queue),
             Output::Receiver { log, receiver, .. } => {
-                if let Err(why) = self.receiver(number, name, (log, receiver), &fd) {
-                    log::error!("{name}: {why}");
-                }
-                Ok(())
+                self.receiver(number, name, (log, receiver), (&fd, queue))
             }
-        };
-        if let Err(error) = opened {
-            log::error!("{error}");
+        });
+        if let Err(error) = placed {
+            log::error!("{name} is not logged to: {error}");
         }
     }
 
-    /// A receiver that is as it was keeps its connection.
+    /// A receiver that is as it was keeps its connection. One that makes no sense gets its lines never: they wait and are
+    /// dropped as those of any receiver that is away.
     fn receiver(
         &mut self,
         number: u16,
         name: &str,
         (log, receiver): (&str, &Receiver),
-        sealed: &OwnedFd,
-    ) -> Result<(), String> {
-        let authority = receiver::authority(receiver, sealed.as_fd()).map_err(|error| error.to_string())?;
+        (sealed, queue): (&OwnedFd, Cells),
+    ) -> Result<(), logging::Error> {
+        let authority = receiver::authority(receiver, sealed.as_fd()).unwrap_or_default();
         let told = (receiver.clone(), authority);
         if self.receivers.get(&number) == Some(&told) {
             return Ok(());
         }
-        let remote = receiver::remote(log, receiver, &told.1)?;
-        self.desk.remote(number, name, &remote);
+        let remote = receiver::remote(log, receiver, &told.1).unwrap_or_else(Remote::Unusable);
+        self.desk.remote(number, name, &remote, queue)?;
         self.receivers.insert(number, told);
         Ok(())
     }
 
     /// What has come before the end. A worker that goes on sending is left to the next logger.
-    fn write_the_rest(&mut self) {
+    fn take_the_rest(&mut self) {
         for producer in &self.producers {
             for _ in 0..LAST_TURNS {
-                if !matches!(self.desk.read(producer.as_fd()), Ok(Fed::More)) {
+                if !matches!(self.desk.read(producer.generation, producer.socket.as_fd()), Ok(Fed::More)) {
                     break;
                 }
             }
@@ -130,9 +155,9 @@ impl Room {
     }
 }
 
-/// Writes what has come from a worker; `false` when nothing will come any more.
-fn keep(desk: &mut Desk, producer: &OwnedFd) -> bool {
-    match desk.read(producer.as_fd()) {
+/// Takes what has come from a worker; `false` when nothing will come any more.
+fn keep(desk: &mut Desk, producer: &Producer) -> bool {
+    match desk.read(producer.generation, producer.socket.as_fd()) {
         Ok(Fed::More | Fed::Empty) => true,
         Ok(Fed::Closed) => false,
         Err(error) => {

@@ -20,10 +20,11 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
         backlog: server.backlog,
         access_logs: crate::logs::access_logs(config)
             .into_iter()
-            .map(|(target, pointer)| LogNeeds { output: output(target, found), pointer })
+            .map(|(target, pointer)| LogNeeds { output: output(target, found), cells: cells(), pointer })
             .collect(),
         error_log: LogNeeds {
             output: output(&server.error_log, found),
+            cells: 0,
             pointer: "/server/error_log".to_owned(),
         },
         error_level: level(server.error_log_level),
@@ -49,6 +50,14 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
         pam: logins::pam(config),
     }
 }
+
+/// Room for the lines of a log that wait.
+fn cells() -> u64 {
+    logging::cells_for(QUEUE) as u64
+}
+
+/// Bytes of lines that wait for a log that cannot keep up: at 250 bytes a line, some 16,000.
+const QUEUE: usize = 4 << 20;
 
 fn ban_needs(bans: &config::Bans, trusted: &[String]) -> BanNeeds {
     // What is no network was found before; one word of those that are trusted names whoever has no address.

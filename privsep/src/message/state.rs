@@ -9,7 +9,7 @@ use super::{LedgerEntry, Message, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
-pub const STATE_VERSION: u32 = 3;
+pub const STATE_VERSION: u32 = 4;
 
 /// The number of a descriptor.
 pub type Kept = u32;
@@ -121,6 +121,10 @@ records! {
         output: Output,
         /// Its file; none for a standard stream.
         fd: Option<Kept>,
+        /// The memory in which its lines wait.
+        queue: Option<Kept>,
+        /// Cells of that memory.
+        cells: u64,
     }
 
     /// Where connections of the agent come.

@@ -175,6 +175,8 @@ impl Supervisor<'_> {
                 .map(|sink| KeptSink {
                     output: sink.output.clone(),
                     fd: sink.file.as_ref().map(|file| case.put(file.as_fd())),
+                    queue: sink.queue.as_ref().map(|queue| case.put(queue.fd())),
+                    cells: sink.queue.as_ref().map_or(0, |queue| queue.len() as u64),
                 })
                 .collect(),
             control: self
