@@ -190,3 +190,25 @@ fn each_request_is_logged_by_every_way() {
     // What was on its way at the end is not lost.
     site.all_came(0..40);
 }
+
+#[test]
+fn what_receivers_miss_while_they_are_away_comes_when_they_are_back() {
+    let site = Site::new("log-receivers-away");
+    let server = site.server();
+    // They were never there.
+    ask(&server, 0..20);
+    let (rsyslogd, gearmand) = (site.rsyslogd(), site.gearmand());
+    let worker = site.worker();
+    site.all_came(0..20);
+    ask(&server, 20..40);
+    // It would look for its server without a pause.
+    drop(worker);
+    rsyslogd.end(Signal::SIGKILL);
+    gearmand.end(Signal::SIGTERM);
+    ask(&server, 40..60);
+    let (_rsyslogd, _gearmand) = (site.rsyslogd(), site.gearmand());
+    let _worker = site.worker();
+    ask(&server, 60..80);
+    site.all_came(0..80);
+    server.stop().expect("the server ends in order");
+}

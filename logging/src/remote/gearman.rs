@@ -35,6 +35,15 @@ pub const BATCH_MAX: usize = 64 * 1024;
 /// How long a server that failed is left alone while another one works.
 const REST: Duration = Duration::from_secs(10);
 
+/// For [`crate::fuzzing`].
+pub(crate) fn read_all(heard: &[u8]) {
+    let mut rest = heard;
+    while let Ok(Some((_, len))) = packet::response(rest) {
+        assert!(0 < len && len <= rest.len(), "a response takes some of what is there");
+        rest = &rest[len..];
+    }
+}
+
 /// The outlet.
 pub(super) struct Gearman {
     servers: Vec<Server>,
