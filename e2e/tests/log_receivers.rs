@@ -89,7 +89,6 @@ impl Site {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
         let authority = Authority::new(&folder.path().join("ca")).expect("an authority");
         authority.host("logs", &["logs.example"], Algorithm::Ecdsa, Term::Holds).expect("a certificate");
-        fs::copy(authority.certificate(), folder.path().join("ca/ca.pem")).ok();
         let site = Site { folder, tcp: free_port(), tls: free_port(), gearman: free_port() };
         let user = if Uid::effective().is_root() { r#""user": "65534", "group": "65534","# } else { "" };
         let configuration = site.fill(CONFIGURATION).replace("${user}", user);
