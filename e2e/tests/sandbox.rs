@@ -147,6 +147,14 @@ fn denied_to_all(sibling: u32) -> Vec<Attempt> {
     ]
 }
 
+/// What is not for those either who go to others by sockets.
+fn other_sockets() -> Vec<Attempt> {
+    vec![
+        Attempt::new("see all packets", libc::SYS_socket, &[libc::AF_PACKET as u64, STREAM, 0]),
+        Attempt::new("talk with the kernel", libc::SYS_socket, &[libc::AF_NETLINK as u64, 3, 0]),
+    ]
+}
+
 /// What ends whoever tries it.
 fn deadly(sibling: u32) -> Vec<Attempt> {
     vec![
@@ -194,12 +202,7 @@ fn what_roles_cannot_do() {
         let inside = open("read what is served", &hello, libc::O_RDONLY);
         let more = match role {
             WORKER => vec![outside],
-            LOGGER => vec![
-                outside,
-                inside,
-                Attempt::new("see all packets", libc::SYS_socket, &[libc::AF_PACKET as u64, STREAM, 0]),
-                Attempt::new("talk with the kernel", libc::SYS_socket, &[libc::AF_NETLINK as u64, 3, 0]),
-            ],
+            LOGGER => other_sockets().into_iter().chain([outside, inside]).collect(),
             _ => vec![outside, inside],
         };
         try_all(role, &site.server.process(role).expect("the role"), sibling(), more);
@@ -400,10 +403,18 @@ fn what_check_cannot_do() {
     let check = site.meet_check();
     let logger = site.server.process(LOGGER).expect("the logger").pid;
     let mut puppet = Puppet::take(check.pid).expect("a puppet");
-    for attempt in denied_to_all(logger) {
+    // It looks names up.
+    let own = |attempt: &Attempt| [libc::SYS_socket, libc::SYS_connect].contains(&attempt.call);
+    for attempt in denied_to_all(logger).into_iter().filter(|attempt| !own(attempt)).chain(other_sockets()) {
         let answer = attempt.by(&mut puppet);
         assert!(is_denied(answer), "check, {}: {answer}", attempt.what);
     }
+    let socket = puppet.call(libc::SYS_socket, &[INET, STREAM, 0]).expect("a call");
+    let Answer::Done(socket) = socket else { panic!("a socket: {socket}") };
+    let address = [&(libc::AF_INET as u16).to_ne_bytes()[..], &[0, 80, 127, 0, 0, 1], &[0; 8]].concat();
+    let address = puppet.put(&address).expect("its memory");
+    let answer = puppet.call(libc::SYS_connect, &[socket as u64, address, 16]).expect("a call");
+    assert_eq!(answer, Answer::Failed(Errno::EACCES), "connect by TCP");
     let answer = deadly(logger).remove(0).by(&mut puppet);
     assert_eq!(answer, Answer::Ended(Signal::SIGSYS));
     drop(puppet);

@@ -5,6 +5,7 @@ use crate::logs::access_logs;
 use config::{Config, Output, Place, Problems, Receiver, ReceiverKind, Registry, Syslog, SyslogTransport};
 use privsep::message::{self, GearmanServer, SyslogWay};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use tls::ServerTrust;
@@ -76,15 +77,18 @@ impl Found {
             problems.push(registry.problem(pointer, "this system has no file of those whom it trusts", cure));
             return;
         };
-        let Ok(text) = std::fs::read(path) else { return };
-        if let Err(error) = ServerTrust::from_pem(&text) {
-            let sentence = error.to_string();
-            let (cause, cure) = sentence.split_once(": ").unwrap_or((&sentence, "name another file"));
-            let place = pointer.strip_suffix("/syslog").unwrap_or(pointer);
-            let place =
-                if syslog.authority.is_some() { format!("{place}/authority") } else { pointer.to_owned() };
-            problems.push(registry.problem(&place, format!("{}: {cause}", path.display()), cure));
-        }
+        let sentence = match std::fs::read(path) {
+            Ok(text) => ServerTrust::from_pem(&text).err().map(|error| error.to_string()),
+            // Others may be allowed to.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => None,
+            Err(error) => Some(format!("cannot be read ({error}): correct the path")),
+        };
+        let Some(sentence) = sentence else { return };
+        let (cause, cure) = sentence.split_once(": ").unwrap_or((&sentence, "name another file"));
+        let log = pointer.strip_suffix("/syslog").unwrap_or(pointer);
+        let own = format!("{log}/authority");
+        let pointer = if syslog.authority.is_some() { &own } else { pointer };
+        problems.push(registry.problem(pointer, format!("the file {}: {cause}", path.display()), cure));
     }
 
     fn authority<'f>(&'f self, syslog: &'f Syslog) -> Option<&'f Path> {
