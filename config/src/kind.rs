@@ -17,7 +17,7 @@ use crate::tree::{Data, Node};
 
 pub(crate) use list::{List, MapOf};
 pub(crate) use number::{AutoCount, Count, Integer, Size, Span};
-pub(crate) use output::{LogChoice, LogList, OutputTo};
+pub(crate) use output::{LineFormat, LogChoice, LogList, OutputTo};
 pub(crate) use text::{Choice, Text};
 
 /// How one kind of value is read.

@@ -42,13 +42,14 @@ pub use builtin::builtin;
 pub use cause::{Cause, Flaw};
 pub use explain::Explanation;
 pub use model::{
-    Arrival, Auth, Bans, ClientAddress, ClientCertificates, Config, Control, DefaultHost, Dotfiles,
-    ErrorStatus, FileCache, Handler, Host, Labels, Level, Limits, Listen, Location, Log, LogFormat, Matcher,
-    Output, Peer, Place, Rank, Receiver, ReceiverKind, Remote, Requirement, Satisfy, Server, Settings,
-    Shards, Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport, Timeouts, Tls, TlsCertificate,
-    TlsVersion, Transport,
+    Arrival, Auth, Bans, ClientAddress, ClientCertificate, ClientCertificates, Config, Control, DefaultHost,
+    Dotfiles, ErrorStatus, FileCache, Handler, Host, Labels, Level, Limits, Listen, Location, Log,
+    LogConditions, LogFormat, LogStatus, Matcher, Output, Peer, Place, Rank, Receiver, ReceiverKind, Remote,
+    Requirement, Satisfy, Server, Settings, Shards, Symlinks, Syslog, SyslogFraming, SyslogShape,
+    SyslogTransport, Timeouts, Tls, TlsCertificate, TlsVersion, Transport,
 };
 pub use name::{BadHostName, HostName};
+pub use near::nearest;
 pub use overrides::Override;
 pub use parse::TEXT_MAX;
 pub use problem::{Problem, Problems};

@@ -22,12 +22,12 @@ pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
 pub use control::{Control, Peer, Rank, Remote};
 pub use host::{DefaultHost, Host, Location, Matcher};
-pub use logs::{Log, LogFormat, Output};
+pub use logs::{Log, LogConditions, LogFormat, LogStatus, Output};
 pub use receiver::{
     Labels, Place, Receiver, ReceiverKind, Syslog, SyslogFraming, SyslogShape, SyslogTransport,
 };
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
-pub use settings::{Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
+pub use settings::{ClientCertificate, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 
 /// Everything the server was told to do.

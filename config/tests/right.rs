@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{
-    Config, DefaultHost, ErrorStatus, Handler, HostName, Loaded, Log, LogFormat, Matcher, Origin, Output,
-    Override, ReceiverKind, Settings, Shards, Source, Symlinks, SyslogFraming, SyslogShape, builtin, load,
+    Config, DefaultHost, ErrorStatus, Handler, HostName, Loaded, Log, LogConditions, LogFormat, LogStatus,
+    Matcher, Origin, Output, Override, ReceiverKind, Settings, Shards, Source, Symlinks, SyslogFraming,
+    SyslogShape, builtin, load,
 };
 use serde_json::json;
 
@@ -62,7 +63,14 @@ fn locations_inherit_from_hosts_and_hosts_from_defaults() {
     assert_eq!(host.settings.types["log"], "text/plain");
     assert_eq!(host.settings.body_size, 2 << 20);
     let pointer = "/defaults/access_log".to_owned();
-    let log = Log { name: None, output: Output::Stdout, format: LogFormat::Json, pointer };
+    let log = Log {
+        name: None,
+        output: Output::Stdout,
+        format: LogFormat::Json,
+        conditions: LogConditions::default(),
+        anonymize: false,
+        pointer,
+    };
     assert_eq!(host.settings.access_logs, [Arc::new(log)]);
 
     let [images, status, pattern, exact] = host.locations.as_slice() else { panic!("{:?}", host.locations) };
@@ -347,6 +355,10 @@ const LOGS: &str = r#"
     "main": { "file": "log/access.log" },
     "console": { "stream": "stderr", "format": "common" },
     "unused": { "stream": "stdout", "format": "combined" },
+    "slow": {
+      "stream": "stdout", "format": "$status $uri", "status": ["404", "5xx"], "slower_than": "1500ms", "sample": 10,
+      "anonymize": true,
+    },
   },
   "defaults": { "root": "www", "access_log": "main" },
   "hosts": { "a.example": {
@@ -373,7 +385,15 @@ fn logs_are_chosen_by_name_or_path() {
     let main = "main /etc/kimura/log/access.log Json /logs/main/file".to_owned();
     let console = "console stderr Common /logs/console/stream".to_owned();
     let unused = "unused stdout Combined /logs/unused/stream".to_owned();
-    assert_eq!(logs(&config.logs), [main.clone(), console.clone(), unused]);
+    let slow = "slow stdout Template(\"$status $uri\") /logs/slow/stream".to_owned();
+    assert_eq!(logs(&config.logs), [main.clone(), console.clone(), unused, slow]);
+    let wanted = LogConditions {
+        statuses: vec![LogStatus::Code(404), LogStatus::Class(5)],
+        slower_than: Some(Duration::from_millis(1500)),
+        sample: 10,
+    };
+    assert_eq!((&config.logs[3].conditions, config.logs[3].anonymize), (&wanted, true));
+    assert_eq!((&config.logs[0].conditions, config.logs[0].anonymize), (&LogConditions::default(), false));
     let host = &config.hosts[0];
     assert_eq!(logs(&host.settings.access_logs), std::slice::from_ref(&main));
     let [both, none, file] = host.locations.as_slice() else { panic!("{:?}", host.locations) };

@@ -54,7 +54,7 @@ impl Change<'_> {
     ///
     /// # Errors
     ///
-    /// When the listeners do not fit the shards or the site.
+    /// When the listeners do not fit the shards or the site, or a template of a log is none.
     pub(crate) fn offers(
         self,
         shards: usize,
@@ -71,7 +71,7 @@ impl Change<'_> {
             return Err(Error::SecuredCount { addresses, given: self.secured.len() });
         }
         let secured: Arc<[Option<Secured>]> = self.secured.into();
-        let logs = Logs::new(&self.site, self.logger);
+        let logs = Logs::new(&self.site, self.logger)?;
         let (scopes, numbers) = Scopes::number(&self.site, self.config, before);
         let limits = Limits::new(self.config);
         let offer = |listeners| Offer {

@@ -9,6 +9,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use auth::access::Holder;
 use perf::Counter;
 use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Request, Status, path};
 use site::{Action, Answer, Exchange, Place, Security, Site, decide, decide_admitted};
@@ -20,6 +21,7 @@ use crate::limits::{INPUT_CAPACITY, OUTPUT_MAX, REQUESTS_PER_TURN};
 use crate::logins::{self, Admission};
 use crate::port::Port;
 use crate::request_body::RequestBody;
+use crate::request_ids;
 use crate::served::Served;
 use crate::shard::Shard;
 use crate::stream::{Gone, Stream};
@@ -197,7 +199,8 @@ async fn exchange(
     let mut body = RequestBody::new(stream, served.limits.body, request.as_ref(), &mut work.after_head);
     let peer = stream.port.peer.get().address;
     let client = request.as_ref().map_or(peer, |request| served.clients.find(peer, request));
-    let origin = Origin { client, security: stream.port.security.get() };
+    let (security, holder) = shard.security(&stream.port, (served, address));
+    let origin = Origin { client, security, holder: holder.as_deref() };
     let Decision { path, place, mut action } = match (&request, head) {
         // Who is banned and connects has been closed. The connection of a proxy is that of others, too.
         (Some(_), _) if client != peer && shard.has_banned(client) => {
@@ -225,6 +228,8 @@ async fn exchange(
     }
     // What has no place of its own gets the pages, the fields and the log of the default host.
     let place = place.or_else(|| served.fallback(address));
+    let own_id = shard.ids.next();
+    let id = request_ids::known_by(own_id, served, peer, request.as_ref());
     if let Err(status) = body.make_way_for(&action).await? {
         action = refuse(status);
     }
@@ -236,27 +241,32 @@ async fn exchange(
         path,
         pages: place.map(|p| &p.location.error_pages),
         fields: place.map_or(&[], |p| p.location.fields(stream.port.security.get())),
+        shown_id: place.filter(|place| place.location.request_id).map(|_| id),
         out: &mut work.out,
         body,
         close_wanted: close_wanted(stream, served),
+        head_at: 0,
+        head_sent: 0,
     };
     let sent = content::send(&mut responder, action).await;
     let persists = responder.persists();
     let received = head_len as u64 + responder.body.received();
-    finish::record(
-        shard,
-        &Finished {
-            served,
-            client,
-            request,
-            refusal: head.err(),
-            place,
-            user: user.as_deref(),
-            begun,
-            received,
-            sent: &sent,
-        },
-    );
+    finish::record(&Finished {
+        stream,
+        served,
+        client,
+        request,
+        path,
+        refusal: head.err(),
+        place,
+        own_id,
+        id,
+        user: user.as_deref(),
+        begun,
+        received,
+        head_sent: responder.head_sent,
+        sent: &sent,
+    });
 
     drop(responder);
     sent?;
@@ -289,14 +299,15 @@ impl Decision<'_> {
 
 /// Where a request comes from.
 #[derive(Clone, Copy)]
-struct Origin {
+struct Origin<'s> {
     client: Option<IpAddr>,
     security: Security,
+    holder: Option<&'s Holder>,
 }
 
 fn locate_and_decide<'s>(
     site: &'s Site,
-    (address, origin): (usize, Origin),
+    (address, origin): (usize, Origin<'s>),
     request: &Request<'s>,
     scratch: &'s mut Vec<u8>,
 ) -> Decision<'s> {
@@ -316,9 +327,9 @@ fn locate_and_decide<'s>(
 }
 
 /// What phases see of a request.
-fn seen<'s>(origin: Origin, request: &Request<'s>, path: &'s [u8], place: Place<'s>) -> Exchange<'s> {
-    let Origin { client, security } = origin;
-    Exchange { request: *request, path, place, client, security }
+fn seen<'s>(origin: Origin<'s>, request: &Request<'s>, path: &'s [u8], place: Place<'s>) -> Exchange<'s> {
+    let Origin { client, security, holder } = origin;
+    Exchange { request: *request, path, place, client, security, holder }
 }
 
 /// Whether the server wants this response to be the last on its connection.

@@ -240,6 +240,7 @@ pub(crate) mod tests {
             sockets: 1,
             tickets: vec![Bytes(vec![7; 48])],
             bans: kept,
+            failures: kept,
             sinks: vec![KeptSink { output: Output::Stdout, fd: None, queue: Some(41), cells: 1 << 12 }],
             control: Some(KeptFile { path: "/c".into(), fd: kept }),
             pid_file: None,

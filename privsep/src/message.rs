@@ -30,8 +30,8 @@ pub use logger::{FromLogger, ToLogger};
 pub use pam::{FromPam, PamLogin, PamNeeds, PamVerdict, ToPam};
 pub use receiver::{AUTHORITY_MAX, GearmanServer, Labels, Receiver, SyslogFraming, SyslogShape, SyslogWay};
 pub use state::{
-    FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptPhase, KeptProcess,
-    KeptSilent, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State, ToRehearsal,
+    FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFailures, KeptFile, KeptKind, KeptListener, KeptPassed,
+    KeptPhase, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State, ToRehearsal,
 };
 pub use worker::{FromWorker, ToWorker};
 

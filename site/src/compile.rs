@@ -8,22 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use auth::access::{Asked, Rules};
-use config::{
-    ClientCertificates, Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Problems, Registry,
-    Settings, Transport,
-};
-use sys::net::Address;
+use config::{Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Problems, Registry, Settings};
 
-use crate::Identity;
+use crate::carrier::Carrier;
 use crate::clients::Clients;
 use crate::host::{Host, Site};
 use crate::location::{ErrorPages, Files, Location, Locations};
 use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
-use crate::phase::{
-    Access, BodyLimit, ClientCertificate, Dotfiles, Expectation, Gate, Methods, Phase, ToTls,
-};
+use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
 
 /// Largest error page: it is kept in memory.
 const PAGE_MAX: u64 = 1 << 20;
@@ -98,43 +92,6 @@ struct Compiler<'c> {
     carrier: Carrier,
 }
 
-/// What a host wants its requests to be carried by.
-#[derive(Default)]
-struct Carrier {
-    to_tls: Option<Option<u16>>,
-    clients: Option<(Identity, ClientCertificates)>,
-    /// Lines for responses over TLS.
-    fields: Vec<u8>,
-}
-
-impl Carrier {
-    fn new(host: &config::Host, listens: &[Listen]) -> Carrier {
-        const HTTPS: u16 = 443;
-        let Some(tls) = &host.tls else { return Carrier::default() };
-        let secure = listens.iter().find(|listen| listen.transport == Transport::Tls);
-        let port = secure.and_then(|listen| match &listen.address {
-            Address::V4(address) => Some(address.port()),
-            Address::V6(address) => Some(address.port()),
-            Address::Unix(_) => None,
-        });
-        let hsts = tls.hsts.map(|time| format!("Strict-Transport-Security: max-age={}\r\n", time.as_secs()));
-        Carrier {
-            to_tls: tls.redirect.then_some(port.filter(|port| *port != HTTPS)),
-            clients: (tls.clients != ClientCertificates::Off)
-                .then(|| (Identity::of(&host.name), tls.clients)),
-            fields: hsts.unwrap_or_default().into_bytes(),
-        }
-    }
-
-    /// First in the chain of every location.
-    fn phases(&self) -> Vec<Phase> {
-        let to_tls = self.to_tls.map(|port| Phase::ToTls(ToTls { port }));
-        let clients = self.clients;
-        let clients = clients.map(|(host, mode)| Phase::ClientCertificate(ClientCertificate { host, mode }));
-        to_tls.into_iter().chain(clients).collect()
-    }
-}
-
 impl Compiler<'_> {
     fn problem(&mut self, pointer: &str, cause: &str, cure: &str) {
         self.problems.push(self.registry.problem(pointer, cause, cure));
@@ -142,12 +99,15 @@ impl Compiler<'_> {
 
     fn host(&mut self, host: &config::Host, listens: &[Listen]) -> Option<Host> {
         self.carrier = Carrier::new(host, listens);
-        let root = self.location(&host.settings, &host.pointer);
+        let root = self.location(&host.settings, &host.pointer, String::new());
         let mut exact = Vec::new();
         let mut patterns = Vec::new();
         let mut prefixes = Vec::new();
         for part in &host.locations {
-            let Some(location) = self.location(&part.settings, &part.pointer) else { continue };
+            let Some(location) = self.location(&part.settings, &part.pointer, part.matcher.to_string())
+            else {
+                continue;
+            };
             match &part.matcher {
                 Matcher::Exact(path) => exact.push((path.clone().into_bytes(), location)),
                 Matcher::Prefix(path) => prefixes.push((path.clone().into_bytes(), location)),
@@ -179,7 +139,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn location(&mut self, settings: &Settings, pointer: &str) -> Option<Location> {
+    fn location(&mut self, settings: &Settings, pointer: &str, key: String) -> Option<Location> {
         let id = self.next_id;
         self.next_id += 1;
         let fields_of_tls = self.carrier.fields.len();
@@ -188,7 +148,17 @@ impl Compiler<'_> {
         let chain = self.chain(id, settings, pointer, &fields)?;
         let logs = settings.access_logs.clone();
         let body_size = settings.body_size;
-        Some(Location { id, chain, fields, fields_of_tls, error_pages, logs, body_size })
+        Some(Location {
+            id,
+            chain,
+            fields,
+            fields_of_tls,
+            error_pages,
+            logs,
+            key,
+            request_id: settings.request_id,
+            body_size,
+        })
     }
 
     fn chain(&mut self, id: u32, settings: &Settings, pointer: &str, fields: &[u8]) -> Option<Vec<Phase>> {
@@ -198,7 +168,13 @@ impl Compiler<'_> {
         };
         let own: Vec<String> = own.iter().map(|&method| method.to_owned()).collect();
         let methods = settings.methods.as_ref().unwrap_or(&own);
-        let mut chain = self.carrier.phases();
+        let certificate = settings.client_certificate;
+        if let Some([cause, cure]) = certificate.and_then(|own| self.carrier.contradiction(own)) {
+            let at = self.setting(pointer, "client_certificate");
+            self.problem(&at, cause, cure);
+            return None;
+        }
+        let mut chain = self.carrier.phases(certificate);
         chain.extend(self.access(settings, pointer)?);
         chain.extend(settings.auth.as_ref().map(|auth| Phase::Login(self.gate(auth))));
         chain.extend([Phase::Expectation(Expectation), Phase::Methods(Methods::new(methods))]);

@@ -26,6 +26,10 @@ pub struct Location {
     pub error_pages: ErrorPages,
     /// Where requests are logged; nowhere when it is empty.
     pub logs: Vec<Arc<Log>>,
+    /// Its key in the configuration; empty for what holds outside of all locations of a host.
+    pub key: String,
+    /// Whether responses carry the id of their request.
+    pub request_id: bool,
     /// Largest request body in bytes.
     pub body_size: u64,
 }

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::{Kind, Spot, accept, read_path, reject};
 use crate::cause::{Cause, Flaw};
-use crate::model::Output;
+use crate::model::{LogFormat, Output};
+use crate::near::nearest;
 use crate::problem::Problems;
-use crate::tree::{Data, Node};
+use crate::tree::{Data, Node, quoted};
 
 /// Where log lines go: a path, `stdout` or `stderr`.
 pub(crate) struct OutputTo;
@@ -113,4 +114,41 @@ impl Kind for LogList {
 
 fn is_name(text: &str) -> bool {
     !text.is_empty() && !matches!(text, "stdout" | "stderr") && !text.contains(['/', '.'])
+}
+
+/// How lines look: a word, or a template.
+pub(crate) struct LineFormat;
+
+const FORMATS: [(&str, LogFormat); 3] =
+    [("common", LogFormat::Common), ("combined", LogFormat::Combined), ("json", LogFormat::Json)];
+
+impl Kind for LineFormat {
+    type Out = LogFormat;
+
+    fn noun(&self) -> String {
+        "\"common\", \"combined\", \"json\" or a template with $variables".to_owned()
+    }
+
+    fn schema(&self) -> Value {
+        let words = FORMATS.map(|(word, _)| word);
+        json!({"anyOf": [{"enum": words}, {"type": "string", "pattern": "[$]"}]})
+    }
+
+    fn read(&self, at: &Spot<'_>, problems: &mut Problems) -> Option<LogFormat> {
+        let format = at.text(|| self.noun()).and_then(|text| {
+            if text.contains('$') {
+                return Ok(LogFormat::Template(text.to_owned()));
+            }
+            let found = FORMATS.into_iter().find(|(word, _)| *word == text);
+            found.map(|(_, format)| format).ok_or_else(|| {
+                let cure = match nearest(text, FORMATS.iter().map(|(word, _)| *word)) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None => format!("write {}", self.noun()),
+                };
+                let what = format!("{} cannot be {}", at.label, quoted(text));
+                at.problem(Cause::Malformed(Flaw::new(what, cure)))
+            })
+        });
+        accept(problems, format)
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::receiver::Receiver;
 
@@ -15,6 +16,10 @@ pub struct Log {
     pub output: Output,
     /// How a line looks.
     pub format: LogFormat,
+    /// Which requests are logged.
+    pub conditions: LogConditions,
+    /// Whether addresses are cut to the networks that they are in.
+    pub anonymize: bool,
     /// JSON Pointer of what says where to, for a problem that only opening can find.
     pub pointer: String,
 }
@@ -52,4 +57,33 @@ pub enum LogFormat {
     Combined,
     /// One JSON object for each line.
     Json,
+    /// Text with variables, as it is written; a later stage reads it.
+    Template(String),
+}
+
+/// Which requests a log has: those that fit everything here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConditions {
+    /// Statuses, of which an answer has to have one; without any, all fit.
+    pub statuses: Vec<LogStatus>,
+    /// The request has to have taken longer.
+    pub slower_than: Option<Duration>,
+    /// One request in so many is taken, by chance; at least 1.
+    pub sample: u32,
+}
+
+impl Default for LogConditions {
+    /// All of them.
+    fn default() -> LogConditions {
+        LogConditions { statuses: Vec::new(), slower_than: None, sample: 1 }
+    }
+}
+
+/// Statuses of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogStatus {
+    /// `404`: this one, 100..=599.
+    Code(u16),
+    /// `5xx`: all of a class, 1..=5.
+    Class(u8),
 }

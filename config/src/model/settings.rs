@@ -19,6 +19,8 @@ pub struct Settings {
     pub handler: Handler,
     /// Rules that allow and deny, as they are written; a later stage reads them.
     pub access: Vec<String>,
+    /// Whether a request needs a client certificate; `None` leaves it to the host's TLS.
+    pub client_certificate: Option<ClientCertificate>,
     /// Methods that are allowed, upper case; `None` leaves it to the handler.
     pub methods: Option<Vec<String>>,
     /// Charset parameter for text types; `None` adds none.
@@ -40,6 +42,8 @@ pub struct Settings {
     pub error_pages: BTreeMap<ErrorStatus, PathBuf>,
     /// Where requests are logged; nowhere when it is empty.
     pub access_logs: Vec<Arc<Log>>,
+    /// Whether responses carry the id of their request.
+    pub request_id: bool,
     /// Who has to log in; `None` is nobody.
     pub auth: Option<Arc<Auth>>,
     /// Largest request body in bytes; `u64::MAX` is unlimited, 0 refuses every body.
@@ -53,6 +57,17 @@ pub enum Handler {
     Files,
     /// The request itself, for diagnosis.
     Echo,
+}
+
+/// Whether a request needs a client certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// None is looked at.
+    Off,
+    /// One that was shown has to hold.
+    Optional,
+    /// There has to be one that holds.
+    Required,
 }
 
 /// What happens with names that begin with a dot.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::auth;
 use super::logs::{Chosen, Logs};
-use crate::model::{Auth, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};
+use crate::model::{Auth, ClientCertificate, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};
 use crate::problem::Problems;
 use crate::reader::Reader;
 use crate::syntax::FieldName;
@@ -21,6 +21,7 @@ pub(super) struct Layer {
     index: Option<Vec<String>>,
     handler: Option<Handler>,
     access: Option<Vec<String>>,
+    client_certificate: Option<ClientCertificate>,
     methods: Option<Vec<String>>,
     charset: Option<Option<String>>,
     types: Entries<String, String>,
@@ -32,6 +33,7 @@ pub(super) struct Layer {
     error_pages: Entries<ErrorStatus, PathBuf>,
     access_logs: Option<Vec<Chosen>>,
     access_log_format: Option<LogFormat>,
+    request_id: Option<bool>,
     auth: Option<Option<Arc<Auth>>>,
     body_size: Option<u64>,
     /// Whether there is a root, right or wrong.
@@ -46,6 +48,7 @@ impl Layer {
             index: reader.get(&settings::INDEX, problems).map(values),
             handler: reader.get(&settings::HANDLER, problems),
             access: reader.get(&settings::ACCESS, problems).map(values),
+            client_certificate: reader.get(&settings::CLIENT_CERTIFICATE, problems),
             methods: reader.get(&settings::METHODS, problems).map(values),
             charset: reader.get(&settings::CHARSET, problems),
             types: reader.get(&settings::TYPES, problems).unwrap_or_default(),
@@ -57,6 +60,7 @@ impl Layer {
             error_pages: reader.get(&settings::ERROR_PAGES, problems).unwrap_or_default(),
             access_logs: logs.chosen(reader, problems),
             access_log_format: reader.get(&settings::ACCESS_LOG_FORMAT, problems),
+            request_id: reader.get(&settings::REQUEST_ID, problems),
             auth: reader.has(&settings::AUTH).then(|| auth::read(reader, problems).map(Arc::new)),
             body_size: reader.get(&settings::BODY_SIZE, problems),
             has_root: reader.has(&settings::ROOT),
@@ -81,6 +85,7 @@ impl Inherited {
             index: settings::INDEX.default("").into_iter().map(|(_, name)| name).collect(),
             handler: settings::HANDLER.default(""),
             access: Vec::new(),
+            client_certificate: None,
             methods: None,
             charset: settings::CHARSET.default(""),
             types: BTreeMap::new(),
@@ -91,6 +96,7 @@ impl Inherited {
             headers: Vec::new(),
             error_pages: BTreeMap::new(),
             access_logs: Vec::new(),
+            request_id: settings::REQUEST_ID.default(""),
             auth: None,
             body_size: settings::BODY_SIZE.default(""),
         };
@@ -110,6 +116,7 @@ impl Inherited {
         set(&mut settings.index, layer.index);
         set(&mut settings.handler, layer.handler);
         set(&mut settings.access, layer.access);
+        settings.client_certificate = layer.client_certificate.or(settings.client_certificate);
         settings.methods = layer.methods.or(settings.methods.take());
         set(&mut settings.charset, layer.charset);
         merge(&mut settings.types, layer.types);
@@ -119,6 +126,7 @@ impl Inherited {
         set(&mut settings.etag, layer.etag);
         merge_headers(&mut settings.headers, layer.headers);
         merge(&mut settings.error_pages, layer.error_pages);
+        set(&mut settings.request_id, layer.request_id);
         set(&mut settings.auth, layer.auth);
         set(&mut settings.body_size, layer.body_size);
         set(&mut new.access_logs, layer.access_logs);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::receiver;
 use crate::cause::{Cause, Flaw};
 use crate::kind::LogChoice;
-use crate::model::{Log, LogFormat, Output, Receiver};
+use crate::model::{Log, LogConditions, LogFormat, Output, Receiver};
 use crate::near::nearest;
 use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
@@ -40,6 +40,8 @@ impl Chosen {
                 name: None,
                 output: output.clone(),
                 format: format.clone(),
+                conditions: LogConditions::default(),
+                anonymize: false,
                 pointer: pointer.clone(),
             }),
         }
@@ -135,8 +137,23 @@ impl Files<'_> {
 fn read_log(name: &str, reader: &Reader<'_>, problems: &mut Problems) -> Option<Log> {
     let output = output(name, reader, problems);
     let format = reader.or_default(&log::FORMAT, problems);
+    let statuses = reader.or_default(&log::STATUS, problems);
+    let sample = reader.or_default(&log::SAMPLE, problems);
+    let conditions = LogConditions {
+        statuses: statuses.into_iter().map(|(_, status)| status).collect(),
+        slower_than: reader.get(&log::SLOWER_THAN, problems),
+        sample: u32::try_from(sample).unwrap_or(u32::MAX),
+    };
+    let anonymize = reader.or_default(&log::ANONYMIZE, problems);
     let (output, key) = output?;
-    Some(Log { name: Some(name.to_owned()), output, format, pointer: pointer::join(reader.pointer(), key) })
+    Some(Log {
+        name: Some(name.to_owned()),
+        output,
+        format,
+        conditions,
+        anonymize,
+        pointer: pointer::join(reader.pointer(), key),
+    })
 }
 
 /// Where the lines go, and the key that says so: exactly one of several.

@@ -8,11 +8,11 @@ use super::sections::{
 };
 use super::{AnyKey, Key};
 use crate::kind::{
-    AutoCount, Choice, Count, FilePath, Flag, Integer, List, LogList, MapOf, Named, Object, ObjectOrOff,
-    OrOff, OutputTo, Size, Span, Text,
+    AutoCount, Choice, Count, FilePath, Flag, Integer, LineFormat, List, LogList, MapOf, Named, Object,
+    ObjectOrOff, OrOff, OutputTo, Size, Span, Text,
 };
 use crate::model::{
-    ClientAddress, ClientCertificates, Dotfiles, ErrorStatus, Handler, Level, LogFormat, Peer, Rank,
+    ClientAddress, ClientCertificate, ClientCertificates, Dotfiles, ErrorStatus, Handler, Level, Peer, Rank,
     Requirement, Satisfy, Symlinks, TlsVersion,
 };
 use crate::name::HostName;
@@ -457,8 +457,20 @@ keys! {
             default Some("[]"), example r#"["allow from 10.0.0.0/8,::1", "allow certificate", "deny all"]"#,
             "Who is let in: rules in their order, of which the first that fits decides; whoever is denied gets 403. A rule \
              is allow or deny and all, or one or more of: from and networks, method and methods, certificate (a client \
-             certificate that holds). Users who log in are named in \"require\" of \"auth\". Lists have commas and no spaces. The last rule has to fit \
-             everybody.";
+             certificate that holds), and of what such a certificate says: subject or issuer and a name as RFC 4514 writes \
+             it ('CN=Anna Lee,O=Example'), san and names (DNS:, email:, URI:, IP:), fingerprint and SHA-256. Users who log \
+             in are named in \"require\" of \"auth\". Lists have commas and no spaces; what has spaces stands between \
+             apostrophes. The last rule has to fit everybody.";
+        CLIENT_CERTIFICATE: Choice<ClientCertificate> = "client_certificate",
+            Choice { words: &[
+                ("off", ClientCertificate::Off), ("optional", ClientCertificate::Optional),
+                ("required", ClientCertificate::Required),
+            ] },
+            default None, example r#""required""#,
+            "Whether a request needs a client certificate, at a host whose \"tls\" asks for one: \"off\" looks at none, \
+             \"optional\" takes those that hold and requests without, \"required\" only those that hold; others get 403, \
+             or 421 where another host has judged. Without it, as \"clients\" of \"tls\" says. Who has signed it is for \
+             \"access\".";
         METHODS: List<Text<String>> = "methods",
             List { item: Text { noun: "a method in upper case", pattern: Some("^[^a-z ]+$"), parse: syntax::method }, min: 1 },
             default None, example r#"["GET", "HEAD"]"#,
@@ -509,12 +521,13 @@ keys! {
             default Some(r#""off""#), example r#""/var/log/kimura/access.log""#,
             "Where requests are logged. What has a slash or a dot in it is the path of a file, everything else but stdout and \
              stderr the name of a log of /logs.";
-        ACCESS_LOG_FORMAT: Choice<LogFormat> = "access_log_format",
-            Choice { words: &[
-                ("common", LogFormat::Common), ("combined", LogFormat::Combined), ("json", LogFormat::Json),
-            ] },
+        ACCESS_LOG_FORMAT: LineFormat = "access_log_format", LineFormat,
             default Some(r#""combined""#), example r#""json""#,
             "How a line looks where access_log is a path, stdout or stderr; a log of /logs has a format of its own.";
+        REQUEST_ID: Flag = "request_id", Flag,
+            default Some("false"), example "true",
+            "Whether responses carry the field X-Request-Id, by which a line of a log can be found. The server makes the id; \
+             one that a proxy of /server/trusted sends in this field is kept.";
         AUTH: ObjectOrOff = "auth", ObjectOrOff(&super::AUTH),
             default Some(r#""off""#), example r#"{"realm": "Members", "htpasswd": "auth/members.htpasswd"}"#,
             "Who has to log in, and how that is checked.";

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use super::{LedgerEntry, Message, Output, Subject};
+use super::{LedgerEntry, Message, Network, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
@@ -67,6 +67,8 @@ records! {
         tickets: Vec<Bytes>,
         /// Bans, as a file has them, sealed.
         bans: Kept,
+        /// A list of [`KeptFailures`], sealed.
+        failures: Kept,
         /// Destinations of access logs, by number.
         sinks: Vec<KeptSink>,
         /// The socket for commands.
@@ -159,6 +161,18 @@ records! {
         fd: Kept,
     }
 
+    /// Failures that have not brought a ban yet.
+    pub struct KeptFailures {
+        /// From where.
+        network: Network,
+        /// As whom; none for all who have failed from there.
+        user: Option<String>,
+        /// What has failed.
+        kind: KeptKind,
+        /// When, in seconds since 1970.
+        times: Vec<u64>,
+    }
+
     /// A worker.
     pub struct KeptWorker {
         /// Its number.
@@ -189,6 +203,15 @@ records! {
 }
 
 variants! {
+    /// What somebody has failed at.
+    #[derive(Copy, Eq)]
+    pub enum KeptKind {
+        /// Logins.
+        1 Logins,
+        /// Requests.
+        2 Requests,
+    }
+
     /// How far a worker is.
     pub enum KeptPhase {
         /// Its shards begin.

@@ -1,9 +1,11 @@
 //! Keys of `/logs/NAME`.
 
-use super::{AnyKey, KIB, Key};
-use crate::kind::{Choice, FilePath, List, Size, Text};
-use crate::model::{LogFormat, Output, Place, SyslogFraming, SyslogShape, SyslogTransport};
-use crate::place;
+use std::time::Duration;
+
+use super::{AnyKey, HOUR, KIB, Key};
+use crate::kind::{Choice, FilePath, Flag, Integer, LineFormat, List, Size, Span, Text};
+use crate::model::{LogStatus, Output, Place, SyslogFraming, SyslogShape, SyslogTransport};
+use crate::{place, syntax};
 
 /// Names of themselves.
 const fn words<const N: usize>(names: [&'static str; N]) -> [(&'static str, &'static str); N] {
@@ -92,11 +94,30 @@ keys! {
         BATCH: Size = "batch", Size::between(0, 64 * KIB),
             default Some(r#""16K""#), example "0",
             "Lines are gathered to Gearman jobs of up to so many bytes; 0 makes each line a job, without its newline.";
-        FORMAT: Choice<LogFormat> = "format",
-            Choice { words: &[
-                ("common", LogFormat::Common), ("combined", LogFormat::Combined), ("json", LogFormat::Json),
-            ] },
-            default Some(r#""json""#), example r#""combined""#,
-            "How a line looks.";
+        FORMAT: LineFormat = "format", LineFormat,
+            default Some(r#""json""#), example r#""$remote_addr [$time_local] \"$request\" $status $request_time""#,
+            "How a line looks. A template has the variables of nginx's log_format; docs/logs.md lists them, and the keys of \
+             the JSON form.";
+        STATUS: List<Text<LogStatus>> = "status",
+            List {
+                item: Text {
+                    noun: "a status such as \"404\", or a class such as \"5xx\"", pattern: Some("^[1-5]([0-9][0-9]|xx)$"),
+                    parse: syntax::log_status,
+                },
+                min: 0,
+            },
+            default Some("[]"), example r#"["404", "5xx"]"#,
+            "Only requests that were answered with one of these are logged.";
+        SLOWER_THAN: Span = "slower_than", Span { min: Duration::from_millis(1), max: Duration::from_secs(HOUR) },
+            default None, example r#""500ms""#,
+            "Only requests that took longer are logged, from their first byte to the last one of the answer.";
+        SAMPLE: Integer = "sample", Integer { min: 1, max: 1_000_000_000 },
+            default Some("1"), example "100",
+            "Of so many requests one is logged: which, is decided by its id, so that logs with the same number have the \
+             same ones.";
+        ANONYMIZE: Flag = "anonymize", Flag,
+            default Some("false"), example "true",
+            "Whether addresses are cut to their networks: IPv4 to 24 bits, IPv6 to 48. Fields of requests, such as \
+             $http_x_forwarded_for, and names stay as they are.";
     }
 }
