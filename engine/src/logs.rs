@@ -51,6 +51,7 @@ impl LogTo {
             config::Output::Stdout => Target::Stdout,
             config::Output::Stderr => Target::Stderr,
             config::Output::File(path) => Target::File(path.clone()),
+            config::Output::Receiver(receiver) => Target::Receiver(receiver.identity()),
         };
         let format = format(&log.format)?;
         let addresses = if log.anonymize { Addresses::Networks } else { Addresses::Whole };

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::forward::{PACKET_MAX, Parsed, parse};
 use crate::outlet::{FileOutlet, Outlet, StreamOutlet};
 use crate::queue::{Packet, Queue, newlines};
+use crate::remote::Remote;
 use crate::sink::Target;
 
 /// Packets that are taken from one worker before the others have their turn.
@@ -69,6 +70,14 @@ impl Desk {
     /// [`Error::Stream`] when the process has none, and those of [`Desk::file`].
     pub fn stream(&mut self, number: u16, target: &Target, memory: Cells) -> Result<(), Error> {
         self.place(number, &target.name(), Box::new(StreamOutlet(target.open()?)), memory)
+    }
+
+    /// A receiver that is reached by a socket, new or in place of the one with this number.
+    ///
+    /// # Errors
+    /// As for [`Desk::file`].
+    pub fn remote(&mut self, number: u16, name: &str, remote: &Remote, memory: Cells) -> Result<(), Error> {
+        self.place(number, name, remote.outlet(), memory)
     }
 
     fn place(
