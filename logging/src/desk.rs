@@ -8,9 +8,10 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use sys::packet::{self, Wait};
 
 use crate::error::Error;
-use crate::forward::{HEADER, PACKET_MAX};
+use crate::forward::{FACTS, FACTS_HEADER, HEADER, MESSAGES, PACKET_MAX};
 use crate::logger::Totals;
 use crate::sink::{Out, Sink, Target};
+use crate::tail::Tail;
 
 /// Packets that are taken from one worker before the others have their turn.
 const TURN: usize = 64;
@@ -30,6 +31,8 @@ pub enum Fed {
 pub struct Desk {
     sinks: BTreeMap<u16, Sink>,
     packet: Vec<u8>,
+    /// Where viewers see what comes.
+    tail: Tail,
     /// Lines for sinks that nobody has named.
     unknown: u64,
 }
@@ -44,7 +47,7 @@ impl Desk {
     /// Without sinks.
     #[must_use]
     pub fn new() -> Self {
-        Self { sinks: BTreeMap::new(), packet: vec![0; PACKET_MAX], unknown: 0 }
+        Self { sinks: BTreeMap::new(), packet: vec![0; PACKET_MAX], tail: Tail::default(), unknown: 0 }
     }
 
     /// A file that somebody else has opened for appending, new or in place of the one with this number.
@@ -60,6 +63,14 @@ impl Desk {
         let file = target.open()?;
         self.place(number, &target.name(), file);
         Ok(())
+    }
+
+    /// The ring that viewers read: whatever comes is shown there from now on.
+    ///
+    /// # Errors
+    /// `InvalidData` when `fd` is no such ring.
+    pub fn tail(&mut self, fd: OwnedFd) -> io::Result<()> {
+        self.tail.attach(fd)
     }
 
     fn place(&mut self, number: u16, name: &str, file: File) {
@@ -85,9 +96,11 @@ impl Desk {
             if len == 0 {
                 return Ok(Fed::Closed);
             }
-            let (number, lines) = parse(&self.packet[..len])?;
+            let Packet { number, facts, lines } = parse(&self.packet[..len])?;
+            self.tail.show(number, facts, lines)?;
             match self.sinks.get_mut(&number) {
                 Some(sink) => sink.write(lines),
+                None if number == MESSAGES => {}
                 None => self.unknown += lines.iter().filter(|&&byte| byte == b'\n').count() as u64,
             }
         }
@@ -105,15 +118,35 @@ impl Desk {
     }
 }
 
-/// The number of the sink and the lines of a packet.
-pub(crate) fn parse(packet: &[u8]) -> io::Result<(u16, &[u8])> {
+/// What a packet says.
+#[derive(Debug)]
+pub(crate) struct Packet<'p> {
+    /// Of the sink.
+    pub(crate) number: u16,
+    /// About the lines; empty when nothing is known of them.
+    pub(crate) facts: &'p [u8],
+    /// Whole lines.
+    pub(crate) lines: &'p [u8],
+}
+
+/// Takes a packet apart.
+pub(crate) fn parse(packet: &[u8]) -> io::Result<Packet<'_>> {
     let bad = |what| io::Error::new(io::ErrorKind::InvalidData, what);
-    let (number, lines) =
+    let (number, rest) =
         packet.split_first_chunk::<HEADER>().ok_or_else(|| bad("a packet without a sink"))?;
+    let number = u16::from_le_bytes(*number);
+    let (facts, lines) = if number & FACTS == 0 {
+        (&rest[..0], rest)
+    } else {
+        let (len, rest) =
+            rest.split_first_chunk::<FACTS_HEADER>().ok_or_else(|| bad("a packet without its facts"))?;
+        rest.split_at_checked(u32::from_le_bytes(*len) as usize)
+            .ok_or_else(|| bad("a packet with fewer facts than it says"))?
+    };
     if lines.last() != Some(&b'\n') {
         return Err(bad("a packet that does not end with a line"));
     }
-    Ok((u16::from_le_bytes(*number), lines))
+    Ok(Packet { number: number & !FACTS, facts, lines })
 }
 
 #[cfg(test)]

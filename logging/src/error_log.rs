@@ -7,12 +7,14 @@
 use crate::civil::Stamp;
 use crate::error::Error;
 use crate::escape;
+use crate::forward::MESSAGES;
 use crate::sink::Target;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use log::{LevelFilter, Log, Metadata, Record};
 use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -28,6 +30,8 @@ struct ErrorLog {
     out: RwLock<File>,
     queue: RwLock<Option<Sender<Vec<u8>>>>,
     dropped: AtomicU64,
+    /// To the logger process, which shows messages to viewers.
+    shown_by: RwLock<Option<OwnedFd>>,
 }
 
 /// Installs the error log as the process's logger of the `log` facade.
@@ -35,8 +39,12 @@ struct ErrorLog {
 /// # Errors
 /// When the target cannot be opened, or the facade already has a logger.
 pub fn install(target: &Target, level: LevelFilter) -> Result<(), Error> {
-    let log =
-        ErrorLog { out: RwLock::new(target.open()?), queue: RwLock::new(None), dropped: AtomicU64::new(0) };
+    let log = ErrorLog {
+        out: RwLock::new(target.open()?),
+        queue: RwLock::new(None),
+        dropped: AtomicU64::new(0),
+        shown_by: RwLock::new(None),
+    };
     INSTALLED.set(log).map_err(|_| Error::FacadeTaken)?;
     let installed = INSTALLED.get().ok_or(Error::FacadeTaken)?;
     log::set_logger(installed).map_err(|_| Error::FacadeTaken)?;
@@ -58,6 +66,14 @@ pub fn redirect(target: &Target) -> Result<(), Error> {
     let output = target.open()?;
     *log.out.write().unwrap_or_else(PoisonError::into_inner) = output;
     Ok(())
+}
+
+/// Has what comes next shown to viewers, too: `socket` is a way to the logger process. Nothing waits for it, and what
+/// it does not take is not shown. Does nothing when the error log is not installed.
+pub fn show_by(socket: OwnedFd) {
+    if let Some(log) = INSTALLED.get() {
+        *log.shown_by.write().unwrap_or_else(PoisonError::into_inner) = Some(socket);
+    }
 }
 
 /// Messages dropped so far because the queue was full or a write failed.
@@ -98,6 +114,15 @@ impl ErrorLog {
         let out = self.out.read().unwrap_or_else(PoisonError::into_inner);
         if (&*out).write_all(line).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        self.show(line);
+    }
+
+    fn show(&self, line: &[u8]) {
+        if let Some(socket) = &*self.shown_by.read().unwrap_or_else(PoisonError::into_inner) {
+            let packet = [&MESSAGES.to_le_bytes(), line].concat();
+            // It stands in the error log in any case.
+            let _ = sys::packet::send(socket.as_fd(), &packet, &[], sys::packet::Wait::Never);
         }
     }
 }

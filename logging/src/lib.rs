@@ -27,6 +27,7 @@ mod number;
 mod record;
 mod shard;
 mod sink;
+pub mod tail;
 mod text;
 
 pub use civil::now;
@@ -34,6 +35,6 @@ pub use desk::{Desk, Fed};
 pub use error::Error;
 pub use format::{Format, LINE_MAX};
 pub use logger::{Logger, Totals};
-pub use record::{Client, Record};
+pub use record::{Client, Record, Showing};
 pub use shard::{Counts, ShardLog};
 pub use sink::{SinkId, Sinks, Target};

@@ -11,6 +11,17 @@ pub enum Client {
     Local,
 }
 
+/// Whether a line is shown to those who look at what is logged as it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Showing {
+    /// Yes: the first line of its exchange.
+    First,
+    /// The same exchange is shown already, by its line for another log.
+    Again,
+    /// No.
+    Never,
+}
+
 /// Plain facts of one finished exchange, borrowed for the time it takes to write them down.
 ///
 /// Byte strings are as the client sent them: whatever is in them, the formats write exactly one line. An empty one
@@ -45,6 +56,8 @@ pub struct Record<'a> {
     pub user_agent: &'a [u8],
     /// Whether the whole answer was sent.
     pub complete: bool,
+    /// Whether viewers see the line.
+    pub showing: Showing,
 }
 
 impl Default for Record<'_> {
@@ -64,6 +77,7 @@ impl Default for Record<'_> {
             referer: b"",
             user_agent: b"",
             complete: true,
+            showing: Showing::First,
         }
     }
 }

@@ -228,6 +228,14 @@ impl<W: Write> Sink<W> {
 }
 
 impl Sink {
+    /// Writes whole lines; the facts about them go along to a logger process.
+    pub(crate) fn write_with(&mut self, lines: &[u8], facts: &[u8]) {
+        if let Out::Forward(forward) = &mut self.out {
+            forward.tell(facts);
+        }
+        self.write(lines);
+    }
+
     /// Goes on with another file.
     pub(crate) fn replace(&mut self, file: File) {
         self.out = Out::File(file);
