@@ -41,7 +41,7 @@ pub use builtin::builtin;
 pub use cause::{Cause, Flaw};
 pub use explain::Explanation;
 pub use model::{
-    AccessLog, Arrival, Auth, Bans, ClientAddress, ClientCertificates, Config, Control, DefaultHost,
+    AccessLog, Arrival, Auth, Bans, ClientAddress, ClientCertificates, Comet, Config, Control, DefaultHost,
     Dotfiles, ErrorStatus, FileCache, Handler, Host, Level, Limits, Listen, Location, LogFormat, Matcher,
     Output, Peer, Rank, Remote, Requirement, Satisfy, Server, Settings, Shards, Symlinks, Timeouts, Tls,
     TlsCertificate, TlsVersion, Transport,

@@ -22,7 +22,7 @@ pub use bans::Bans;
 pub use control::{Control, Peer, Rank, Remote};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
-pub use settings::{AccessLog, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};
+pub use settings::{AccessLog, Comet, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 
 /// Everything the server was told to do.

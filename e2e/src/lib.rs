@@ -26,6 +26,7 @@ pub mod relay;
 pub mod response;
 pub mod server;
 pub mod text;
+pub mod viewer;
 pub mod yard;
 
 pub use client::Client;

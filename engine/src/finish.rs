@@ -120,6 +120,8 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_
         referer: field(Known::Referer),
         user_agent: field(Known::UserAgent),
         complete: finished.sent.is_ok(),
+        // Every poll would be the news that answers the next one.
+        showing: if place.location.shows_logs() { logging::Showing::Never } else { logging::Showing::First },
     };
     shard.log.borrow_mut().write(sink, format, &record);
 }

@@ -35,6 +35,7 @@ mod served;
 mod server;
 mod shard;
 mod stream;
+mod viewers;
 mod wheel;
 
 pub use change::{Change, Listening};

@@ -6,6 +6,7 @@
 
 pub(crate) mod facts;
 mod filter;
+mod object;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -40,6 +41,12 @@ impl<'r> Entry<'r> {
         let (log, rest) = record.split_first_chunk::<NUMBER>()?;
         let (facts, line) = Facts::parse(rest)?;
         Some(Self { log: u16::from_le_bytes(*log), facts, line })
+    }
+
+    /// Appends a JSON object on one line, whatever is in the entry: `id`, `kind` (`request` or `message`), `line`, and of
+    /// a request `host`, `status` and `client`. `place` becomes the `id`.
+    pub fn object(&self, out: &mut Vec<u8>, place: &str) {
+        object::append(out, place, self);
     }
 }
 

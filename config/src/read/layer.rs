@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::auth;
-use crate::model::{AccessLog, Auth, Dotfiles, ErrorStatus, Handler, LogFormat, Output, Settings, Symlinks};
+use crate::model::{
+    AccessLog, Auth, Comet, Dotfiles, ErrorStatus, Handler, LogFormat, Output, Settings, Symlinks,
+};
 use crate::problem::Problems;
 use crate::reader::Reader;
 use crate::syntax::FieldName;
@@ -19,6 +21,7 @@ pub(super) struct Layer {
     root: Option<PathBuf>,
     index: Option<Vec<String>>,
     handler: Option<Handler>,
+    comet: Option<Option<Comet>>,
     access: Option<Vec<String>>,
     methods: Option<Vec<String>>,
     charset: Option<Option<String>>,
@@ -44,6 +47,7 @@ impl Layer {
             root: reader.get(&settings::ROOT, problems),
             index: reader.get(&settings::INDEX, problems).map(values),
             handler: reader.get(&settings::HANDLER, problems),
+            comet: reader.get(&settings::COMET, problems),
             access: reader.get(&settings::ACCESS, problems).map(values),
             methods: reader.get(&settings::METHODS, problems).map(values),
             charset: reader.get(&settings::CHARSET, problems),
@@ -79,6 +83,7 @@ impl Inherited {
             root: None,
             index: settings::INDEX.default("").into_iter().map(|(_, name)| name).collect(),
             handler: settings::HANDLER.default(""),
+            comet: settings::COMET.default(""),
             access: Vec::new(),
             methods: None,
             charset: settings::CHARSET.default(""),
@@ -108,6 +113,7 @@ impl Inherited {
         settings.root = layer.root.or(settings.root.take());
         set(&mut settings.index, layer.index);
         set(&mut settings.handler, layer.handler);
+        set(&mut settings.comet, layer.comet);
         set(&mut settings.access, layer.access);
         settings.methods = layer.methods.or(settings.methods.take());
         set(&mut settings.charset, layer.charset);
@@ -130,7 +136,7 @@ impl Inherited {
 
     /// Whether files are to be served and nobody says from where.
     pub(super) fn lacks_root(&self) -> bool {
-        self.settings.handler == Handler::Files && !self.has_root
+        self.settings.comet.is_none() && self.settings.handler == Handler::Files && !self.has_root
     }
 
     pub(super) fn into_settings(self) -> Settings {

@@ -1,7 +1,7 @@
 //! Writes the access logs of all workers to descriptors that it was handed.
 
 use super::{Fault, Place, begin_confined, replace_error_log};
-use logging::{Desk, Fed, Target};
+use logging::{Desk, Fed, Target, error_log};
 use privsep::link::{Link, LinkError};
 use privsep::message::{FromLogger, Output, ToLogger};
 use privsep::role::Role;
@@ -16,8 +16,10 @@ const LAST_TURNS: usize = 64;
 pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     let link = Up::new(link);
     let (ToLogger::Hello { hello }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
+    let own = own_messages(place);
     begin_confined(Role::Logger, &hello, place)?;
-    let mut room = Room { link, place, desk: Desk::new(), producers: Vec::new(), done: false };
+    let producers = own.into_iter().collect();
+    let mut room = Room { link, place, desk: Desk::new(), producers, done: false };
     let ended = loop {
         match room.turn() {
             Ok(()) if room.done => break Ok(()),
@@ -30,6 +32,17 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     // Without a supervisor nobody hears it.
     let _ = room.link.send_waiting(&FromLogger::Totals { written: totals.written, lost: totals.lost }, &[]);
     ended
+}
+
+/// Where this process hears its own messages, so that viewers see them as they see those of the others. A thread's are
+/// those of its process.
+fn own_messages(place: Place) -> Option<OwnedFd> {
+    if place == Place::Thread {
+        return None;
+    }
+    let (own, heard) = sys::packet::pair().ok()?;
+    error_log::show_by(own);
+    Some(heard)
 }
 
 struct Room {
@@ -68,6 +81,11 @@ impl Room {
         match (message, descriptors.pop()) {
             (ToLogger::Sink { number, name, output }, Some(fd)) => self.sink(number, &name, &output, fd),
             (ToLogger::Producer { .. }, Some(fd)) => self.producers.push(fd),
+            (ToLogger::Tail, Some(fd)) => {
+                if let Err(error) = self.desk.tail(fd) {
+                    log::error!("live logs: {error}");
+                }
+            }
             (ToLogger::ErrorLog, Some(fd)) => replace_error_log(&[fd], self.place),
             (ToLogger::Finish, _) => self.done = true,
             // The greeting is over, and the link has seen to the descriptors.

@@ -25,6 +25,8 @@ variants! {
             /// The worker's generation.
             generation: u32,
         },
+        /// Where to show what comes. Comes with a ring of [`sys::broadcast`].
+        40 Tail,
         /// A new error log. Comes with its descriptor.
         4 ErrorLog,
         /// Write what is there and end.
@@ -45,7 +47,7 @@ variants! {
 
 impl Message for ToLogger {
     fn descriptors(&self) -> usize {
-        usize::from(matches!(self, Self::Sink { .. } | Self::Producer { .. } | Self::ErrorLog))
+        usize::from(matches!(self, Self::Sink { .. } | Self::Producer { .. } | Self::ErrorLog | Self::Tail))
     }
 }
 

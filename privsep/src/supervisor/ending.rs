@@ -50,6 +50,7 @@ impl Supervisor<'_> {
         if lost > 0 {
             log::warn!("{lost} lines of the access logs were lost to write errors");
         }
+        self.end_tail();
         self.estate.bans.finish();
         self.control.remove_file();
         self.estate.remove_files();

@@ -48,6 +48,7 @@ mod reply;
 mod resume;
 mod run;
 mod shards;
+mod tail;
 mod tickets;
 mod upgrade;
 mod watch;

@@ -23,6 +23,7 @@ use super::pam::Pam;
 use super::post::Post;
 use super::readiness::Readiness;
 use super::refusal::Refusal;
+use super::tail::Tail;
 use super::watch::Watch;
 use super::worker::{Birth, Phase, Worker};
 use super::{Deployment, shards};
@@ -56,6 +57,8 @@ pub(super) struct Supervisor<'h> {
     pub(super) logins: Logins,
     pub(super) pam: Pam,
     pub(super) logger: Post<ToLogger, FromLogger>,
+    /// What viewers of the logs read; none where there is no memory for it.
+    pub(super) tail: Option<Tail>,
     pub(super) agent: Agent,
     pub(super) workers: Vec<Worker>,
     pub(super) generations: u32,
@@ -135,6 +138,7 @@ impl<'h> Supervisor<'h> {
             auth: Post::new(Role::Auth),
             auth_ready: false,
             logger: Post::new(Role::Logger),
+            tail: None,
             agent: Agent::new(),
             workers: Vec::new(),
             generations: 0,
@@ -427,7 +431,8 @@ impl<'h> Supervisor<'h> {
         let (log, lines) = sys::packet::pair()?;
         let errors = self.errors.as_ref().map(AsFd::as_fd);
         let (life, link) = self.stage.start(Role::Worker, errors)?;
-        let worker = Worker::greet(life, link, Birth { generation, hello, cores: &cores, log, lines })?;
+        let tail = self.tail.as_ref().map(Tail::reading);
+        let worker = Worker::greet(life, link, Birth { generation, hello, cores: &cores, log, lines, tail })?;
         self.logger.send(&ToLogger::Producer { generation }, &[worker.lines.as_fd()]);
         Ok(worker)
     }
