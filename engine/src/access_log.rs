@@ -16,7 +16,7 @@ impl AccessLog {
         AccessLog { shard, published: Counts::default(), waiting: false }
     }
 
-    pub(crate) fn write(&mut self, sink: SinkId, format: Format, record: &Record<'_>) {
+    pub(crate) fn write(&mut self, sink: SinkId, format: &Format, record: &Record<'_>) {
         self.shard.write(sink, format, record);
         self.waiting = true;
     }

@@ -187,7 +187,7 @@ mod tests {
             for number in 0..LINES {
                 let target = format!("/{number}");
                 let record = Record { method: b"GET", target: target.as_bytes(), ..Record::default() };
-                shard.write(sink, Format::Common, &record);
+                shard.write(sink, &Format::Common, &record);
                 if number % 64 == 0 {
                     shard.tick();
                     std::thread::yield_now();
@@ -223,7 +223,7 @@ mod tests {
             desk.file(0, "a", file(&folder, "a"));
             // One is read, the other waits for the next desk.
             for _ in 0..2 {
-                shard.write(sink, Format::Common, &Record::default());
+                shard.write(sink, &Format::Common, &Record::default());
                 shard.tick();
             }
             read_until(&mut desk, &other, |desk, _| desk.totals().written >= 1);

@@ -12,6 +12,7 @@
 mod batch;
 mod civil;
 mod desk;
+mod details;
 mod error;
 pub mod error_log;
 mod escape;
@@ -28,13 +29,18 @@ mod record;
 mod shard;
 mod sink;
 pub mod tail;
+mod template;
 mod text;
+mod variable;
 
 pub use civil::now;
 pub use desk::{Desk, Fed};
+pub use details::{Detail, Details, Value};
 pub use error::Error;
 pub use format::{Format, LINE_MAX};
 pub use logger::{Logger, Totals};
-pub use record::{Client, Record, Showing};
+pub use record::{Addresses, Client, Record, RequestId, Showing};
 pub use shard::{Counts, ShardLog};
 pub use sink::{SinkId, Sinks, Target};
+pub use template::{BadTemplate, TEMPLATE_MAX, Template};
+pub use variable::variables;

@@ -115,7 +115,7 @@ mod tests {
         let logger = Logger::start(Sinks::forward(vec![target.clone()], own)).unwrap();
         let sink = logger.sink(&target).unwrap();
         let mut shard = logger.shard();
-        records.iter().for_each(|record| shard.write(sink, Format::Common, record));
+        records.iter().for_each(|record| shard.write(sink, &Format::Common, record));
         drop(shard);
         logger.stop(std::time::Duration::from_secs(10)).unwrap();
         let mut desk = Desk::new();

@@ -56,7 +56,7 @@ impl<'f> Facts<'f> {
             Showing::Never => Kind::Hidden,
         };
         let host = &record.host[..record.host.len().min(HOST_MAX)];
-        Self { kind, status: record.status, client: record.client, host }
+        Self { kind, status: record.status, client: record.addresses.shown(record.client), host }
     }
 
     pub(crate) fn append(&self, out: &mut Vec<u8>) {
