@@ -1,12 +1,13 @@
 //! End-to-end tests: the real binary, real sockets, data files.
 //!
 //! [`Server`] starts `kimura` in a folder of its own and ends it with SIGTERM; [`Client`] sends raw bytes
-//! and parses what comes back strictly; [`case`] reads `cases/*.case` and plays them. Only loopback
-//! addresses are used, every wait has a deadline, and no test sleeps for a fixed time.
+//! and parses what comes back strictly; [`case`] reads `cases/*.case` and plays them; [`Browser`] is a real
+//! one. Only loopback addresses are used, every wait has a deadline, and no test sleeps for a fixed time.
 
 #![forbid(unsafe_code)]
 
 pub mod binary;
+pub mod browser;
 pub mod case;
 pub mod changes;
 pub mod client;
@@ -29,6 +30,7 @@ pub mod text;
 pub mod viewer;
 pub mod yard;
 
+pub use browser::Browser;
 pub use client::Client;
 pub use failure::{Failure, Outcome};
 pub use folder::Folder;

@@ -6,9 +6,10 @@ use std::process::{Command, Output, Stdio};
 
 use crate::failure::{Failure, Outcome};
 
-/// A time long past, and one far away, as openssl writes them.
-const PAST: [&str; 2] = ["20200101000000Z", "20210101000000Z"];
-const NOW: [&str; 2] = ["20240101000000Z", "20990101000000Z"];
+/// A time long past, one that ends far away, and one as certificates are issued for, in the words of openssl.
+const PAST: &str = "-startdate 20200101000000Z -enddate 20210101000000Z";
+const NOW: &str = "-startdate 20240101000000Z -enddate 20990101000000Z";
+const QUARTER: &str = "-days 90";
 
 /// What `openssl ca` has to be told.
 const SETTINGS: &str = "[ca]
@@ -58,6 +59,8 @@ pub enum Term {
     Holds,
     /// Until 2021.
     Past,
+    /// From now on, for ninety days.
+    Quarter,
 }
 
 /// Somebody with a certificate.
@@ -162,9 +165,10 @@ impl Authority {
         algorithm: Algorithm,
         term: Term,
     ) -> Outcome<Holder> {
-        let [from, to] = match term {
+        let term = match term {
             Term::Holds => NOW,
             Term::Past => PAST,
+            Term::Quarter => QUARTER,
         };
         self.key(label, algorithm)?;
         self.openssl(&format!(
@@ -172,7 +176,7 @@ impl Authority {
         ))?;
         let line = format!(
             "ca -batch -notext -config settings -extensions {section} -keyfile ca.key -cert ca.pem \
-             -startdate {from} -enddate {to} -in {label}.csr -out {label}.pem"
+             {term} -in {label}.csr -out {label}.pem"
         );
         run(&self.folder, &line, names)?;
         Ok(Holder { chain: self.path(&format!("{label}.pem")), key: self.path(&format!("{label}.key")) })

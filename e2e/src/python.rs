@@ -1,4 +1,4 @@
-//! The Python that runs the conformance probe and httplint.
+//! The Python that runs the conformance probe, httplint, sslyze and the client that breaks TLS.
 
 use std::env;
 use std::ffi::OsString;

@@ -15,6 +15,11 @@ use crate::output::{Output, Place};
 use crate::processes::Process;
 use crate::{Client, PATIENCE};
 
+/// What the server says when it has read files again that have changed.
+pub const REREAD: &str = "files have changed and were read again";
+/// And when what they hold now is wrong, above the reasons.
+pub const KEPT: &str = "files have changed, and what they held before stays in force";
+
 /// How the server is started, beside its configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -88,6 +93,12 @@ impl Server {
     #[must_use]
     pub fn output(&self) -> &Output {
         &self.output
+    }
+
+    /// How many of the latest lines have that in them.
+    #[must_use]
+    pub fn heard(&self, part: &str) -> usize {
+        self.output.said().lines.iter().filter(|line| line.contains(part)).count()
     }
 
     /// Process id.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use e2e::credentials::{base64, basic as credentials};
 use e2e::response::Asked;
+use e2e::server::{KEPT, REREAD};
 use e2e::{Client, Folder, Options, Response, Server, binary, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -374,6 +375,44 @@ fn a_reload_ends_what_was_right_before() {
     assert!(!done && text.contains("users:1:") && text.contains("kimura passwd"), "{text}");
     assert!(!text.contains("plain\n"), "{text}");
     assert_eq!(site.ask("file", new).status, 200);
+    site.server.stop().expect("an even ledger");
+}
+
+#[test]
+fn changed_files_come_into_force_without_a_reload() {
+    let site = Site::start();
+    let old = Some(("anna", PASSWORD));
+    let new = Some(("anna", "another one"));
+    // Every shard remembers it, so that it has to be told.
+    let mut kept: Vec<Client> = (0..8).map(|_| site.connect()).collect();
+    let mut statuses = |login| -> Vec<u16> {
+        let ask = |client: &mut Client| {
+            client.send(&get("group", login)).expect("sent");
+            client.response(Asked::Other).expect("answered").status
+        };
+        kept.iter_mut().map(ask).collect()
+    };
+    assert_eq!(statuses(old), [200; 8]);
+    // Written aside and put in its place, as `mv` does.
+    let put = |name: &str, content: &str| {
+        let next = site.folder.write("next", content.as_bytes()).expect("written");
+        fs::rename(next, site.folder.path().join(name)).expect("renamed");
+    };
+    put("users", &format!("anna:{}\n", hash("another one")));
+    until("word of it", || site.server.heard(REREAD) == 1);
+    assert_eq!((statuses(old), statuses(new)), (vec![401; 8], vec![200; 8]));
+
+    // A line that is wrong is told once, with its place, and changes nothing.
+    put("users", "anna:plain\n");
+    until("the cause", || site.server.heard("kimura passwd") == 1);
+    assert_eq!((site.server.heard(KEPT), site.server.heard("users:1:")), (1, 1));
+    assert_eq!((statuses(old), statuses(new)), (vec![401; 8], vec![200; 8]));
+
+    put("users", &format!("anna:{}\n", hash("another one")));
+    put("groups", "staff: otto\n");
+    until("word of both", || site.server.heard(REREAD) == 2);
+    assert_eq!((statuses(old), statuses(new)), (vec![401; 8], vec![403; 8]));
+    assert_eq!(site.server.heard(KEPT), 1);
     site.server.stop().expect("an even ledger");
 }
 

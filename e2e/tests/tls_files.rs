@@ -11,6 +11,7 @@ use std::process::{Command, Output};
 use e2e::ledger::counter;
 use e2e::load::Load;
 use e2e::openssl::{Algorithm, Term, s_client};
+use e2e::server::{KEPT, REREAD};
 use e2e::yard::{HELLO, address};
 use e2e::{Server, Yard, binary, until};
 use nix::sys::signal::Signal;
@@ -148,13 +149,6 @@ fn serve(label: &str) -> (Yard, Server, SocketAddr) {
     (yard, server, to)
 }
 
-/// How often the server has said that.
-fn heard(server: &Server, part: &str) -> usize {
-    server.output().said().lines.iter().filter(|line| line.contains(part)).count()
-}
-
-const REREAD: &str = "certificates and keys were read again";
-
 #[test]
 fn certificates_are_swapped_under_load_and_no_request_fails() {
     let (yard, server, to) = serve("tls-swap");
@@ -169,7 +163,7 @@ fn certificates_are_swapped_under_load_and_no_request_fails() {
     // By nothing but the files.
     replace(&yard, "third");
     until("the third certificate", || subject(&yard, to) == "third");
-    until("word of it", || heard(&server, REREAD) == 1);
+    until("word of it", || server.heard(REREAD) == 1);
     let tally = load.stop();
     assert!(tally.failures.is_empty(), "{:#?}", tally.failures);
     assert!(tally.answered > 100, "{tally:?}");
@@ -180,21 +174,20 @@ fn certificates_are_swapped_under_load_and_no_request_fails() {
 #[test]
 fn a_wrong_file_is_told_once_and_changes_nothing() {
     let (yard, server, to) = serve("tls-kept");
-    const KEPT: &str = "certificates and keys have changed, and stay as they are";
     // What is in force is the text that was read, whatever the file says now.
     yard.configure("{ this is wrong").expect("write");
     fs::copy(yard.path("tls/second.key"), yard.path("tls/host.key")).expect("a copy");
-    until("word of it", || heard(&server, KEPT) == 1);
-    until("the cause", || heard(&server, "does not belong to the certificate") == 1);
-    assert!(heard(&server, "kimura.conf:7:") == 1 && heard(&server, "cure: name the key") == 1);
+    until("word of it", || server.heard(KEPT) == 1);
+    until("the cause", || server.heard("does not belong to the certificate") == 1);
+    assert!(server.heard("kimura.conf:7:") == 1 && server.heard("cure: name the key") == 1);
     assert_eq!(subject(&yard, to), "host");
     fs::remove_file(yard.path("tls/host.key")).expect("removed");
-    until("word of that, too", || heard(&server, KEPT) == 2);
-    until("the cause", || heard(&server, "host.key cannot be read: No such file") == 1);
+    until("word of that, too", || server.heard(KEPT) == 2);
+    until("the cause", || server.heard("host.key cannot be read: No such file") == 1);
     assert_eq!(subject(&yard, to), "host");
     // The certificate of the second key, and a key again.
     replace(&yard, "second");
     until("the second certificate", || subject(&yard, to) == "second");
-    assert_eq!((heard(&server, KEPT), heard(&server, REREAD)), (2, 1));
+    assert_eq!((server.heard(KEPT), server.heard(REREAD)), (2, 1));
     server.stop().expect("it ends");
 }

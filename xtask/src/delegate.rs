@@ -14,6 +14,14 @@ pub(crate) fn conformance(mode: &str) -> Outcome {
     run(command)
 }
 
+/// What testssl.sh and sslyze find, told only when it is more than `e2e/tls/accepted.txt` accepts.
+pub(crate) fn tls() -> Outcome {
+    let python = provision::provide()?;
+    let mut command = suite::end_to_end(&["--test", "tls_scanners"], build_server()?.into());
+    command.env("KIMURA_PYTHON", python);
+    run(command)
+}
+
 /// The benchmark has a command line of its own.
 pub(crate) fn bench(arguments: &[String]) -> Outcome {
     let mut command = cargo(&["run", "--quiet", "--release", "--package", "bench", "--"]);

@@ -29,6 +29,7 @@ cargo xtask COMMAND
   setup                   installs what the tests need, and prints what to set to run them by hand
   generate                writes the man page and the completions anew
   conformance [--strict]  the HTTP/1.1 conformance cases against the real binary
+  tls                     testssl.sh and sslyze look at the real binary; two minutes, and a part of `test`
   fuzz [TARGET] [RUNS]    the fuzz targets, or one; see fuzz/README.md
   bench ...               the benchmark against other servers; `cargo xtask bench --help`
   soak [MINUTES]          a mixed load for a long time; memory and descriptors must stay flat
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         ("generate", []) => generated::write(),
         ("conformance", []) => delegate::conformance("plain"),
         ("conformance", [flag]) if flag == "--strict" => delegate::conformance("strict"),
+        ("tls", []) => delegate::tls(),
         ("fuzz", rest) => delegate::fuzz(rest),
         ("bench", rest) => delegate::bench(rest),
         ("soak", rest) => delegate::soak(rest),

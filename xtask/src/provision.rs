@@ -36,6 +36,13 @@ const PROGRAMS: &[Program] = &[
         probe: &["sh", "-c", "ls /usr/lib/*/pam_wrapper/pam_matrix.so"],
         packages: &["libpam-wrapper", "libpam0g", "libpam-modules"],
     },
+    Program { what: "testssl.sh", probe: &["testssl", "--version"], packages: &["testssl.sh"] },
+    Program { what: "Chromium", probe: &["chromium", "--version"], packages: &["chromium"] },
+    Program {
+        what: "certutil and pk12util",
+        probe: &["sh", "-c", "command -v certutil && command -v pk12util"],
+        packages: &["libnss3-tools"],
+    },
     Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },
     Program {
         what: "setpriv, prlimit and unshare",
@@ -52,7 +59,7 @@ const PROGRAMS: &[Program] = &[
 /// Parts of the Rust toolchain that a minimal one lacks.
 const COMPONENTS: &[(&str, &str)] = &[("fmt", "rustfmt"), ("clippy", "clippy")];
 
-/// Installs what is missing. Returns the Python that has httplint and tlslite-ng.
+/// Installs what is missing. Returns the Python that has httplint, tlslite-ng and sslyze.
 pub(crate) fn provide() -> Outcome<OsString> {
     let missing: Vec<&Program> = PROGRAMS.iter().filter(|program| !succeeds(program.probe)).collect();
     if !missing.is_empty() {

@@ -334,9 +334,7 @@ impl Supervisor<'_> {
         self.worker_due = None;
         match asker {
             Asker::Tickets => return,
-            Asker::Files => {
-                return log::info!("certificates and keys were read again, since they have changed");
-            }
+            Asker::Files => return log::info!("files have changed and were read again"),
             Asker::Signal | Asker::Control(_) => {}
         }
         self.reloads += 1;
@@ -392,12 +390,12 @@ impl Supervisor<'_> {
                 log::error!("the keys of TLS tickets stay as they are: {why}");
             }
             (Asker::Files, Reply::Refused(why)) => {
-                log::error!("certificates and keys stay as they are: {why}");
+                log::error!("files have changed, and what they held before stays in force: {why}");
                 self.watch.later(Instant::now());
             }
             (Asker::Files, Reply::Problems(_, text)) => {
                 log::error!(
-                    "certificates and keys have changed, and stay as they are:\n{}",
+                    "files have changed, and what they held before stays in force:\n{}",
                     problems_text(&text)
                 );
                 self.watch.refuse();
