@@ -137,6 +137,8 @@ fn a_browser_chooses_pauses_and_comes_again() {
     assert_eq!(looker.value("document.querySelectorAll('#log img').length"), json!(0));
     assert_eq!(looker.value("document.title"), json!("Live log - Kimura"));
 
+    let size = json!({ "width": 1200, "height": 480, "deviceScaleFactor": 1, "mobile": false });
+    looker.browser.command("Emulation.setDeviceMetricsOverride", &size).expect("a size");
     let light = looker.prefer("light");
     looker.picture("light.png");
     let dark = looker.prefer("dark");
