@@ -441,7 +441,10 @@ fn no_process_is_dumped() {
 const OPEN: &[(&str, &[&str])] = &[
     (AUTH, &["/dev/null", "pipe:", "socket:"]),
     (AGENT, &["/dev/null", "pipe:", "socket:"]),
-    (LOGGER, &["/dev/null", "pipe:", "socket:", "/memfd:kimura-tail", "${folder}/access.log"]),
+    (
+        LOGGER,
+        &["/dev/null", "pipe:", "socket:", "/memfd:kimura-log", "/memfd:kimura-tail", "${folder}/access.log"],
+    ),
     (WORKER, &["/dev/null", "pipe:", "socket:", "anon_inode:", "/memfd:kimura", "${folder}/www"]),
 ];
 

@@ -1,19 +1,20 @@
 //! A shard's end of the access logs.
 
-use logging::{Counts, Format, Record, ShardLog, SinkId};
+use logging::{Format, Record, ShardLog, SinkId};
 use perf::{Block, Counter};
 
 /// The shard's end of the logger.
 pub(crate) struct AccessLog {
     shard: ShardLog,
-    published: Counts,
+    /// Lines dropped, as the counters say.
+    published: u64,
     /// Lines have gathered since the last tick.
     waiting: bool,
 }
 
 impl AccessLog {
     pub(crate) fn new(shard: ShardLog) -> AccessLog {
-        AccessLog { shard, published: Counts::default(), waiting: false }
+        AccessLog { shard, published: 0, waiting: false }
     }
 
     pub(crate) fn write(&mut self, sink: SinkId, format: &Format, record: &Record<'_>) {
@@ -32,11 +33,10 @@ impl AccessLog {
         self.waiting = false;
     }
 
-    /// Copies the counts to the shard's counters.
+    /// Copies what was dropped to the shard's counters.
     pub(crate) fn publish(&mut self, counters: &Block) {
-        let now = self.shard.counts();
-        counters.add(Counter::LogLines, now.lines - self.published.lines);
-        counters.add(Counter::LogLinesDropped, now.dropped - self.published.dropped);
-        self.published = now;
+        let dropped = self.shard.dropped();
+        counters.add(Counter::LogLinesDropped, dropped - self.published);
+        self.published = dropped;
     }
 }

@@ -147,6 +147,7 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_
     };
     let mut shard_log = shard.log.borrow_mut();
     for log in logs {
+        shard.count(Counter::LogLines);
         record.addresses = log.addresses;
         shard_log.write(log.sink, &log.format, &record);
         if record.showing == logging::Showing::First {

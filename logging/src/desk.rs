@@ -1,16 +1,21 @@
-//! The logger process: takes what workers forward, and writes it.
+//! The logger process: takes what workers send into the queues of the logs, from where their threads deliver it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use sys::packet::{self, Wait};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use sys::mem::Cells;
+use sys::packet;
 
+use crate::courier;
 use crate::error::Error;
-use crate::forward::{FACTS, FACTS_HEADER, HEADER, MESSAGES, PACKET_MAX};
-use crate::logger::Totals;
-use crate::sink::{Out, Sink, Target};
+use crate::forward::{MESSAGES, PACKET_MAX, Parsed, parse};
+use crate::outlet::{FileOutlet, Outlet, StreamOutlet};
+use crate::queue::{Packet, Queue, newlines};
+use crate::sink::Target;
 use crate::tail::Tail;
 
 /// Packets that are taken from one worker before the others have their turn.
@@ -29,7 +34,9 @@ pub enum Fed {
 
 /// All sinks by their numbers.
 pub struct Desk {
-    sinks: BTreeMap<u16, Sink>,
+    queues: BTreeMap<u16, Arc<Queue>>,
+    /// Every courier holds a sender.
+    couriers: (Sender<()>, Receiver<()>),
     packet: Vec<u8>,
     /// Where viewers see what comes.
     tail: Tail,
@@ -47,22 +54,25 @@ impl Desk {
     /// Without sinks.
     #[must_use]
     pub fn new() -> Self {
-        Self { sinks: BTreeMap::new(), packet: vec![0; PACKET_MAX], tail: Tail::default(), unknown: 0 }
+        let (packet, tail) = (vec![0; PACKET_MAX], Tail::default());
+        Self { queues: BTreeMap::new(), couriers: bounded(0), packet, tail, unknown: 0 }
     }
 
-    /// A file that somebody else has opened for appending, new or in place of the one with this number.
-    pub fn file(&mut self, number: u16, name: &str, fd: OwnedFd) {
-        self.place(number, name, File::from(fd));
+    /// A file that somebody else has opened for appending, new or in place of the one with this number. What waits is in
+    /// `memory`.
+    ///
+    /// # Errors
+    /// [`Error::Queue`] for memory that cannot be used, [`Error::Thread`].
+    pub fn file(&mut self, number: u16, name: &str, fd: OwnedFd, memory: Cells) -> Result<(), Error> {
+        self.place(number, name, Box::new(FileOutlet(fd.into())), memory)
     }
 
     /// One of the process's own standard streams.
     ///
     /// # Errors
-    /// [`Error::Stream`] when the process has none.
-    pub fn stream(&mut self, number: u16, target: &Target) -> Result<(), Error> {
-        let file = target.open()?;
-        self.place(number, &target.name(), file);
-        Ok(())
+    /// [`Error::Stream`] when the process has none, and those of [`Desk::file`].
+    pub fn stream(&mut self, number: u16, target: &Target, memory: Cells) -> Result<(), Error> {
+        self.place(number, &target.name(), Box::new(StreamOutlet(target.open()?)), memory)
     }
 
     /// The ring that viewers read: whatever comes is shown there from now on.
@@ -73,22 +83,32 @@ impl Desk {
         self.tail.attach(fd)
     }
 
-    fn place(&mut self, number: u16, name: &str, file: File) {
-        match self.sinks.get_mut(&number) {
-            Some(sink) => sink.replace(file),
-            None => drop(self.sinks.insert(number, Sink::new(name.to_owned(), None, Out::File(file)))),
+    fn place(
+        &mut self,
+        number: u16,
+        name: &str,
+        outlet: Box<dyn Outlet>,
+        memory: Cells,
+    ) -> Result<(), Error> {
+        if let Some(queue) = self.queues.get(&number) {
+            queue.replace(outlet);
+            return Ok(());
         }
+        let queue = Arc::new(Queue::open(memory)?);
+        courier::start(name.to_owned(), Arc::clone(&queue), outlet, self.couriers.0.clone())?;
+        self.queues.insert(number, queue);
+        Ok(())
     }
 
-    /// Writes what has come from a worker.
+    /// Takes what has come from the worker of this generation. A packet stays in the socket until it is in a queue.
     ///
     /// # Errors
     /// `InvalidData` for a packet that no worker sends: whoever sent it is not to be listened to any more. What
     /// reading a socket reports.
-    pub fn read(&mut self, worker: BorrowedFd<'_>) -> io::Result<Fed> {
+    pub fn read(&mut self, generation: u32, worker: BorrowedFd<'_>) -> io::Result<Fed> {
         for _ in 0..TURN {
-            let len = match packet::receive(worker, &mut self.packet, 0, Wait::Never) {
-                Ok(received) => received.len,
+            let len = match packet::peek(worker, &mut self.packet) {
+                Ok(len) => len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Fed::Empty),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Fed::Closed),
                 Err(error) => return Err(error),
@@ -96,176 +116,81 @@ impl Desk {
             if len == 0 {
                 return Ok(Fed::Closed);
             }
-            let Packet { number, facts, lines } = parse(&self.packet[..len])?;
-            self.tail.show(number, facts, lines)?;
-            match self.sinks.get_mut(&number) {
-                Some(sink) => sink.write(lines),
-                None if number == MESSAGES => {}
-                None => self.unknown += lines.iter().filter(|&&byte| byte == b'\n').count() as u64,
+            let Parsed { sink, number, facts, lines } = parse(&self.packet[..len])?;
+            match self.queues.get(&sink) {
+                Some(queue) => queue.take(Packet { generation, number }, lines),
+                None if sink == MESSAGES => {}
+                None => self.unknown += newlines(lines),
             }
+            // Whoever dies here leaves the packet where it is: its successor shows it, maybe again.
+            self.tail.show(sink, facts, lines)?;
+            packet::discard(worker)?;
         }
         Ok(Fed::More)
     }
 
-    /// What the sinks did so far.
+    /// Lines for sinks that nobody has named: a worker with a mistake.
     #[must_use]
-    pub fn totals(&self) -> Totals {
-        let none = Totals { written: 0, lost: self.unknown };
-        self.sinks.values().fold(none, |sum, sink| Totals {
-            written: sum.written + sink.written,
-            lost: sum.lost + sink.lost,
-        })
+    pub fn unknown(&self) -> u64 {
+        self.unknown
+    }
+
+    /// Lines that a worker has sent.
+    #[must_use]
+    pub fn lines_of(&self, generation: u32) -> u64 {
+        self.queues.values().map(|queue| queue.lines_of(generation)).sum()
+    }
+
+    /// What has become of all lines.
+    #[must_use]
+    pub fn tally(&self) -> perf::Tally {
+        self.queues.values().fold(perf::Tally::default(), |sum, queue| sum.and(queue.tally()))
+    }
+
+    /// Ends when all is delivered, or after `patience`: what waits then stays in its memory.
+    pub fn finish(self, patience: Duration) {
+        let end = Instant::now() + patience;
+        self.queues.values().for_each(|queue| queue.finish(end));
+        let (own, others) = self.couriers;
+        drop(own);
+        // Nobody sends: it is over when all are gone. One that a device keeps does not keep the process.
+        let _ = others.recv_deadline(end + GRACE);
     }
 }
 
-/// What a packet says.
-#[derive(Debug)]
-pub(crate) struct Packet<'p> {
-    /// Of the sink.
-    pub(crate) number: u16,
-    /// About the lines; empty when nothing is known of them.
-    pub(crate) facts: &'p [u8],
-    /// Whole lines.
-    pub(crate) lines: &'p [u8],
-}
-
-/// Takes a packet apart.
-pub(crate) fn parse(packet: &[u8]) -> io::Result<Packet<'_>> {
-    let bad = |what| io::Error::new(io::ErrorKind::InvalidData, what);
-    let (number, rest) =
-        packet.split_first_chunk::<HEADER>().ok_or_else(|| bad("a packet without a sink"))?;
-    let number = u16::from_le_bytes(*number);
-    let (facts, lines) = if number & FACTS == 0 {
-        (&rest[..0], rest)
-    } else {
-        let (len, rest) =
-            rest.split_first_chunk::<FACTS_HEADER>().ok_or_else(|| bad("a packet without its facts"))?;
-        rest.split_at_checked(u32::from_le_bytes(*len) as usize)
-            .ok_or_else(|| bad("a packet with fewer facts than it says"))?
-    };
-    if lines.last() != Some(&b'\n') {
-        return Err(bad("a packet that does not end with a line"));
-    }
-    Ok(Packet { number: number & !FACTS, facts, lines })
-}
+/// Time that a thread may take beyond the end to see that it has come.
+const GRACE: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
-    use crate::{Format, Logger, Record, Sinks};
+    use sys::packet::Wait;
 
-    const LINES: u64 = 20_000;
-
-    fn file(folder: &tempfile::TempDir, name: &str) -> OwnedFd {
-        File::options().append(true).create(true).open(folder.path().join(name)).unwrap().into()
-    }
-
-    /// Takes packets until `enough`, waiting for them.
-    fn read_until(desk: &mut Desk, socket: &OwnedFd, enough: impl Fn(&Desk, Fed) -> bool) {
-        loop {
-            let fed = desk.read(socket.as_fd()).unwrap();
-            if enough(desk, fed) {
-                return;
-            }
-            if fed == Fed::Empty {
-                sys::poll::readable(socket.as_fd(), None).unwrap();
-            }
-        }
+    #[test]
+    fn what_no_worker_sends_is_not_taken() {
+        let (own, other) = packet::pair().unwrap();
+        packet::send(own.as_fd(), &[b'\n'; PACKET_MAX + 1], &[], Wait::Block).unwrap();
+        let error = Desk::new().read(1, other.as_fd()).unwrap_err();
+        assert_eq!(error.to_string(), "the packet is larger than allowed");
+        let (own, other) = packet::pair().unwrap();
+        packet::send(own.as_fd(), &[b'\n'; 20], &[own.as_fd()], Wait::Block).unwrap();
+        let error = Desk::new().read(1, other.as_fd()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "a descriptor");
     }
 
     #[test]
-    fn lines_arrive_whole_once_and_in_order() {
-        let folder = tempfile::tempdir().unwrap();
+    fn every_worker_has_its_turn() {
         let (own, other) = packet::pair().unwrap();
-        let target = Target::File("a".into());
-        let logger = Logger::start(Sinks::forward(vec![Target::Stdout, target.clone()], own)).unwrap();
-        let sink = logger.sink(&target).unwrap();
-        let mut shard = logger.shard();
-        let writer = std::thread::spawn(move || {
-            for number in 0..LINES {
-                let target = format!("/{number}");
-                let record = Record { method: b"GET", target: target.as_bytes(), ..Record::default() };
-                shard.write(sink, &Format::Common, &record);
-                if number % 64 == 0 {
-                    shard.tick();
-                    std::thread::yield_now();
-                }
-            }
-            drop(shard);
-            logger.stop(std::time::Duration::from_secs(10)).unwrap()
-        });
         let mut desk = Desk::new();
-        desk.file(1, "a", file(&folder, "a"));
-        read_until(&mut desk, &other, |_, fed| fed == Fed::Closed);
-        // A shard does not wait, so that some may be missing; none that was handed over is.
-        let totals = writer.join().unwrap();
-        assert_eq!((desk.totals(), totals.lost), (totals, 0));
-        let text = std::fs::read_to_string(folder.path().join("a")).unwrap();
-        let number = |line: &str| line.split("GET /").nth(1)?.split(' ').next()?.parse::<u64>().ok();
-        let numbers: Vec<u64> = text.lines().map(|line| number(line).unwrap()).collect();
-        assert_eq!(numbers.len() as u64, totals.written);
-        assert!(numbers.is_sorted_by(|a, b| a < b) && numbers.first() == Some(&0));
-    }
-
-    #[test]
-    fn a_desk_takes_over_from_another_and_nothing_is_lost() {
-        let folder = tempfile::tempdir().unwrap();
-        let (own, other) = packet::pair().unwrap();
-        let target = Target::File("a".into());
-        let logger = Logger::start(Sinks::forward(vec![target.clone()], own)).unwrap();
-        let sink = logger.sink(&target).unwrap();
-        let mut shard = logger.shard();
-        let mut totals = 0;
-        for _ in 0..3 {
-            let mut desk = Desk::new();
-            desk.file(0, "a", file(&folder, "a"));
-            // One is read, the other waits for the next desk.
-            for _ in 0..2 {
-                shard.write(sink, &Format::Common, &Record::default());
-                shard.tick();
-            }
-            read_until(&mut desk, &other, |desk, _| desk.totals().written >= 1);
-            totals += desk.totals().written;
-        }
-        drop(shard);
-        let at_worker = logger.stop(std::time::Duration::from_secs(10)).unwrap();
-        let mut desk = Desk::new();
-        desk.file(0, "a", file(&folder, "a"));
-        read_until(&mut desk, &other, |_, fed| fed == Fed::Closed);
-        assert_eq!((at_worker.written, at_worker.lost), (6, 0));
-        assert_eq!(totals + desk.totals().written, 6);
-    }
-
-    #[test]
-    fn packets_that_no_worker_sends() {
-        for (bytes, wanted) in [
-            (&b"\0"[..], "a packet without a sink"),
-            (b"\0\0", "a packet that does not end with a line"),
-            (b"\0\0line", "a packet that does not end with a line"),
-            (&[b'\n'; PACKET_MAX + 1], "the packet is larger than allowed"),
-        ] {
-            let (own, other) = packet::pair().unwrap();
-            packet::send(own.as_fd(), bytes, &[], Wait::Block).unwrap();
-            assert_eq!(Desk::new().read(other.as_fd()).unwrap_err().to_string(), wanted);
-        }
-        let (own, other) = packet::pair().unwrap();
-        packet::send(own.as_fd(), b"\0\0line\n", &[own.as_fd()], Wait::Block).unwrap();
-        assert_eq!(
-            Desk::new().read(other.as_fd()).unwrap_err().kind(),
-            io::ErrorKind::InvalidData,
-            "a descriptor"
-        );
-        let (own, other) = packet::pair().unwrap();
         for _ in 0..=TURN {
-            packet::send(own.as_fd(), b"\0\0\n", &[], Wait::Block).unwrap();
+            packet::send(own.as_fd(), &[b'\n'; 11], &[], Wait::Block).unwrap();
         }
-        assert_eq!(Desk::new().read(other.as_fd()).unwrap(), Fed::More, "others have their turn");
-        let (own, other) = packet::pair().unwrap();
-        packet::send(own.as_fd(), b"\x07\0a\nb\n", &[], Wait::Block).unwrap();
-        let mut desk = Desk::new();
-        assert_eq!(desk.read(other.as_fd()).unwrap(), Fed::Empty);
-        assert_eq!(desk.totals(), Totals { written: 0, lost: 2 }, "a sink that nobody has named");
+        assert_eq!(desk.read(1, other.as_fd()).unwrap(), Fed::More);
+        assert_eq!(desk.read(1, other.as_fd()).unwrap(), Fed::Empty);
+        assert_eq!(desk.unknown(), TURN as u64 + 1, "of a sink that nobody has named");
+        drop(own);
+        assert_eq!(desk.read(1, other.as_fd()).unwrap(), Fed::Closed);
     }
 }

@@ -14,6 +14,10 @@ pub enum Error {
     Stream(io::Error),
     /// The system refused the logger thread.
     Thread(io::Error),
+    /// The memory in which lines wait is not as it should be.
+    Queue(&'static str),
+    /// It cannot be mapped.
+    Memory(io::Error),
     /// Another logger of the `log` facade is already installed: a mistake in the program.
     FacadeTaken,
 }
@@ -27,6 +31,8 @@ impl fmt::Display for Error {
             }
             Self::Stream(cause) => write!(f, "cannot log to a standard stream: {cause}"),
             Self::Thread(cause) => write!(f, "cannot start the logger thread: {cause}"),
+            Self::Queue(what) => write!(f, "the memory for lines that wait cannot be used: {what}"),
+            Self::Memory(cause) => write!(f, "the memory for lines that wait cannot be used: {cause}"),
             Self::FacadeTaken => write!(f, "the error log was installed twice"),
         }
     }
@@ -36,8 +42,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Open(cause) => Some(cause),
-            Self::Stream(cause) | Self::Thread(cause) => Some(cause),
-            Self::TooManySinks | Self::FacadeTaken => None,
+            Self::Stream(cause) | Self::Thread(cause) | Self::Memory(cause) => Some(cause),
+            Self::TooManySinks | Self::Queue(_) | Self::FacadeTaken => None,
         }
     }
 }

@@ -1,14 +1,13 @@
 //! A property that holds for every packet of lines, checked by fuzzers and tests. Not part of the interface.
 
-use crate::desk::{Packet, parse};
-use crate::forward::{FACTS_HEADER, HEADER};
+use crate::forward::{FACTS_HEADER, HEADER, Parsed, parse};
 use crate::tail::facts;
 
 /// A packet is whole lines for one sink with their facts, and nothing is left of it or added to it; or it is refused.
 /// Facts that do not fit their lines are refused, and no others show more or less than the lines.
 pub fn packet(input: &[u8]) {
     match parse(input) {
-        Ok(Packet { facts, lines, .. }) => {
+        Ok(Parsed { facts, lines, .. }) => {
             let header = input.len() - facts.len() - lines.len();
             assert!(input.ends_with(&[facts, lines].concat()), "nothing is left out");
             assert!(header == HEADER || header == HEADER + FACTS_HEADER, "nothing else is in it");
@@ -37,16 +36,16 @@ mod tests {
             &b""[..],
             b"\0",
             b"\0\0",
-            b"\n\n",
-            b"\x01\0\n",
-            b"\x01\0a\nb\n",
-            b"\x01\0a\nb",
-            b"\xff\xff\xff\n",
-            b"\x01\x80\0\0\0\0a\n",
-            b"\x01\x80\xff\0\0\0a\n",
-            b"\x01\x80\x07\0\0\0\x02\0\xc8\0\x01\0\0a\n",
-            b"\x01\x80\x07\0\0\0\x02\0\xc8\0\x01\0\0a\nb\n",
-            b"\x01\x80\x07\0\0\0\x03\0\xc8\0\x01\0\0a\n",
+            b"\n\n\n\n\n\n\n\n\n\n",
+            b"\x01\0\0\0\0\0\0\0\0\0\n",
+            b"\x01\0\x01\0\0\0\0\0\0\0a\nb\n",
+            b"\x01\0\x01\0\0\0\0\0\0\0a\nb",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\n",
+            b"\x01\x80\x01\0\0\0\0\0\0\0\0\0\0\0a\n",
+            b"\x01\x80\x01\0\0\0\0\0\0\0\xff\0\0\0a\n",
+            b"\x01\x80\x01\0\0\0\0\0\0\0\x07\0\0\0\x02\0\xc8\0\x01\0\0a\n",
+            b"\x01\x80\x01\0\0\0\0\0\0\0\x07\0\0\0\x02\0\xc8\0\x01\0\0a\nb\n",
+            b"\x01\x80\x01\0\0\0\0\0\0\0\x07\0\0\0\x03\0\xc8\0\x01\0\0a\n",
         ] {
             packet(input);
         }

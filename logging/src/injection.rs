@@ -177,6 +177,18 @@ fn no_value_leaves_its_place() {
 }
 
 #[test]
+fn every_member_is_in_the_documentation() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/logs.md");
+    let documentation = std::fs::read_to_string(path).expect("the documentation of logs");
+    let object = line(&Format::Json, &Record::default());
+    let parsed: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&object).expect("valid JSON");
+    for member in parsed.keys() {
+        assert!(documentation.contains(&format!("`{member}`")), "{member}");
+    }
+}
+
+#[test]
 fn every_single_byte_stays_in_its_place() {
     for byte in 0..=u8::MAX {
         let sent = [b'a', byte, b'z'];

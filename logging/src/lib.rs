@@ -2,15 +2,19 @@
 //!
 //! An access log line is born as a [`Record`], plain facts borrowed from one finished exchange. A shard turns it
 //! into bytes ([`Format`]) straight in the batch buffer of its [`ShardLog`], which hands full or aged batches to the
-//! one [`Logger`] thread; the thread writes them to [`Sinks`] and hands the empty buffers back. The shard takes no
+//! one [`Logger`] thread; the thread sends them to the logger process and hands the empty buffers back. The shard takes no
 //! lock, makes no system call for a line and allocates nothing; when every buffer is in flight, lines are dropped
 //! and counted, because a slow disk must not slow the requests down.
+//!
+//! In the logger process the [`Desk`] puts them into a bounded queue for each log, in memory that outlives the process,
+//! and a thread for each log takes them from there to its outlet. So no log waits for another one.
 //!
 //! The error log ([`error_log`]) is the sink of the `log` facade.
 #![forbid(unsafe_code)]
 
 mod batch;
 mod civil;
+mod courier;
 mod desk;
 mod details;
 mod error;
@@ -25,7 +29,10 @@ mod injection;
 mod json;
 mod logger;
 mod number;
+mod outlet;
+mod queue;
 mod record;
+mod repeats;
 mod shard;
 mod sink;
 pub mod tail;
@@ -38,9 +45,11 @@ pub use desk::{Desk, Fed};
 pub use details::{Detail, Details, Value};
 pub use error::Error;
 pub use format::{Format, LINE_MAX};
-pub use logger::{Logger, Totals};
+pub use forward::Totals;
+pub use logger::Logger;
+pub use queue::cells_for;
 pub use record::{Addresses, Client, Record, RequestId, Showing};
-pub use shard::{Counts, ShardLog};
-pub use sink::{SinkId, Sinks, Target};
+pub use shard::ShardLog;
+pub use sink::{SinkId, Target};
 pub use template::{BadTemplate, TEMPLATE_MAX, Template};
 pub use variable::variables;

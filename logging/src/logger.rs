@@ -3,9 +3,11 @@
 use crate::batch::{BATCH_BYTES, Batch, FACTS_BYTES, Lines};
 use crate::error::Error;
 use crate::error_log;
+use crate::forward::{Forward, Totals};
 use crate::shard::{Lane, ShardLog};
-use crate::sink::{SinkId, Sinks, Target};
+use crate::sink::{SinkId, Target};
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded, never};
+use std::os::fd::OwnedFd;
 use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
@@ -15,45 +17,36 @@ const CONTROL_QUEUE: usize = 64;
 
 enum Control {
     Attach(Lane),
-    /// One more sink that the logger process writes; answered when it is there.
-    Forward(Target, Sender<()>),
     Stop,
-}
-
-/// What the sinks did over the life of a logger: written + lost = handed over by the shards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Lines written whole.
-    pub written: u64,
-    /// Lines given up because of write errors.
-    pub lost: u64,
 }
 
 /// Handle of the one logger thread of a process.
 pub struct Logger {
     control: Sender<Control>,
     finished: Receiver<Totals>,
-    /// What each sink was opened from.
-    targets: RwLock<Vec<Option<Target>>>,
+    /// The sinks that the logger process has, by number.
+    targets: RwLock<Vec<Target>>,
 }
 
 impl Logger {
-    /// Starts the thread. From here on the error log is written by it, too.
+    /// Starts the thread. It sends lines by `socket` to the logger process, which knows each of `targets` by its place.
+    /// From here on the error log is written by it, too.
     ///
     /// # Errors
     /// [`Error::Thread`] when the system refuses one more thread.
-    pub fn start(sinks: Sinks) -> Result<Self, Error> {
+    pub fn start(targets: Vec<Target>, socket: OwnedFd) -> Result<Self, Error> {
         let (control, requests) = bounded(CONTROL_QUEUE);
         let (done, finished) = bounded(1);
-        let targets = RwLock::new(sinks.targets());
+        let forward = Forward::new(socket);
         let messages = error_log::begin_queue();
         let run = move || {
-            let totals = Worker { sinks, lanes: Vec::new(), requests, messages, gather: Gather::new() }.run();
+            let totals =
+                Worker { forward, lanes: Vec::new(), requests, messages, gather: Gather::new() }.run();
             // Nobody waits any more if stop() gave up on us.
             done.send(totals).ok();
         };
         match thread::Builder::new().name("kimura-logger".to_owned()).spawn(run) {
-            Ok(_) => Ok(Self { control, finished, targets }),
+            Ok(_) => Ok(Self { control, finished, targets: RwLock::new(targets) }),
             Err(cause) => {
                 error_log::end_queue();
                 Err(Error::Thread(cause))
@@ -61,19 +54,15 @@ impl Logger {
         }
     }
 
-    /// The sink that was opened for `target`.
+    /// The sink of `target`.
     #[must_use]
     pub fn sink(&self, target: &Target) -> Option<SinkId> {
-        SinkId::position(&*self.targets.read().unwrap_or_else(PoisonError::into_inner), target)
+        SinkId::position(&self.targets.read().unwrap_or_else(PoisonError::into_inner), target)
     }
 
-    /// One more sink, which the logger process writes: for a logger that was started with [`Sinks::forward`].
-    pub fn forward(&self, target: Target) {
-        let (done, ready) = bounded(1);
-        self.targets.write().unwrap_or_else(PoisonError::into_inner).push(Some(target.clone()));
-        self.control.send(Control::Forward(target, done)).ok();
-        // Its lines must not come before it. Without a logger thread there are none.
-        ready.recv().ok();
+    /// One more sink, which the logger process has.
+    pub fn add(&self, target: Target) {
+        self.targets.write().unwrap_or_else(PoisonError::into_inner).push(target);
     }
 
     /// The producing end for one more shard.
@@ -85,8 +74,8 @@ impl Logger {
         shard
     }
 
-    /// Writes what the shards have handed over and ends the thread; the shards have let go of their ends before.
-    /// `None` when a sink is so stuck that the thread did not end within `patience`.
+    /// Sends what the shards have handed over and ends the thread; the shards have let go of their ends before.
+    /// `None` when the logger process is so stuck that the thread did not end within `patience`.
     pub fn stop(&self, patience: Duration) -> Option<Totals> {
         self.control.send_timeout(Control::Stop, patience).ok();
         let totals = self.finished.recv_timeout(patience).ok();
@@ -97,7 +86,7 @@ impl Logger {
 
 /// The state of the logger thread.
 struct Worker {
-    sinks: Sinks,
+    forward: Forward,
     lanes: Vec<Lane>,
     requests: Receiver<Control>,
     messages: Receiver<Vec<u8>>,
@@ -121,7 +110,6 @@ impl Worker {
         loop {
             match self.next() {
                 Event::Request(Control::Attach(lane)) => self.lanes.push(lane),
-                Event::Request(Control::Forward(target, done)) => self.forward(target, &done),
                 Event::Request(Control::Stop) | Event::Orphaned => return self.finish(),
                 Event::Message(line) => error_log::write_now(&line),
                 Event::MessagesClosed => self.messages = never(),
@@ -131,7 +119,7 @@ impl Worker {
         }
     }
 
-    /// Waits for the next event; nothing here happens by the clock.
+    /// Waits for the next event; the clock has a say only in what is told of repeated messages.
     fn next(&self) -> Event {
         loop {
             let mut select = Select::new();
@@ -140,7 +128,16 @@ impl Worker {
             for lane in &self.lanes {
                 select.recv(&lane.full);
             }
-            let ready = select.ready();
+            let ready = match error_log::repeats_due() {
+                None => select.ready(),
+                Some(patience) => match select.ready_timeout(patience) {
+                    Ok(ready) => ready,
+                    Err(_) => {
+                        error_log::tell_repeats();
+                        continue;
+                    }
+                },
+            };
             // What was ready may be gone again: then look anew.
             let event = if ready == requests {
                 received(self.requests.try_recv(), Event::Request, || Event::Orphaned)
@@ -161,13 +158,8 @@ impl Worker {
         }
     }
 
-    fn forward(&mut self, target: Target, done: &Sender<()>) {
-        self.sinks.forward_more(target);
-        done.send(()).ok();
-    }
-
     fn write(&mut self, lane: usize, mut batch: Batch) {
-        self.gather.write(&batch, &mut self.sinks);
+        self.gather.write(&batch, &mut self.forward);
         batch.clear();
         // The shard is gone, or takes it: the channel has room for every buffer.
         self.lanes[lane].spent.try_send(batch).ok();
@@ -178,7 +170,6 @@ impl Worker {
         while let Ok(request) = self.requests.try_recv() {
             match request {
                 Control::Attach(lane) => self.lanes.push(lane),
-                Control::Forward(target, done) => self.forward(target, &done),
                 Control::Stop => {}
             }
         }
@@ -190,10 +181,7 @@ impl Worker {
         while let Ok(line) = self.messages.try_recv() {
             error_log::write_now(&line);
         }
-        self.sinks.iter().fold(Totals::default(), |sum, sink| Totals {
-            written: sum.written + sink.written,
-            lost: sum.lost + sink.lost,
-        })
+        self.forward.totals
     }
 }
 
@@ -209,7 +197,7 @@ fn received<T>(
     }
 }
 
-/// Sorts the runs of a batch by sink, so that each sink gets one write.
+/// Sorts the runs of a batch by sink, so that each sink gets one packet.
 struct Gather {
     bytes: Vec<u8>,
     facts: Vec<u8>,
@@ -222,16 +210,15 @@ impl Gather {
         Self { bytes, facts, order: Vec::new() }
     }
 
-    fn write(&mut self, batch: &Batch, sinks: &mut Sinks) {
+    fn write(&mut self, batch: &Batch, forward: &mut Forward) {
         let runs: Vec<Lines<'_>> = batch.runs().collect();
         self.order.clear();
         self.order.extend(runs.iter().enumerate().map(|(position, run)| (run.sink, position)));
         // By sink, then by position: the order of one sink's lines is the order they were written in.
         self.order.sort_unstable();
         for group in self.order.chunk_by(|a, b| a.0 == b.0) {
-            let Some(sink) = sinks.get_mut(group[0].0) else { continue };
             if let [(_, only)] = group {
-                sink.write_with(runs[*only].bytes, runs[*only].facts);
+                forward.send(&runs[*only]);
                 continue;
             }
             self.bytes.clear();
@@ -240,7 +227,7 @@ impl Gather {
                 self.bytes.extend_from_slice(runs[*position].bytes);
                 self.facts.extend_from_slice(runs[*position].facts);
             }
-            sink.write_with(&self.bytes, &self.facts);
+            forward.send(&Lines { sink: group[0].0, bytes: &self.bytes, facts: &self.facts });
         }
     }
 }

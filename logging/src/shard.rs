@@ -10,15 +10,6 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 /// Buffers of one shard: one being filled, the others on their way or waiting.
 pub(crate) const BUFFERS: usize = 8;
 
-/// Lines of one shard since it began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Lines handed to the logger thread.
-    pub lines: u64,
-    /// Lines given up because every buffer was in flight or the logger had ended.
-    pub dropped: u64,
-}
-
 /// The producing end of one shard. It never waits: no lock, no allocation, and one wake-up of the logger per batch.
 ///
 /// Dropping it hands over what is left.
@@ -27,7 +18,8 @@ pub struct ShardLog {
     full: Sender<Batch>,
     spent: Receiver<Batch>,
     stamp: Stamp,
-    counts: Counts,
+    /// Lines given up because every buffer was in flight or the logger thread had ended.
+    dropped: u64,
 }
 
 /// The consuming end, held by the logger thread.
@@ -45,8 +37,7 @@ impl ShardLog {
             let sent = give_back.try_send(Batch::new());
             debug_assert!(sent.is_ok(), "the channel has room for every buffer");
         }
-        let shard =
-            Self { filling: Some(Batch::new()), full, spent, stamp: Stamp::new(), counts: Counts::default() };
+        let shard = Self { filling: Some(Batch::new()), full, spent, stamp: Stamp::new(), dropped: 0 };
         (shard, Lane { full: filled, spent: give_back })
     }
 
@@ -60,7 +51,7 @@ impl ShardLog {
         }
         match &mut self.filling {
             Some(batch) => batch.push(sink, format, record, &mut self.stamp),
-            None => self.counts.dropped += 1,
+            None => self.dropped += 1,
         }
     }
 
@@ -71,22 +62,21 @@ impl ShardLog {
         }
     }
 
-    /// Lines handed over and dropped so far; the lines still gathering are in neither.
+    /// Lines given up so far.
     #[must_use]
-    pub fn counts(&self) -> Counts {
-        self.counts
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     fn hand_over(&mut self) {
         let Some(batch) = self.filling.take() else { return };
         let lines = batch.lines();
-        match self.full.try_send(batch) {
-            Ok(()) => self.counts.lines += lines,
-            Err(TrySendError::Full(mut batch) | TrySendError::Disconnected(mut batch)) => {
-                self.counts.dropped += lines;
-                batch.clear();
-                self.filling = Some(batch);
-            }
+        if let Err(TrySendError::Full(mut batch) | TrySendError::Disconnected(mut batch)) =
+            self.full.try_send(batch)
+        {
+            self.dropped += lines;
+            batch.clear();
+            self.filling = Some(batch);
         }
     }
 }
@@ -101,12 +91,10 @@ impl Drop for ShardLog {
 mod tests {
     use super::*;
     use crate::batch::BATCH_BYTES;
-    use crate::sink::Sinks;
-    use std::os::fd::OwnedFd;
+    use crate::sink::Target;
 
     fn any_sink() -> SinkId {
-        let null = std::fs::File::options().write(true).open("/dev/null").expect("the null device");
-        Sinks::new().adopt("nothing", OwnedFd::from(null)).expect("a sink")
+        SinkId::position(&[Target::Stdout], &Target::Stdout).expect("a sink")
     }
 
     #[test]
@@ -126,7 +114,7 @@ mod tests {
             }
         }
         assert!(seen.len() <= BUFFERS, "{} buffers circulate", seen.len());
-        assert_eq!(shard.counts().dropped, 0);
+        assert_eq!(shard.dropped(), 0);
     }
 
     #[test]
@@ -137,6 +125,6 @@ mod tests {
             shard.write(any_sink(), &Format::Common, &Record::default());
             shard.tick();
         }
-        assert_eq!(shard.counts(), Counts { lines: 0, dropped: 3 });
+        assert_eq!(shard.dropped(), 3);
     }
 }

@@ -104,7 +104,7 @@ mod tests {
     use sys::broadcast::{Memory, Next, Reader};
 
     use super::*;
-    use crate::{Client, Format, Logger, Record, Showing, Sinks, Target, desk::Desk};
+    use crate::{Client, Format, Logger, Record, Showing, Target, desk::Desk};
 
     /// Writes these records by a shard, a thread and a desk, and gives back what viewers see.
     fn seen(records: &[Record<'_>]) -> Vec<(Kind, u16, String, String)> {
@@ -112,7 +112,7 @@ mod tests {
         let reader = Reader::open(&memory.read_only_fd().unwrap()).unwrap();
         let (own, other) = sys::packet::pair().unwrap();
         let target = Target::Stdout;
-        let logger = Logger::start(Sinks::forward(vec![target.clone()], own)).unwrap();
+        let logger = Logger::start(vec![target.clone()], own).unwrap();
         let sink = logger.sink(&target).unwrap();
         let mut shard = logger.shard();
         records.iter().for_each(|record| shard.write(sink, &Format::Common, record));
@@ -120,7 +120,7 @@ mod tests {
         logger.stop(std::time::Duration::from_secs(10)).unwrap();
         let mut desk = Desk::new();
         desk.tail(memory.fd().try_clone_to_owned().unwrap()).unwrap();
-        while desk.read(std::os::fd::AsFd::as_fd(&other)).unwrap() == crate::Fed::More {}
+        while desk.read(1, std::os::fd::AsFd::as_fd(&other)).unwrap() == crate::Fed::More {}
         let (mut cursor, mut record, mut seen) = (reader.oldest(), Vec::new(), Vec::new());
         while let Next::Record(_) = reader.next(&mut cursor, &mut record) {
             let Entry { facts, line, .. } = Entry::parse(&record).unwrap();

@@ -204,15 +204,21 @@ fn piece(part: Part, plain: Plain, after: usize) -> (Piece, usize) {
             let len = text.len();
             (Piece::Literal(text.into_bytes().into()), len)
         }
-        // It is the same for every line that this process writes.
-        Part::Variable(Variable::ProcessId) => {
-            (Piece::Literal(std::process::id().to_string().into_bytes().into()), LEAST)
-        }
+        // These are the same for every line that this process writes.
+        Part::Variable(Variable::ProcessId) => constant(&std::process::id().to_string(), &plain),
+        Part::Variable(Variable::HostName) => constant(&sys::process::host_name(), &plain),
         Part::Variable(variable) => {
             let least = if variable == Variable::Request { LEAST_REQUEST } else { LEAST };
             (Piece::Place(Box::new(Place { variable, plain, after })), least)
         }
     }
+}
+
+fn constant(value: &str, plain: &Plain) -> (Piece, usize) {
+    let mut bytes = Vec::new();
+    with_plain(&mut bytes, value.as_bytes(), room::HOST, plain);
+    let len = bytes.len();
+    (Piece::Literal(bytes.into()), len)
 }
 
 /// What may stand for itself in a value before `next`.
@@ -255,7 +261,8 @@ impl Place {
             Variable::RequestTime => seconds(out, record.duration_ns / 1_000_000),
             Variable::RequestMicroseconds => decimal(out, record.duration_ns / 1000),
             Variable::Completion => put(out, if record.complete { b"OK" } else { b"" }),
-            Variable::ProcessId => {}
+            // They have become literals.
+            Variable::ProcessId | Variable::HostName => {}
             Variable::RequestId => match record.request_id {
                 RequestId::Own(id) => out.extend_from_slice(&hexadecimal(id)),
                 RequestId::Given(id) => put(out, id),

@@ -34,6 +34,7 @@ pub(crate) enum Variable {
     Completion,
     RequestId,
     ProcessId,
+    HostName,
     Detail(Detail<'static>),
     /// A field of the request, by its name in lower case.
     Field(Box<[u8]>),
@@ -77,6 +78,7 @@ const NAMED: &[(&str, Variable)] = &[
     ("connection", Variable::Detail(Detail::Connection)),
     ("connection_requests", Variable::Detail(Detail::ConnectionRequests)),
     ("pid", Variable::ProcessId),
+    ("hostname", Variable::HostName),
     ("shard", Variable::Detail(Detail::Shard)),
     ("location", Variable::Detail(Detail::Location)),
     ("request_id", Variable::RequestId),

@@ -1,6 +1,6 @@
 //! The error log of a process: one test, because there is one facade.
 
-use logging::{Logger, Sinks, Target, error_log};
+use logging::{Logger, Target, error_log};
 use std::fs;
 use std::time::Duration;
 
@@ -20,18 +20,24 @@ fn messages_are_single_lines_in_the_file_in_force() {
 
     error_log::redirect(&Target::File(second.clone())).expect("another file");
     error_log::set_level(log::LevelFilter::Debug);
-    let logger = Logger::start(Sinks::new()).expect("a logger");
+    let (socket, _other) = sys::packet::pair().expect("a pair of sockets");
+    let logger = Logger::start(Vec::new(), socket).expect("a logger");
     log::debug!(target: "shard", "through the queue");
     log::warn!(target: "shard", "{}", "x".repeat(100_000));
+    for _ in 0..46 {
+        log::warn!(target: "shard", "again and again");
+    }
     logger.stop(Duration::from_secs(20)).expect("the thread ended");
     log::info!(target: "boot", "after the thread");
 
     let text = fs::read_to_string(&second).expect("a log");
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 3);
+    assert_eq!(lines.len(), 9);
     assert!(lines[0].ends_with("DEBUG shard: through the queue"));
     assert!(lines[1].len() < 5000, "a message is bounded");
-    assert!(lines[2].ends_with("INFO  boot: after the thread"));
+    assert!(lines[2..7].iter().all(|line| line.ends_with("WARN  shard: again and again")));
+    assert!(lines[7].ends_with("WARN  shard: ... 41 more like this in the last minute: again and again"));
+    assert!(lines[8].ends_with("INFO  boot: after the thread"));
     assert_eq!(error_log::dropped(), 0);
     error_log::redirect(&Target::File(folder.path().join("missing/x"))).expect_err("no such folder");
 }

@@ -29,9 +29,11 @@ pub mod latency;
 pub mod render;
 mod snapshot;
 pub mod table;
+pub mod tally;
 
 pub use block::Block;
 pub use error::OpenError;
 pub use latency::{Distribution, Latency};
 pub use snapshot::Snapshot;
 pub use table::Counter;
+pub use tally::{TALLY_CELLS, Tally};

@@ -284,7 +284,7 @@ counters! {
         "Pieces of work refused because their queue was full.";
 
     LogLines "log_lines" Counter Lines
-        "Lines handed to the logger.";
+        "Lines of the access logs made, those that were dropped included.";
     LogLinesDropped "log_lines_dropped" Counter Lines
         "Lines dropped because the logger did not keep up.";
 

@@ -82,8 +82,8 @@ pub(crate) mod tests {
         Audience, BanNeeds, BanReport, CertificateEntry, Command, ControlNeeds, Depth, FileNeeds, Hello,
         HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptPhase,
         KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, LedgerEntry, ListenNeeds, LogNeeds,
-        LoginOutcome, Network, Output, PamLogin, PamNeeds, PamVerdict, PeerEntry, Proof, Rank, RankEntry,
-        ReadNeeds, RealmEntry, Setting, Subject, TokenEntry, Trouble, UserEntry, WorkerReport,
+        LogReport, LoginOutcome, Network, Output, PamLogin, PamNeeds, PamVerdict, PeerEntry, Proof, Rank,
+        RankEntry, ReadNeeds, RealmEntry, Setting, Subject, TokenEntry, Trouble, UserEntry, WorkerReport,
     };
     use crate::wire::{Bytes, Secret};
 
@@ -149,7 +149,7 @@ pub(crate) mod tests {
 
     pub(crate) fn needs() -> Needs {
         let pointer = || text("/server");
-        let log = |output| LogNeeds { output, pointer: pointer() };
+        let log = |output| LogNeeds { output, cells: 1 << 12, pointer: pointer() };
         let entry = |name, rank| RankEntry { name: text(name), rank };
         Needs {
             listeners: vec![ListenNeeds { address: text("[::1]:80"), secure: true, pointer: pointer() }],
@@ -239,7 +239,8 @@ pub(crate) mod tests {
             sockets: 1,
             tickets: vec![Bytes(vec![7; 48])],
             bans: kept,
-            sinks: vec![KeptSink { output: Output::Stdout, fd: None }],
+            failures: kept,
+            sinks: vec![KeptSink { output: Output::Stdout, fd: None, queue: Some(41), cells: 1 << 12 }],
             control: Some(KeptFile { path: "/c".into(), fd: kept }),
             pid_file: None,
             counters: vec![text("requests_begun")],
@@ -277,6 +278,15 @@ pub(crate) mod tests {
             even: true,
             wrong_proofs: 7,
             logins: vec![LedgerEntry { name: text("granted"), count: 1 }],
+            lines: vec![LedgerEntry { name: text("lines_written"), count: 3 }],
+            logs: vec![LogReport {
+                name: text("a.log"),
+                taken: 3,
+                delivered: 1,
+                dropped: 1,
+                queued: 1,
+                failing: true,
+            }],
         }
     }
 
@@ -327,8 +337,18 @@ pub(crate) mod tests {
             ("ask", 2, encode(&ToAuth::Ask { id: 7, proof: password() })),
             ("verify", 2, encode(&verify)),
             ("verdict", 3, encode(&FromAuth::Verdict { id: 7, name: Some(text("anna")) })),
-            ("sink", 4, encode(&ToLogger::Sink { number: 1, name: text("a"), output: Output::Stderr })),
-            ("totals", 5, encode(&FromLogger::Totals { written: 1, lost: 2 })),
+            (
+                "sink",
+                4,
+                encode(&ToLogger::Sink {
+                    number: 1,
+                    name: text("a"),
+                    output: Output::Stderr,
+                    cells: 1 << 12,
+                }),
+            ),
+            ("finished", 5, encode(&FromLogger::Finished)),
+            ("read", 5, encode(&FromLogger::Read { generation: 1, lines: 2 })),
             ("hello", 6, encode(&ToWorker::Hello { hello: hello(), generation: 1, cores: vec![0, 1] })),
             (
                 "login",

@@ -22,14 +22,14 @@ pub use check::{
     Output, PeerEntry, RankEntry, ReadNeeds, Setting, Subject, ToCheck, Trouble,
 };
 pub use control::{
-    Answer, Command, LedgerEntry, NONCE_LEN, PlanReport, Rank, Request, StatusReport, WorkerReport,
-    signed_message,
+    Answer, Command, LedgerEntry, LogReport, NONCE_LEN, PlanReport, Rank, Request, StatusReport,
+    WorkerReport, signed_message,
 };
 pub use logger::{FromLogger, ToLogger};
 pub use pam::{FromPam, PamLogin, PamNeeds, PamVerdict, ToPam};
 pub use state::{
-    FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptPhase, KeptProcess,
-    KeptSilent, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State, ToRehearsal,
+    FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFailures, KeptFile, KeptKind, KeptListener, KeptPassed,
+    KeptPhase, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State, ToRehearsal,
 };
 pub use worker::{FromWorker, ToWorker};
 

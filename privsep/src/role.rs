@@ -126,7 +126,7 @@ pub const ROLES: &[Row] = &[
         output: Stdout::Shared,
         keep: Some(Keep {
             files: Files::None,
-            calls: &[Group::Memory, Group::Life, Group::Descriptors, Group::Links],
+            calls: &[Group::Memory, Group::Life, Group::Descriptors, Group::Links, Group::Threads],
         }),
     },
     Row {

@@ -8,13 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use auth::access::{Asked, Rules};
-use config::{
-    ClientCertificates, Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Problems, Registry,
-    Settings, Transport,
-};
-use sys::net::Address;
+use config::{Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Problems, Registry, Settings};
 
-use crate::Identity;
+use crate::carrier::Carrier;
 use crate::clients::Clients;
 use crate::comet::Comet;
 use crate::host::{Host, Site};
@@ -22,9 +18,7 @@ use crate::location::{ErrorPages, Files, Location, Locations};
 use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
-use crate::phase::{
-    Access, BodyLimit, ClientCertificate, Dotfiles, Expectation, Gate, Methods, Phase, ToTls,
-};
+use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
 
 /// Largest error page: it is kept in memory.
 const PAGE_MAX: u64 = 1 << 20;
@@ -100,43 +94,6 @@ struct Compiler<'c> {
     place: (String, Option<String>),
     /// What the host that is being compiled wants to be carried by.
     carrier: Carrier,
-}
-
-/// What a host wants its requests to be carried by.
-#[derive(Default)]
-struct Carrier {
-    to_tls: Option<Option<u16>>,
-    clients: Option<(Identity, ClientCertificates)>,
-    /// Lines for responses over TLS.
-    fields: Vec<u8>,
-}
-
-impl Carrier {
-    fn new(host: &config::Host, listens: &[Listen]) -> Carrier {
-        const HTTPS: u16 = 443;
-        let Some(tls) = &host.tls else { return Carrier::default() };
-        let secure = listens.iter().find(|listen| listen.transport == Transport::Tls);
-        let port = secure.and_then(|listen| match &listen.address {
-            Address::V4(address) => Some(address.port()),
-            Address::V6(address) => Some(address.port()),
-            Address::Unix(_) => None,
-        });
-        let hsts = tls.hsts.map(|time| format!("Strict-Transport-Security: max-age={}\r\n", time.as_secs()));
-        Carrier {
-            to_tls: tls.redirect.then_some(port.filter(|port| *port != HTTPS)),
-            clients: (tls.clients != ClientCertificates::Off)
-                .then(|| (Identity::of(&host.name), tls.clients)),
-            fields: hsts.unwrap_or_default().into_bytes(),
-        }
-    }
-
-    /// First in the chain of every location.
-    fn phases(&self) -> Vec<Phase> {
-        let to_tls = self.to_tls.map(|port| Phase::ToTls(ToTls { port }));
-        let clients = self.clients;
-        let clients = clients.map(|(host, mode)| Phase::ClientCertificate(ClientCertificate { host, mode }));
-        to_tls.into_iter().chain(clients).collect()
-    }
 }
 
 impl Compiler<'_> {
@@ -221,7 +178,13 @@ impl Compiler<'_> {
         };
         let own: Vec<String> = own.iter().map(|&method| method.to_owned()).collect();
         let methods = settings.methods.as_ref().unwrap_or(&own);
-        let mut chain = self.carrier.phases();
+        let certificate = settings.client_certificate;
+        if let Some([cause, cure]) = certificate.and_then(|own| self.carrier.contradiction(own)) {
+            let at = self.setting(pointer, "client_certificate");
+            self.problem(&at, cause, cure);
+            return None;
+        }
+        let mut chain = self.carrier.phases(certificate);
         chain.extend(self.access(settings, pointer)?);
         chain.extend(settings.auth.as_ref().map(|auth| Phase::Login(self.gate(auth))));
         chain.extend([Phase::Expectation(Expectation), Phase::Methods(Methods::new(methods))]);

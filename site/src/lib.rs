@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod carrier;
 mod clients;
 mod comet;
 mod compile;

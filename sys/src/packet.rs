@@ -107,6 +107,15 @@ pub fn receive(
     fds_max: usize,
     wait: Wait,
 ) -> io::Result<Received> {
+    receive_with(socket, buffer, fds_max, flag(wait))
+}
+
+fn receive_with(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    fds_max: usize,
+    flags: i32,
+) -> io::Result<Received> {
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let mut control = Control::new();
     // SAFETY: msghdr consists of integers and pointers, for which zero is a value.
@@ -115,7 +124,7 @@ pub fn receive(
     message.msg_iovlen = 1;
     message.msg_control = control.0.as_mut_ptr().cast();
     message.msg_controllen = SPACE_MAX;
-    let flags = libc::MSG_CMSG_CLOEXEC | flag(wait);
+    let flags = libc::MSG_CMSG_CLOEXEC | flags;
     // SAFETY: `message` points to `part` and `control`, which outlive the call; `part` to `buffer`, which is ours.
     let len = retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) })?;
     let fds = descriptors(&message);
@@ -123,6 +132,25 @@ pub fn receive(
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the packet is larger than allowed"));
     }
     Ok(Received { len, fds })
+}
+
+/// Copies the next packet, which stays where it is, and gives its length; 0 when the other end is closed.
+///
+/// # Errors
+/// `WouldBlock` when none is there; `InvalidData` when it is longer than `buffer` or came with descriptors.
+pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    receive_with(socket, buffer, 0, libc::MSG_PEEK | libc::MSG_DONTWAIT).map(|received| received.len)
+}
+
+/// Throws the next packet away.
+///
+/// # Errors
+/// `WouldBlock` when none is there.
+pub fn discard(socket: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: msghdr consists of integers and pointers, for which zero is a value: no buffer, whose rest is cut off.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    // SAFETY: `message` outlives the call and has no room for anything.
+    retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) }).map(drop)
 }
 
 /// Takes every descriptor out of what recvmsg has filled in.

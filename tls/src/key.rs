@@ -51,7 +51,8 @@ impl PrivateKey {
         PrivateKey { signing }
     }
 
-    pub(crate) fn signing(&self) -> &Arc<dyn SigningKey> {
+    /// What signs: for whoever signs outside of handshakes, or wants to know how fast it is.
+    pub fn signing(&self) -> &Arc<dyn SigningKey> {
         &self.signing
     }
 }

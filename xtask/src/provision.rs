@@ -43,6 +43,7 @@ const PROGRAMS: &[Program] = &[
         probe: &["sh", "-c", "command -v certutil && command -v pk12util"],
         packages: &["libnss3-tools"],
     },
+    Program { what: "valgrind", probe: &["valgrind", "--version"], packages: &["valgrind"] },
     Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },
     Program {
         what: "setpriv, prlimit and unshare",

@@ -21,6 +21,8 @@ pub struct Settings {
     pub comet: Option<Comet>,
     /// Rules that allow and deny, as they are written; a later stage reads them.
     pub access: Vec<String>,
+    /// Whether a request needs a client certificate; `None` leaves it to the host's TLS.
+    pub client_certificate: Option<ClientCertificate>,
     /// Methods that are allowed, upper case; `None` leaves it to the handler.
     pub methods: Option<Vec<String>>,
     /// Charset parameter for text types; `None` adds none.
@@ -70,6 +72,17 @@ pub enum Comet {
     Errors,
     /// Requests and messages.
     All,
+}
+
+/// Whether a request needs a client certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// None is looked at.
+    Off,
+    /// One that was shown has to hold.
+    Optional,
+    /// There has to be one that holds.
+    Required,
 }
 
 /// What happens with names that begin with a dot.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::auth;
 use super::logs::{Chosen, Logs};
-use crate::model::{Auth, Comet, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};
+use crate::model::{
+    Auth, ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks,
+};
 use crate::problem::Problems;
 use crate::reader::Reader;
 use crate::syntax::FieldName;
@@ -22,6 +24,7 @@ pub(super) struct Layer {
     handler: Option<Handler>,
     comet: Option<Option<Comet>>,
     access: Option<Vec<String>>,
+    client_certificate: Option<ClientCertificate>,
     methods: Option<Vec<String>>,
     charset: Option<Option<String>>,
     types: Entries<String, String>,
@@ -49,6 +52,7 @@ impl Layer {
             handler: reader.get(&settings::HANDLER, problems),
             comet: reader.get(&settings::COMET, problems),
             access: reader.get(&settings::ACCESS, problems).map(values),
+            client_certificate: reader.get(&settings::CLIENT_CERTIFICATE, problems),
             methods: reader.get(&settings::METHODS, problems).map(values),
             charset: reader.get(&settings::CHARSET, problems),
             types: reader.get(&settings::TYPES, problems).unwrap_or_default(),
@@ -86,6 +90,7 @@ impl Inherited {
             handler: settings::HANDLER.default(""),
             comet: settings::COMET.default(""),
             access: Vec::new(),
+            client_certificate: None,
             methods: None,
             charset: settings::CHARSET.default(""),
             types: BTreeMap::new(),
@@ -117,6 +122,7 @@ impl Inherited {
         set(&mut settings.handler, layer.handler);
         set(&mut settings.comet, layer.comet);
         set(&mut settings.access, layer.access);
+        settings.client_certificate = layer.client_certificate.or(settings.client_certificate);
         settings.methods = layer.methods.or(settings.methods.take());
         set(&mut settings.charset, layer.charset);
         merge(&mut settings.types, layer.types);

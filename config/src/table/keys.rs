@@ -12,8 +12,8 @@ use crate::kind::{
     ObjectOrOff, OrOff, OutputTo, Size, Span, Text,
 };
 use crate::model::{
-    ClientAddress, ClientCertificates, Comet, Dotfiles, ErrorStatus, Handler, Level, Peer, Rank, Requirement,
-    Satisfy, Symlinks, TlsVersion,
+    ClientAddress, ClientCertificate, ClientCertificates, Comet, Dotfiles, ErrorStatus, Handler, Level, Peer,
+    Rank, Requirement, Satisfy, Symlinks, TlsVersion,
 };
 use crate::name::HostName;
 use crate::syntax::{self, DefaultName, FieldName, Listening};
@@ -470,8 +470,20 @@ keys! {
             default Some("[]"), example r#"["allow from 10.0.0.0/8,::1", "allow certificate", "deny all"]"#,
             "Who is let in: rules in their order, of which the first that fits decides; whoever is denied gets 403. A rule \
              is allow or deny and all, or one or more of: from and networks, method and methods, certificate (a client \
-             certificate that holds). Users who log in are named in \"require\" of \"auth\". Lists have commas and no spaces. The last rule has to fit \
-             everybody.";
+             certificate that holds), and of what such a certificate says: subject or issuer and a name as RFC 4514 writes \
+             it ('CN=Anna Lee,O=Example'), san and names (DNS:, email:, URI:, IP:), fingerprint and SHA-256. Users who log \
+             in are named in \"require\" of \"auth\". Lists have commas and no spaces; what has spaces stands between \
+             apostrophes. The last rule has to fit everybody.";
+        CLIENT_CERTIFICATE: Choice<ClientCertificate> = "client_certificate",
+            Choice { words: &[
+                ("off", ClientCertificate::Off), ("optional", ClientCertificate::Optional),
+                ("required", ClientCertificate::Required),
+            ] },
+            default None, example r#""required""#,
+            "Whether a request needs a client certificate, at a host whose \"tls\" asks for one: \"off\" looks at none, \
+             \"optional\" takes those that hold and requests without, \"required\" only those that hold; others get 403, \
+             or 421 where another host has judged. Without it, as \"clients\" of \"tls\" says. Who has signed it is for \
+             \"access\".";
         METHODS: List<Text<String>> = "methods",
             List { item: Text { noun: "a method in upper case", pattern: Some("^[^a-z ]+$"), parse: syntax::method }, min: 1 },
             default None, example r#"["GET", "HEAD"]"#,

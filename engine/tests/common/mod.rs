@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use config::Loaded;
 use engine::{Listening, Outcome, Plan, Server, ShardPlan};
-use logging::{Logger, Sinks, Target};
+use logging::{Desk, Fed, Logger, Target};
 use perf::Block;
 use site::Site;
+use sys::mem::Cells;
 use sys::net::{Address, ListenOptions, bind_group, local_address};
 
 /// How long a test waits for anything.
@@ -37,11 +38,7 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
     std::fs::create_dir_all(&folder).expect("a folder");
     fill(&folder);
     let (loaded, site) = load(&folder, configuration);
-    let mut sinks = Sinks::new();
-    for log in ["access.log", "other.log"] {
-        sinks.open(&Target::File(folder.join(log))).expect("a log");
-    }
-    let logger = Logger::start(sinks).expect("a logger");
+    let logger = start_logger(&folder);
     let (address, sockets) = listen(shards);
     let cpus = sys::cpu::available().expect("cores");
     let blocks: Vec<Arc<Block>> =
@@ -65,6 +62,25 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
     let server = Server::start(plan).unwrap_or_else(|error| panic!("{error}"));
     server.open();
     Running { server, address, blocks, folder, logger }
+}
+
+/// Starts what writes `access.log` and `other.log`, as the logger process does.
+fn start_logger(folder: &Path) -> Logger {
+    let paths = ["access.log", "other.log"].map(|log| folder.join(log));
+    let (own, other) = sys::packet::pair().expect("a pair of sockets");
+    let mut desk = Desk::new();
+    for (number, path) in paths.iter().enumerate() {
+        let file = std::fs::File::options().append(true).create(true).open(path).expect("a log");
+        let queue = Cells::create("test", logging::cells_for(1 << 20)).expect("memory");
+        desk.file(number as u16, "a log", file.into(), queue).expect("a queue");
+    }
+    std::thread::spawn(move || {
+        while desk.read(1, other.as_fd()).expect("packets") != Fed::Closed {
+            sys::poll::readable(other.as_fd(), None).expect("a socket");
+        }
+        desk.finish(PATIENCE);
+    });
+    Logger::start(paths.map(Target::File).into(), own).expect("a logger")
 }
 
 /// Compiles a configuration in which `ROOT` stands for this folder.

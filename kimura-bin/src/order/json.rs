@@ -37,6 +37,18 @@ fn status(report: &StatusReport) -> Value {
         report.ledger.iter().map(|entry| (entry.name.clone(), entry.count.into())).collect();
     let logins: Map<String, Value> =
         report.logins.iter().map(|entry| (entry.name.clone(), entry.count.into())).collect();
+    let lines: Map<String, Value> =
+        report.lines.iter().map(|entry| (entry.name.clone(), entry.count.into())).collect();
+    let logs = report.logs.iter().map(|log| {
+        json!({
+            "name": log.name,
+            "taken": log.taken,
+            "delivered": log.delivered,
+            "dropped": log.dropped,
+            "queued": log.queued,
+            "failing": log.failing,
+        })
+    });
     json!({
         "version": report.version,
         "pid": report.pid,
@@ -51,6 +63,8 @@ fn status(report: &StatusReport) -> Value {
         "logins": logins,
         "ledger": ledger,
         "ledger_even": report.even,
+        "lines": lines,
+        "logs": logs.collect::<Vec<_>>(),
     })
 }
 

@@ -39,6 +39,15 @@ fn status(report: &StatusReport) -> String {
     for kind in ["connections", "requests"] {
         line(&mut text, kind, &sum(&report.ledger, kind));
     }
+    line(&mut text, "log lines", &sum(&report.lines, "lines"));
+    for log in &report.logs {
+        let state = if log.failing { ", FAILS at present" } else { "" };
+        let what = format!(
+            "{}: {} delivered, {} dropped, {} queued{state}",
+            log.name, log.delivered, log.dropped, log.queued
+        );
+        line(&mut text, "log", &what);
+    }
     line(&mut text, "ledger", if report.even { "even" } else { "NOT EVEN" });
     text
 }

@@ -6,9 +6,15 @@ use privsep::link::{Link, LinkError};
 use privsep::message::{FromLogger, Output, ToLogger};
 use privsep::role::Role;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+use sys::mem::Cells;
 
 type Up = Link<FromLogger, ToLogger>;
 
+/// How long what waits may take to be delivered at the end. The supervisor waits a little longer.
+const LAST_PATIENCE: Duration = Duration::from_secs(4);
+/// Generation of those who have only messages to show. Workers count from 1.
+const MESSAGES_GENERATION: u32 = 0;
 /// Turns of each worker at the end: more than the packets of one that has ended can fill.
 const LAST_TURNS: usize = 64;
 
@@ -27,48 +33,61 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
             Err(fault) => break Err(fault),
         }
     };
-    room.write_the_rest();
-    let totals = room.desk.totals();
+    room.take_the_rest();
+    let Room { link, desk, .. } = room;
+    if desk.unknown() > 0 {
+        log::error!("{} lines were for logs that nobody has named", desk.unknown());
+    }
+    desk.finish(LAST_PATIENCE);
     // Without a supervisor nobody hears it.
-    let _ = room.link.send_waiting(&FromLogger::Totals { written: totals.written, lost: totals.lost }, &[]);
+    let _ = link.send_waiting(&FromLogger::Finished, &[]);
     ended
 }
 
 /// Where this process hears its own messages, so that viewers see them as they see those of the others. A thread's are
 /// those of its process.
-fn own_messages(place: Place) -> Option<OwnedFd> {
+fn own_messages(place: Place) -> Option<Producer> {
     if place == Place::Thread {
         return None;
     }
     let (own, heard) = sys::packet::pair().ok()?;
     error_log::show_by(own);
-    Some(heard)
+    Some(Producer { generation: MESSAGES_GENERATION, socket: heard })
 }
 
 struct Room {
     link: Up,
     place: Place,
     desk: Desk,
-    producers: Vec<OwnedFd>,
+    producers: Vec<Producer>,
     done: bool,
+}
+
+/// A worker's end.
+struct Producer {
+    generation: u32,
+    socket: OwnedFd,
 }
 
 impl Room {
     /// Waits for something and does it.
     fn turn(&mut self) -> Result<(), Fault> {
         let mut fds: Vec<BorrowedFd<'_>> = vec![self.link.fd()];
-        fds.extend(self.producers.iter().map(AsFd::as_fd));
+        fds.extend(self.producers.iter().map(|producer| producer.socket.as_fd()));
         let ready = sys::poll::any_readable(&fds, None).map_err(|error| Fault::Link(error.into()))?;
         let mut ready = ready.into_iter();
         let told = ready.next().unwrap_or_default();
         let fed: Vec<bool> = ready.collect();
         // Lines first: a file may be about to be replaced.
-        let mut at = 0;
+        let mut fed = fed.into_iter();
         let desk = &mut self.desk;
-        self.producers.retain(|producer| {
-            at += 1;
-            !fed[at - 1] || keep(desk, producer)
-        });
+        let ended = |producer: &mut Producer| fed.next().unwrap_or_default() && !keep(desk, producer);
+        let ended: Vec<Producer> = self.producers.extract_if(.., ended).collect();
+        let workers = ended.into_iter().filter(|producer| producer.generation != MESSAGES_GENERATION);
+        for Producer { generation, .. } in workers {
+            let lines = self.desk.lines_of(generation);
+            self.link.send_waiting(&FromLogger::Read { generation, lines }, &[])?;
+        }
         if told {
             while let Some((message, descriptors)) = self.link.receive()? {
                 self.hear(message, descriptors);
@@ -79,8 +98,14 @@ impl Room {
 
     fn hear(&mut self, message: ToLogger, mut descriptors: Vec<OwnedFd>) {
         match (message, descriptors.pop()) {
-            (ToLogger::Sink { number, name, output }, Some(fd)) => self.sink(number, &name, &output, fd),
-            (ToLogger::Producer { .. }, Some(fd)) => self.producers.push(fd),
+            (ToLogger::Sink { number, name, output, cells }, Some(queue)) => {
+                if let Some(fd) = descriptors.pop() {
+                    self.sink(number, &name, &output, (fd, queue, cells));
+                }
+            }
+            (ToLogger::Producer { generation }, Some(socket)) => {
+                self.producers.push(Producer { generation, socket });
+            }
             (ToLogger::Tail, Some(fd)) => {
                 if let Err(error) = self.desk.tail(fd) {
                     log::error!("live logs: {error}");
@@ -93,25 +118,29 @@ impl Room {
         }
     }
 
-    fn sink(&mut self, number: u16, name: &str, output: &Output, fd: OwnedFd) {
-        let opened = match output {
-            Output::Stdout => self.desk.stream(number, &Target::Stdout),
-            Output::Stderr => self.desk.stream(number, &Target::Stderr),
-            Output::File { .. } => {
-                self.desk.file(number, name, fd);
-                Ok(())
-            }
-        };
-        if let Err(error) = opened {
-            log::error!("{error}");
+    fn sink(
+        &mut self,
+        number: u16,
+        name: &str,
+        output: &Output,
+        (fd, queue, cells): (OwnedFd, OwnedFd, u64),
+    ) {
+        let queue = Cells::from_fd(queue, usize::try_from(cells).unwrap_or_default());
+        let placed = queue.map_err(logging::Error::Memory).and_then(|queue| match output {
+            Output::Stdout => self.desk.stream(number, &Target::Stdout, queue),
+            Output::Stderr => self.desk.stream(number, &Target::Stderr, queue),
+            Output::File { .. } => self.desk.file(number, name, fd, queue),
+        });
+        if let Err(error) = placed {
+            log::error!("{name} is not logged to: {error}");
         }
     }
 
     /// What has come before the end. A worker that goes on sending is left to the next logger.
-    fn write_the_rest(&mut self) {
+    fn take_the_rest(&mut self) {
         for producer in &self.producers {
             for _ in 0..LAST_TURNS {
-                if !matches!(self.desk.read(producer.as_fd()), Ok(Fed::More)) {
+                if !matches!(self.desk.read(producer.generation, producer.socket.as_fd()), Ok(Fed::More)) {
                     break;
                 }
             }
@@ -119,9 +148,9 @@ impl Room {
     }
 }
 
-/// Writes what has come from a worker; `false` when nothing will come any more.
-fn keep(desk: &mut Desk, producer: &OwnedFd) -> bool {
-    match desk.read(producer.as_fd()) {
+/// Takes what has come from a worker; `false` when nothing will come any more.
+fn keep(desk: &mut Desk, producer: &Producer) -> bool {
+    match desk.read(producer.generation, producer.socket.as_fd()) {
         Ok(Fed::More | Fed::Empty) => true,
         Ok(Fed::Closed) => false,
         Err(error) => {

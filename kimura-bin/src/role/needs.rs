@@ -19,9 +19,13 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
         backlog: server.backlog,
         access_logs: crate::logs::access_logs(config)
             .into_iter()
-            .map(|(target, pointer)| LogNeeds { output: output(target), pointer })
+            .map(|(target, pointer)| LogNeeds { output: output(target), cells: cells(), pointer })
             .collect(),
-        error_log: LogNeeds { output: output(&server.error_log), pointer: "/server/error_log".to_owned() },
+        error_log: LogNeeds {
+            output: output(&server.error_log),
+            cells: 0,
+            pointer: "/server/error_log".to_owned(),
+        },
         error_level: level(server.error_log_level),
         user: server.user.clone(),
         group: server.group.clone(),
@@ -45,6 +49,14 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
         pam: logins::pam(config),
     }
 }
+
+/// Room for the lines of a log that wait.
+fn cells() -> u64 {
+    logging::cells_for(QUEUE) as u64
+}
+
+/// Bytes of lines that wait for a log that cannot keep up: at 250 bytes a line, some 16,000.
+const QUEUE: usize = 4 << 20;
 
 fn ban_needs(bans: &config::Bans, trusted: &[String]) -> BanNeeds {
     // What is no network was found before; one word of those that are trusted names whoever has no address.

@@ -9,7 +9,7 @@ use auth::bans::BanTable;
 use auth::limits::BANS_FILE_LEN_MAX;
 use config::{Config, Loaded};
 use engine::{Change, Farewell, Listening, Outcome, Plan, Secured, Server, ShardPlan};
-use logging::{Logger, Sinks, Target, error_log};
+use logging::{Logger, Target, error_log};
 use perf::Block;
 use privsep::child::confine;
 use privsep::link::{Link, LinkError};
@@ -234,7 +234,7 @@ impl Luggage {
         let secured = self.setup.secured(&loaded.config)?;
         let config = loaded.config;
         let log = self.log.ok_or("no way to the logger")?;
-        let logger = Logger::start(Sinks::forward(self.targets, log)).map_err(|error| error.to_string())?;
+        let logger = Logger::start(self.targets, log).map_err(|error| error.to_string())?;
         let listeners = self.setup.listeners(self.cores.len());
         let shards = self.cores.iter().zip(listeners).zip(self.blocks);
         let shards = shards.map(|((&cpu, listeners), block)| ShardPlan {
@@ -310,7 +310,7 @@ impl Control {
     /// Does what it is told; answers what has to be answered.
     fn hear(&mut self, message: ToWorker, mut descriptors: Vec<OwnedFd>) -> Option<FromWorker> {
         match message {
-            ToWorker::Sink { output } => self.logger.forward(target(output)),
+            ToWorker::Sink { output } => self.logger.add(target(output)),
             ToWorker::Configuration { subject } => {
                 let text = descriptors.pop()?;
                 self.next = Setup { configuration: Some((subject, text)), ..Setup::default() };

@@ -73,6 +73,7 @@ fn each_variable_has_its_form() {
         check(text, &record(), wanted);
     }
     check("$pid", &record(), &std::process::id().to_string());
+    check("$hostname", &record(), &sys::process::host_name());
 }
 
 #[test]
@@ -93,6 +94,16 @@ fn what_is_not_known_is_a_dash() {
         ("$ssl_client_s_dn $connection $is_args", "- - -"),
     ] {
         check(text, &unread, wanted);
+    }
+}
+
+#[test]
+fn every_variable_is_in_the_documentation() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/logs.md");
+    let documentation = std::fs::read_to_string(path).expect("the documentation of logs");
+    for name in crate::variables() {
+        let shown = if name.ends_with('_') { format!("`${name}NAME`") } else { format!("`${name}`") };
+        assert!(documentation.contains(&shown), "{shown}");
     }
 }
 

@@ -32,8 +32,12 @@ impl RunFolder {
             let path = folder.docroot().join(file.name);
             write(&path, file.len).map_err(Error::io("write", &path))?;
         }
-        KEYS.iter().try_for_each(|(name, kind)| folder.certify(name, kind))?;
         Ok(folder)
+    }
+
+    /// Makes the keys and certificates of the servers.
+    pub(crate) fn certify_all(&self) -> Result<(), Error> {
+        KEYS.iter().try_for_each(|(name, kind)| self.certify(name, kind))
     }
 
     /// Makes a key and a certificate that vouches for itself.

@@ -36,6 +36,8 @@ pub(crate) enum Error {
     ServerSilent { label: String, log: String },
     /// A server answers with something else than the file.
     WrongAnswer { label: String, path: String, problem: AnswerProblem },
+    /// A server does not judge passwords as it should.
+    WrongVerdicts { label: String, answers: String },
     /// SIGINT, SIGTERM or SIGHUP.
     Interrupted,
 }
@@ -112,6 +114,13 @@ impl fmt::Display for Error {
             }
             Error::WrongAnswer { label, path, problem } => {
                 write!(f, "{label} answers {path} wrongly: {problem}; nothing it does can be compared")
+            }
+            Error::WrongVerdicts { label, answers } => {
+                write!(
+                    f,
+                    "{label} answers one right and one wrong password with {answers}, not with 200 and 401; \
+                     its logins would say nothing"
+                )
             }
             Error::Interrupted => write!(f, "interrupted"),
         }

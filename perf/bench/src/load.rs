@@ -6,17 +6,22 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+
 use crate::client::closed::Task;
-use crate::client::handshakes;
+use crate::client::{handshakes, open};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::options;
 use crate::process::{self, pinned};
-use crate::results::Delivered;
+use crate::results::{Delivered, Flowed};
+use crate::signing;
 use crate::workload::{Carrier, DocFile, Key, Load, Sessions};
 
 /// How much longer than asked a generator may take.
 const SLACK: Duration = Duration::from_secs(30);
+/// In messages.
+pub(crate) const GENERATOR: &str = "the load generator";
 /// What begins the line that a generator is read from.
 pub(crate) const MARK: &str = "bench: ";
 /// The event that counts every system call of every thread.
@@ -67,6 +72,24 @@ impl Generators {
         Ok((delivered, counted(&text)))
     }
 
+    /// Makes requests by the clock; what became of each flow.
+    pub(crate) fn offer(&self, task: &open::Task, interrupt: &Interrupt) -> Result<Vec<Flowed>, Error> {
+        let own = std::env::current_exe().map_err(Error::io("find", "the bench itself"))?;
+        let mut command = pinned(&[self.cpu], &own);
+        command.args(options::offer_arguments(task));
+        let output = self.output(&mut command, task.seconds, interrupt)?;
+        delivered(&output).ok_or(Error::Output { program: GENERATOR.to_owned(), output })
+    }
+
+    /// Signs on the processor `cpu`; signatures a second.
+    pub(crate) fn sign(&self, task: &signing::Task, cpu: usize, interrupt: &Interrupt) -> Result<f64, Error> {
+        let own = std::env::current_exe().map_err(Error::io("find", "the bench itself"))?;
+        let mut command = pinned(&[cpu], &own);
+        command.args(options::sign_arguments(task));
+        let output = self.output(&mut command, task.seconds, interrupt)?;
+        delivered(&output).ok_or(Error::Output { program: GENERATOR.to_owned(), output })
+    }
+
     /// Whether `perf` may count system calls here.
     pub(crate) fn can_count(&self, perf: &Path, interrupt: &Interrupt) -> bool {
         let counts = self.folder.join("syscalls.csv");
@@ -78,10 +101,14 @@ impl Generators {
     }
 
     fn finish(&self, mut command: Command, seconds: u64, interrupt: &Interrupt) -> Result<Delivered, Error> {
+        let output = self.output(&mut command, seconds, interrupt)?;
+        delivered(&output).ok_or(Error::Output { program: GENERATOR.to_owned(), output })
+    }
+
+    fn output(&self, command: &mut Command, seconds: u64, interrupt: &Interrupt) -> Result<String, Error> {
         let log = self.folder.join(format!("load-{}.log", self.cpu));
         let limit = Duration::from_secs(seconds) + SLACK;
-        let output = process::output(&mut command, "the load generator", &log, limit, interrupt)?;
-        delivered(&output).ok_or(Error::Output { program: "the load generator".to_owned(), output })
+        process::output(command, GENERATOR, &log, limit, interrupt)
     }
 
     fn command(&self, order: &Order) -> Result<Command, Error> {
@@ -138,7 +165,7 @@ impl Generators {
     }
 }
 
-fn delivered(output: &str) -> Option<Delivered> {
+fn delivered<T: DeserializeOwned>(output: &str) -> Option<T> {
     let line = output.lines().find_map(|line| line.strip_prefix(MARK))?;
     serde_json::from_str(line).ok()
 }
@@ -156,7 +183,11 @@ mod tests {
     fn output_of_generators_is_read() {
         let line = r#"bench: {"requests":7,"bytes":9,"seconds":1.5,"p50_us":1.0,"p99_us":2.0,"errors":0}"#;
         let check = |output: &str, requests: Option<f64>| {
-            assert_eq!(delivered(output).map(|delivered| delivered.requests), requests, "{output}");
+            assert_eq!(
+                delivered(output).map(|delivered: Delivered| delivered.requests),
+                requests,
+                "{output}"
+            );
         };
         check(&format!("Running 1s test\n\n{line}\n"), Some(7.0));
         check("Running 1s test\n", None);

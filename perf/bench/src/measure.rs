@@ -16,6 +16,7 @@ use crate::load::{Generators, Order};
 use crate::procfs;
 use crate::results::{IdleSample, LoadSample};
 use crate::server::{Contender, Server};
+use crate::template::Part;
 use crate::workload::{Carrier, Key, Load, Sessions, Workload};
 
 /// Time for a server to give back what it needs no longer, before its memory is read.
@@ -48,14 +49,20 @@ impl Speed {
 }
 
 impl Lab {
-    /// Starts a server on its processor.
-    pub(crate) fn start(&self, contender: &Contender) -> Result<Server, Error> {
-        contender.start(&self.folder, self.cpu, &self.interrupt)
+    /// Starts a server with `parts` on its processor.
+    pub(crate) fn start(&self, contender: &Contender, parts: &[Part]) -> Result<Server, Error> {
+        contender.start(&self.folder, &[self.cpu], parts, &self.interrupt)
     }
 
     /// Makes load that is not measured.
     pub(crate) fn warm_up(&self, speed: Speed, server: &Server) -> Result<(), Error> {
-        self.generators.run(&speed.order(server), &self.interrupt).map(drop)
+        self.generators.run(&speed.order(server), &self.interrupt)?;
+        self.take_log(server).map(drop)
+    }
+
+    /// Waits until the access log is complete, empties it, and tells its lines.
+    fn take_log(&self, server: &Server) -> Result<Option<u64>, Error> {
+        server.access_log.as_ref().map(|log| log.take(&self.interrupt)).transpose()
     }
 
     /// Makes load and reads what the server used for it.
@@ -65,8 +72,10 @@ impl Lab {
         let load_before = ended_children();
         let mut delivered = self.generators.run(&speed.order(server), &self.interrupt)?;
         let load_cpu = ended_children().saturating_sub(load_before);
-        let used = procfs::usage(&procfs::tree(server.id())).since(&before);
         let stolen = procfs::stolen(self.cpu).saturating_sub(stolen);
+        // Lines that are still on their way are part of the work.
+        let lines = self.take_log(server)?;
+        let used = procfs::usage(&procfs::tree(server.id())).since(&before);
         server.check_alive()?;
         if speed.workload.bulk() {
             // The answers cut off at the end have cost the server their part.
@@ -79,6 +88,7 @@ impl Lab {
             load_cpu_seconds: load_cpu.as_secs_f64(),
             waited_seconds: used.waited.as_secs_f64(),
             stolen_seconds: stolen.as_secs_f64(),
+            lines_logged: lines,
         })
     }
 
@@ -94,6 +104,7 @@ impl Lab {
         let pids = procfs::tree(server.id());
         let (delivered, count) =
             self.generators.run_counting(&speed.order(server), perf, &pids, &self.interrupt)?;
+        self.take_log(server)?;
         Ok(count.map(|count| count as f64 / delivered.requests.max(1.0)))
     }
 
@@ -105,7 +116,7 @@ impl Lab {
         workload: &Workload,
         count: usize,
     ) -> Result<IdleSample, Error> {
-        let mut server = self.start(contender)?;
+        let mut server = self.start(contender, workload.parts)?;
         thread::sleep(SETTLE);
         let (before_kib, kernel) = (procfs::pss_kib(&procfs::tree(server.id())), procfs::kernel_kib());
         let to = server.address(workload.carrier);

@@ -9,9 +9,10 @@ use lexopt::ValueExt;
 use lexopt::prelude::{Long, Short, Value};
 
 use crate::client::closed::Task;
-use crate::client::handshakes;
+use crate::client::{handshakes, open};
 use crate::error::Error;
 use crate::server::Kind;
+use crate::signing;
 use crate::workload::{Key, Sessions, WORKLOADS, Workload};
 
 /// Text of `--help`.
@@ -23,8 +24,12 @@ Usage: cargo xtask bench [OPTIONS]
   --kimura [LABEL=]PATH   a Kimura binary; may be repeated (default: the release build, made first)
   --no-kimura             only the peers
   --peers LIST            of nginx,nginx-tuned,h2o,lighttpd,caddy, or none (default: all)
-  --only LIST             of small,10k,1m,64m,pipeline,short,conns1,conns1000,idle (default: all)
+  --only LIST             of small,small-log,10k,1m,64m,pipeline,short,conns1,conns1000,idle and, over TLS, tls-small,
+                          tls-1m,tls-64m,tls-ecdsa,tls-rsa,tls-resumed,tls-idle (default: all)
   --shards                only what a second shard costs: one process of two shards beside two of one
+  --logins                only what logins cost all others: requests by the clock, without and with logins in turns
+  --rate N                those requests each second, 1 to 20000 (default: 2000)
+  --login-rate N          those logins each second, 1 to 500 (default: 100)
   --baseline LABEL        what the ratios refer to (default: nginx, or else the first server)
   --rounds N              rounds in which the servers take turns, 1 to 100 (default: 7)
   --seconds S             length of one measurement, 1 to 60 (default: 5)
@@ -48,6 +53,10 @@ pub(crate) enum Command {
     Generate(Task),
     /// Make TLS handshakes.
     Handshakes(handshakes::Task),
+    /// Make requests by the clock.
+    Offer(open::Task),
+    /// Sign.
+    Sign(signing::Task),
 }
 
 /// The options of a run.
@@ -59,6 +68,11 @@ pub(crate) struct Options {
     pub(crate) workloads: Vec<&'static Workload>,
     /// Measure what a second shard costs, and nothing else.
     pub(crate) shards: bool,
+    /// Measure what logins cost all others, and nothing else.
+    pub(crate) logins: bool,
+    /// For that: requests of the others, and logins, each second.
+    pub(crate) rate: u64,
+    pub(crate) login_rate: u64,
     pub(crate) baseline: Option<String>,
     pub(crate) rounds: usize,
     pub(crate) seconds: u64,
@@ -85,6 +99,9 @@ impl Default for Options {
             peers: Kind::PEERS.to_vec(),
             workloads: WORKLOADS.iter().collect(),
             shards: false,
+            logins: false,
+            rate: 2000,
+            login_rate: 100,
             baseline: None,
             rounds: 7,
             seconds: 5,
@@ -113,6 +130,11 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Comm
             Long("peers") => options.peers = peers(&parser.value()?.string()?)?,
             Long("only") => options.workloads = Workload::select(&parser.value()?.string()?)?,
             Long("shards") => options.shards = true,
+            Long("logins") => options.logins = true,
+            Long("rate") => options.rate = number("--rate", &parser.value()?, 1..=20_000, "1 to 20000")?,
+            Long("login-rate") => {
+                options.login_rate = number("--login-rate", &parser.value()?, 1..=500, "1 to 500")?;
+            }
             Long("baseline") => options.baseline = Some(parser.value()?.string()?),
             Long("rounds") => options.rounds = number("--rounds", &parser.value()?, 1..=100, "1 to 100")?,
             Long("seconds") => options.seconds = number("--seconds", &parser.value()?, 1..=60, "1 to 60")?,
@@ -126,6 +148,8 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Comm
             Long("out") => options.out = Some(parser.value()?.into()),
             Long("no-install") => options.install = false,
             Value(value) if value == GENERATE => return generate(parser),
+            Value(value) if value == OFFER => return offer_task(parser),
+            Value(value) if value == SIGN => return sign_task(parser),
             Value(value) if value == HANDSHAKES => return handshake_task(parser),
             other => return Err(other.unexpected().into()),
         }
@@ -168,6 +192,34 @@ pub(crate) fn handshake_arguments(task: &handshakes::Task) -> Vec<OsString> {
         sessions.into(),
         task.duration.as_secs().to_string().into(),
     ]
+}
+
+/// What begins the arguments of the client that makes requests by the clock.
+pub(crate) const OFFER: &str = "offer-requests";
+
+/// The arguments that make [`read`] give back `task`.
+pub(crate) fn offer_arguments(task: &open::Task) -> [String; 2] {
+    let text = serde_json::to_string(task).expect("numbers, an address and texts have a form in JSON");
+    [OFFER.to_owned(), text]
+}
+
+fn offer_task(mut parser: lexopt::Parser) -> Result<Command, Error> {
+    let text = parser.value()?.string()?;
+    let task = serde_json::from_str(&text).map_err(|cause| lexopt::Error::Custom(cause.into()))?;
+    Ok(Command::Offer(task))
+}
+
+/// What begins the arguments of the process that signs.
+pub(crate) const SIGN: &str = "sign";
+
+/// The arguments that make [`read`] give back `task`.
+pub(crate) fn sign_arguments(task: &signing::Task) -> [OsString; 3] {
+    [SIGN.into(), task.key.clone().into(), task.seconds.to_string().into()]
+}
+
+fn sign_task(mut parser: lexopt::Parser) -> Result<Command, Error> {
+    let task = signing::Task { key: parser.value()?.into(), seconds: parser.value()?.parse()? };
+    Ok(Command::Sign(task))
 }
 
 fn handshake_task(mut parser: lexopt::Parser) -> Result<Command, Error> {
@@ -244,6 +296,7 @@ fn number<N: std::str::FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::visitors::Visitors;
 
     fn arguments(line: &str) -> Result<Command, Error> {
         read(line.split_ascii_whitespace().map(OsString::from))
@@ -258,12 +311,20 @@ mod tests {
         check("--round 3", "--round");
         check("--rounds 0", "give 1 to 100");
         check("--rounds x", "x");
-        check("--only smal", "choose from small, 10k");
+        check("--only smal", "choose from small, small-log, 10k");
         check("--peers apache", "choose from nginx, nginx-tuned, h2o");
         check("--kimura a/b=c", "is no label");
         check("--seconds", "--seconds");
         check("stray", "stray");
         check("generate-load 127.0.0.1:80 x 1", "missing argument");
+    }
+
+    #[test]
+    fn help_names_all_workloads_and_peers() {
+        let has = |name: &str| HELP.split([' ', ',', '\n']).any(|word| word == name);
+        for name in WORKLOADS.iter().map(|workload| workload.name).chain(Kind::PEERS.map(Kind::name)) {
+            assert!(has(name), "{name}");
+        }
     }
 
     #[test]
@@ -290,6 +351,12 @@ mod tests {
         };
         let line = generate_arguments(&task).into_iter().map(OsString::from);
         let Ok(Command::Generate(read)) = read(line) else { panic!("not a task") };
+        assert_eq!(format!("{read:?}"), format!("{task:?}"));
+        let visitors = Visitors::Members { path: "m \"x\"".into(), users: 7, first: 3 };
+        let flows = vec![open::Flow { visitors, rate: 100, connections: 5 }];
+        let task = open::Task { to: "[::1]:81".parse().unwrap(), seconds: 2, flows };
+        let line = offer_arguments(&task).into_iter().map(OsString::from);
+        let Ok(Command::Offer(read)) = super::read(line) else { panic!("not a task") };
         assert_eq!(format!("{read:?}"), format!("{task:?}"));
     }
 }

@@ -23,6 +23,8 @@ pub(crate) const WRK: Tool = Tool { program: "wrk", package: "wrk" };
 pub(crate) const TASKSET: Tool = Tool { program: "taskset", package: "util-linux" };
 /// Ties the life of a child to ours; Debian has it always.
 pub(crate) const SETPRIV: Tool = Tool { program: "setpriv", package: "util-linux" };
+/// Makes certificates, and signs for comparison.
+pub(crate) const OPENSSL: Tool = Tool { program: "openssl", package: "openssl" };
 /// Counts system calls; the bench works without it.
 pub(crate) const PERF: Tool = Tool { program: "perf", package: "linux-perf" };
 

@@ -106,6 +106,22 @@ impl Usage {
     }
 }
 
+/// Policy of threads that run only where nobody else wants to, as sched(7) has it.
+pub(crate) const SCHED_IDLE: u32 = 5;
+
+/// The scheduling policies of those threads of `pids` whose names begin so.
+pub(crate) fn policies(pids: &[u32], name: &str) -> Vec<u32> {
+    let threads = pids
+        .iter()
+        .flat_map(|&pid| numbers(&format!("/proc/{pid}/task")).into_iter().map(move |thread| (pid, thread)));
+    let named = |(pid, thread)| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/task/{thread}/stat")).ok()?;
+        let (_, after) = stat.split_once('(')?;
+        after.starts_with(name).then(|| policy(&stat)).flatten()
+    };
+    threads.filter_map(named).collect()
+}
+
 /// Proportional set size of `pids` in KiB: private memory plus a fair share of what is shared.
 pub(crate) fn pss_kib(pids: &[u32]) -> u64 {
     pids.iter()
@@ -141,6 +157,10 @@ fn after_name(stat: &str) -> impl Iterator<Item = &str> {
 
 fn parent(stat: &str) -> Option<u32> {
     after_name(stat).nth(1)?.parse().ok()
+}
+
+fn policy(stat: &str) -> Option<u32> {
+    after_name(stat).nth(38)?.parse().ok()
 }
 
 fn ticks(stat: &str) -> Option<Ticks> {

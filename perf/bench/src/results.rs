@@ -1,5 +1,6 @@
 //! What was measured, as it goes into `results.json`.
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
@@ -19,6 +20,57 @@ pub(crate) struct Delivered {
     pub(crate) errors: u64,
 }
 
+/// Answers with one status to a flow of requests by the clock.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Answers {
+    pub(crate) status: u16,
+    pub(crate) count: u64,
+    /// Latency in microseconds.
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) max_us: f64,
+}
+
+impl Answers {
+    /// Those with these latencies in microseconds.
+    pub(crate) fn of(status: u16, latencies: &Histogram<u64>) -> Answers {
+        Answers {
+            status,
+            count: latencies.len(),
+            p50_us: latencies.value_at_quantile(0.50) as f64,
+            p99_us: latencies.value_at_quantile(0.99) as f64,
+            max_us: latencies.max() as f64,
+        }
+    }
+}
+
+/// What became of a flow of requests by the clock. Latencies are counted from the time at which requests were due.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Flowed {
+    /// By ascending status.
+    pub(crate) answers: Vec<Answers>,
+    /// Requests without an answer; they count with the time that they have waited.
+    pub(crate) failed: u64,
+    /// Latency of all in microseconds.
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    /// How long after their time requests have left, in microseconds: what is the client's own in the latencies.
+    pub(crate) late_p99_us: f64,
+}
+
+impl Flowed {
+    /// How many requests had another answer, or none.
+    pub(crate) fn not(&self, status: u16) -> u64 {
+        let all: u64 = self.answers.iter().map(|answers| answers.count).sum();
+        all - self.count(status) + self.failed
+    }
+
+    /// How many answers have that status.
+    pub(crate) fn count(&self, status: u16) -> u64 {
+        self.answers.iter().filter(|answers| answers.status == status).map(|answers| answers.count).sum()
+    }
+}
+
 /// One run of a load generator and what the server used for it.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct LoadSample {
@@ -34,6 +86,8 @@ pub(crate) struct LoadSample {
     pub(crate) waited_seconds: f64,
     /// Time that the hypervisor took from the server's processor.
     pub(crate) stolen_seconds: f64,
+    /// Lines in the access log, where one is written.
+    pub(crate) lines_logged: Option<u64>,
 }
 
 /// Memory before and while connections idle.
@@ -73,7 +127,21 @@ pub(crate) struct WorkloadResult {
     pub(crate) title: &'static str,
     /// Whether bytes matter more than requests.
     pub(crate) bulk: bool,
+    /// Name of the same workload without an access log, measured in turns with this one.
+    pub(crate) unlogged: Option<&'static str>,
+    /// What both libraries do with the key of the handshakes, where these are measured.
+    pub(crate) signing: Option<Signing>,
     pub(crate) servers: Vec<ServerResult>,
+}
+
+/// Signatures alone, of each library in the order of the rounds, a second of the servers' processor.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Signing {
+    /// Of AWS-LC, through the crate `tls`.
+    pub(crate) ours: Vec<f64>,
+    /// Of the OpenSSL of this machine, as `openssl speed` tells.
+    pub(crate) openssl: Vec<f64>,
+    pub(crate) openssl_version: String,
 }
 
 /// A server that took part.
@@ -127,6 +195,11 @@ impl LoadSample {
     /// Processor time of the load generator per request, in microseconds.
     pub(crate) fn load_micros(&self) -> f64 {
         1e6 * self.load_cpu_seconds / self.delivered.requests.max(1.0)
+    }
+
+    /// Lines in the access log for each request: below one, lines were given up.
+    pub(crate) fn lines_per_request(&self) -> Option<f64> {
+        Some(self.lines_logged? as f64 / self.delivered.requests.max(1.0))
     }
 
     /// Whether other work on the machine may have falsified it: more than 1 % of the time stolen by the

@@ -10,14 +10,17 @@ use crate::docroot::RunFolder;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::load::Generators;
+use crate::logins;
 use crate::machine::{self, Machine};
 use crate::measure::{Lab, Speed};
 use crate::options::Options;
-use crate::packages::{self, PERF, SETPRIV, TASKSET, WRK};
-use crate::results::{Participant, Results, Samples, ServerResult, WorkloadResult};
+use crate::packages::{self, OPENSSL, PERF, SETPRIV, TASKSET, WRK};
+use crate::results::{LoadSample, Participant, Results, Samples, ServerResult, WorkloadResult};
 use crate::server::{Contender, Kind, Server};
 use crate::shards;
-use crate::workload::{Carrier, Load, Measure, Workload};
+use crate::signing;
+use crate::template::Part;
+use crate::workload::{Load, Measure, Workload};
 
 /// Rounds with idle connections: each starts every server afresh, and memory hardly varies.
 const IDLE_ROUNDS: usize = 3;
@@ -36,21 +39,37 @@ pub(crate) fn run(options: &Options) -> Result<(PathBuf, Results), Error> {
     let contenders = contenders(options, &target)?;
     let baseline = baseline(options, &contenders)?;
     let lab = lab(options, folder, interrupt)?;
-    let participants = check_all(&lab, &contenders)?;
+    let parts = parts(options);
+    if parts.contains(&Part::Tls) {
+        lab.folder.certify_all()?;
+    }
+    let participants = check_all(&lab, &contenders, &parts)?;
     let idle_connections = affordable(options.idle_connections);
     let mut workloads = Vec::new();
-    for workload in &options.workloads {
-        let (contenders, participants) = taking_part(workload, &contenders, &participants);
-        let servers = match workload.measure {
-            Measure::Speed(load) => speed(&lab, workload, load, &contenders, &participants, options)?,
-            Measure::IdleMemory => idle(&lab, workload, &contenders, idle_connections, options.rounds)?,
+    for twins in options.workloads.chunk_by(|one, next| one.is_twin_of(next)) {
+        let servers = match twins[0].measure {
+            Measure::Speed(load) => {
+                let entrants = entrants(&lab, twins, load, &contenders, &participants, options)?;
+                speed(&lab, entrants, twins, options)?
+            }
+            Measure::IdleMemory => {
+                let mut idles = Vec::new();
+                for workload in twins {
+                    idles.push(idle(&lab, workload, &contenders, idle_connections, options.rounds)?);
+                }
+                idles
+            }
         };
-        workloads.push(WorkloadResult {
-            name: workload.name,
-            title: workload.title,
-            bulk: workload.bulk(),
-            servers,
-        });
+        for (workload, servers) in twins.iter().zip(servers) {
+            workloads.push(WorkloadResult {
+                name: workload.name,
+                title: workload.title,
+                bulk: workload.bulk(),
+                unlogged: unlogged(workload, twins),
+                signing: workload.signed_by().map(|key| signing::measure(&lab, key)).transpose()?,
+                servers,
+            });
+        }
     }
     let machine = Machine::read(lab.cpu, lab.generators.cpu);
     let (rounds, seconds) = (options.rounds, options.seconds);
@@ -69,12 +88,24 @@ pub(crate) fn shards(options: &Options) -> Result<String, Error> {
     shards::run(&lab, contenders.first().ok_or(Error::NoServers)?, options)
 }
 
+/// Measures what logins cost all others, and gives back the report.
+pub(crate) fn logins(options: &Options) -> Result<String, Error> {
+    let options = &Options { peers: Vec::new(), ..options.clone() };
+    let interrupt = Interrupt::install().map_err(Error::io("watch for", "signals"))?;
+    let target = target_folder()?;
+    let folder = RunFolder::create()?;
+    install(options, &folder, &interrupt)?;
+    let contenders = contenders(options, &target)?;
+    let lab = lab(options, folder, interrupt)?;
+    logins::run(&lab, contenders.first().ok_or(Error::NoServers)?, options)
+}
+
 fn install(options: &Options, folder: &RunFolder, interrupt: &Interrupt) -> Result<(), Error> {
     if !options.install {
         return Ok(());
     }
     let log = folder.path().join("install.log");
-    let mut tools = vec![WRK, TASKSET, SETPRIV];
+    let mut tools = vec![WRK, TASKSET, SETPRIV, OPENSSL];
     tools.extend(options.peers.iter().map(|kind| kind.tool()));
     packages::install(&tools, &log, interrupt)?;
     // Without perf only one column is missing, and not every kernel has a package of it.
@@ -145,70 +176,98 @@ fn lab(options: &Options, folder: RunFolder, interrupt: Interrupt) -> Result<Lab
     Ok(Lab { folder, generators, perf, cpu, interrupt })
 }
 
-/// Starts every server once and compares what it serves with the files.
-fn check_all(lab: &Lab, contenders: &[Contender]) -> Result<Vec<Participant>, Error> {
+/// What the servers need for all workloads together.
+fn parts(options: &Options) -> Vec<Part> {
+    let needed = |part: &Part| options.workloads.iter().any(|workload| workload.parts.contains(part));
+    Part::ALL.into_iter().filter(needed).collect()
+}
+
+/// Starts every server once, with all that it will be asked for, and compares what it serves with the files.
+fn check_all(lab: &Lab, contenders: &[Contender], parts: &[Part]) -> Result<Vec<Participant>, Error> {
     let check = |contender: &Contender| {
-        let head_bytes = lab.start(contender)?.check(&lab.folder)?;
+        let parts: Vec<Part> = parts.iter().copied().filter(|part| contender.kind.has(*part)).collect();
+        let head_bytes = lab.start(contender, &parts)?.check(&lab.folder)?;
         Ok(Participant { label: contender.label.clone(), version: contender.version(), head_bytes })
     };
     contenders.iter().map(check).collect()
 }
 
-/// Those who can do it.
-fn taking_part(
-    workload: &Workload,
-    contenders: &[Contender],
-    participants: &[Participant],
-) -> (Vec<Contender>, Vec<Participant>) {
-    let able = |contender: &Contender| workload.carrier == Carrier::Plain || contender.kind.has_tls();
-    let pairs = contenders.iter().zip(participants).filter(|(contender, _)| able(contender));
-    pairs.map(|(contender, participant)| (contender.clone(), participant.clone())).unzip()
+/// A server that has its turn in each round of a workload.
+struct Entrant {
+    server: Server,
+    measured: Speed,
+    head_bytes: usize,
+    samples: Vec<LoadSample>,
 }
 
-fn speed(
+/// The one of `twins` that is `workload` without its log.
+fn unlogged(workload: &Workload, twins: &[&'static Workload]) -> Option<&'static str> {
+    let plain = twins.iter().find(|twin| !twin.is_logged()).filter(|_| workload.is_logged())?;
+    Some(plain.name)
+}
+
+/// Starts all servers of `twins`. They are fresh for each workload: none profits or suffers from what the one before has
+/// left.
+fn entrants(
     lab: &Lab,
-    workload: &'static Workload,
+    twins: &[&'static Workload],
     load: Load,
     contenders: &[Contender],
     participants: &[Participant],
     options: &Options,
-) -> Result<Vec<ServerResult>, Error> {
-    let measured = Speed { load, workload, seconds: options.seconds };
-    // Fresh servers for each workload: none profits or suffers from what the one before has left.
-    let mut servers: Vec<Server> =
-        contenders.iter().map(|contender| lab.start(contender)).collect::<Result<_, _>>()?;
-    for server in &servers {
-        lab.warm_up(Speed { seconds: options.warmup, ..measured }, server)?;
+) -> Result<Vec<Entrant>, Error> {
+    let mut entrants = Vec::new();
+    // Those of one contender follow each other, for they are compared most closely.
+    for contender in contenders {
+        for workload in twins.iter().filter(|workload| contender.has_all(workload.parts)) {
+            let known = participants.iter().find(|participant| participant.label == contender.label);
+            let server = lab.start(contender, workload.parts)?;
+            let measured = Speed { load, workload, seconds: options.seconds };
+            lab.warm_up(Speed { seconds: options.warmup, ..measured }, &server)?;
+            let head_bytes = known.map_or(0, |participant| participant.head_bytes);
+            entrants.push(Entrant { server, measured, head_bytes, samples: Vec::new() });
+        }
     }
-    let mut samples = vec![Vec::new(); servers.len()];
+    Ok(entrants)
+}
+
+/// Measures in turns; the results of each of the `twins`.
+fn speed(
+    lab: &Lab,
+    mut entrants: Vec<Entrant>,
+    twins: &[&'static Workload],
+    options: &Options,
+) -> Result<Vec<Vec<ServerResult>>, Error> {
+    let count = entrants.len();
     for round in 0..options.rounds {
-        for turn in 0..servers.len() {
+        for turn in 0..count {
             // Each round begins with another server, so that none always follows the same one.
-            let at = (round + turn) % servers.len();
-            let (server, head) = (&mut servers[at], participants[at].head_bytes);
-            let sample = lab.load(measured, server, head)?;
+            let entrant = &mut entrants[(round + turn) % count];
+            let sample = lab.load(entrant.measured, &mut entrant.server, entrant.head_bytes)?;
             eprintln!(
                 "bench: {} {}/{} {}: {:.1} requests per CPU-second, p99 {:.0} us{}",
-                workload.name,
+                entrant.measured.workload.name,
                 round + 1,
                 options.rounds,
-                server.label,
+                entrant.server.label,
                 sample.requests_per_cpu_second(),
                 sample.delivered.p99_us,
                 if sample.disturbed() { " (disturbed)" } else { "" },
             );
-            samples[at].push(sample);
+            entrant.samples.push(sample);
         }
     }
-    let counting = Speed { seconds: COUNTING_SECONDS, ..measured };
-    let result = |(server, samples): (Server, Vec<_>)| {
-        Ok(ServerResult {
+    let mut results: Vec<Vec<ServerResult>> = twins.iter().map(|_| Vec::new()).collect();
+    for Entrant { server, measured, samples, .. } in entrants {
+        let counting = Speed { seconds: COUNTING_SECONDS, ..measured };
+        let own = twins.iter().position(|workload| workload.name == measured.workload.name);
+        results[own.unwrap_or(0)].push(ServerResult {
             syscalls_per_request: lab.syscalls(counting, &server)?,
             label: server.label.clone(),
             samples: Samples::Load(samples),
-        })
-    };
-    servers.into_iter().zip(samples).map(result).collect()
+        });
+    }
+    Ok(results)
 }
 
 fn idle(
@@ -218,6 +277,8 @@ fn idle(
     connections: usize,
     rounds: usize,
 ) -> Result<Vec<ServerResult>, Error> {
+    let able = |contender: &&Contender| contender.has_all(workload.parts);
+    let contenders: Vec<&Contender> = contenders.iter().filter(able).collect();
     let mut samples = vec![Vec::new(); contenders.len()];
     for round in 0..rounds.min(IDLE_ROUNDS) {
         for (contender, samples) in contenders.iter().zip(&mut samples) {
@@ -233,7 +294,7 @@ fn idle(
             samples.push(sample);
         }
     }
-    let result = |(contender, samples): (&Contender, Vec<_>)| ServerResult {
+    let result = |(contender, samples): (&&Contender, Vec<_>)| ServerResult {
         label: contender.label.clone(),
         samples: Samples::Idle(samples),
         syscalls_per_request: None,

@@ -7,12 +7,14 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::access_log::AccessLog;
 use crate::client::check;
 use crate::docroot::RunFolder;
 use crate::error::{AnswerProblem, Error};
 use crate::interrupt::Interrupt;
 use crate::packages::Tool;
 use crate::process::{Running, pinned};
+use crate::template::{self, Part};
 use crate::workload::{Carrier, DocFile, FILES, SMALL};
 
 /// How long a server may take until it answers.
@@ -82,9 +84,13 @@ impl Kind {
         };
     }
 
-    /// Whether its template has an address with TLS.
-    pub(crate) fn has_tls(self) -> bool {
-        matches!(self, Kind::Kimura | Kind::Nginx)
+    /// Whether its template has that part.
+    pub(crate) fn has(self, part: Part) -> bool {
+        match part {
+            Part::Tls => matches!(self, Kind::Kimura | Kind::Nginx),
+            Part::AccessLog => true,
+            Part::Logins => self == Kind::Kimura,
+        }
     }
 
     fn version_argument(self) -> &'static str {
@@ -104,6 +110,11 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
+    /// Whether it can be configured with all of `parts`.
+    pub(crate) fn has_all(&self, parts: &[Part]) -> bool {
+        parts.iter().all(|part| self.kind.has(*part))
+    }
+
     /// First line of what the program says about its version.
     pub(crate) fn version(&self) -> String {
         let output = Command::new(&self.program).arg(self.kind.version_argument()).output();
@@ -113,39 +124,58 @@ impl Contender {
         String::from_utf8_lossy(&text).lines().next().unwrap_or("unknown").trim().to_owned()
     }
 
-    /// Starts the server on a free port of 127.0.0.1, pinned to `cpu`, and waits until it answers.
+    /// Starts the server with `parts` on free ports of 127.0.0.1, with a worker on each of `cpus` (only of Kimura for
+    /// more than one), and waits until it answers.
     pub(crate) fn start(
         &self,
         folder: &RunFolder,
-        cpu: usize,
-        interrupt: &Interrupt,
-    ) -> Result<Server, Error> {
-        self.start_on(folder, &[cpu], interrupt)
-    }
-
-    /// As [`Contender::start`], with a worker on each of `cpus`; only of Kimura for more than one.
-    pub(crate) fn start_on(
-        &self,
-        folder: &RunFolder,
         cpus: &[usize],
+        parts: &[Part],
         interrupt: &Interrupt,
     ) -> Result<Server, Error> {
+        let files = Files::of(&self.label, parts, folder);
         let address = free_port().map_err(Error::io("find a free port on", "127.0.0.1"))?;
-        let config = folder.path().join(format!("{}.conf", self.label));
         let secure = free_port().map_err(Error::io("find a free port on", "127.0.0.1"))?;
-        let text = fill(self.kind.template(), address.port(), &folder.docroot(), folder.path())
-            .replace("{{tls_port}}", &secure.port().to_string())
-            .replace("{{shards}}", &cpus.len().to_string());
-        fs::write(&config, text).map_err(Error::io("write", &config))?;
-        let log = folder.path().join(format!("{}.log", self.label));
-        let output = File::create(&log).map_err(Error::io("create", &log))?;
-        let errors = output.try_clone().map_err(Error::io("use", &log))?;
+        let values = [
+            ("port", address.port().to_string()),
+            ("tls_port", secure.port().to_string()),
+            ("shards", cpus.len().to_string()),
+            ("root", folder.docroot().to_string_lossy().into_owned()),
+            ("run", folder.path().to_string_lossy().into_owned()),
+            ("log", files.access.to_string_lossy().into_owned()),
+        ];
+        let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let text = template::fill(self.kind.template(), &values, parts);
+        fs::write(&files.config, text).map_err(Error::io("write", &files.config))?;
+        let access_log = parts.contains(&Part::AccessLog).then(|| AccessLog::create(files.access));
+        let access_log = access_log.transpose()?;
+        let output = File::create(&files.output).map_err(Error::io("create", &files.output))?;
+        let errors = output.try_clone().map_err(Error::io("use", &files.output))?;
         let mut command = pinned(cpus, &self.program);
-        self.kind.arguments(&mut command, &config, folder.path());
+        self.kind.arguments(&mut command, &files.config, folder.path());
         let running = Running::start(command.stdout(output).stderr(errors), &self.label)?;
-        let mut server = Server { label: self.label.clone(), address, secure, running, log };
+        let (label, log) = (self.label.clone(), files.output);
+        let mut server = Server { label, address, secure, access_log, running, log };
         server.await_ready(folder, interrupt)?;
         Ok(server)
+    }
+}
+
+/// Files of a server in the folder of the run.
+struct Files {
+    config: PathBuf,
+    /// What it says.
+    output: PathBuf,
+    /// Lines for its requests.
+    access: PathBuf,
+}
+
+impl Files {
+    /// Those of the server of that label with those parts; no label has a plus sign.
+    fn of(label: &str, parts: &[Part], folder: &RunFolder) -> Files {
+        let name = [label].into_iter().chain(parts.iter().map(|part| part.name())).collect::<Vec<_>>();
+        let file = |end: &str| folder.path().join(format!("{}.{end}", name.join("+")));
+        Files { config: file("conf"), output: file("log"), access: file("access") }
     }
 }
 
@@ -155,6 +185,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// The same with TLS, where the kind has it.
     secure: SocketAddr,
+    /// Where it writes a line for each request, if it does.
+    pub(crate) access_log: Option<AccessLog>,
     running: Running,
     log: PathBuf,
 }
@@ -232,25 +264,35 @@ fn free_port() -> std::io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-fn fill(template: &str, port: u16, root: &Path, run: &Path) -> String {
-    template
-        .replace("{{port}}", &port.to_string())
-        .replace("{{root}}", &root.to_string_lossy())
-        .replace("{{run}}", &run.to_string_lossy())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn templates_have_no_hole_left() {
-        for kind in Kind::PEERS.into_iter().chain([Kind::Kimura]) {
-            let text = fill(kind.template(), 4711, Path::new("/the/root"), Path::new("/the/run"))
-                .replace("{{shards}}", "1")
-                .replace("{{tls_port}}", "4712");
+        let values = [
+            ("port", "4711"),
+            ("tls_port", "4712"),
+            ("shards", "1"),
+            ("root", "/the/root"),
+            ("run", "/the/run"),
+            ("log", "/the/access"),
+        ];
+        let check = |kind: Kind, parts: &[Part]| {
+            let text = template::fill(kind.template(), &values, parts);
             assert!(text.contains("4711") && text.contains("/the/root"), "{text}");
             assert!(!text.contains("{{") && !text.contains("}}"), "{text}");
+            for (part, sign) in
+                [(Part::Tls, "4712"), (Part::AccessLog, "/the/access"), (Part::Logins, "htpasswd")]
+            {
+                let expected = kind.has(part) && parts.contains(&part);
+                assert_eq!(text.contains(sign), expected, "{kind:?} with {parts:?}: {text}");
+            }
+        };
+        for kind in Kind::PEERS.into_iter().chain([Kind::Kimura]) {
+            for parts in [&[][..], &[Part::Tls], &[Part::AccessLog], &[Part::Logins], &Part::ALL] {
+                check(kind, parts);
+            }
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn run(lab: &Lab, contender: &Contender, options: &Options) -> Result
     }
     let start = |name: &str, cpus: &[usize]| {
         let contender = Contender { label: format!("{}-{name}", contender.label), ..contender.clone() };
-        contender.start_on(&lab.folder, cpus, &lab.interrupt)
+        contender.start(&lab.folder, cpus, &[], &lab.interrupt)
     };
     let mut pairs = [
         Pair {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::results::{IdleSample, LoadSample, Results, Samples, ServerResult, WorkloadResult};
+use crate::results::{IdleSample, LoadSample, Results, Samples, ServerResult, Signing, WorkloadResult};
 
 /// Median, least and greatest of some values.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -43,6 +43,10 @@ pub(crate) struct LoadRow {
     pub(crate) requests_per_cpu_second: Spread,
     /// To the baseline; more is better.
     pub(crate) ratio: Option<Spread>,
+    /// To the same server without its access log; more is better.
+    pub(crate) unlogged_ratio: Option<Spread>,
+    /// Lines in the access log for each request.
+    pub(crate) lines_per_request: Option<Spread>,
     /// Rounds in which it was ahead of the baseline.
     pub(crate) rounds_ahead: usize,
     pub(crate) bytes_per_cpu_second: Spread,
@@ -97,24 +101,40 @@ pub(crate) struct Summary {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     pub(crate) bulk: bool,
+    pub(crate) signing: Option<SigningRow>,
     pub(crate) rows: Rows,
+}
+
+/// Signatures alone, a second.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct SigningRow {
+    pub(crate) ours: Spread,
+    pub(crate) openssl: Spread,
+    pub(crate) openssl_version: String,
+    /// Ours to OpenSSL's.
+    pub(crate) ratio: Spread,
 }
 
 /// Sums up all workloads.
 pub(crate) fn summaries(results: &Results) -> Vec<Summary> {
-    results.workloads.iter().map(|workload| summary(workload, &results.baseline)).collect()
+    let named = |name: &str| results.workloads.iter().find(|workload| workload.name == name);
+    let summary =
+        |workload: &WorkloadResult| summary(workload, workload.unlogged.and_then(named), &results.baseline);
+    results.workloads.iter().map(summary).collect()
 }
 
-fn summary(workload: &WorkloadResult, baseline: &str) -> Summary {
+fn summary(workload: &WorkloadResult, unlogged: Option<&WorkloadResult>, baseline: &str) -> Summary {
     let base = workload.servers.iter().find(|server| server.label == baseline);
     let mut loads = Vec::new();
     let mut idles = Vec::new();
     for server in &workload.servers {
         match (&server.samples, base.map(|base| &base.samples)) {
-            (Samples::Load(samples), Some(Samples::Load(base))) => {
-                loads.extend(load_row(server, samples, base));
+            (Samples::Load(samples), base) => {
+                let twin =
+                    unlogged.and_then(|twin| twin.servers.iter().find(|one| one.label == server.label));
+                let twin = load_samples(twin.map(|twin| &twin.samples));
+                loads.extend(load_row(server, samples, load_samples(base), twin));
             }
-            (Samples::Load(samples), _) => loads.extend(load_row(server, samples, &[])),
             (Samples::Idle(samples), Some(Samples::Idle(base))) => {
                 idles.extend(idle_row(server, samples, base));
             }
@@ -122,10 +142,34 @@ fn summary(workload: &WorkloadResult, baseline: &str) -> Summary {
         }
     }
     let rows = if idles.is_empty() { Rows::Load(loads) } else { Rows::Idle(idles) };
-    Summary { name: workload.name, title: workload.title, bulk: workload.bulk, rows }
+    let signing = workload.signing.as_ref().and_then(signing_row);
+    Summary { name: workload.name, title: workload.title, bulk: workload.bulk, signing, rows }
 }
 
-fn load_row(server: &ServerResult, samples: &[LoadSample], base: &[LoadSample]) -> Option<LoadRow> {
+fn signing_row(signing: &Signing) -> Option<SigningRow> {
+    let (ours, openssl) = (signing.ours.iter().copied(), signing.openssl.iter().copied());
+    Some(SigningRow {
+        ours: Spread::of(ours.clone())?,
+        openssl: Spread::of(openssl.clone())?,
+        openssl_version: signing.openssl_version.clone(),
+        ratio: Spread::of_ratios(ours, openssl)?,
+    })
+}
+
+/// Those of a load; none where there are no such.
+fn load_samples(samples: Option<&Samples>) -> &[LoadSample] {
+    match samples {
+        Some(Samples::Load(samples)) => samples,
+        _ => &[],
+    }
+}
+
+fn load_row(
+    server: &ServerResult,
+    samples: &[LoadSample],
+    base: &[LoadSample],
+    unlogged: &[LoadSample],
+) -> Option<LoadRow> {
     let spread = |of: fn(&LoadSample) -> f64| Spread::of(samples.iter().map(of));
     let ratio = |of: fn(&LoadSample) -> f64| Spread::of_ratios(samples.iter().map(of), base.iter().map(of));
     let rate = LoadSample::requests_per_cpu_second;
@@ -133,6 +177,8 @@ fn load_row(server: &ServerResult, samples: &[LoadSample], base: &[LoadSample]) 
         label: server.label.clone(),
         requests_per_cpu_second: spread(rate)?,
         ratio: ratio(rate),
+        unlogged_ratio: Spread::of_ratios(samples.iter().map(rate), unlogged.iter().map(rate)),
+        lines_per_request: Spread::of(samples.iter().filter_map(LoadSample::lines_per_request)),
         rounds_ahead: samples.iter().zip(base).filter(|(own, base)| rate(own) > rate(base)).count(),
         bytes_per_cpu_second: spread(LoadSample::bytes_per_cpu_second)?,
         requests_per_second: spread(LoadSample::requests_per_second)?,

@@ -1,6 +1,7 @@
 //! What is measured: the files, the workloads, and who makes the load.
 
 use crate::error::Error;
+use crate::template::Part;
 
 /// A file of the document root.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub(crate) const SIXTY_FOUR_M: DocFile = DocFile { name: "64m.bin", len: 64 << 2
 pub(crate) const FILES: [&DocFile; 4] = [&SMALL, &TEN_K, &ONE_M, &SIXTY_FOUR_M];
 
 /// Who makes the load, and how.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Load {
     /// wrk: every connection sends its next request when the last answer is complete.
     KeepAlive { connections: usize },
@@ -55,7 +56,7 @@ pub(crate) enum Sessions {
 }
 
 /// What a workload is for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Measure {
     /// Processor time, rate and latency under a load.
     Speed(Load),
@@ -72,16 +73,27 @@ pub(crate) struct Workload {
     pub(crate) title: &'static str,
     pub(crate) file: &'static DocFile,
     pub(crate) carrier: Carrier,
+    /// What the servers need for it.
+    pub(crate) parts: &'static [Part],
     pub(crate) measure: Measure,
 }
 
 /// All workloads, in the order of the report.
-pub(crate) const WORKLOADS: [Workload; 16] = [
+pub(crate) const WORKLOADS: [Workload; 17] = [
     Workload {
         name: "small",
         title: "13 B file, 64 connections",
         file: &SMALL,
         carrier: Carrier::Plain,
+        parts: &[],
+        measure: Measure::Speed(Load::KeepAlive { connections: 64 }),
+    },
+    Workload {
+        name: "small-log",
+        title: "13 B file, 64 connections, access log to a file",
+        file: &SMALL,
+        carrier: Carrier::Plain,
+        parts: &[Part::AccessLog],
         measure: Measure::Speed(Load::KeepAlive { connections: 64 }),
     },
     Workload {
@@ -89,6 +101,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "10 KiB file, 64 connections",
         file: &TEN_K,
         carrier: Carrier::Plain,
+        parts: &[],
         measure: Measure::Speed(Load::KeepAlive { connections: 64 }),
     },
     Workload {
@@ -96,6 +109,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "1 MiB file, 8 connections",
         file: &ONE_M,
         carrier: Carrier::Plain,
+        parts: &[],
         measure: Measure::Speed(Load::KeepAlive { connections: 8 }),
     },
     Workload {
@@ -103,6 +117,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "64 MiB file, 4 connections",
         file: &SIXTY_FOUR_M,
         carrier: Carrier::Plain,
+        parts: &[],
         measure: Measure::Speed(Load::KeepAlive { connections: 4 }),
     },
     Workload {
@@ -110,6 +125,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "13 B file, pipelined x16, 64 connections",
         file: &SMALL,
         carrier: Carrier::Plain,
+        parts: &[],
         measure: Measure::Speed(Load::Pipelined { connections: 64, depth: 16 }),
     },
     Workload {
@@ -117,6 +133,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "13 B file, 10 requests a connection, 64 connections",
         file: &SMALL,
         carrier: Carrier::Plain,
+        parts: &[],
         measure: Measure::Speed(Load::Short { connections: 64, requests: 10 }),
     },
     Workload {
@@ -124,6 +141,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "13 B file, 1 connection",
         file: &SMALL,
         carrier: Carrier::Plain,
+        parts: &[],
         measure: Measure::Speed(Load::KeepAlive { connections: 1 }),
     },
     Workload {
@@ -131,6 +149,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "13 B file, 1,000 connections",
         file: &SMALL,
         carrier: Carrier::Plain,
+        parts: &[],
         measure: Measure::Speed(Load::KeepAlive { connections: 1000 }),
     },
     Workload {
@@ -138,6 +157,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "Idle keep-alive connections",
         file: &SMALL,
         carrier: Carrier::Plain,
+        parts: &[],
         measure: Measure::IdleMemory,
     },
     Workload {
@@ -145,6 +165,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "TLS: 13 B file, 64 connections",
         file: &SMALL,
         carrier: Carrier::Tls,
+        parts: &[Part::Tls],
         measure: Measure::Speed(Load::KeepAlive { connections: 64 }),
     },
     Workload {
@@ -152,6 +173,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "TLS: 1 MiB file, 8 connections",
         file: &ONE_M,
         carrier: Carrier::Tls,
+        parts: &[Part::Tls],
         measure: Measure::Speed(Load::KeepAlive { connections: 8 }),
     },
     Workload {
@@ -159,6 +181,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "TLS: 64 MiB file, 4 connections",
         file: &SIXTY_FOUR_M,
         carrier: Carrier::Tls,
+        parts: &[Part::Tls],
         measure: Measure::Speed(Load::KeepAlive { connections: 4 }),
     },
     Workload {
@@ -166,6 +189,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "TLS: full handshakes with ECDSA P-256, one request each",
         file: &SMALL,
         carrier: Carrier::Tls,
+        parts: &[Part::Tls],
         measure: Measure::Speed(Load::Handshakes { key: Key::Ecdsa, sessions: Sessions::New }),
     },
     Workload {
@@ -173,6 +197,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "TLS: full handshakes with RSA-2048, one request each",
         file: &SMALL,
         carrier: Carrier::Tls,
+        parts: &[Part::Tls],
         measure: Measure::Speed(Load::Handshakes { key: Key::Rsa, sessions: Sessions::New }),
     },
     Workload {
@@ -180,6 +205,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "TLS: resumed handshakes, one request each",
         file: &SMALL,
         carrier: Carrier::Tls,
+        parts: &[Part::Tls],
         measure: Measure::Speed(Load::Handshakes { key: Key::Ecdsa, sessions: Sessions::Resumed }),
     },
     Workload {
@@ -187,6 +213,7 @@ pub(crate) const WORKLOADS: [Workload; 16] = [
         title: "TLS: idle keep-alive connections",
         file: &SMALL,
         carrier: Carrier::Tls,
+        parts: &[Part::Tls],
         measure: Measure::IdleMemory,
     },
 ];
@@ -195,6 +222,26 @@ impl Workload {
     /// Whether the bytes matter more than the number of requests.
     pub(crate) fn bulk(&self) -> bool {
         self.file.len >= ONE_M.len
+    }
+
+    /// Whether it makes the same load as `other` and differs only in what the servers do besides: then both are
+    /// measured in turns.
+    pub(crate) fn is_twin_of(&self, other: &Workload) -> bool {
+        let load = |one: &Workload| (one.file.name, one.carrier, one.measure);
+        load(self) == load(other)
+    }
+
+    /// The key that signs in each of its handshakes; resumed ones have no signature.
+    pub(crate) fn signed_by(&self) -> Option<Key> {
+        match self.measure {
+            Measure::Speed(Load::Handshakes { key, sessions: Sessions::New }) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Whether the servers write an access log meanwhile.
+    pub(crate) fn is_logged(&self) -> bool {
+        self.parts.contains(&Part::AccessLog)
     }
 
     /// The workloads of a comma-separated list of names, in the order of the report.

@@ -209,6 +209,8 @@ records! {
     pub struct LogNeeds {
         /// Where its lines go.
         output: Output,
+        /// Cells of 64 bits for the lines that wait; none when none do.
+        cells: u64,
         /// Where the configuration says so.
         pointer: String,
     }

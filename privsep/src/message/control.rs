@@ -151,6 +151,26 @@ records! {
         wrong_proofs: u64,
         /// Logins of clients that auth has judged, name by name.
         logins: Vec<LedgerEntry>,
+        /// What became of all lines of the access logs, name by name.
+        lines: Vec<LedgerEntry>,
+        /// The access logs, one by one.
+        logs: Vec<LogReport>,
+    }
+
+    /// An access log. Lines taken = delivered + dropped + queued.
+    pub struct LogReport {
+        /// Where its lines go.
+        name: String,
+        /// Lines that have come in.
+        taken: u64,
+        /// Lines that were delivered.
+        delivered: u64,
+        /// Lines that were given up.
+        dropped: u64,
+        /// Lines that wait.
+        queued: u64,
+        /// Whether delivery fails at present.
+        failing: bool,
     }
 
     /// One number of the ledger.

@@ -11,7 +11,8 @@ variants! {
             /// As every child is told.
             hello: Hello,
         },
-        /// A destination, new or in place of the one with this number. Comes with its descriptor.
+        /// A destination, new or in place of the one with this number. Comes with its descriptor, and with the memory in
+        /// which its lines wait.
         2 Sink {
             /// Its number in the batches of the workers.
             number: u16,
@@ -19,6 +20,8 @@ variants! {
             name: String,
             /// What it is: for the standard streams the logger uses its own.
             output: Output,
+            /// Cells of the memory.
+            cells: u64,
         },
         /// A worker's end, from which batches come. Comes with its descriptor.
         3 Producer {
@@ -35,19 +38,25 @@ variants! {
 
     /// From the logger.
     pub enum FromLogger {
-        /// How much was written: the last word.
-        1 Totals {
-            /// Lines written.
-            written: u64,
-            /// Lines given up.
-            lost: u64,
+        /// All is written that could be: the last word.
+        1 Finished,
+        /// Everything that a worker has sent before its end is taken.
+        2 Read {
+            /// The worker's generation.
+            generation: u32,
+            /// Lines that it has sent.
+            lines: u64,
         },
     }
 }
 
 impl Message for ToLogger {
     fn descriptors(&self) -> usize {
-        usize::from(matches!(self, Self::Sink { .. } | Self::Producer { .. } | Self::ErrorLog | Self::Tail))
+        match self {
+            Self::Sink { .. } => 2,
+            Self::Producer { .. } | Self::ErrorLog | Self::Tail => 1,
+            Self::Hello { .. } | Self::Finish => 0,
+        }
     }
 }
 

@@ -5,11 +5,11 @@
 
 use std::path::PathBuf;
 
-use super::{LedgerEntry, Message, Output, Subject};
+use super::{LedgerEntry, Message, Network, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
-pub const STATE_VERSION: u32 = 4;
+pub const STATE_VERSION: u32 = 5;
 
 /// The number of a descriptor.
 pub type Kept = u32;
@@ -67,6 +67,8 @@ records! {
         tickets: Vec<Bytes>,
         /// Bans, as a file has them, sealed.
         bans: Kept,
+        /// A list of [`KeptFailures`], sealed.
+        failures: Kept,
         /// Destinations of access logs, by number.
         sinks: Vec<KeptSink>,
         /// The socket for commands.
@@ -123,6 +125,10 @@ records! {
         output: Output,
         /// Its file; none for a standard stream.
         fd: Option<Kept>,
+        /// The memory in which its lines wait.
+        queue: Option<Kept>,
+        /// Cells of that memory.
+        cells: u64,
     }
 
     /// Where connections of the agent come.
@@ -157,6 +163,18 @@ records! {
         fd: Kept,
     }
 
+    /// Failures that have not brought a ban yet.
+    pub struct KeptFailures {
+        /// From where.
+        network: Network,
+        /// As whom; none for all who have failed from there.
+        user: Option<String>,
+        /// What has failed.
+        kind: KeptKind,
+        /// When, in seconds since 1970.
+        times: Vec<u64>,
+    }
+
     /// A worker.
     pub struct KeptWorker {
         /// Its number.
@@ -187,6 +205,15 @@ records! {
 }
 
 variants! {
+    /// What somebody has failed at.
+    #[derive(Copy, Eq)]
+    pub enum KeptKind {
+        /// Logins.
+        1 Logins,
+        /// Requests.
+        2 Requests,
+    }
+
     /// How far a worker is.
     pub enum KeptPhase {
         /// Its shards begin.

@@ -170,6 +170,8 @@ impl Supervisor<'_> {
             even: ledger.even(),
             wrong_proofs: self.control.wrong_proofs,
             logins: self.logins.entries(),
+            lines: self.line_ledger().entries(),
+            logs: self.log_reports(),
         }
     }
 }

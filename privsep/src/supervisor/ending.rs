@@ -38,7 +38,7 @@ impl Supervisor<'_> {
                 let _ = sys::poll::readable(fd, Some(SECOND));
             }
             let _ = worker.life.ended();
-            self.bury(&worker);
+            self.bury(worker);
         }
         if self.house.ticks() && self.served {
             self.tick();
@@ -46,9 +46,10 @@ impl Supervisor<'_> {
         self.agent.close();
         self.pam.post.close();
         self.auth.close();
-        let lost = self.finish_logger();
-        if lost > 0 {
-            log::warn!("{lost} lines of the access logs were lost to write errors");
+        self.finish_logger();
+        let lines = self.line_ledger().end();
+        if lines.missing() > 0 {
+            log::warn!("{lines}");
         }
         self.end_tail();
         self.estate.bans.finish();
@@ -59,17 +60,16 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Lets the logger write what it has; gives back how many lines it had to give up.
-    pub(super) fn finish_logger(&mut self) -> u64 {
+    /// Lets the logger write what it has.
+    pub(super) fn finish_logger(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
         let deadline = Instant::now() + PATIENCE;
         if !self.logger.send(&ToLogger::Finish, &[]) {
-            return 0;
+            return;
         }
         while self.logger.is_filled() && Instant::now() < deadline {
-            if let Some(FromLogger::Totals { lost, .. }) = self.logger.receive() {
-                self.logger.close();
-                return lost;
+            if let Some(FromLogger::Finished) = self.logger.receive() {
+                return self.logger.close();
             }
             let fds: Vec<BorrowedFd<'_>> = self.logger.fds().collect();
             let left = deadline.saturating_duration_since(Instant::now());
@@ -79,6 +79,5 @@ impl Supervisor<'_> {
         }
         log::warn!("the logger does not end; its last lines may be lost");
         self.logger.close();
-        0
     }
 }

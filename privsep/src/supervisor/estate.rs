@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use perf::{TALLY_CELLS, Tally};
+use sys::mem::Cells;
 use sys::net::{Address, ListenOptions, local_address};
 use sys::spawn::Legacy;
 
@@ -56,6 +58,15 @@ pub(crate) struct Sink {
     pub(crate) output: Output,
     /// None for the standard streams.
     pub(crate) file: Option<File>,
+    /// The memory in which its lines wait; none in a rehearsal, which writes none.
+    pub(crate) queue: Option<Cells>,
+}
+
+impl Sink {
+    /// What has become of its lines.
+    pub(crate) fn tally(&self) -> Option<Tally> {
+        self.queue.as_ref().map(|cells| Tally::read(cells))
+    }
 }
 
 /// What was opened for a configuration that is not in force yet.
@@ -67,6 +78,8 @@ pub(crate) struct Opened {
 
 /// Most destinations of access logs.
 const SINKS_MAX: usize = 4096;
+/// Most cells for the lines of one log: 1 GiB and what describes them.
+const CELLS_MAX: usize = (1 << 27) + (1 << 20);
 /// Who may read and write a new log file, less the umask.
 const LOG_MODE: u32 = 0o666;
 
@@ -105,9 +118,9 @@ impl Estate {
             if self.sinks.iter().any(|known| known.output == log.output) {
                 continue;
             }
-            match open_log(log) {
+            match open_sink(log) {
                 Ok(_) if self.sinks.len() >= SINKS_MAX => troubles.push(too_many_logs(log)),
-                Ok(file) => self.sinks.push(Sink { output: log.output.clone(), file }),
+                Ok(sink) => self.sinks.push(sink),
                 Err(trouble) => troubles.push(trouble),
             }
         }
@@ -183,7 +196,9 @@ impl Estate {
         }
         for kept in &state.sinks {
             let file = kept.fd.map(|fd| legacy.take(fd)).transpose()?.map(File::from);
-            estate.sinks.push(Sink { output: kept.output.clone(), file });
+            let cells = usize::try_from(kept.cells).map_err(io::Error::other)?;
+            let queue = kept.queue.map(|fd| Cells::from_fd(legacy.take(fd)?, cells)).transpose()?;
+            estate.sinks.push(Sink { output: kept.output.clone(), file, queue });
         }
         Ok(estate)
     }
@@ -196,8 +211,8 @@ impl Estate {
             let sockets = vec![estate.number(fd)];
             estate.listeners.push(Listener { written: listen.address.clone(), actual, sockets });
         }
-        let sinks = needs.access_logs.iter().map(|log| Sink { output: log.output.clone(), file: None });
-        estate.sinks = sinks.collect();
+        let sink = |log: &LogNeeds| Sink { output: log.output.clone(), file: None, queue: None };
+        estate.sinks = needs.access_logs.iter().map(sink).collect();
         estate
     }
 
@@ -225,7 +240,7 @@ impl Estate {
     pub(crate) fn reopen_sinks(&mut self) -> Vec<Trouble> {
         let mut troubles = Vec::new();
         for sink in &mut self.sinks {
-            match open_log(&LogNeeds { output: sink.output.clone(), pointer: String::new() }) {
+            match open_log(&LogNeeds { output: sink.output.clone(), cells: 0, pointer: String::new() }) {
                 Ok(file) => sink.file = file,
                 Err(trouble) => troubles.push(trouble),
             }
@@ -271,6 +286,21 @@ pub(crate) fn name(output: &Output) -> String {
         Output::Stdout => "standard output".to_owned(),
         Output::Stderr => "standard error".to_owned(),
         Output::File { path } => path.display().to_string(),
+    }
+}
+
+/// Opens an access log, and makes room for the lines that wait.
+fn open_sink(log: &LogNeeds) -> Result<Sink, Trouble> {
+    let file = open_log(log)?;
+    let cells = usize::try_from(log.cells).ok().filter(|cells| (TALLY_CELLS..=CELLS_MAX).contains(cells));
+    let made = cells.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput));
+    match made.and_then(|cells| Cells::create("kimura-log", cells)) {
+        Ok(queue) => Ok(Sink { output: log.output.clone(), file, queue: Some(queue) }),
+        Err(error) => Err(Trouble {
+            pointer: log.pointer.clone(),
+            cause: format!("there is no memory for the lines of {}: {error}", name(&log.output)),
+            cure: "let fewer lines wait".to_owned(),
+        }),
     }
 }
 

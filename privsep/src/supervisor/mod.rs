@@ -31,6 +31,7 @@ mod files;
 mod house;
 mod identity;
 mod ledger;
+mod lines;
 mod logins;
 mod origin;
 mod pam;

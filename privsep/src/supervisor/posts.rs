@@ -31,10 +31,7 @@ impl Supervisor<'_> {
             self.logger.fill(&self.stage, errors, |link| link.send(&ToLogger::Hello { hello }, &[]));
             self.tell_tail();
             self.tell_sinks();
-            for worker in &self.workers {
-                let message = ToLogger::Producer { generation: worker.generation };
-                self.logger.send(&message, &[worker.lines.as_fd()]);
-            }
+            self.tell_producers();
         }
     }
 

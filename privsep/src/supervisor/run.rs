@@ -18,6 +18,7 @@ use super::control::{self, Control};
 use super::estate::{Estate, Opened};
 use super::house::House;
 use super::ledger::Ledger;
+use super::lines::Lines;
 use super::logins::{Logins, Question};
 use super::pam::Pam;
 use super::post::Post;
@@ -59,6 +60,8 @@ pub(super) struct Supervisor<'h> {
     pub(super) logger: Post<ToLogger, FromLogger>,
     /// What viewers of the logs read; none where there is no memory for it.
     pub(super) tail: Option<Tail>,
+    /// What became of the lines of the logs.
+    pub(super) lines: Lines,
     pub(super) agent: Agent,
     pub(super) workers: Vec<Worker>,
     pub(super) generations: u32,
@@ -139,6 +142,7 @@ impl<'h> Supervisor<'h> {
             auth_ready: false,
             logger: Post::new(Role::Logger),
             tail: None,
+            lines: Lines::default(),
             agent: Agent::new(),
             workers: Vec::new(),
             generations: 0,
@@ -324,7 +328,7 @@ impl<'h> Supervisor<'h> {
             Source::Auth => self.on_auth(),
             Source::Pam => self.on_pam(),
             // Nothing that it says before its end matters.
-            Source::Logger => for _ in std::iter::from_fn(|| self.logger.receive()).take(TURN) {},
+            Source::Logger => self.on_logger(),
             Source::Agent => self.on_agent(),
             Source::Worker(generation) => self.on_worker(generation),
             Source::WorkerEnd(generation) => self.on_worker_end(generation),
@@ -383,11 +387,12 @@ impl<'h> Supervisor<'h> {
         let null = File::options().write(true).open("/dev/null");
         for (number, sink) in self.estate.sinks().iter().enumerate() {
             let name = super::estate::name(&sink.output);
-            let message = ToLogger::Sink { number: number as u16, name, output: sink.output.clone() };
+            let cells = sink.queue.as_ref().map_or(0, |queue| queue.len() as u64);
+            let message = ToLogger::Sink { number: number as u16, name, output: sink.output.clone(), cells };
             // The standard streams are there already; something has to come with the message.
             let fd = sink.file.as_ref().or(null.as_ref().ok()).map(AsFd::as_fd);
-            if let Some(fd) = fd
-                && !self.logger.send(&message, &[fd])
+            if let (Some(fd), Some(queue)) = (fd, &sink.queue)
+                && !self.logger.send(&message, &[fd, queue.fd()])
             {
                 return;
             }
@@ -538,23 +543,25 @@ impl<'h> Supervisor<'h> {
         let Some(at) = self.worker_at(generation) else { return };
         let mut worker = self.workers.swap_remove(at);
         let how = worker.life.ended().unwrap_or_else(|| "closed link".to_owned());
-        self.bury(&worker);
+        let (leaving, ran) = (worker.is_leaving(), worker.begun.elapsed());
+        self.bury(worker);
         // A change that waits for it fails. Whether it is missed is another question.
         let mine = self.change.as_ref().filter(|change| change.generation() == Some(generation));
         let new = mine.is_some_and(|change| matches!(change.step, Step::Starting(_)));
         if mine.is_some() {
             self.abandon(&format!("the worker has ended ({how})"));
         }
-        if !new && !worker.is_leaving() && self.ending == Ending::Not {
+        if !new && !leaving && self.ending == Ending::Not {
             let what = format!("worker {generation} has ended ({how})");
-            self.worker_lost(Some(generation), &what, worker.begun.elapsed());
+            self.worker_lost(Some(generation), &what, ran);
         }
     }
 
     /// Adds the numbers of a worker that has ended to those of the others.
-    pub(super) fn bury(&mut self, worker: &Worker) {
+    pub(super) fn bury(&mut self, worker: Worker) {
         self.past = self.past.and(Ledger::ended(&worker.blocks));
         self.grave.add_ended(&worker.blocks);
+        self.bury_lines(worker);
     }
 
     /// A worker that ought to serve does not.

@@ -142,7 +142,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         tokens: Vec::new(),
         certificates: Vec::new(),
     };
-    let log = |output| LogNeeds { output, pointer: String::new() };
+    let log = |output| LogNeeds { output, cells: 1 << 12, pointer: String::new() };
     Needs {
         sandbox: false,
         files: Vec::new(),
@@ -274,7 +274,7 @@ impl Double<FromLogger, ToLogger> {
             }
             self.note(&descriptors);
             if message == ToLogger::Finish {
-                return self.say(&FromLogger::Totals { written: 0, lost: 0 });
+                return self.say(&FromLogger::Finished);
             }
         }
     }

@@ -229,8 +229,9 @@ pub(crate) const TRICKS: &[Trick] = &[
     auth_pam("auth-pam stops hearing", |_| Then::Hang),
     logger("logger noise", noise),
     logger("logger frame too long", too_long),
-    logger("logger surplus descriptor", |tools| tools.frame(&TOTALS, 2)),
-    logger("logger floods", |tools| tools.flood(&TOTALS)),
+    logger("logger surplus descriptor", |tools| tools.frame(&FINISHED, 2)),
+    logger("logger floods", |tools| tools.flood(&FINISHED)),
+    logger("logger read of nobody", |tools| tools.frame(&FromLogger::Read { generation: 77, lines: 1 }, 0)),
     logger("logger ends", |tools| tools.half_close(Shutdown::Both)),
     logger("logger stops hearing", deaf),
     check("check noise", noise),
@@ -270,7 +271,7 @@ pub(crate) const TRICKS: &[Trick] = &[
 ];
 
 const LAST_WORD: FromWorker = FromWorker::Ended { lines_lost: 0 };
-const TOTALS: FromLogger = FromLogger::Totals { written: 1, lost: 1 };
+const FINISHED: FromLogger = FromLogger::Finished;
 
 /// More than the supervisor reads.
 const TOO_LONG: usize = 65 << 20;

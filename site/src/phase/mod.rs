@@ -17,7 +17,7 @@ pub(crate) use dotfiles::Dotfiles;
 pub(crate) use expectation::Expectation;
 pub use login::Gate;
 pub(crate) use methods::Methods;
-pub(crate) use transport::{ClientCertificate, ToTls};
+pub(crate) use transport::{ClientCertificate, Need, ToTls};
 
 use std::sync::Arc;
 

@@ -49,7 +49,7 @@ fn short(value: f64) -> String {
 }
 
 /// A time in microseconds: `546 µs`, `1.10 ms`, `1.06 s`.
-fn time(micros: f64) -> String {
+pub(crate) fn time(micros: f64) -> String {
     match micros {
         us if us >= 999.5e3 => format!("{} s", digits(us / 1e6)),
         us if us >= 999.5 => format!("{} ms", digits(us / 1e3)),
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
     use crate::machine::Machine;
     use crate::results::{
-        Delivered, IdleSample, LoadSample, Participant, Samples, ServerResult, WorkloadResult,
+        Delivered, IdleSample, LoadSample, Participant, Samples, ServerResult, Signing, WorkloadResult,
     };
 
     #[test]
@@ -99,7 +99,12 @@ mod tests {
             load_cpu_seconds: 0.75,
             waited_seconds: 0.2,
             stolen_seconds: 0.0,
+            lines_logged: None,
         }
+    }
+
+    fn logged(requests: f64) -> LoadSample {
+        LoadSample { lines_logged: Some(90), ..load(requests, 0) }
     }
 
     fn idle(after_kib: u64) -> IdleSample {
@@ -135,15 +140,31 @@ mod tests {
                     name: "small",
                     title: "13 B",
                     bulk: false,
+                    unlogged: None,
+                    signing: None,
                     servers: vec![
                         server("a<b", Samples::Load(vec![load(200.0, 0), load(300.0, 1)])),
                         server("nginx", Samples::Load(vec![load(100.0, 0), load(100.0, 0)])),
                     ],
                 },
                 WorkloadResult {
+                    name: "small-log",
+                    title: "13 B, logged",
+                    bulk: false,
+                    unlogged: Some("small"),
+                    signing: Some(Signing {
+                        ours: vec![80.0, 100.0],
+                        openssl: vec![100.0, 100.0],
+                        openssl_version: "OpenSSL 3.0.0".into(),
+                    }),
+                    servers: vec![server("a<b", Samples::Load(vec![logged(180.0), logged(285.0)]))],
+                },
+                WorkloadResult {
                     name: "idle",
                     title: "Idle",
                     bulk: false,
+                    unlogged: None,
+                    signing: None,
                     servers: vec![
                         server("a<b", Samples::Idle(vec![idle(1100)])),
                         server("nginx", Samples::Idle(vec![idle(1500)])),
@@ -163,7 +184,7 @@ mod tests {
         fs::remove_dir_all(&folder).unwrap();
         let at = |pointer: &str| json.pointer(pointer).and_then(serde_json::Value::as_f64);
         assert_eq!(at("/summary/0/rows/load/0/ratio/median"), Some(2.5));
-        assert_eq!(at("/summary/1/rows/idle/0/user_bytes/median"), Some(100.0));
+        assert_eq!(at("/summary/2/rows/idle/0/user_bytes/median"), Some(100.0));
         assert_eq!(at("/workloads/0/servers/0/samples/load/0/requests"), Some(200.0));
     }
 }

@@ -126,7 +126,7 @@ mod tests {
     fn every_bar_is_drawn() {
         let results = example();
         let text = plot(&summaries(&results), &results.baseline);
-        assert_eq!(text.matches("<rect").count(), 4);
+        assert_eq!(text.matches("<rect").count(), 5);
         assert_eq!(text.matches("bar base").count(), 2);
         assert_eq!(text.matches("<g ").count(), text.matches("</g>").count());
         assert!(text.contains("a&lt;b") && !text.contains("a<b"));

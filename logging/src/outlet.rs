@@ -1,0 +1,60 @@
+//! Where the lines of a log go in the end.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+
+/// Where a sink's lines go, used by the sink's own thread: it may block, but only within its own deadlines.
+pub(crate) trait Outlet: Send {
+    /// Delivers `lines`: whole lines, each ended by a newline; only the first one may lack its beginning, which went
+    /// before. What was delivered before an error is told and not offered again; the rest is offered again later.
+    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered>;
+
+    /// How many bytes this has ever taken, where that can be seen even after a crash; `None` where it cannot.
+    fn position(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Why not all was delivered.
+#[derive(Debug)]
+pub(crate) struct Undelivered {
+    /// Bytes that have been delivered. Only a file takes parts of lines.
+    pub(crate) done: usize,
+    pub(crate) cause: io::Error,
+}
+
+/// A file that nobody else writes.
+pub(crate) struct FileOutlet(pub(crate) File);
+
+impl Outlet for FileOutlet {
+    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
+        write_all(&mut self.0, lines)
+    }
+
+    fn position(&self) -> Option<u64> {
+        self.0.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len())
+    }
+}
+
+/// A stream of this process, which others may write, too.
+pub(crate) struct StreamOutlet(pub(crate) File);
+
+impl Outlet for StreamOutlet {
+    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
+        write_all(&mut self.0, lines)
+    }
+}
+
+/// Writes all of `bytes`, or says how many were written before what error.
+fn write_all(out: &mut impl Write, bytes: &[u8]) -> Result<(), Undelivered> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match out.write(&bytes[done..]) {
+            Ok(0) => return Err(Undelivered { done, cause: ErrorKind::WriteZero.into() }),
+            Ok(count) => done += count,
+            Err(cause) if cause.kind() == ErrorKind::Interrupted => {}
+            Err(cause) => return Err(Undelivered { done, cause }),
+        }
+    }
+    Ok(())
+}

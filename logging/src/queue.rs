@@ -1,0 +1,304 @@
+//! What waits between the desk, where lines come in, and the outlet of one log.
+//!
+//! The lines lie in memory that the supervisor has made, and which outlives this process. Nothing is lost when it is
+//! killed, and nothing comes twice: packets have numbers, and of each sender the last one that was taken is known; where an
+//! outlet can tell how far it was, so is what of a delivery under way has arrived.
+
+#[cfg(test)]
+pub(crate) mod fuse;
+mod layout;
+mod memory;
+#[cfg(test)]
+mod tests;
+
+pub use layout::cells_for;
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use perf::tally;
+use sys::mem::Cells;
+
+use crate::error::Error;
+use crate::outlet::Outlet;
+use layout::{BLOCK_BYTES, FREE, LEAVING, SENDER_CELLS, SENDERS, SENDERS_AT, WAITING, field, head};
+use memory::Memory;
+
+/// Names a packet for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Packet {
+    /// The generation of the worker that sent it.
+    pub(crate) generation: u32,
+    /// Its number, counted by that worker from 1.
+    pub(crate) number: u64,
+}
+
+/// Lines that are being delivered, and stay in the queue until they are.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Portion {
+    block: usize,
+    /// Where the outlet was when their delivery began, if it had begun when a process was killed.
+    pub(crate) begun_at: Option<u64>,
+}
+
+/// What there is to do for whoever delivers.
+pub(crate) enum Next {
+    /// These lines, which are in the buffer now.
+    Deliver(Portion),
+    /// Another outlet takes over.
+    Replace(Box<dyn Outlet>),
+    /// Nothing comes any more.
+    End,
+}
+
+/// The queue of one log. One thread fills it, one empties it.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    /// Told when there is something to do for whoever delivers.
+    changed: Condvar,
+}
+
+struct State {
+    memory: Memory,
+    replacement: Option<Box<dyn Outlet>>,
+    /// Until when what waits may still be delivered; set at the end.
+    end: Option<Instant>,
+}
+
+impl Queue {
+    /// In memory that is new, or that somebody has left.
+    pub(crate) fn open(cells: Cells) -> Result<Self, Error> {
+        let state = State { memory: Memory::open(cells)?, replacement: None, end: None };
+        Ok(Self { state: Mutex::new(state), changed: Condvar::new() })
+    }
+
+    /// A panic leaves nothing half done: changes are made by the journal.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes whole lines in; once, however often they are offered. When there is no room, the oldest are given up.
+    pub(crate) fn take(&self, packet: Packet, lines: &[u8]) {
+        self.lock().take(packet, lines);
+        self.changed.notify_one();
+    }
+
+    /// Lines go elsewhere from now on.
+    pub(crate) fn replace(&self, outlet: Box<dyn Outlet>) {
+        self.lock().replacement = Some(outlet);
+        self.changed.notify_one();
+    }
+
+    /// Nothing comes any more; what waits may be delivered until `end`.
+    pub(crate) fn finish(&self, end: Instant) {
+        self.lock().end = Some(end);
+        self.changed.notify_one();
+    }
+
+    /// Waits for something to do. Lines are put into `buffer`.
+    pub(crate) fn next(&self, buffer: &mut Vec<u8>) -> Next {
+        let mut state = self.lock();
+        loop {
+            if let Some(outlet) = state.replacement.take() {
+                return Next::Replace(outlet);
+            }
+            if state.end.is_some_and(|end| end <= Instant::now()) {
+                return Next::End;
+            }
+            if let Some(portion) = state.portion(buffer) {
+                return Next::Deliver(portion);
+            }
+            if state.end.is_some() {
+                return Next::End;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// What comes next, without waiting for it.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self, buffer: &mut Vec<u8>) -> Option<Portion> {
+        self.lock().portion(buffer)
+    }
+
+    /// Waits before the next attempt; not for long when something else is to be done.
+    pub(crate) fn pause(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut state = self.lock();
+        while state.replacement.is_none() {
+            let until = state.end.map_or(until, |end| until.min(end));
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The rest of a line whose beginning has been delivered, in `buffer`, and its length; `None` between two lines.
+    pub(crate) fn begun_line(&self, buffer: &mut Vec<u8>) -> Option<(Portion, usize)> {
+        let mut state = self.lock();
+        let memory = &state.memory;
+        let leaving = memory.blocks(LEAVING).next()?;
+        let done = memory.field(leaving, field::DONE) as usize;
+        let before = done.checked_sub(1)?;
+        buffer.clear();
+        memory.read(leaving, before, done, buffer);
+        if buffer[..] == *b"\n" {
+            return None;
+        }
+        let portion = state.portion(buffer)?;
+        let rest = buffer.iter().position(|&byte| byte == b'\n')? + 1;
+        Some((portion, rest))
+    }
+
+    /// A delivery begins while the outlet is at `position`.
+    pub(crate) fn begin(&self, portion: &Portion, position: u64) {
+        let at = head(portion.block, field::BEGUN_AT);
+        self.lock().memory.change(&[(at, position.saturating_add(1))]);
+    }
+
+    /// So many bytes of a portion, with so many ends of lines, have arrived.
+    pub(crate) fn delivered(&self, portion: &Portion, bytes: usize, lines: u64) {
+        self.lock().leave(portion.block, bytes, lines, tally::DELIVERED);
+    }
+
+    /// So many bytes of a portion, with so many ends of lines, are given up.
+    pub(crate) fn give_up(&self, portion: &Portion, bytes: usize, lines: u64) {
+        self.lock().leave(portion.block, bytes, lines, tally::DROPPED);
+    }
+
+    /// Whether deliveries fail.
+    pub(crate) fn set_failing(&self, failing: bool) {
+        self.lock().memory.change(&[(tally::FAILING, u64::from(failing))]);
+    }
+
+    /// Lines that a worker has sent, as far as one remembers it.
+    pub(crate) fn lines_of(&self, generation: u32) -> u64 {
+        let state = self.lock();
+        let sender = state.sender(generation);
+        let known = state.memory.get(sender) == u64::from(generation);
+        if known { state.memory.get(sender + 2) } else { 0 }
+    }
+
+    /// What has become of all lines.
+    pub(crate) fn tally(&self) -> perf::Tally {
+        perf::Tally::read(self.lock().memory.cells())
+    }
+}
+
+impl State {
+    fn take(&mut self, packet: Packet, lines: &[u8]) {
+        let sender = self.sender(packet.generation);
+        let (generation_at, number_at, lines_at) = (sender, sender + 1, sender + 2);
+        let known = self.memory.get(generation_at) == u64::from(packet.generation);
+        if known && packet.number <= self.memory.get(number_at) {
+            return;
+        }
+        let count = newlines(lines);
+        let memory = &self.memory;
+        let before = if known { memory.get(lines_at) } else { 0 };
+        let sent = [
+            (generation_at, u64::from(packet.generation)),
+            (number_at, packet.number),
+            (lines_at, before + count),
+        ];
+        let taken = (tally::TAKEN, memory.get(tally::TAKEN) + count);
+        // No worker sends more than a block at once; whoever does is not a worker.
+        if lines.len() > BLOCK_BYTES {
+            let dropped = (tally::DROPPED, memory.get(tally::DROPPED) + count);
+            return memory.change(&[sent[0], sent[1], sent[2], taken, dropped]);
+        }
+        let (block, order) = self.room(lines.len());
+        let memory = &self.memory;
+        let len = memory.field(block, field::LEN) as usize;
+        memory.write(block, len, lines);
+        memory.change(&[
+            sent[0],
+            sent[1],
+            sent[2],
+            taken,
+            (tally::QUEUED, memory.get(tally::QUEUED) + count),
+            (head(block, field::STATE), WAITING),
+            (head(block, field::ORDER), order),
+            (head(block, field::LEN), (len + lines.len()) as u64),
+            (head(block, field::LINES), memory.field(block, field::LINES) + count),
+        ]);
+    }
+
+    /// The cells of a worker, or of the oldest one, whose place it takes.
+    fn sender(&self, generation: u32) -> usize {
+        let places = || (0..SENDERS).map(|sender| SENDERS_AT + sender * SENDER_CELLS);
+        let known = places().find(|&at| self.memory.get(at) == u64::from(generation));
+        let oldest = || places().min_by_key(|&at| self.memory.get(at));
+        known.or_else(oldest).unwrap_or(SENDERS_AT)
+    }
+
+    /// A block with room for `len` bytes and its place in the order: the newest one, a free one, or the oldest one, whose
+    /// lines are given up.
+    fn room(&mut self, len: usize) -> (usize, u64) {
+        let memory = &self.memory;
+        let order = |block: &usize| memory.field(*block, field::ORDER);
+        let fits = |block: &usize| memory.field(*block, field::LEN) as usize + len <= BLOCK_BYTES;
+        if let Some(block) = memory.blocks(WAITING).max_by_key(order).filter(fits) {
+            return (block, order(&block));
+        }
+        let last = memory
+            .blocks(WAITING)
+            .chain(memory.blocks(LEAVING))
+            .map(|block| order(&block))
+            .max()
+            .unwrap_or(0);
+        // The lowest free one: memory that was never needed is never touched.
+        if let Some(block) = memory.blocks(FREE).next() {
+            return (block, last + 1);
+        }
+        let oldest = memory.blocks(WAITING).min_by_key(order);
+        let oldest = oldest.expect("one block leaves at a time, and there are more");
+        let lines = self.memory.field(oldest, field::LINES) - self.memory.field(oldest, field::LINES_DONE);
+        let bytes = self.memory.field(oldest, field::LEN) - self.memory.field(oldest, field::DONE);
+        self.leave(oldest, bytes as usize, lines, tally::DROPPED);
+        (oldest, last + 1)
+    }
+
+    /// The lines that come next, which begin to leave.
+    fn portion(&mut self, buffer: &mut Vec<u8>) -> Option<Portion> {
+        let memory = &self.memory;
+        let order = |block: &usize| memory.field(*block, field::ORDER);
+        let leaving = memory.blocks(LEAVING).next();
+        let block = leaving.or_else(|| memory.blocks(WAITING).min_by_key(order))?;
+        if memory.field(block, field::STATE) == WAITING {
+            memory.change(&[(head(block, field::STATE), LEAVING)]);
+        }
+        let cell = |field| memory.field(block, field) as usize;
+        let len = cell(field::LEN).min(BLOCK_BYTES);
+        buffer.clear();
+        memory.read(block, cell(field::DONE).min(len), len, buffer);
+        Some(Portion { block, begun_at: memory.field(block, field::BEGUN_AT).checked_sub(1) })
+    }
+
+    /// Bytes and lines leave a block for `fate`; with its last byte it is free.
+    fn leave(&mut self, block: usize, bytes: usize, lines: u64, fate: usize) {
+        let memory = &self.memory;
+        let done = memory.field(block, field::DONE) + bytes as u64;
+        let lines_done = memory.field(block, field::LINES_DONE) + lines;
+        let counted = [
+            (fate, memory.get(fate) + lines),
+            (tally::QUEUED, memory.get(tally::QUEUED).saturating_sub(lines)),
+            (head(block, field::BEGUN_AT), 0),
+        ];
+        if done >= memory.field(block, field::LEN) {
+            let emptied = [field::STATE, field::LEN, field::LINES, field::DONE, field::LINES_DONE];
+            let emptied = emptied.map(|field| (head(block, field), 0));
+            memory.change(&[&counted[..], &emptied[..]].concat());
+        } else {
+            let rest = [(head(block, field::DONE), done), (head(block, field::LINES_DONE), lines_done)];
+            memory.change(&[&counted[..], &rest[..]].concat());
+        }
+    }
+}
+
+/// Ends of lines in `bytes`.
+pub(crate) fn newlines(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
+}

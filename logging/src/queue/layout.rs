@@ -1,0 +1,88 @@
+//! Where everything is in the memory of a queue. Its cells have 64 bits, in native byte order.
+//!
+//! | Cells | What |
+//! |---|---|
+//! | 8 | the [`perf::Tally`] |
+//! | 8 | mark, version of the layout, number of blocks |
+//! | 32 | the change under way: how many cells it has, then place and value of each |
+//! | 32 x 3 | who has sent: the generation of a worker, the number of its last packet, its lines |
+//! | 8 for each block | what it is, see [`field`] |
+//! | the rest | the lines of the blocks |
+
+use perf::TALLY_CELLS;
+
+/// Bytes of lines in a block: as many as a worker sends at once, at most.
+pub(super) const BLOCK_BYTES: usize = crate::batch::BATCH_BYTES;
+/// The same in cells.
+pub(super) const BLOCK_CELLS: usize = BLOCK_BYTES / size_of::<u64>();
+
+pub(super) const MARK_AT: usize = TALLY_CELLS;
+pub(super) const VERSION_AT: usize = TALLY_CELLS + 1;
+pub(super) const BLOCKS_AT: usize = TALLY_CELLS + 2;
+pub(super) const MARK: u64 = u64::from_ne_bytes(*b"KIMURALQ");
+pub(super) const VERSION: u64 = 1;
+
+/// Cells that one change can have.
+pub(super) const CHANGES: usize = 15;
+pub(super) const JOURNAL_AT: usize = 2 * TALLY_CELLS;
+const JOURNAL_CELLS: usize = 32;
+const _: () = assert!(1 + 2 * CHANGES <= JOURNAL_CELLS);
+
+/// Workers that are known at once; more than ever run side by side.
+pub(super) const SENDERS: usize = 32;
+pub(super) const SENDERS_AT: usize = JOURNAL_AT + JOURNAL_CELLS;
+/// Cells of a sender.
+pub(super) const SENDER_CELLS: usize = 3;
+
+const HEADS_AT: usize = SENDERS_AT + SENDERS * SENDER_CELLS;
+const HEAD_CELLS: usize = 8;
+
+/// Cells of what a block is, from its head on.
+pub(super) mod field {
+    /// [`super::FREE`], [`super::WAITING`] or [`super::LEAVING`].
+    pub(in crate::queue) const STATE: usize = 0;
+    /// Blocks leave in this order.
+    pub(in crate::queue) const ORDER: usize = 1;
+    /// Bytes of lines in it.
+    pub(in crate::queue) const LEN: usize = 2;
+    /// Lines in it.
+    pub(in crate::queue) const LINES: usize = 3;
+    /// Bytes that were delivered.
+    pub(in crate::queue) const DONE: usize = 4;
+    /// Lines that were delivered.
+    pub(in crate::queue) const LINES_DONE: usize = 5;
+    /// Where the outlet was when the delivery that is under way began, and 1; 0 when none is.
+    pub(in crate::queue) const BEGUN_AT: usize = 6;
+}
+
+/// Nothing is in the block.
+pub(super) const FREE: u64 = 0;
+/// Its lines wait.
+pub(super) const WAITING: u64 = 1;
+/// Its lines are being delivered; no more are added.
+pub(super) const LEAVING: u64 = 2;
+
+/// Fewest blocks with which a queue works: one leaves, one waits, and one can be filled.
+pub(super) const BLOCKS_MIN: usize = 4;
+
+/// The cells of a queue that has room for `bytes` of lines.
+#[must_use]
+pub fn cells_for(bytes: usize) -> usize {
+    let blocks = bytes.div_ceil(BLOCK_BYTES).max(BLOCKS_MIN);
+    lines_at(blocks, blocks)
+}
+
+/// How many blocks `cells` have room for.
+pub(super) fn blocks_in(cells: usize) -> usize {
+    cells.saturating_sub(HEADS_AT) / (HEAD_CELLS + BLOCK_CELLS)
+}
+
+/// The cell of a field of a block.
+pub(super) fn head(block: usize, field: usize) -> usize {
+    HEADS_AT + block * HEAD_CELLS + field
+}
+
+/// The first cell of the lines of a block, in a queue of `blocks`.
+pub(super) fn lines_at(blocks: usize, block: usize) -> usize {
+    HEADS_AT + blocks * HEAD_CELLS + block * BLOCK_CELLS
+}
