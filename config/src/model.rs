@@ -27,7 +27,7 @@ pub use receiver::{
     Labels, Place, Receiver, ReceiverKind, Syslog, SyslogFraming, SyslogShape, SyslogTransport,
 };
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
-pub use settings::{ClientCertificate, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
+pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 
 /// Everything the server was told to do.

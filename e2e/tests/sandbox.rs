@@ -466,7 +466,10 @@ fn no_process_is_dumped() {
 const OPEN: &[(&str, &[&str])] = &[
     (AUTH, &["/dev/null", "pipe:", "socket:"]),
     (AGENT, &["/dev/null", "pipe:", "socket:"]),
-    (LOGGER, &["/dev/null", "pipe:", "socket:", "/memfd:kimura-log", "${folder}/access.log"]),
+    (
+        LOGGER,
+        &["/dev/null", "pipe:", "socket:", "/memfd:kimura-log", "/memfd:kimura-tail", "${folder}/access.log"],
+    ),
     (WORKER, &["/dev/null", "pipe:", "socket:", "anon_inode:", "/memfd:kimura", "${folder}/www"]),
 ];
 

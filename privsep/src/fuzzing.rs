@@ -259,6 +259,7 @@ pub(crate) mod tests {
             silent: vec![KeptSilent { fd: kept, from: Some(text("[::1]:9")) }],
             doors: vec![KeptDoor { written: text("[::1]:8440"), sockets: vec![kept] }],
             leaving: vec![KeptProcess { pid: 3, process: kept }],
+            tail: Some(kept),
             asker: Some(KeptAsker { fd: kept, who: text("peer"), from: None }),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Fault, Place, begin_confined, receiver, replace_error_log};
 use logging::remote::Remote;
-use logging::{Desk, Fed, Target};
+use logging::{Desk, Fed, Target, error_log};
 use privsep::link::{Link, LinkError};
 use privsep::message::{FromLogger, Output, Receiver, ToLogger};
 use privsep::role::Role;
@@ -15,6 +15,8 @@ type Up = Link<FromLogger, ToLogger>;
 
 /// How long what waits may take to be delivered at the end. The supervisor waits a little longer.
 const LAST_PATIENCE: Duration = Duration::from_secs(4);
+/// Generation of those who have only messages to show. Workers count from 1.
+const MESSAGES_GENERATION: u32 = 0;
 /// Turns of each worker at the end: more than the packets of one that has ended can fill.
 const LAST_TURNS: usize = 64;
 
@@ -22,8 +24,10 @@ const LAST_TURNS: usize = 64;
 pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     let link = Up::new(link);
     let (ToLogger::Hello { hello }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
+    let own = own_messages(place);
     begin_confined(Role::Logger, &hello, place)?;
-    let (desk, producers, receivers) = (Desk::new(), Vec::new(), BTreeMap::new());
+    let producers = own.into_iter().collect();
+    let (desk, receivers) = (Desk::new(), BTreeMap::new());
     let mut room = Room { link, place, desk, producers, receivers, done: false };
     let ended = loop {
         match room.turn() {
@@ -41,6 +45,17 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     // Without a supervisor nobody hears it.
     let _ = link.send_waiting(&FromLogger::Finished, &[]);
     ended
+}
+
+/// Where this process hears its own messages, so that viewers see them as they see those of the others. A thread's are
+/// those of its process.
+fn own_messages(place: Place) -> Option<Producer> {
+    if place == Place::Thread {
+        return None;
+    }
+    let (own, heard) = sys::packet::pair().ok()?;
+    error_log::show_by(own);
+    Some(Producer { generation: MESSAGES_GENERATION, socket: heard })
 }
 
 struct Room {
@@ -73,7 +88,8 @@ impl Room {
         let desk = &mut self.desk;
         let ended = |producer: &mut Producer| fed.next().unwrap_or_default() && !keep(desk, producer);
         let ended: Vec<Producer> = self.producers.extract_if(.., ended).collect();
-        for Producer { generation, .. } in ended {
+        let workers = ended.into_iter().filter(|producer| producer.generation != MESSAGES_GENERATION);
+        for Producer { generation, .. } in workers {
             let lines = self.desk.lines_of(generation);
             self.link.send_waiting(&FromLogger::Read { generation, lines }, &[])?;
         }
@@ -94,6 +110,11 @@ impl Room {
             }
             (ToLogger::Producer { generation }, Some(socket)) => {
                 self.producers.push(Producer { generation, socket });
+            }
+            (ToLogger::Tail, Some(fd)) => {
+                if let Err(error) = self.desk.tail(fd) {
+                    log::error!("live logs: {error}");
+                }
             }
             (ToLogger::ErrorLog, Some(fd)) => replace_error_log(&[fd], self.place),
             (ToLogger::Finish, _) => self.done = true,

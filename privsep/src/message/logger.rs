@@ -28,6 +28,8 @@ variants! {
             /// The worker's generation.
             generation: u32,
         },
+        /// Where to show what comes. Comes with a ring of [`sys::broadcast`].
+        40 Tail,
         /// A new error log. Comes with its descriptor.
         4 ErrorLog,
         /// Write what is there and end.
@@ -52,7 +54,7 @@ impl Message for ToLogger {
     fn descriptors(&self) -> usize {
         match self {
             Self::Sink { .. } => 2,
-            Self::Producer { .. } | Self::ErrorLog => 1,
+            Self::Producer { .. } | Self::ErrorLog | Self::Tail => 1,
             Self::Hello { .. } | Self::Finish => 0,
         }
     }

@@ -49,6 +49,7 @@ mod reply;
 mod resume;
 mod run;
 mod shards;
+mod tail;
 mod tickets;
 mod upgrade;
 mod watch;
