@@ -26,7 +26,7 @@ pub(super) const VERSION: u64 = 1;
 pub(super) const CHANGES: usize = 15;
 pub(super) const JOURNAL_AT: usize = 2 * TALLY_CELLS;
 const JOURNAL_CELLS: usize = 32;
-const _: () = assert!(1 + 2 * CHANGES <= JOURNAL_CELLS);
+const _: () = assert!(2 * CHANGES < JOURNAL_CELLS);
 
 /// Workers that are known at once; more than ever run side by side.
 pub(super) const SENDERS: usize = 32;
