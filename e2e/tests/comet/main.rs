@@ -55,7 +55,7 @@ fn a_request_is_seen_soon_after_its_answer() {
 
 /// The target of the request that a line is about, and the host that the event names; the line looks as the log of that
 /// host has it.
-fn target_at_host(event: Event) -> String {
+fn target_at_host(event: &Event) -> String {
     let (host, line) = (event.text("host"), event.text("line"));
     assert_eq!(line.starts_with('{'), host == "other.example", "{line}");
     let target = line.split(['"', ' ']).find(|word| word.starts_with('/')).expect("a target");
@@ -80,7 +80,7 @@ fn places_and_filters_choose() {
     let first = |viewer: &mut Viewer| viewer.line_with("").expect("a line");
     // Those of two shards come in any order.
     let check = |viewer: &mut Viewer, wanted: &[&str]| {
-        let mut seen: Vec<String> = wanted.iter().map(|_| first(viewer)).map(target_at_host).collect();
+        let mut seen: Vec<String> = wanted.iter().map(|_| target_at_host(&first(viewer))).collect();
         seen.sort_unstable();
         assert_eq!(seen, wanted);
     };

@@ -24,7 +24,7 @@ pub(super) async fn send(responder: &mut Responder<'_>, mut view: View) -> Resul
     let mut text = greeting(&view).into_bytes();
     let mut heard = responder.stream.shard.clock.now();
     loop {
-        let look = view.look(&mut text, |text, place, object| event(text, place, object));
+        let look = view.look(&mut text, event);
         if look.missed > 0 {
             responder.stream.shard.count_by(perf::Counter::CometLinesMissed, look.missed);
             missed(&mut text, &view, look.missed);
