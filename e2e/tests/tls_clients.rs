@@ -119,7 +119,7 @@ fn a_log_tells_what_tls_knows() {
     }
     bench.status("off.example", "off.example", None, &["-tls1_2"]);
     bench.server.stop().expect("it ends");
-    let log = std::fs::read_to_string(bench.yard.folder.path().join("tls.log")).expect("a log");
+    let log = fs::read_to_string(bench.yard.folder.path().join("tls.log")).expect("a log");
     let lines: Vec<Vec<&str>> = log.lines().map(|line| line.split('|').collect()).collect();
     let [asked, optional, off] = lines.as_slice() else { panic!("{log}") };
     assert_eq!(asked[3..6], ["asked.example", ".", "FAILED"], "{log}");

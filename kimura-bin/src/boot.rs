@@ -125,6 +125,7 @@ impl House for Home {
             Output::Stdout => Target::Stdout,
             Output::Stderr => Target::Stderr,
             Output::File { path } => Target::File(path.clone()),
+            Output::Receiver { identity, .. } => Target::Receiver(identity.clone()),
         };
         error_log::redirect(&target).map_err(|error| error.to_string())
     }

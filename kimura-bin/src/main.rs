@@ -18,6 +18,7 @@ mod options;
 mod order;
 mod passwd;
 mod print;
+mod receivers;
 mod remote;
 mod role;
 mod settings;

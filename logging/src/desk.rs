@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::forward::{MESSAGES, PACKET_MAX, Parsed, parse};
 use crate::outlet::{FileOutlet, Outlet, StreamOutlet};
 use crate::queue::{Packet, Queue, newlines};
+use crate::remote::Remote;
 use crate::sink::Target;
 use crate::tail::Tail;
 
@@ -73,6 +74,14 @@ impl Desk {
     /// [`Error::Stream`] when the process has none, and those of [`Desk::file`].
     pub fn stream(&mut self, number: u16, target: &Target, memory: Cells) -> Result<(), Error> {
         self.place(number, &target.name(), Box::new(StreamOutlet(target.open()?)), memory)
+    }
+
+    /// A receiver that is reached by a socket, new or in place of the one with this number.
+    ///
+    /// # Errors
+    /// As for [`Desk::file`].
+    pub fn remote(&mut self, number: u16, name: &str, remote: &Remote, memory: Cells) -> Result<(), Error> {
+        self.place(number, name, remote.outlet(), memory)
     }
 
     /// The ring that viewers read: whatever comes is shown there from now on.

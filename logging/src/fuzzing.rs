@@ -1,4 +1,4 @@
-//! A property that holds for every packet of lines, checked by fuzzers and tests. Not part of the interface.
+//! Properties that hold for every packet of lines and for all that a Gearman server may say, checked by fuzzers and tests. Not part of the interface.
 
 use crate::forward::{FACTS_HEADER, HEADER, Parsed, parse};
 use crate::tail::facts;
@@ -26,6 +26,11 @@ pub fn packet(input: &[u8]) {
     }
 }
 
+/// What a Gearman server says is read without a panic, and each response takes some of it and no more than there is.
+pub fn gearman(input: &[u8]) {
+    crate::remote::gearman::read_all(input);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +53,18 @@ mod tests {
             b"\x01\x80\x01\0\0\0\0\0\0\0\x07\0\0\0\x03\0\xc8\0\x01\0\0a\n",
         ] {
             packet(input);
+        }
+    }
+    #[test]
+    fn responses_of_every_shape() {
+        let created = b"\0RES\0\0\0\x08\0\0\0\x01H";
+        for len in 0..=created.len() {
+            gearman(&created[..len]);
+            for byte in [0, 1, 0x7f, 0xff] {
+                let mut other = [created, &created[..len]].concat();
+                other[len.min(created.len() - 1)] = byte;
+                gearman(&other);
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ mod number;
 mod outlet;
 mod queue;
 mod record;
+pub mod remote;
 mod repeats;
 mod shard;
 mod sink;

@@ -1,10 +1,12 @@
 //! Writes the access logs of all workers to descriptors that it was handed.
 
-use super::{Fault, Place, begin_confined, replace_error_log};
+use super::{Fault, Place, begin_confined, receiver, replace_error_log};
+use logging::remote::Remote;
 use logging::{Desk, Fed, Target, error_log};
 use privsep::link::{Link, LinkError};
-use privsep::message::{FromLogger, Output, ToLogger};
+use privsep::message::{FromLogger, Output, Receiver, ToLogger};
 use privsep::role::Role;
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 use sys::mem::Cells;
@@ -25,7 +27,8 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     let own = own_messages(place);
     begin_confined(Role::Logger, &hello, place)?;
     let producers = own.into_iter().collect();
-    let mut room = Room { link, place, desk: Desk::new(), producers, done: false };
+    let (desk, receivers) = (Desk::new(), BTreeMap::new());
+    let mut room = Room { link, place, desk, producers, receivers, done: false };
     let ended = loop {
         match room.turn() {
             Ok(()) if room.done => break Ok(()),
@@ -60,6 +63,8 @@ struct Room {
     place: Place,
     desk: Desk,
     producers: Vec<Producer>,
+    /// The receivers as they were told of, with the PEM of those who vouch for them.
+    receivers: BTreeMap<u16, (Receiver, Vec<u8>)>,
     done: bool,
 }
 
@@ -130,10 +135,33 @@ impl Room {
             Output::Stdout => self.desk.stream(number, &Target::Stdout, queue),
             Output::Stderr => self.desk.stream(number, &Target::Stderr, queue),
             Output::File { .. } => self.desk.file(number, name, fd, queue),
+            Output::Receiver { log, receiver, .. } => {
+                self.receiver(number, name, (log, receiver), (&fd, queue))
+            }
         });
         if let Err(error) = placed {
             log::error!("{name} is not logged to: {error}");
         }
+    }
+
+    /// A receiver that is as it was keeps its connection. One that makes no sense gets its lines never: they wait and are
+    /// dropped as those of any receiver that is away.
+    fn receiver(
+        &mut self,
+        number: u16,
+        name: &str,
+        (log, receiver): (&str, &Receiver),
+        (sealed, queue): (&OwnedFd, Cells),
+    ) -> Result<(), logging::Error> {
+        let authority = receiver::authority(receiver, sealed.as_fd()).unwrap_or_default();
+        let told = (receiver.clone(), authority);
+        if self.receivers.get(&number) == Some(&told) {
+            return Ok(());
+        }
+        let remote = receiver::remote(log, receiver, &told.1).unwrap_or_else(Remote::Unusable);
+        self.desk.remote(number, name, &remote, queue)?;
+        self.receivers.insert(number, told);
+        Ok(())
     }
 
     /// What has come before the end. A worker that goes on sending is left to the next logger.

@@ -1,5 +1,6 @@
 //! What a configuration needs of the supervisor.
 
+use crate::receivers::Found;
 use crate::{certificates, logins, remote};
 use config::{Config, Level, Listen, Loaded, Origin, Output, Peer, Rank, Shards, Transport};
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
@@ -10,7 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 /// All of it.
-pub(super) fn of(loaded: &Loaded) -> Needs {
+pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
     let Loaded { config, registry } = loaded;
     let server = &config.server;
     let promised = registry.get("/server/limits/connections_per_shard");
@@ -19,10 +20,10 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
         backlog: server.backlog,
         access_logs: crate::logs::access_logs(config)
             .into_iter()
-            .map(|(target, pointer)| LogNeeds { output: output(target), cells: cells(), pointer })
+            .map(|(target, pointer)| LogNeeds { output: output(target, found), cells: cells(), pointer })
             .collect(),
         error_log: LogNeeds {
-            output: output(&server.error_log),
+            output: output(&server.error_log, found),
             cells: 0,
             pointer: "/server/error_log".to_owned(),
         },
@@ -183,11 +184,12 @@ fn message_rank(rank: Rank) -> message::Rank {
     }
 }
 
-fn output(output: &Output) -> message::Output {
+fn output(output: &Output, found: &Found) -> message::Output {
     match output {
         Output::Stdout => message::Output::Stdout,
         Output::Stderr => message::Output::Stderr,
         Output::File(path) => message::Output::File { path: path.clone() },
+        Output::Receiver(receiver) => found.output(receiver),
     }
 }
 

@@ -278,6 +278,7 @@ fn target(output: Output) -> Target {
         Output::Stdout => Target::Stdout,
         Output::Stderr => Target::Stderr,
         Output::File { path } => Target::File(path),
+        Output::Receiver { identity, .. } => Target::Receiver(identity),
     }
 }
 
