@@ -5,14 +5,25 @@ use std::io::{self, ErrorKind, Write};
 
 /// Where a sink's lines go, used by the sink's own thread: it may block, but only within its own deadlines.
 pub(crate) trait Outlet: Send {
-    /// Delivers `lines`: whole lines, each ended by a newline; only the first one may lack its beginning, which went
-    /// before. What was delivered before an error is told and not offered again; the rest is offered again later.
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered>;
+    /// Delivers what is offered. What was delivered before an error is told and not offered again; the rest is offered
+    /// again later, with the same numbers.
+    fn deliver(&mut self, offer: Offer<'_>) -> Result<(), Undelivered>;
 
     /// How many bytes this has ever taken, where that can be seen even after a crash; `None` where it cannot.
     fn position(&self) -> Option<u64> {
         None
     }
+}
+
+/// Lines to be delivered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offer<'l> {
+    /// Names the queue that the lines come from, also for the next process that has it.
+    pub(crate) queue: u64,
+    /// The number of the first line in that queue. A line that comes twice has the same number twice.
+    pub(crate) first: u64,
+    /// Whole lines, each ended by a newline; only the first one may lack its beginning, which went before.
+    pub(crate) lines: &'l [u8],
 }
 
 /// Why not all was delivered.
@@ -27,8 +38,8 @@ pub(crate) struct Undelivered {
 pub(crate) struct FileOutlet(pub(crate) File);
 
 impl Outlet for FileOutlet {
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
-        write_all(&mut self.0, lines)
+    fn deliver(&mut self, offer: Offer<'_>) -> Result<(), Undelivered> {
+        write_all(&mut self.0, offer.lines)
     }
 
     fn position(&self) -> Option<u64> {
@@ -40,8 +51,8 @@ impl Outlet for FileOutlet {
 pub(crate) struct StreamOutlet(pub(crate) File);
 
 impl Outlet for StreamOutlet {
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
-        write_all(&mut self.0, lines)
+    fn deliver(&mut self, offer: Offer<'_>) -> Result<(), Undelivered> {
+        write_all(&mut self.0, offer.lines)
     }
 }
 

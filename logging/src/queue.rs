@@ -37,6 +37,10 @@ pub(crate) struct Packet {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Portion {
     block: usize,
+    /// Names the queue for good.
+    pub(crate) queue: u64,
+    /// The number of the first line in the queue.
+    pub(crate) first: u64,
     /// Where the outlet was when their delivery began, if it had begun when a process was killed.
     pub(crate) begun_at: Option<u64>,
 }
@@ -212,6 +216,7 @@ impl State {
         let (block, order) = self.room(lines.len());
         let memory = &self.memory;
         let len = memory.field(block, field::LEN) as usize;
+        let first = if len == 0 { memory.get(tally::TAKEN) } else { memory.field(block, field::FIRST) };
         memory.write(block, len, lines);
         memory.change(&[
             sent[0],
@@ -221,6 +226,7 @@ impl State {
             (tally::QUEUED, memory.get(tally::QUEUED) + count),
             (head(block, field::STATE), WAITING),
             (head(block, field::ORDER), order),
+            (head(block, field::FIRST), first),
             (head(block, field::LEN), (len + lines.len()) as u64),
             (head(block, field::LINES), memory.field(block, field::LINES) + count),
         ]);
@@ -274,7 +280,12 @@ impl State {
         let len = cell(field::LEN).min(BLOCK_BYTES);
         buffer.clear();
         memory.read(block, cell(field::DONE).min(len), len, buffer);
-        Some(Portion { block, begun_at: memory.field(block, field::BEGUN_AT).checked_sub(1) })
+        Some(Portion {
+            block,
+            queue: memory.get(layout::NAME_AT),
+            first: memory.field(block, field::FIRST).saturating_add(memory.field(block, field::LINES_DONE)),
+            begun_at: memory.field(block, field::BEGUN_AT).checked_sub(1),
+        })
     }
 
     /// Bytes and lines leave a block for `fate`; with its last byte it is free.

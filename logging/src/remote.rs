@@ -5,14 +5,15 @@
 
 pub mod gearman;
 pub mod journald;
-mod numbers;
 pub mod syslog;
 mod wire;
 
 use std::io;
 use std::time::Duration;
 
-pub(crate) use crate::outlet::{Outlet, Undelivered};
+use crate::queue::newlines;
+
+pub(crate) use crate::outlet::{Offer, Outlet, Undelivered};
 
 /// How long a peer is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,13 +58,17 @@ impl Remote {
     #[doc(hidden)]
     #[must_use]
     pub fn courier(&self) -> Courier {
-        Courier(self.outlet())
+        Courier { outlet: self.outlet(), next: 0 }
     }
 }
 
 /// An outlet by itself, for tests against real receivers. Not part of the interface.
 #[doc(hidden)]
-pub struct Courier(Box<dyn Outlet>);
+pub struct Courier {
+    outlet: Box<dyn Outlet>,
+    /// The number of the next line.
+    next: u64,
+}
 
 impl Courier {
     /// As a sink's thread does it.
@@ -71,7 +76,10 @@ impl Courier {
     /// # Errors
     /// How many bytes were delivered, and why not more.
     pub fn deliver(&mut self, lines: &[u8]) -> Result<(), (usize, io::Error)> {
-        self.0.deliver(lines).map_err(|undelivered| (undelivered.done, undelivered.cause))
+        let delivered = self.outlet.deliver(Offer { queue: 0, first: self.next, lines });
+        let done = delivered.as_ref().map_or_else(|undelivered| undelivered.done, |()| lines.len());
+        self.next += newlines(&lines[..done]);
+        delivered.map_err(|undelivered| (undelivered.done, undelivered.cause))
     }
 }
 
@@ -79,7 +87,7 @@ impl Courier {
 struct Unusable(String);
 
 impl Outlet for Unusable {
-    fn deliver(&mut self, _lines: &[u8]) -> Result<(), Undelivered> {
+    fn deliver(&mut self, _: Offer<'_>) -> Result<(), Undelivered> {
         Err(Undelivered { done: 0, cause: error(io::ErrorKind::InvalidInput, self.0.clone()) })
     }
 }
@@ -98,15 +106,4 @@ fn quoted(words: &[u8]) -> String {
 
 fn error(kind: io::ErrorKind, why: impl Into<String>) -> io::Error {
     io::Error::new(kind, why.into())
-}
-
-/// A name for what one outlet has sent, in 16 digits: numbers begin anew in each process.
-fn run() -> String {
-    let mut bytes = [0; size_of::<u64>()];
-    // The kernel has had enough randomness since its start; without any, the time tells runs apart.
-    let number = match sys::random::fill(&mut bytes) {
-        Ok(()) => u64::from_ne_bytes(bytes),
-        Err(_) => sys::clock::now_monotonic_ns(),
-    };
-    format!("{number:016x}")
 }

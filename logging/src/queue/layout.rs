@@ -3,7 +3,7 @@
 //! | Cells | What |
 //! |---|---|
 //! | 8 | the [`perf::Tally`] |
-//! | 8 | mark, version of the layout, number of blocks |
+//! | 8 | mark, version of the layout, number of blocks, name |
 //! | 32 | the change under way: how many cells it has, then place and value of each |
 //! | 32 x 3 | who has sent: the generation of a worker, the number of its last packet, its lines |
 //! | 8 for each block | what it is, see [`field`] |
@@ -19,6 +19,7 @@ pub(super) const BLOCK_CELLS: usize = BLOCK_BYTES / size_of::<u64>();
 pub(super) const MARK_AT: usize = TALLY_CELLS;
 pub(super) const VERSION_AT: usize = TALLY_CELLS + 1;
 pub(super) const BLOCKS_AT: usize = TALLY_CELLS + 2;
+pub(super) const NAME_AT: usize = TALLY_CELLS + 3;
 pub(super) const MARK: u64 = u64::from_ne_bytes(*b"KIMURALQ");
 pub(super) const VERSION: u64 = 1;
 
@@ -53,6 +54,8 @@ pub(super) mod field {
     pub(in crate::queue) const LINES_DONE: usize = 5;
     /// Where the outlet was when the delivery that is under way began, and 1; 0 when none is.
     pub(in crate::queue) const BEGUN_AT: usize = 6;
+    /// The number of its first line.
+    pub(in crate::queue) const FIRST: usize = 7;
 }
 
 /// Nothing is in the block.

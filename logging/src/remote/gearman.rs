@@ -9,8 +9,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::numbers::Numbers;
-use super::{Outlet, Patience, Undelivered, error};
+use super::{Offer, Outlet, Patience, Undelivered, error};
 use job::Jobs;
 use server::Server;
 
@@ -51,7 +50,6 @@ pub(super) struct Gearman {
     current: usize,
     /// When those before it are tried again.
     look_back: Instant,
-    numbers: Numbers,
     jobs: Jobs,
 }
 
@@ -63,7 +61,6 @@ impl Gearman {
             servers: servers.collect(),
             current: 0,
             look_back: Instant::now(),
-            numbers: Numbers::default(),
             jobs: Jobs::new(&function, batch),
         }
     }
@@ -100,13 +97,11 @@ impl Gearman {
 }
 
 impl Outlet for Gearman {
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
-        let first = self.numbers.begin(lines);
-        self.jobs.gather(first, lines);
+    fn deliver(&mut self, offer: Offer<'_>) -> Result<(), Undelivered> {
+        self.jobs.gather(offer);
         self.return_to_the_first();
         let submitted = self.submit();
         let done = self.jobs.delivered();
-        self.numbers.end(done);
         submitted.map_err(|cause| Undelivered { done, cause })
     }
 }

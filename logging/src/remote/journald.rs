@@ -12,10 +12,9 @@ use sys::net::{self, Address};
 use sys::packet::{self, Wait};
 use sys::{mem, poll};
 
-use super::numbers::Numbers;
 use super::syslog::{Facility, Severity};
 use super::wire::{late, left};
-use super::{Outlet, Patience, Undelivered, each_line};
+use super::{Offer, Outlet, Patience, Undelivered, each_line};
 use entry::Entry;
 
 /// Where it is, and what stands in each entry.
@@ -45,7 +44,6 @@ pub(super) struct Journald {
     address: Address,
     patience: Patience,
     entry: Entry,
-    numbers: Numbers,
     socket: Option<OwnedFd>,
 }
 
@@ -53,7 +51,7 @@ impl Journald {
     pub(super) fn new(settings: Settings) -> Self {
         let entry = Entry::new(&settings);
         let Settings { path, patience, .. } = settings;
-        Self { address: Address::Unix(path), patience, entry, numbers: Numbers::default(), socket: None }
+        Self { address: Address::Unix(path), patience, entry, socket: None }
     }
 
     fn send(&mut self, entry: &[u8], deadline: Instant) -> io::Result<()> {
@@ -87,20 +85,17 @@ impl Journald {
 }
 
 impl Outlet for Journald {
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
+    fn deliver(&mut self, Offer { queue, first, lines }: Offer<'_>) -> Result<(), Undelivered> {
         let deadline = Instant::now() + self.patience.answer;
-        let first = self.numbers.begin(lines);
         let (mut done, mut bytes) = (0, Vec::new());
         for (number, line) in (first..).zip(each_line(lines)) {
             bytes.clear();
-            self.entry.append(&mut bytes, number, line);
+            self.entry.append(&mut bytes, (queue, number), line);
             if let Err(cause) = self.send(&bytes, deadline) {
-                self.numbers.end(done);
                 return Err(Undelivered { done, cause });
             }
             done += line.len();
         }
-        self.numbers.end(done);
         Ok(())
     }
 }

@@ -14,8 +14,7 @@ use std::net::SocketAddr;
 use sys::net::Address;
 use tls::ServerTrust;
 
-use super::numbers::Numbers;
-use super::{Outlet, Patience, Undelivered};
+use super::{Offer, Outlet, Patience, Undelivered};
 use datagrams::Datagrams;
 use message::Letterhead;
 use stream::Stream;
@@ -145,7 +144,6 @@ fn position(names: &[&str], name: &str) -> Option<u8> {
 /// The outlet.
 pub(super) struct Syslog {
     letterhead: Letterhead,
-    numbers: Numbers,
     way: Way,
 }
 
@@ -167,21 +165,18 @@ impl Syslog {
                 Way::Stream(Box::new(Stream::new(addresses, Some((name, trust)), framing, patience)))
             }
         };
-        Self { letterhead, numbers: Numbers::default(), way }
+        Self { letterhead, way }
     }
 }
 
 impl Outlet for Syslog {
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
-        let first = self.numbers.begin(lines);
+    fn deliver(&mut self, Offer { first, lines, .. }: Offer<'_>) -> Result<(), Undelivered> {
         self.letterhead.date(sys::clock::now_realtime_ms());
-        let delivered = match &mut self.way {
+        match &mut self.way {
             Way::Datagrams(datagrams) => datagrams.deliver(&mut self.letterhead, first, lines),
             Way::Stream(stream) => {
                 stream.deliver(&self.letterhead, first, lines).map_err(|cause| Undelivered { done: 0, cause })
             }
-        };
-        self.numbers.end(delivered.as_ref().map_or_else(|undelivered| undelivered.done, |()| lines.len()));
-        delivered
+        }
     }
 }

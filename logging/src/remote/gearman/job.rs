@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::BATCH_MAX;
 use super::packet::submit;
-use crate::remote::each_line;
+use crate::remote::{Offer, each_line};
 
 /// Some lines of an offer.
 struct Job {
@@ -21,7 +21,7 @@ struct Job {
 pub(super) struct Jobs {
     function: Vec<u8>,
     /// Begins every id.
-    run: String,
+    queue: u64,
     /// 0 for one job a line.
     batch: usize,
     lines: Vec<u8>,
@@ -36,7 +36,7 @@ impl Jobs {
     pub(super) fn new(function: &str, batch: usize) -> Self {
         Self {
             function: function.bytes().filter(|byte| *byte != 0).collect(),
-            run: crate::remote::run(),
+            queue: 0,
             batch: batch.min(BATCH_MAX),
             lines: Vec::new(),
             jobs: Vec::new(),
@@ -45,8 +45,9 @@ impl Jobs {
         }
     }
 
-    /// Makes jobs of `lines`, of which the first has this number.
-    pub(super) fn gather(&mut self, first: u64, lines: &[u8]) {
+    /// Makes jobs of what is offered.
+    pub(super) fn gather(&mut self, Offer { queue, first, lines }: Offer<'_>) {
+        self.queue = queue;
         let (number, sizes) = std::mem::take(&mut self.sent);
         let mut again = sizes.into_iter().filter(|_| number == first);
         let mut same = again.next();
@@ -89,7 +90,7 @@ impl Jobs {
             return Appended::NoMore;
         };
         let lines = &self.lines[place.clone()];
-        let unique = format!("{}-{number}-{count}", self.run);
+        let unique = format!("{:016x}-{number}-{count}", self.queue);
         let workload = if self.batch == 0 { lines.strip_suffix(b"\n").unwrap_or(lines) } else { lines };
         submit(out, &self.function, unique.as_bytes(), workload);
         Appended::Job
@@ -123,7 +124,13 @@ pub(super) enum Appended {
 mod tests {
     use super::*;
 
-    /// What a server gets of all open jobs: ids without the name of the run, and workloads.
+    const QUEUE: &str = "000000000000002a";
+
+    fn offer(first: u64, lines: &str) -> Offer<'_> {
+        Offer { queue: 42, first, lines: lines.as_bytes() }
+    }
+
+    /// What a server gets of all open jobs: ids without the name of the queue, and workloads.
     fn open(jobs: &Jobs) -> Vec<(String, String)> {
         let mut all = Vec::new();
         for position in 0.. {
@@ -134,8 +141,8 @@ mod tests {
             let text = String::from_utf8(out[12..].to_vec()).unwrap();
             let mut parts = text.splitn(3, '\0');
             assert_eq!(parts.next(), Some("log"));
-            let unique = parts.next().unwrap().strip_prefix(&jobs.run).unwrap().to_owned();
-            assert!(jobs.run.len() + unique.len() <= 63, "servers keep no more of an id");
+            let unique = parts.next().unwrap().strip_prefix(QUEUE).unwrap().to_owned();
+            assert!(QUEUE.len() + unique.len() <= 63, "servers keep no more of an id");
             all.push((unique, parts.next().unwrap().to_owned()));
         }
         assert_eq!(all.len(), jobs.open());
@@ -145,7 +152,7 @@ mod tests {
     /// Jobs of this size, of these lines.
     fn check(batch: usize, lines: &str, wanted: &[(&str, &str)]) {
         let mut jobs = Jobs::new("l\0og", batch);
-        jobs.gather(7, lines.as_bytes());
+        jobs.gather(offer(7, lines));
         let wanted: Vec<_> =
             wanted.iter().map(|(id, load)| (String::from(*id), String::from(*load))).collect();
         assert_eq!(open(&jobs), wanted, "{lines:?} by {batch}");
@@ -170,22 +177,22 @@ mod tests {
     #[test]
     fn what_may_have_got_through_is_the_same_job_again() {
         let mut jobs = Jobs::new("log", 4);
-        jobs.gather(0, b"a\nb\nc\nd\ne\n");
+        jobs.gather(offer(0, "a\nb\nc\nd\ne\n"));
         jobs.take();
         assert_eq!(jobs.delivered(), 4);
         let before = [("-2-2", "c\nd\n"), ("-4-1", "e\n")].map(|(id, load)| (id.to_owned(), load.to_owned()));
         assert_eq!(open(&jobs), before);
         // More lines do not change the jobs that there were.
-        jobs.gather(2, b"c\nd\ne\nf\ng\nh\n");
+        jobs.gather(offer(2, "c\nd\ne\nf\ng\nh\n"));
         let after = [("-5-2", "f\ng\n"), ("-7-1", "h\n")].map(|(id, load)| (id.to_owned(), load.to_owned()));
         assert_eq!(open(&jobs), [before, after].concat());
         (0..9).for_each(|_| jobs.take());
         assert_eq!(jobs.delivered(), 12);
         // Other lines are other jobs.
-        jobs.gather(8, b"i\nj\n");
+        jobs.gather(offer(8, "i\nj\n"));
         assert_eq!(open(&jobs), [("-8-2".to_owned(), "i\nj\n".to_owned())]);
         assert_eq!(jobs.delivered(), 0);
-        jobs.gather(20, b"x\n");
+        jobs.gather(offer(20, "x\n"));
         assert_eq!(open(&jobs), [("-20-1".to_owned(), "x\n".to_owned())]);
     }
 }

@@ -1,13 +1,11 @@
 //! An entry of the journal: a line `NAME=value` for each field, as systemd documents it (JOURNAL_NATIVE_PROTOCOL).
 
 use super::Settings;
-use crate::number::decimal;
+use std::io::Write;
 
 /// The fields that every entry has, and those of a line.
 pub(super) struct Entry {
     fixed: Vec<u8>,
-    /// Tells this process from others with the same number, so that no sequence is met twice.
-    run: String,
 }
 
 impl Entry {
@@ -21,16 +19,16 @@ impl Entry {
             std::process::id(),
             one_line(log),
         );
-        Self { fixed: fixed.into_bytes(), run: crate::remote::run() }
+        Self { fixed: fixed.into_bytes() }
     }
 
     /// Appends all fields. A line has no newline but its last, so that no value needs the form with a length.
-    pub(super) fn append(&self, out: &mut Vec<u8>, number: u64, line: &[u8]) {
+    /// `(queue, number)` is what a line has again when it comes again.
+    pub(super) fn append(&self, out: &mut Vec<u8>, (queue, number): (u64, u64), line: &[u8]) {
         out.extend_from_slice(&self.fixed);
         out.extend_from_slice(b"KIMURA_LINE=");
-        out.extend_from_slice(self.run.as_bytes());
-        out.push(b'-');
-        decimal(out, number);
+        let written = write!(out, "{queue:016x}-{number}");
+        debug_assert!(written.is_ok(), "writing to memory cannot fail");
         out.extend_from_slice(b"\nMESSAGE=");
         out.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
         out.push(b'\n');
@@ -64,12 +62,11 @@ mod tests {
             (b"MESSAGE=\xff\x1b[31m\0\n", b"MESSAGE=\xff\x1b[31m\0"),
         ] {
             let mut out = Vec::new();
-            entry.append(&mut out, 41, line);
+            entry.append(&mut out, (42, 41), line);
             let head = format!(
                 "PRIORITY=6\nSYSLOG_FACILITY=3\nSYSLOG_IDENTIFIER=kimura_PRIORITY=0\nSYSLOG_PID={}\n\
-                 KIMURA_LOG=main\nKIMURA_LINE={}-41\nMESSAGE=",
-                std::process::id(),
-                entry.run
+                 KIMURA_LOG=main\nKIMURA_LINE=000000000000002a-41\nMESSAGE=",
+                std::process::id()
             );
             let wanted = [head.as_bytes(), wanted, b"\n"].concat();
             assert_eq!(out.escape_ascii().to_string(), wanted.escape_ascii().to_string());
