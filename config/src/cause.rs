@@ -69,6 +69,13 @@ pub enum Cause {
         /// The host that was meant, if one is near.
         near: Option<String>,
     },
+    /// An `access_log` names no log of `/logs`.
+    UnknownLog {
+        /// The name.
+        name: String,
+        /// The log that was meant, if one is near.
+        near: Option<String>,
+    },
     /// The configuration has no host.
     NoHosts,
     /// Files are to be served, but from nowhere.
@@ -132,6 +139,13 @@ impl Cause {
             Cause::UnknownHost { near: None, .. } => {
                 "write the name of a host, \"first\" or \"refuse\"".to_owned()
             }
+            Cause::UnknownLog { name, near } => {
+                let file = quoted(&format!("./{name}"));
+                match near {
+                    Some(near) => format!("did you mean {near:?}? A file of this name is {file}"),
+                    None => format!("write the name of a log of /logs, or {file} for a file of this name"),
+                }
+            }
             Cause::NoHosts => "write \"hosts\": {\"example.org\": {\"root\": \"www\"}}".to_owned(),
             Cause::NoRoot => "write \"root\": \"www\" here or in /defaults".to_owned(),
         }
@@ -158,6 +172,7 @@ impl fmt::Display for Cause {
             Cause::DuplicateLocation => f.write_str("another location is for the same paths"),
             Cause::DuplicateAddress => f.write_str("the address is in the list twice"),
             Cause::UnknownHost { name, .. } => write!(f, "there is no host {}", quoted(name)),
+            Cause::UnknownLog { name, .. } => write!(f, "there is no log {} in /logs", quoted(name)),
             Cause::NoHosts => f.write_str("there is no host"),
             Cause::NoRoot => f.write_str("nothing says which folder to serve: there is no \"root\""),
         }

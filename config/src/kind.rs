@@ -2,6 +2,7 @@
 
 mod list;
 mod number;
+mod output;
 mod text;
 
 use std::path::PathBuf;
@@ -9,7 +10,6 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::cause::Cause;
-use crate::model::Output;
 use crate::problem::{Problem, Problems};
 use crate::source::{Origin, Source};
 use crate::table::Section;
@@ -17,6 +17,7 @@ use crate::tree::{Data, Node};
 
 pub(crate) use list::{List, MapOf};
 pub(crate) use number::{AutoCount, Count, Integer, Size, Span};
+pub(crate) use output::{LineFormat, LogChoice, LogList, OutputTo};
 pub(crate) use text::{Choice, Text};
 
 /// How one kind of value is read.
@@ -164,30 +165,6 @@ fn read_path(at: &Spot<'_>, text: &str) -> Result<PathBuf, Problem> {
         _ => return Ok(at.resolve(text)),
     };
     Err(at.problem(Cause::Malformed(flaw)))
-}
-
-/// Where log lines go: a path, `stdout` or `stderr`.
-pub(crate) struct OutputTo;
-
-impl Kind for OutputTo {
-    type Out = Output;
-
-    fn noun(&self) -> String {
-        "a path, or \"stdout\" or \"stderr\"".to_owned()
-    }
-
-    fn schema(&self) -> Value {
-        json!({"type": "string", "minLength": 1})
-    }
-
-    fn read(&self, at: &Spot<'_>, problems: &mut Problems) -> Option<Output> {
-        let output = at.text(|| self.noun()).and_then(|text| match text {
-            "stdout" => Ok(Output::Stdout),
-            "stderr" => Ok(Output::Stderr),
-            path => read_path(at, path).map(Output::File),
-        });
-        accept(problems, output)
-    }
 }
 
 /// A value that can be switched off with the word `off`.

@@ -41,12 +41,13 @@ pub use builtin::builtin;
 pub use cause::{Cause, Flaw};
 pub use explain::Explanation;
 pub use model::{
-    AccessLog, Arrival, Auth, Bans, ClientAddress, ClientCertificates, Config, Control, DefaultHost,
-    Dotfiles, ErrorStatus, FileCache, Handler, Host, Level, Limits, Listen, Location, LogFormat, Matcher,
-    Output, Peer, Rank, Remote, Requirement, Satisfy, Server, Settings, Shards, Symlinks, Timeouts, Tls,
-    TlsCertificate, TlsVersion, Transport,
+    Arrival, Auth, Bans, ClientAddress, ClientCertificates, Config, Control, DefaultHost, Dotfiles,
+    ErrorStatus, FileCache, Handler, Host, Level, Limits, Listen, Location, Log, LogConditions, LogFormat,
+    LogStatus, Matcher, Output, Peer, Rank, Remote, Requirement, Satisfy, Server, Settings, Shards, Symlinks,
+    Timeouts, Tls, TlsCertificate, TlsVersion, Transport,
 };
 pub use name::{BadHostName, HostName};
+pub use near::nearest;
 pub use overrides::Override;
 pub use parse::TEXT_MAX;
 pub use problem::{Problem, Problems};

@@ -8,12 +8,12 @@ mod auth;
 mod bans;
 mod control;
 mod host;
+mod logs;
 mod server;
 mod settings;
 mod tls;
 
-use std::fmt;
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use sys::net::Address;
 
@@ -21,8 +21,9 @@ pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
 pub use control::{Control, Peer, Rank, Remote};
 pub use host::{DefaultHost, Host, Location, Matcher};
+pub use logs::{Log, LogConditions, LogFormat, LogStatus, Output};
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
-pub use settings::{AccessLog, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};
+pub use settings::{Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 
 /// Everything the server was told to do.
@@ -30,6 +31,8 @@ pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 pub struct Config {
     /// What concerns the process as a whole.
     pub server: Server,
+    /// The logs that have a name, in the order of the file.
+    pub logs: Vec<Arc<Log>>,
     /// The virtual hosts, in the order of the file; never empty.
     pub hosts: Vec<Host>,
     /// Which host answers a request whose name is none of `hosts`.
@@ -96,25 +99,4 @@ pub enum Arrival {
     Direct,
     /// Proxies alone, which say it before the first byte (PROXY protocol): written behind the address, as in `:80 proxy`.
     Proxied,
-}
-
-/// Where log lines go.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Output {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-    /// A file, opened for appending.
-    File(PathBuf),
-}
-
-impl fmt::Display for Output {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Output::Stdout => f.write_str("stdout"),
-            Output::Stderr => f.write_str("stderr"),
-            Output::File(path) => path.display().fmt(f),
-        }
-    }
 }

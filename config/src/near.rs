@@ -1,7 +1,8 @@
 //! "Did you mean": the nearest of some known words.
 
 /// The word of `known` that `word` most likely was meant to be, if any is near enough.
-pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+#[must_use]
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     // A third of the letters may be wrong; with more, the guess confuses more than it helps.
     let allowed = (word.chars().count() / 3).max(1);
     let lower = word.to_lowercase();

@@ -3,10 +3,12 @@
 mod auth;
 mod hosts;
 mod layer;
+mod logs;
 mod server;
 mod tls;
 
 use layer::{Inherited, Layer};
+use logs::Logs;
 
 use crate::cause::Cause;
 use crate::model::{Config, DefaultHost, Host};
@@ -24,16 +26,17 @@ pub(crate) fn config(root: &Node, source: Option<&Source>, problems: &mut Proble
     // Only editors use the value; it is read so that a wrong type is found.
     let _schema = reader.get(&top::SCHEMA, problems);
     let server = server::read(&reader.section(&top::SERVER, problems), problems);
-    let defaults = Layer::read(&reader.section(&top::DEFAULTS, problems), problems);
+    let logs = Logs::read(&reader, source, problems);
+    let defaults = Layer::read(&reader.section(&top::DEFAULTS, problems), &logs, problems);
     let defaults = Inherited::builtin().with(defaults);
-    let hosts = hosts::read(&reader, &defaults, source, problems);
+    let hosts = hosts::read(&reader, (&defaults, &logs), source, problems);
     if hosts.is_empty() && problems.len() == before {
         let key = root.member(top::HOSTS.name).map(|member| &member.origin);
         problems.push(Problem::new(source, key.unwrap_or(&root.origin), "/hosts", Cause::NoHosts));
     }
     tls::check(root, source, &server, &hosts, problems);
     let default_host = default_host(&reader, &hosts, problems);
-    Config { server, hosts, default_host }
+    Config { server, logs: logs.named(), hosts, default_host }
 }
 
 fn default_host(reader: &Reader<'_>, hosts: &[Host], problems: &mut Problems) -> DefaultHost {

@@ -5,7 +5,7 @@ use crate::kind::{Kind, Named, Object, ObjectOrOff, Spot};
 use crate::near::nearest;
 use crate::pointer;
 use crate::problem::{Problem, Problems};
-use crate::source::Source;
+use crate::source::{Origin, Source};
 use crate::table::{self, AnyKey, Key, Section};
 use crate::tree::{Member, Node, quoted};
 
@@ -124,9 +124,19 @@ impl<'a> Reader<'a> {
 
     /// A problem with the value of `key`.
     pub(crate) fn at_value<K>(&self, key: &Key<K>, cause: Cause) -> Option<Problem> {
-        let member = self.member(key.name)?;
-        let pointer = pointer::join(&self.pointer, key.name);
+        self.at_named(key.name, cause)
+    }
+
+    /// A problem with the value of the key called `name`.
+    pub(crate) fn at_named(&self, name: &str, cause: Cause) -> Option<Problem> {
+        let member = self.member(name)?;
+        let pointer = pointer::join(&self.pointer, name);
         Some(Problem::new(self.source, &member.node.origin, &pointer, cause))
+    }
+
+    /// Where the value of `key` comes from.
+    pub(crate) fn origin_of<K>(&self, key: &Key<K>) -> Option<&'a Origin> {
+        self.member(key.name).map(|member| &member.node.origin)
     }
 
     /// A problem with the section as a whole, if it is there.
@@ -135,9 +145,11 @@ impl<'a> Reader<'a> {
         Some(Problem::new(self.source, origin, &self.pointer, cause))
     }
 
-    /// A problem with an item of the list that `key` holds.
+    /// A problem with an item of the list that `key` holds, or with the one value that stands for a list.
     pub(crate) fn at_item<K>(&self, key: &Key<K>, index: usize, cause: Cause) -> Option<Problem> {
-        let item = self.member(key.name)?.node.find(&[index.to_string()])?;
+        let Some(item) = self.member(key.name)?.node.find(&[index.to_string()]) else {
+            return self.at_value(key, cause);
+        };
         let pointer = format!("{}/{index}", pointer::join(&self.pointer, key.name));
         Some(Problem::new(self.source, &item.origin, &pointer, cause))
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use sys::net::{Address, BadAddress};
 
 use crate::cause::Flaw;
-use crate::model::{Arrival, ErrorStatus, Matcher, Peer, Rank, Requirement, Transport};
+use crate::model::{Arrival, ErrorStatus, LogStatus, Matcher, Peer, Rank, Requirement, Transport};
 use crate::name::HostName;
 use crate::near::nearest;
 use crate::tree::quoted;
@@ -173,6 +173,35 @@ pub(crate) fn short_name(text: &str) -> Result<String, Flaw> {
         return Err(Flaw::new(what, "write at most 64 letters, digits, and . - _"));
     }
     Ok(text.to_owned())
+}
+
+/// `404` or `5xx`.
+pub(crate) fn log_status(text: &str) -> Result<LogStatus, Flaw> {
+    let class = text.strip_suffix("xx").and_then(|class| class.parse::<u8>().ok());
+    let code = text.parse::<u16>().ok().filter(|code| (100..600).contains(code) && text.len() == 3);
+    match (code, class.filter(|class| (1..=5).contains(class) && text.len() == 3)) {
+        (Some(code), _) => Ok(LogStatus::Code(code)),
+        (None, Some(class)) => Ok(LogStatus::Class(class)),
+        (None, None) => Err(Flaw::new(
+            format!("{} is no status", quoted(text)),
+            "write one from 100 to 599, such as \"404\", or a class such as \"5xx\"",
+        )),
+    }
+}
+
+/// The name of a log: none that could be the path of a file or a word of its own where logs are named.
+pub(crate) fn log_name(text: &str) -> Result<(), Flaw> {
+    const MAX: usize = 64;
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if matches!(text, "off" | "stdout" | "stderr") {
+        let what = format!("{} cannot be the name of a log: it has a meaning of its own", quoted(text));
+        return Err(Flaw::new(what, "write another name, such as \"main\""));
+    }
+    if text.is_empty() || text.len() > MAX || !text.chars().all(fine) {
+        let what = format!("{} is no name of a log", quoted(text));
+        return Err(Flaw::new(what, "write at most 64 letters, digits, - and _"));
+    }
+    Ok(())
 }
 
 /// What a browser shows when it asks for a password.

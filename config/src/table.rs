@@ -13,11 +13,12 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    auth, bans, certificate, control, file_cache, host, limits, remote, server, settings, timeouts, tls, top,
+    auth, bans, certificate, control, file_cache, host, limits, log, remote, server, settings, timeouts, tls,
+    top,
 };
 pub(crate) use sections::{
-    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, REMOTE, SERVER, TIMEOUTS,
-    TLS, TOP,
+    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, SERVER,
+    TIMEOUTS, TLS, TOP,
 };
 
 /// One key.
@@ -184,7 +185,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 14] = [
+pub(crate) const SECTIONS: [&Section; 15] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -192,6 +193,7 @@ pub(crate) const SECTIONS: [&Section; 14] = [
     &FILE_CACHE,
     &CONTROL,
     &REMOTE,
+    &LOG,
     &DEFAULTS,
     &HOST,
     &BANS,
@@ -222,6 +224,7 @@ mod tests {
             "control": {"remote": {"listen": ["127.0.0.1:1"], "chain": "chain.pem", "key": "key.pem"}},
             "bans": {}
         },
+        "logs": {"file": {"file": "base.log"}, "stream": {"stream": "stdout"}},
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],
@@ -241,8 +244,11 @@ mod tests {
         load(Some(source), overrides).unwrap_or_else(|problems| panic!("{problems}"))
     }
 
-    fn pointer_of(section: &Section) -> &'static str {
+    fn pointer_of(section: &Section, key: &str) -> &'static str {
         match section.name {
+            // A log has one key of those that say where to.
+            "log" if key == "stream" => "/logs/stream",
+            "log" => "/logs/file",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",
@@ -258,7 +264,8 @@ mod tests {
         let base = load_base(&[]).config;
         for section in SECTIONS {
             for key in section.keys() {
-                let argument = format!("{}/{}={}", pointer_of(section), key.name(), key.example());
+                let argument =
+                    format!("{}/{}={}", pointer_of(section, key.name()), key.name(), key.example());
                 let set = Override::set(&argument).expect("an argument of --set");
                 let changed = load_base(&[set]).config != base;
                 assert_eq!(changed, key.name() != "$schema", "--set {argument}");
@@ -275,7 +282,7 @@ mod tests {
                 if key.name() == "access_log" {
                     continue;
                 }
-                let pointer = format!("{}/{}", pointer_of(section), key.name());
+                let pointer = format!("{}/{}", pointer_of(section, key.name()), key.name());
                 let set = Override::set(&format!("{pointer}={default}")).expect("an argument of --set");
                 assert_eq!(load_base(&[set]).config, base.config, "--set {pointer}={default}");
                 let entry = base.registry.get(&pointer).expect("a key with a default has a value");

@@ -28,7 +28,9 @@ fn check_files(settings: &Settings, pointer: &str) {
 
 #[test]
 fn examples_are_right() {
-    for name in ["minimal.conf", "static-site.conf", "many-hosts.conf", "hardened.conf", "logins.conf"] {
+    for name in
+        ["minimal.conf", "static-site.conf", "many-hosts.conf", "hardened.conf", "logins.conf", "logs.conf"]
+    {
         let config = load_example(name).unwrap_or_else(|problems| panic!("{problems}")).config;
         for host in &config.hosts {
             check_files(&host.settings, &host.pointer);
@@ -50,7 +52,7 @@ fn no_example_is_left_out() {
     let configurations = files.filter(|file| {
         file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|extension| extension == "conf"))
     });
-    assert_eq!(configurations.count(), 5);
+    assert_eq!(configurations.count(), 6);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Right configurations: what they mean, and where the registry says that it comes from.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::{
-    AccessLog, Config, DefaultHost, ErrorStatus, Handler, HostName, Loaded, LogFormat, Matcher, Origin,
-    Output, Override, Settings, Shards, Source, Symlinks, builtin, load,
+    Config, DefaultHost, ErrorStatus, Handler, HostName, Loaded, Log, LogConditions, LogFormat, LogStatus,
+    Matcher, Origin, Output, Override, Settings, Shards, Source, Symlinks, builtin, load,
 };
 use serde_json::json;
 
@@ -60,8 +61,16 @@ fn locations_inherit_from_hosts_and_hosts_from_defaults() {
     assert_eq!(host.settings.types["md"], "text/x-markdown");
     assert_eq!(host.settings.types["log"], "text/plain");
     assert_eq!(host.settings.body_size, 2 << 20);
-    let log = AccessLog { output: Output::Stdout, format: LogFormat::Json };
-    assert_eq!(host.settings.access_log, Some(log));
+    let pointer = "/defaults/access_log".to_owned();
+    let log = Log {
+        name: None,
+        output: Output::Stdout,
+        format: LogFormat::Json,
+        conditions: LogConditions::default(),
+        anonymize: false,
+        pointer,
+    };
+    assert_eq!(host.settings.access_logs, [Arc::new(log)]);
 
     let [images, status, pattern, exact] = host.locations.as_slice() else { panic!("{:?}", host.locations) };
     assert_eq!(images.matcher, Matcher::Prefix("/img/".to_owned()));
@@ -77,7 +86,7 @@ fn locations_inherit_from_hosts_and_hosts_from_defaults() {
 
     assert_eq!(status.matcher, Matcher::Exact("/status".to_owned()));
     assert_eq!(status.settings.handler, Handler::Echo);
-    assert_eq!((&status.settings.access_log, &status.settings.charset), (&None, &None));
+    assert_eq!((&status.settings.access_logs, &status.settings.charset), (&Vec::new(), &None));
 
     assert_eq!(pattern.matcher, Matcher::Pattern(r"\.php$".to_owned()));
     assert_eq!(headers(&pattern.settings), [("x-two", "host"), ("X-Four", "location")]);
@@ -337,4 +346,66 @@ fn the_reference_names_every_key() {
         let key = entry.pointer.rsplit('/').next().unwrap_or_default();
         assert!(reference.contains(&format!("| `{key}` |")), "{key}");
     }
+}
+
+const LOGS: &str = r#"
+{
+  "logs": {
+    "main": { "file": "log/access.log" },
+    "console": { "stream": "stderr", "format": "common" },
+    "unused": { "stream": "stdout", "format": "combined" },
+    "slow": {
+      "stream": "stdout", "format": "$status $uri", "status": ["404", "5xx"], "slower_than": "1500ms", "sample": 10,
+      "anonymize": true,
+    },
+  },
+  "defaults": { "root": "www", "access_log": "main" },
+  "hosts": { "a.example": {
+    "access_log_format": "common",
+    "locations": {
+      "/both/": { "access_log": ["main", "console", "./main", "two.log", "stdout"] },
+      "/none/": { "access_log": "off" },
+      "/file/": { "access_log": "/var/log/one" },
+    },
+  } },
+}"#;
+
+/// Each log as its name, where it goes and its format.
+fn logs(logs: &[Arc<Log>]) -> Vec<String> {
+    let shown = |log: &Arc<Log>| {
+        format!("{} {} {:?} {}", log.name.as_deref().unwrap_or("-"), log.output, log.format, log.pointer)
+    };
+    logs.iter().map(shown).collect()
+}
+
+#[test]
+fn logs_are_chosen_by_name_or_path() {
+    let config = load_with(LOGS, &[]).config;
+    let main = "main /etc/kimura/log/access.log Json /logs/main/file".to_owned();
+    let console = "console stderr Common /logs/console/stream".to_owned();
+    let unused = "unused stdout Combined /logs/unused/stream".to_owned();
+    let slow = "slow stdout Template(\"$status $uri\") /logs/slow/stream".to_owned();
+    assert_eq!(logs(&config.logs), [main.clone(), console.clone(), unused, slow]);
+    let wanted = LogConditions {
+        statuses: vec![LogStatus::Code(404), LogStatus::Class(5)],
+        slower_than: Some(Duration::from_millis(1500)),
+        sample: 10,
+    };
+    assert_eq!((&config.logs[3].conditions, config.logs[3].anonymize), (&wanted, true));
+    assert_eq!((&config.logs[0].conditions, config.logs[0].anonymize), (&LogConditions::default(), false));
+    let host = &config.hosts[0];
+    assert_eq!(logs(&host.settings.access_logs), std::slice::from_ref(&main));
+    let [both, none, file] = host.locations.as_slice() else { panic!("{:?}", host.locations) };
+    let place = "/hosts/a.example/locations";
+    let wanted = [
+        main,
+        console,
+        format!("- /etc/kimura/main Common {place}/~1both~1/access_log/2"),
+        format!("- /etc/kimura/two.log Common {place}/~1both~1/access_log/3"),
+        format!("- stdout Common {place}/~1both~1/access_log/4"),
+    ];
+    assert_eq!(logs(&both.settings.access_logs), wanted);
+    assert!(none.settings.access_logs.is_empty());
+    let one = format!("- /var/log/one Common {place}/~1file~1/access_log");
+    assert_eq!(logs(&file.settings.access_logs), [one]);
 }

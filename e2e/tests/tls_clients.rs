@@ -14,7 +14,8 @@ use nix::sys::signal::Signal;
 
 const CONFIGURATION: &str = r#"{
   "server": { "listen": ["127.0.0.1:0 tls", "127.0.0.2:0"] },
-  "defaults": { "root": "${folder}/www" },
+  "logs": { "tls": { "file": "${folder}/tls.log", "format": "${template}" } },
+  "defaults": { "root": "${folder}/www", "access_log": "tls" },
   "hosts": {
     "off.example": { "tls": { ${own} } },
     "optional.example": { "tls": { "clients": "optional", ${own}, ${judges} } },
@@ -22,6 +23,9 @@ const CONFIGURATION: &str = r#"{
     "asked.example": { "tls": { "clients": "asked", ${own}, ${judges} } }
   }
 }"#;
+
+const TEMPLATE: &str = "$scheme|$ssl_protocol|$ssl_cipher|$ssl_server_name|$ssl_session_reused|$ssl_client_verify|\
+                        $ssl_client_s_dn|$ssl_client_i_dn|$ssl_client_serial|$ssl_client_fingerprint";
 
 const OWN: &str = r#""certificates": { "own": {
   "chain": "${folder}/tls/host.pem", "key": "${folder}/tls/host.key" } }"#;
@@ -53,6 +57,7 @@ impl Bench {
         let elsewhere = Authority::new(&yard.folder.path().join("elsewhere")).expect("an authority");
         let stranger = elsewhere.client("stranger", Term::Holds).expect("a certificate");
         let text = CONFIGURATION.replace("${own}", OWN).replace("${judges}", JUDGES);
+        let text = text.replace("${template}", TEMPLATE);
         let server = yard.serve(&text).expect("the server starts");
         let to = address(&server, 1).expect("an address");
         Bench { yard, to, server, good, late, revoked, stranger }
@@ -95,6 +100,32 @@ fn each_host_judges_as_it_says() {
     }
     let counters = bench.server.stop().expect("it ends");
     assert_eq!(counter(&counters, "tls_failures").unwrap(), refused);
+}
+
+#[test]
+fn a_log_tells_what_tls_knows() {
+    let bench = Bench::new("tls-logs");
+    for (host, holder) in [("asked.example", Some(&bench.stranger)), ("optional.example", Some(&bench.good))]
+    {
+        bench.status(host, host, holder, &["-tls1_3"]);
+    }
+    bench.status("off.example", "off.example", None, &["-tls1_2"]);
+    bench.server.stop().expect("it ends");
+    let log = std::fs::read_to_string(bench.yard.folder.path().join("tls.log")).expect("a log");
+    let lines: Vec<Vec<&str>> = log.lines().map(|line| line.split('|').collect()).collect();
+    let [asked, optional, off] = lines.as_slice() else { panic!("{log}") };
+    assert_eq!(asked[3..6], ["asked.example", ".", "FAILED"], "{log}");
+    assert_eq!(optional[..2], ["https", "TLSv1.3"], "{log}");
+    assert!(optional[2].starts_with("TLS13_"), "{log}");
+    assert_eq!(optional[3..6], ["optional.example", ".", "SUCCESS"], "{log}");
+    assert!(
+        optional[6].contains("CN=") && optional[7].contains("CN=") && optional[6] != optional[7],
+        "{log}"
+    );
+    let is_hexadecimal = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(is_hexadecimal(optional[8]) && is_hexadecimal(optional[9]) && optional[9].len() == 64, "{log}");
+    assert_eq!((off[1], off[3], off[5]), ("TLSv1.2", "off.example", "NONE"), "{log}");
+    assert_eq!(off[6..], ["-"; 4], "{log}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ impl AccessLog {
         AccessLog { shard, published: 0, waiting: false }
     }
 
-    pub(crate) fn write(&mut self, sink: SinkId, format: Format, record: &Record<'_>) {
+    pub(crate) fn write(&mut self, sink: SinkId, format: &Format, record: &Record<'_>) {
         self.shard.write(sink, format, record);
         self.waiting = true;
     }

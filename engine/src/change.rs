@@ -3,11 +3,12 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use logging::{Format, Logger, SinkId, Target};
+use logging::Logger;
 use site::Site;
 
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::logs::Logs;
 use crate::scopes::Scopes;
 use crate::secure::Secured;
 
@@ -41,8 +42,8 @@ pub(crate) struct Offer {
     pub(crate) secured: Arc<[Option<Secured>]>,
     pub(crate) limits: Limits,
     pub(crate) file_cache: config::FileCache,
-    /// Where each location logs to, by its id.
-    pub(crate) logs: Arc<[Option<(SinkId, Format)>]>,
+    /// Where each location logs to.
+    pub(crate) logs: Logs,
     /// The scope of the files of each location, by its id.
     pub(crate) scopes: Arc<[u64]>,
     pub(crate) listeners: Vec<Listening>,
@@ -53,7 +54,7 @@ impl Change<'_> {
     ///
     /// # Errors
     ///
-    /// When the listeners do not fit the shards or the site.
+    /// When the listeners do not fit the shards or the site, or a template of a log is none.
     pub(crate) fn offers(
         self,
         shards: usize,
@@ -70,7 +71,7 @@ impl Change<'_> {
             return Err(Error::SecuredCount { addresses, given: self.secured.len() });
         }
         let secured: Arc<[Option<Secured>]> = self.secured.into();
-        let logs = logs(&self.site, self.logger);
+        let logs = Logs::new(&self.site, self.logger)?;
         let (scopes, numbers) = Scopes::number(&self.site, self.config, before);
         let limits = Limits::new(self.config);
         let offer = |listeners| Offer {
@@ -78,7 +79,7 @@ impl Change<'_> {
             secured: Arc::clone(&secured),
             limits: limits.clone(),
             file_cache: self.config.file_cache.clone(),
-            logs: Arc::clone(&logs),
+            logs: logs.clone(),
             scopes: Arc::clone(&numbers),
             listeners,
         };
@@ -98,29 +99,4 @@ fn check(listeners: &[Listening], addresses: usize) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Where each location logs to, by its id.
-fn logs(site: &Site, logger: &Logger) -> Arc<[Option<(SinkId, Format)>]> {
-    let mut logs = Vec::new();
-    for location in site.locations() {
-        let index = location.id as usize;
-        if logs.len() <= index {
-            logs.resize(index + 1, None);
-        }
-        logs[index] = location.log.as_ref().and_then(|log| {
-            let target = match &log.output {
-                config::Output::Stdout => Target::Stdout,
-                config::Output::Stderr => Target::Stderr,
-                config::Output::File(path) => Target::File(path.clone()),
-            };
-            let format = match log.format {
-                config::LogFormat::Common => Format::Common,
-                config::LogFormat::Combined => Format::Combined,
-                config::LogFormat::Json => Format::Json,
-            };
-            logger.sink(&target).map(|sink| (sink, format))
-        });
-    }
-    logs.into()
 }

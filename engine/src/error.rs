@@ -51,6 +51,11 @@ pub enum Error {
         /// For how many there are listeners.
         given: usize,
     },
+    /// The caller's: a template of a log is none.
+    LogFormat {
+        /// What is wrong with it.
+        reason: logging::BadTemplate,
+    },
     /// The caller's: a listener has an address that the site does not have.
     UnknownAddress {
         /// The listener.
@@ -122,6 +127,7 @@ impl fmt::Display for Error {
             Error::ShardCount { shards, given } => {
                 write!(f, "listeners came for {given} shards; hand over those of all {shards}")
             }
+            Error::LogFormat { reason } => write!(f, "the format of a log cannot be used: {reason}"),
             Error::UnknownAddress { id, address, addresses } => {
                 write!(
                     f,

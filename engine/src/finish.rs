@@ -2,38 +2,51 @@
 
 use std::net::IpAddr;
 
+use logging::{Addresses, RequestId};
 use perf::Counter;
 use proto_http::{BadRequest, ErrorKind, Known, Request, Status, Version};
 use site::Place;
 
 use crate::content::Sent;
+use crate::details::Facts;
+use crate::logs::Outcome;
 use crate::offenders;
 use crate::serve::Refusal;
 use crate::served::Served;
 use crate::shard::Shard;
-use crate::stream::Gone;
+use crate::stream::{Gone, Stream};
 
 /// What is known of a request at its end.
 pub(crate) struct Finished<'x> {
+    pub(crate) stream: &'x Stream,
     /// What it began with.
     pub(crate) served: &'x Served,
     /// From whom it came; `None` at a Unix socket.
     pub(crate) client: Option<IpAddr>,
     /// `None` when the head could not be read.
     pub(crate) request: Option<Request<'x>>,
+    /// Decoded; empty when it could not be read.
+    pub(crate) path: &'x [u8],
     pub(crate) refusal: Option<Refusal>,
     pub(crate) place: Option<Place<'x>>,
+    /// The id that the server has made.
+    pub(crate) own_id: u128,
+    /// The id that the request goes by.
+    pub(crate) id: RequestId<'x>,
     /// Who has logged in.
     pub(crate) user: Option<&'x str>,
     /// Monotonic nanoseconds.
     pub(crate) begun: u64,
     /// Bytes of head and body.
     pub(crate) received: u64,
+    /// Bytes of the head of the answer.
+    pub(crate) head_sent: u64,
     pub(crate) sent: &'x Result<Sent, Gone>,
 }
 
 /// Counts and logs.
-pub(crate) fn record(shard: &Shard, finished: &Finished<'_>) {
+pub(crate) fn record(finished: &Finished<'_>) {
+    let shard = &finished.stream.shard;
     if let Some(Refusal::Bad(bad)) = finished.refusal {
         count_bad(shard, bad);
     }
@@ -98,10 +111,16 @@ pub(crate) fn count_bad(shard: &Shard, bad: BadRequest) {
 }
 
 fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_ns: u64) {
-    let Some((sink, format)) = finished.served.log(place.location.id) else { return };
+    let status = finished.sent.map_or(0, |sent| sent.status.code());
+    let outcome = Outcome { status, duration_ns, id: finished.own_id };
+    let mut logs =
+        finished.served.logs(place.location.id).iter().filter(|log| log.wants(&outcome)).peekable();
+    if logs.peek().is_none() {
+        return;
+    }
     let request = finished.request;
     let field = |known| request.and_then(|request| request.field(known)).unwrap_or_default();
-    let record = logging::Record {
+    let mut record = logging::Record {
         unix_ms: sys::clock::now_realtime_ms(),
         client: finished.client.map_or(logging::Client::Local, logging::Client::Ip),
         method: request.map_or(b"", |request| request.method_bytes()),
@@ -111,7 +130,7 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_
             Some(Version::Http11) => b"HTTP/1.1",
             None => b"",
         },
-        status: finished.sent.map_or(0, |sent| sent.status.code()),
+        status,
         body_bytes_sent: finished.sent.map_or(0, |sent| sent.content),
         bytes_received: finished.received,
         duration_ns,
@@ -120,7 +139,14 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_
         referer: field(Known::Referer),
         user_agent: field(Known::UserAgent),
         complete: finished.sent.is_ok(),
+        request_id: finished.id,
+        addresses: Addresses::Whole,
+        details: &Facts { finished, place },
     };
-    shard.count(Counter::LogLines);
-    shard.log.borrow_mut().write(sink, format, &record);
+    let mut shard_log = shard.log.borrow_mut();
+    for log in logs {
+        shard.count(Counter::LogLines);
+        record.addresses = log.addresses;
+        shard_log.write(log.sink, &log.format, &record);
+    }
 }

@@ -20,6 +20,7 @@ use crate::limits::{INPUT_CAPACITY, OUTPUT_MAX, REQUESTS_PER_TURN};
 use crate::logins::{self, Admission};
 use crate::port::Port;
 use crate::request_body::RequestBody;
+use crate::request_ids;
 use crate::served::Served;
 use crate::shard::Shard;
 use crate::stream::{Gone, Stream};
@@ -225,6 +226,8 @@ async fn exchange(
     }
     // What has no place of its own gets the pages, the fields and the log of the default host.
     let place = place.or_else(|| served.fallback(address));
+    let own_id = shard.ids.next();
+    let id = request_ids::known_by(own_id, served, peer, request.as_ref());
     if let Err(status) = body.make_way_for(&action).await? {
         action = refuse(status);
     }
@@ -236,27 +239,32 @@ async fn exchange(
         path,
         pages: place.map(|p| &p.location.error_pages),
         fields: place.map_or(&[], |p| p.location.fields(stream.port.security.get())),
+        shown_id: place.filter(|place| place.location.request_id).map(|_| id),
         out: &mut work.out,
         body,
         close_wanted: close_wanted(stream, served),
+        head_at: 0,
+        head_sent: 0,
     };
     let sent = content::send(&mut responder, action).await;
     let persists = responder.persists();
     let received = head_len as u64 + responder.body.received();
-    finish::record(
-        shard,
-        &Finished {
-            served,
-            client,
-            request,
-            refusal: head.err(),
-            place,
-            user: user.as_deref(),
-            begun,
-            received,
-            sent: &sent,
-        },
-    );
+    finish::record(&Finished {
+        stream,
+        served,
+        client,
+        request,
+        path,
+        refusal: head.err(),
+        place,
+        own_id,
+        id,
+        user: user.as_deref(),
+        begun,
+        received,
+        head_sent: responder.head_sent,
+        sent: &sent,
+    });
 
     drop(responder);
     sent?;

@@ -6,12 +6,12 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use logging::{Format, SinkId};
 use site::Site;
 
 use crate::change::Offer;
 use crate::file_cache::Scope;
 use crate::limits::Limits;
+use crate::logs::{LogTo, Logs};
 use crate::secure::Secured;
 
 /// A site as one shard serves it. Counted by this shard alone: the count of the `Arc` is shared, and every request
@@ -20,7 +20,7 @@ pub(crate) struct Served {
     site: Arc<Site>,
     secured: Arc<[Option<Secured>]>,
     pub(crate) limits: Limits,
-    logs: Arc<[Option<(SinkId, Format)>]>,
+    logs: Logs,
     scopes: Vec<Rc<Scope>>,
 }
 
@@ -36,7 +36,7 @@ impl Served {
             site: Arc::clone(&offer.site),
             secured: Arc::clone(&offer.secured),
             limits: offer.limits.clone(),
-            logs: Arc::clone(&offer.logs),
+            logs: offer.logs.clone(),
             scopes,
         }
     }
@@ -47,8 +47,8 @@ impl Served {
     }
 
     /// Where a location logs to.
-    pub(crate) fn log(&self, location: u32) -> Option<(SinkId, Format)> {
-        self.logs.get(location as usize).copied().flatten()
+    pub(crate) fn logs(&self, location: u32) -> &[LogTo] {
+        self.logs.of(location)
     }
 
     /// What is known of the files of a location.

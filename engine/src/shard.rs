@@ -23,6 +23,7 @@ use crate::limits::OUTPUT_CAPACITY;
 use crate::listeners::Listeners;
 use crate::logins::Logins;
 use crate::offenders::Offenders;
+use crate::request_ids::RequestIds;
 use crate::served::Served;
 use crate::server::Farewell;
 use crate::wheel::{Wheel, ticks};
@@ -73,6 +74,7 @@ pub(crate) struct Shard {
     pub(crate) offenders: Offenders,
     pub(crate) counters: Arc<Block>,
     pub(crate) log: RefCell<AccessLog>,
+    pub(crate) ids: RequestIds,
     pub(crate) jobs: Jobs,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) logins: RefCell<Logins>,
@@ -132,6 +134,7 @@ impl Shard {
             files: FileCache::new(&parts.offer.file_cache),
             counters: parts.counters,
             log: RefCell::new(parts.log),
+            ids: RequestIds::new(),
             jobs: parts.jobs,
             inbox: parts.inbox,
             logins: RefCell::new(parts.logins),

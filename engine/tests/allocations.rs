@@ -82,15 +82,39 @@ fn exchange(client: &mut TcpStream, count: usize, answer: usize) {
     assert!(answers.ends_with(CONTENT));
 }
 
-#[test]
-fn keep_alive_requests_allocate_nothing() {
-    let configuration = r#"{
+/// One log as most have it, and all that logs can do.
+const CONFIGURATIONS: [&str; 2] = [
+    r#"{
         "server": { "file_cache": { "valid": "1h" } },
         "hosts": { "localhost": {
             "root": "ROOT",
             "access_log": "ROOT/access.log"
         } }
-    }"#;
+    }"#,
+    r#"{
+        "server": { "file_cache": { "valid": "1h" } },
+        "logs": {
+            "json": { "file": "ROOT/access.log", "anonymize": true },
+            "template": {
+                "file": "ROOT/other.log",
+                "format": "$remote_addr $realip_remote_addr:$remote_port [$time_local] \"$request\" $status $bytes_sent \"$http_accept\" $http_none $cookie_a $arg_b $uri $host $server_name $server_addr:$server_port $request_time $request_id $connection $connection_requests $pid $shard $location $scheme $ssl_protocol",
+                "status": ["2xx"], "sample": 2
+            }
+        },
+        "hosts": { "localhost": {
+            "root": "ROOT",
+            "access_log": ["json", "template"],
+            "request_id": true
+        } }
+    }"#,
+];
+
+#[test]
+fn keep_alive_requests_allocate_nothing() {
+    CONFIGURATIONS.iter().for_each(|configuration| check(configuration));
+}
+
+fn check(configuration: &str) {
     let running = common::start(1, configuration, |folder| {
         std::fs::write(folder.join("small.txt"), CONTENT).expect("a file");
     });
@@ -132,7 +156,7 @@ fn keep_alive_requests_allocate_nothing() {
     }
     ON.store(false, Ordering::Relaxed);
     let requests: u64 = 40 * 16 * 33;
-    assert_eq!(COUNT.load(Ordering::Relaxed), 0, "allocations in {requests} requests");
+    assert_eq!(COUNT.load(Ordering::Relaxed), 0, "allocations in {requests} requests with {configuration}");
     assert_eq!(running.stop(), engine::Outcome::Stopped);
     assert!(running.blocks[0].get(perf::Counter::RequestsAnswered) >= 2 * requests);
 }

@@ -1,6 +1,7 @@
 //! The log files that the configuration names.
 
-use config::{Config, Output, Problems, Registry};
+use config::{Config, LogFormat, Output, Problems, Registry, Settings};
+use logging::{BadTemplate, Template};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -15,21 +16,58 @@ pub(crate) fn check(config: &Config, registry: &Registry) -> Problems {
             problems.push(registry.problem(&pointer, cause, CURE));
         }
     }
+    check_templates(config, registry, &mut problems);
     problems
+}
+
+/// Finds the templates that are none.
+fn check_templates(config: &Config, registry: &Registry, problems: &mut Problems) {
+    let named = config.logs.iter().map(|log| {
+        let name = log.name.as_deref().unwrap_or_default();
+        (format!("/logs/{name}/format"), &**log)
+    });
+    let unnamed = places(config).flat_map(|(settings, pointer)| {
+        let logs = settings.access_logs.iter().filter(|log| log.name.is_none());
+        logs.map(move |log| (format!("{pointer}/access_log_format"), &**log))
+    });
+    let mut seen = HashSet::new();
+    for (pointer, log) in named.chain(unnamed) {
+        let LogFormat::Template(text) = &log.format else { continue };
+        // What is inherited is told once.
+        if (log.name.is_some() || seen.insert(text))
+            && let Err(bad) = Template::parse(text)
+        {
+            let sentence = bad.to_string();
+            let (cause, cure) = sentence.split_once(": ").unwrap_or((&sentence, "write another"));
+            let cure = near(&bad).unwrap_or_else(|| cure.to_owned());
+            problems.push(registry.problem(&pointer, format!("the template cannot be used, {cause}"), cure));
+        }
+    }
+}
+
+/// The variable that was meant.
+fn near(bad: &BadTemplate) -> Option<String> {
+    let BadTemplate::Unknown(name) = bad else { return None };
+    config::nearest(name, logging::variables()).map(|near| format!("did you mean ${near}?"))
 }
 
 const CURE: &str = "create the folder, or let the user of the server write there";
 
-/// Every access log once, with the first place where it is in force.
+/// Every access log once, with the place that names it first.
 pub(crate) fn access_logs(config: &Config) -> Vec<(&Output, String)> {
-    let places = config.hosts.iter().flat_map(|host| {
-        let locations = host.locations.iter().map(|location| (&location.settings, &location.pointer));
-        std::iter::once((&host.settings, &host.pointer)).chain(locations)
-    });
     let mut seen = HashSet::new();
-    places
-        .filter_map(|(settings, pointer)| Some((&settings.access_log.as_ref()?.output, pointer)))
-        .filter(|(output, _)| seen.insert(*output))
-        .map(|(output, pointer)| (output, format!("{pointer}/access_log")))
+    places(config)
+        .flat_map(|(settings, _)| &settings.access_logs)
+        .filter(|log| seen.insert(&log.output))
+        .map(|log| (&log.output, log.pointer.clone()))
         .collect()
+}
+
+/// Hosts and locations, each with its JSON Pointer.
+fn places(config: &Config) -> impl Iterator<Item = (&Settings, &str)> {
+    config.hosts.iter().flat_map(|host| {
+        let locations = host.locations.iter();
+        let locations = locations.map(|location| (&location.settings, location.pointer.as_str()));
+        std::iter::once((&host.settings, host.pointer.as_str())).chain(locations)
+    })
 }

@@ -34,7 +34,7 @@ impl Batch {
     }
 
     /// Appends one line. The caller has made sure that there [is room](Self::has_room).
-    pub(crate) fn push(&mut self, sink: SinkId, format: Format, record: &Record<'_>, stamp: &mut Stamp) {
+    pub(crate) fn push(&mut self, sink: SinkId, format: &Format, record: &Record<'_>, stamp: &mut Stamp) {
         format.append(&mut self.bytes, record, stamp);
         self.lines += 1;
         let end = self.bytes.len();

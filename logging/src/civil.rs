@@ -81,6 +81,11 @@ impl Stamp {
         &self.clf
     }
 
+    /// The same without its brackets.
+    pub(crate) fn local(&self) -> &[u8] {
+        &self.clf[1..self.clf.len() - 1]
+    }
+
     /// `2000-10-10T13:55:36`, to be followed by a fraction and `Z` (RFC 3339 section 5.6).
     pub(crate) fn rfc3339(&self) -> &[u8] {
         &self.rfc3339

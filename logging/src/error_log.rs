@@ -3,10 +3,13 @@
 //! A line is `2000-10-10T13:55:36Z WARN  engine::accept: message`, in UTC. Until a [`Logger`](crate::Logger) runs, a
 //! line is written where it is made: during boot there is one thread. Afterwards it goes through a bounded queue to
 //! the logger thread, so that a shard never waits for a terminal or a disk; what does not fit is dropped and counted.
+//! Of messages that are alike five are written within a minute; how many more there were is told as one, by the next
+//! message after it, by the logger thread, or at its end.
 
 use crate::civil::Stamp;
 use crate::error::Error;
 use crate::escape;
+use crate::repeats::{Fate, Repeats};
 use crate::sink::Target;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use log::{LevelFilter, Log, Metadata, Record};
@@ -14,8 +17,8 @@ use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{OnceLock, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
 
 /// Messages that may wait for the logger thread.
 const QUEUE: usize = 1024;
@@ -27,6 +30,7 @@ static INSTALLED: OnceLock<ErrorLog> = OnceLock::new();
 struct ErrorLog {
     out: RwLock<File>,
     queue: RwLock<Option<Sender<Vec<u8>>>>,
+    repeats: Mutex<Repeats>,
     dropped: AtomicU64,
 }
 
@@ -35,8 +39,12 @@ struct ErrorLog {
 /// # Errors
 /// When the target cannot be opened, or the facade already has a logger.
 pub fn install(target: &Target, level: LevelFilter) -> Result<(), Error> {
-    let log =
-        ErrorLog { out: RwLock::new(target.open()?), queue: RwLock::new(None), dropped: AtomicU64::new(0) };
+    let log = ErrorLog {
+        out: RwLock::new(target.open()?),
+        queue: RwLock::new(None),
+        repeats: Mutex::default(),
+        dropped: AtomicU64::new(0),
+    };
     INSTALLED.set(log).map_err(|_| Error::FacadeTaken)?;
     let installed = INSTALLED.get().ok_or(Error::FacadeTaken)?;
     log::set_logger(installed).map_err(|_| Error::FacadeTaken)?;
@@ -79,6 +87,24 @@ pub(crate) fn begin_queue() -> Receiver<Vec<u8>> {
 pub(crate) fn end_queue() {
     if let Some(log) = INSTALLED.get() {
         log.set_queue(None);
+        let (now, mut told) = (unix_seconds(), Vec::new());
+        log.repeats().end(|message| told.push(dated(now, message)));
+        told.iter().for_each(|line| log.write(line));
+    }
+}
+
+/// How long it is until repeats of a message may have to be told.
+pub(crate) fn repeats_due() -> Option<Duration> {
+    INSTALLED.get().and_then(|log| log.repeats().due(unix_seconds()))
+}
+
+/// Tells of repeats whose minute is over.
+pub(crate) fn tell_repeats() {
+    if let Some(log) = INSTALLED.get() {
+        let (now, mut told) = (unix_seconds(), Vec::new());
+        // Nobody who has something to say waits for the disk meanwhile.
+        log.repeats().settle(now, |message| told.push(dated(now, message)));
+        told.iter().for_each(|line| log.write(line));
     }
 }
 
@@ -92,6 +118,22 @@ pub(crate) fn write_now(line: &[u8]) {
 impl ErrorLog {
     fn set_queue(&self, queue: Option<Sender<Vec<u8>>>) {
         *self.queue.write().unwrap_or_else(PoisonError::into_inner) = queue;
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a line written, now or by the logger thread.
+    fn hand_over(&self, line: Vec<u8>) {
+        match &*self.queue.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(queue) => {
+                if queue.try_send(line).is_err() {
+                    self.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            None => self.write(&line),
+        }
     }
 
     fn write(&self, line: &[u8]) {
@@ -111,32 +153,37 @@ impl Log for ErrorLog {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let line = line(now.as_secs(), record);
-        match &*self.queue.read().unwrap_or_else(PoisonError::into_inner) {
-            Some(queue) => {
-                if queue.try_send(line).is_err() {
-                    self.dropped.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-            None => self.write(&line),
+        let (now, mut told) = (unix_seconds(), Vec::new());
+        let message = message(record);
+        let fate = self.repeats().take(now, &message, |message| told.push(dated(now, message)));
+        told.into_iter().for_each(|line| self.hand_over(line));
+        if fate == Fate::Written {
+            self.hand_over(dated(now, &message));
         }
     }
 
     fn flush(&self) {}
 }
 
-fn line(unix: u64, record: &Record<'_>) -> Vec<u8> {
-    let mut stamp = Stamp::new();
-    stamp.set(unix);
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Level, place and text.
+fn message(record: &Record<'_>) -> Vec<u8> {
     let mut message = Message { out: Vec::with_capacity(128), end: MESSAGE_MAX };
-    message.out.extend_from_slice(stamp.rfc3339());
     // The writer stops at its end and never fails, so only a Display of the caller's can.
-    if write!(message, "Z {:<5} {}: {}", record.level(), record.target(), record.args()).is_err() {
+    if write!(message, "{:<5} {}: {}", record.level(), record.target(), record.args()).is_err() {
         message.out.extend_from_slice(b"(message could not be formatted)");
     }
-    message.out.push(b'\n');
     message.out
+}
+
+/// The line of a message.
+fn dated(unix: u64, message: &[u8]) -> Vec<u8> {
+    let mut stamp = Stamp::new();
+    stamp.set(unix);
+    [stamp.rfc3339(), b"Z ", message, b"\n"].concat()
 }
 
 /// Writes text as one bounded line.

@@ -13,12 +13,15 @@ pub(crate) const CLIP_MARK: &[u8] = b"\\...";
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
-/// For each byte, whether it may stand for itself inside quotes.
-const PLAIN: [bool; 256] = plain(b' ');
-/// The same where a space would end the value.
-const PLAIN_WORD: [bool; 256] = plain(b'!');
+/// For each byte, whether it may stand for itself.
+pub(crate) type Plain = [bool; 256];
 
-const fn plain(first: u8) -> [bool; 256] {
+/// Inside quotes.
+const PLAIN: Plain = plain(b' ');
+/// The same where a space would end the value.
+pub(crate) const PLAIN_WORD: Plain = plain(b'!');
+
+const fn plain(first: u8) -> Plain {
     let mut table = [false; 256];
     let mut byte = first as usize;
     while byte <= b'~' as usize {
@@ -28,17 +31,25 @@ const fn plain(first: u8) -> [bool; 256] {
     table
 }
 
+/// What may stand for itself inside quotes, but for some bytes.
+pub(crate) fn plain_without(bytes: impl IntoIterator<Item = u8>) -> Plain {
+    let mut table = PLAIN;
+    bytes.into_iter().for_each(|byte| table[usize::from(byte)] = false);
+    table
+}
+
 /// Appends a value that stands between quotes; an absent one is `-`.
 pub(crate) fn quoted(out: &mut Vec<u8>, value: &[u8], room: usize) {
-    or_dash(out, value, room, &PLAIN);
+    with_plain(out, value, room, &PLAIN);
 }
 
 /// Appends a value that stands between spaces; an absent one is `-`.
 pub(crate) fn word(out: &mut Vec<u8>, value: &[u8], room: usize) {
-    or_dash(out, value, room, &PLAIN_WORD);
+    with_plain(out, value, room, &PLAIN_WORD);
 }
 
-fn or_dash(out: &mut Vec<u8>, value: &[u8], room: usize, plain: &[bool; 256]) {
+/// Appends a value in which only what is `plain` stands for itself; an absent one is `-`.
+pub(crate) fn with_plain(out: &mut Vec<u8>, value: &[u8], room: usize, plain: &Plain) {
     match value {
         b"" => out.push(b'-'),
         // Whoever sends a dash does not get to look like somebody who sent nothing.
@@ -47,7 +58,7 @@ fn or_dash(out: &mut Vec<u8>, value: &[u8], room: usize, plain: &[bool; 256]) {
     }
 }
 
-fn text(out: &mut Vec<u8>, value: &[u8], room: usize, plain: &[bool; 256]) {
+fn text(out: &mut Vec<u8>, value: &[u8], room: usize, plain: &Plain) {
     let end = out.len() + room;
     let mut rest = value;
     while !rest.is_empty() {
@@ -131,7 +142,7 @@ fn json_char(out: &mut Vec<u8>, character: char) {
 }
 
 /// Characters that act on a screen or on a reader of lines instead of being shown. All are below U+10000.
-fn is_hazard(character: char) -> bool {
+pub(crate) fn is_hazard(character: char) -> bool {
     matches!(character,
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
         // Line separators, which some readers of lines take as line ends.

@@ -1,13 +1,16 @@
 //! The formats of access log lines.
 
 use crate::civil::Stamp;
-use crate::record::{Client, Record};
+use crate::number::decimal;
+use crate::record::{Addresses, Client, Record};
+use crate::template::Template;
 use crate::{json, text};
 use std::io::Write;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// How a [`Record`] is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
     /// The common log format: `client - user [time] "request" status bytes`, times in UTC.
     Common,
@@ -15,6 +18,8 @@ pub enum Format {
     Combined,
     /// One JSON object a line.
     Json,
+    /// As an operator lays it out.
+    Template(Arc<Template>),
 }
 
 /// The longest line in bytes, its newline included. Longer values are clipped.
@@ -29,25 +34,31 @@ pub(crate) mod room {
     pub(crate) const HOST: usize = 512;
     pub(crate) const REFERER: usize = 2048;
     pub(crate) const USER_AGENT: usize = 1024;
+    /// A request id that was passed on.
+    pub(crate) const REQUEST_ID: usize = 128;
+    /// Any other value of a template.
+    pub(crate) const FIELD: usize = 1024;
 
     /// Everything else in a line: names, punctuation, numbers, addresses, clip marks. The JSON object is the longest
     /// with about 500 bytes.
     const REST: usize = 1024;
     const _: () = assert!(
-        USER + METHOD + TARGET + PROTOCOL + HOST + REFERER + USER_AGENT + REST <= super::LINE_MAX,
+        USER + METHOD + TARGET + PROTOCOL + HOST + REFERER + USER_AGENT + REQUEST_ID + REST
+            <= super::LINE_MAX,
         "a line fits into LINE_MAX"
     );
 }
 
 impl Format {
     /// Appends one line of at most [`LINE_MAX`] bytes, which ends in the only newline in it.
-    pub(crate) fn append(self, out: &mut Vec<u8>, record: &Record<'_>, stamp: &mut Stamp) {
+    pub(crate) fn append(&self, out: &mut Vec<u8>, record: &Record<'_>, stamp: &mut Stamp) {
         let start = out.len();
         stamp.set(record.unix_ms / 1000);
         match self {
             Self::Common => text::common(out, record, stamp),
             Self::Combined => text::combined(out, record, stamp),
             Self::Json => json::object(out, record, stamp),
+            Self::Template(template) => template.append(out, record, stamp),
         }
         out.push(b'\n');
         debug_assert!(out.len() - start <= LINE_MAX, "a line exceeds its bound");
@@ -55,14 +66,14 @@ impl Format {
 }
 
 /// Appends the address of a client: dotted IPv4, IPv6 of RFC 5952, or `unix:`.
-pub(crate) fn client(out: &mut Vec<u8>, client: Client) {
-    match client {
+pub(crate) fn address(out: &mut Vec<u8>, client: Client, addresses: Addresses) {
+    match addresses.shown(client) {
         Client::Ip(IpAddr::V4(address)) => {
             for (position, octet) in address.octets().into_iter().enumerate() {
                 if position > 0 {
                     out.push(b'.');
                 }
-                crate::number::decimal(out, u64::from(octet));
+                decimal(out, u64::from(octet));
             }
         }
         Client::Ip(IpAddr::V6(address)) => {
@@ -70,5 +81,13 @@ pub(crate) fn client(out: &mut Vec<u8>, client: Client) {
             debug_assert!(written.is_ok(), "writing to memory cannot fail");
         }
         Client::Local => out.extend_from_slice(b"unix:"),
+    }
+}
+
+/// Appends a status in a text log; none is `-`.
+pub(crate) fn status(out: &mut Vec<u8>, status: u16) {
+    match status {
+        0 => out.push(b'-'),
+        _ => decimal(out, u64::from(status)),
     }
 }

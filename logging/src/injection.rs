@@ -2,7 +2,10 @@
 //! parts they were.
 
 use crate::civil::Stamp;
-use crate::{Client, Format, LINE_MAX, Record};
+use crate::template::Template;
+use crate::variable::variables;
+use crate::{Client, Detail, Details, Format, LINE_MAX, Record, RequestId, Value};
+use std::sync::Arc;
 
 struct Case {
     sent: &'static [u8],
@@ -89,7 +92,7 @@ const CASES: &[Case] = &[
     same(b"</script>", "</script>", "</script>"),
 ];
 
-fn line(format: Format, record: &Record<'_>) -> String {
+fn line(format: &Format, record: &Record<'_>) -> String {
     let mut out = Vec::new();
     format.append(&mut out, record, &mut Stamp::new());
     let line = String::from_utf8(out).expect("every format writes UTF-8");
@@ -102,9 +105,24 @@ fn line(format: Format, record: &Record<'_>) -> String {
     body.to_owned()
 }
 
+/// The same value for every fact.
+struct Said<'s>(&'s [u8]);
+
+impl Details for Said<'_> {
+    fn tell(&self, _: Detail<'_>, hear: &mut dyn FnMut(Value<'_>)) {
+        hear(Value::Bytes(self.0));
+    }
+}
+
+fn template(text: &str) -> Format {
+    Format::Template(Arc::new(Template::parse(text).expect("a template")))
+}
+
 /// The same value in every place that a client chooses.
-fn everywhere(sent: &[u8]) -> Record<'_> {
+fn everywhere<'s>(sent: &'s [u8], details: &'s Said<'s>) -> Record<'s> {
     Record {
+        request_id: RequestId::Given(sent),
+        details,
         user: sent,
         method: sent,
         target: sent,
@@ -119,26 +137,35 @@ fn everywhere(sent: &[u8]) -> Record<'_> {
 }
 
 fn check(case: &Case) {
-    let record = everywhere(case.sent);
+    let details = Said(case.sent);
+    let record = everywhere(case.sent, &details);
     let Case { quoted, word, json, .. } = case;
     let common = format!("unix: - {word} [01/Jan/1970:00:00:00 +0000] \"{word} {word} HTTP/1.1\" 200 5");
-    assert_eq!(line(Format::Common, &record), common);
-    assert_eq!(line(Format::Combined, &record), format!("{common} \"{quoted}\" \"{quoted}\""));
+    assert_eq!(line(&Format::Common, &record), common);
+    assert_eq!(line(&Format::Combined, &record), format!("{common} \"{quoted}\" \"{quoted}\""));
     assert_eq!(common.matches('"').count(), 2, "the quotes are ours");
     assert_eq!(common.matches(' ').count(), 9, "the spaces are ours");
 
-    let object = line(Format::Json, &record);
+    // Words, values in quotes, and values that a sign ends: wherever they stand, nothing else can be read there.
+    let laid_out =
+        template("$uri \"$http_any\" $request_id \"$ssl_client_s_dn\" [$host] $request_uri|$status");
+    let (bracketed, barred) = (word.replace(']', r"\x5D"), word.replace('|', r"\x7C"));
+    let wanted = format!("{word} \"{quoted}\" {word} \"{quoted}\" [{bracketed}] {barred}|200");
+    assert_eq!(line(&laid_out, &record), wanted);
+    assert_eq!(wanted.matches('"').count(), 4, "the quotes are ours");
+
+    let object = line(&Format::Json, &record);
     assert!(object.contains(&format!("\"target\":\"{json}\",")), "{object}");
     let parsed: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&object).expect("valid JSON");
-    assert_eq!(parsed.len(), 14, "the members are ours: {object}");
+    assert_eq!(parsed.len(), 15, "the members are ours: {object}");
     assert_eq!(parsed["status"], 200);
     let read: String = case.sent.utf8_chunks().fold(String::new(), |mut text, chunk| {
         text.push_str(chunk.valid());
         text.extend(chunk.invalid().iter().map(|&byte| char::from(byte)));
         text
     });
-    for member in ["user", "host", "method", "target", "referer", "user_agent"] {
+    for member in ["user", "host", "method", "target", "referer", "user_agent", "request_id"] {
         assert_eq!(parsed[member], read, "{member} in {object}");
     }
 }
@@ -150,12 +177,52 @@ fn no_value_leaves_its_place() {
 }
 
 #[test]
+fn every_member_is_in_the_documentation() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/logs.md");
+    let documentation = std::fs::read_to_string(path).expect("the documentation of logs");
+    let object = line(&Format::Json, &Record::default());
+    let parsed: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&object).expect("valid JSON");
+    for member in parsed.keys() {
+        assert!(documentation.contains(&format!("`{member}`")), "{member}");
+    }
+}
+
+#[test]
 fn every_single_byte_stays_in_its_place() {
     for byte in 0..=u8::MAX {
         let sent = [b'a', byte, b'z'];
-        line(Format::Combined, &everywhere(&sent));
-        let object = line(Format::Json, &everywhere(&sent));
+        let details = Said(&sent);
+        line(&Format::Combined, &everywhere(&sent, &details));
+        line(&template("\"$uri\" $http_any"), &everywhere(&sent, &details));
+        let object = line(&Format::Json, &everywhere(&sent, &details));
         serde_json::from_str::<serde_json::Value>(&object).expect("valid JSON");
+    }
+}
+
+/// Every variable alone, outside of quotes and inside: whatever is sent, there is one word, and one quoted value.
+#[test]
+fn no_variable_can_be_left() {
+    for name in variables() {
+        let name = if name.ends_with('_') { format!("{name}any") } else { name.to_owned() };
+        // What has spaces of its own is a request line or a time.
+        let words = match name.as_str() {
+            "request" => 3,
+            "time_local" => 2,
+            _ => 1,
+        };
+        let format = template(&format!("${name} \"${name}\""));
+        for case in CASES {
+            let query = [b"/?any=", case.sent].concat();
+            let cookie = [b"any=", case.sent].concat();
+            for sent in [case.sent, &query, &cookie] {
+                let details = Said(sent);
+                let line = line(&format, &everywhere(sent, &details));
+                assert_eq!(line.matches('"').count(), 2, "{name}: {line}");
+                let before = line.split('"').next().expect("a line has a beginning");
+                assert_eq!(before.matches(' ').count(), words, "{name}: {line}");
+            }
+        }
     }
 }
 
@@ -174,6 +241,7 @@ fn the_plain_cases_read_as_their_formats_say() {
         host: b"example.org",
         user_agent: b"curl/8",
         complete: false,
+        request_id: RequestId::Own(42),
         ..Record::default()
     };
     let unread = Record { client: Client::Ip([192, 0, 2, 1].into()), status: 400, ..Record::default() };
@@ -186,7 +254,7 @@ fn the_plain_cases_read_as_their_formats_say() {
         (
             record,
             Format::Json,
-            "{\"time\":\"2000-10-10T13:55:36.042Z\",\"client\":\"2001:db8::1\",\"user\":null,\"host\":\"example.org\",\"method\":\"GET\",\"target\":\"/a?b\",\"protocol\":\"HTTP/1.1\",\"referer\":null,\"user_agent\":\"curl/8\",\"status\":206,\"body_bytes_sent\":1099511627776,\"bytes_received\":77,\"duration_us\":1234,\"complete\":false}",
+            "{\"time\":\"2000-10-10T13:55:36.042Z\",\"client\":\"2001:db8::1\",\"user\":null,\"host\":\"example.org\",\"method\":\"GET\",\"target\":\"/a?b\",\"protocol\":\"HTTP/1.1\",\"referer\":null,\"user_agent\":\"curl/8\",\"status\":206,\"body_bytes_sent\":1099511627776,\"bytes_received\":77,\"duration_us\":1234,\"complete\":false,\"request_id\":\"0000000000000000000000000000002a\"}",
         ),
         (unread, Format::Common, "192.0.2.1 - - [01/Jan/1970:00:00:00 +0000] \"-\" 400 0"),
         (
@@ -195,7 +263,7 @@ fn the_plain_cases_read_as_their_formats_say() {
             "192.0.2.1 - - [01/Jan/1970:00:00:00 +0000] \"-\" - 0",
         ),
     ] {
-        assert_eq!(line(format, &record), wanted);
+        assert_eq!(line(&format, &record), wanted);
     }
 }
 
@@ -204,10 +272,15 @@ fn long_values_are_clipped_and_say_so() {
     for unit in [&b"a"[..], b"\n", b"\xff", b"\"", "\u{202e}".as_bytes(), "ü".as_bytes(), "😀".as_bytes()]
     {
         let sent = unit.repeat(40_000);
-        let record = everywhere(&sent);
-        let combined = line(Format::Combined, &record);
+        let details = Said(&sent);
+        let record = everywhere(&sent, &details);
+        let laid_out = template("$uri|\"$http_any\"|$request|\"$request\"|$host|$http_last");
+        let laid_out = line(&laid_out, &record);
+        assert!(laid_out.ends_with("\\..."), "the clip mark is missing for {unit:?}");
+        assert_eq!(laid_out.matches('|').count(), 5, "{laid_out}");
+        let combined = line(&Format::Combined, &record);
         assert!(combined.ends_with("\\...\""), "the clip mark is missing for {unit:?}");
-        let object = line(Format::Json, &record);
+        let object = line(&Format::Json, &record);
         let parsed: serde_json::Value = serde_json::from_str(&object).expect("valid JSON");
         assert_eq!(parsed["clipped"], true);
     }
@@ -220,7 +293,7 @@ fn a_value_that_just_fits_is_whole() {
     let over = vec![b'a'; room::TARGET + 1];
     for (target, clipped) in [(&fits, false), (&over, true)] {
         let record = Record { method: b"GET", target, protocol: b"HTTP/1.1", ..Record::default() };
-        assert_eq!(line(Format::Common, &record).contains("\\..."), clipped);
-        assert_eq!(line(Format::Json, &record).contains("\"clipped\":true"), clipped);
+        assert_eq!(line(&Format::Common, &record).contains("\\..."), clipped);
+        assert_eq!(line(&Format::Json, &record).contains("\"clipped\":true"), clipped);
     }
 }

@@ -2,16 +2,16 @@
 
 use crate::civil::Stamp;
 use crate::escape::{Fit, json};
-use crate::format::{client, room};
-use crate::number::{decimal, zero_padded};
-use crate::record::Record;
+use crate::format::{address, room};
+use crate::number::{decimal, hexadecimal, zero_padded};
+use crate::record::{Record, RequestId};
 
 /// Appends the object. A member `"clipped":true` at its end tells that a value was cut to its room.
 pub(crate) fn object(out: &mut Vec<u8>, record: &Record<'_>, stamp: &Stamp) {
     out.extend_from_slice(b"{\"time\":\"");
     time(out, record.unix_ms, stamp);
     out.extend_from_slice(b"\",\"client\":\"");
-    client(out, record.client);
+    address(out, record.client, record.addresses);
     out.push(b'"');
     let mut clipped = false;
     for (name, value, room) in [
@@ -30,6 +30,7 @@ pub(crate) fn object(out: &mut Vec<u8>, record: &Record<'_>, stamp: &Stamp) {
     number(out, "bytes_received", Some(record.bytes_received));
     number(out, "duration_us", Some(record.duration_ns / 1000));
     flag(out, "complete", record.complete);
+    clipped |= request_id(out, record.request_id) == Fit::Clipped;
     if clipped {
         flag(out, "clipped", true);
     }
@@ -60,6 +61,19 @@ fn string(out: &mut Vec<u8>, name: &str, value: &[u8], room: usize) -> Fit {
     let fit = json(out, value, room);
     out.push(b'"');
     fit
+}
+
+fn request_id(out: &mut Vec<u8>, id: RequestId<'_>) -> Fit {
+    match id {
+        RequestId::Own(id) => {
+            member(out, "request_id");
+            out.push(b'"');
+            out.extend_from_slice(&hexadecimal(id));
+            out.push(b'"');
+            Fit::Whole
+        }
+        RequestId::Given(id) => string(out, "request_id", id, room::REQUEST_ID),
+    }
 }
 
 fn number(out: &mut Vec<u8>, name: &str, value: Option<u64>) {

@@ -119,7 +119,7 @@ impl Worker {
         }
     }
 
-    /// Waits for the next event; nothing here happens by the clock.
+    /// Waits for the next event; the clock has a say only in what is told of repeated messages.
     fn next(&self) -> Event {
         loop {
             let mut select = Select::new();
@@ -128,7 +128,16 @@ impl Worker {
             for lane in &self.lanes {
                 select.recv(&lane.full);
             }
-            let ready = select.ready();
+            let ready = match error_log::repeats_due() {
+                None => select.ready(),
+                Some(patience) => match select.ready_timeout(patience) {
+                    Ok(ready) => ready,
+                    Err(_) => {
+                        error_log::tell_repeats();
+                        continue;
+                    }
+                },
+            };
             // What was ready may be gone again: then look anew.
             let event = if ready == requests {
                 received(self.requests.try_recv(), Event::Request, || Event::Orphaned)

@@ -16,6 +16,24 @@ pub(crate) fn decimal(out: &mut Vec<u8>, mut value: u64) {
     out.extend_from_slice(&digits[start..]);
 }
 
+/// The hexadecimal digits of `value`, in lower case, with leading zeros.
+pub(crate) fn hexadecimal(value: u128) -> [u8; 32] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut digits = [0_u8; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(value.to_be_bytes()) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+    digits
+}
+
+/// Appends milliseconds as seconds with three digits behind the point.
+pub(crate) fn seconds(out: &mut Vec<u8>, milliseconds: u64) {
+    let mut fraction = *b".000";
+    zero_padded(&mut fraction[1..], (milliseconds % 1000) as u32);
+    decimal(out, milliseconds / 1000);
+    out.extend_from_slice(&fraction);
+}
+
 /// Writes `value` over the whole of `field`, with leading zeros; digits that do not fit are cut off.
 pub(crate) fn zero_padded(field: &mut [u8], mut value: u32) {
     for digit in field.iter_mut().rev() {
@@ -35,6 +53,21 @@ mod tests {
             decimal(&mut out, value);
             assert_eq!(out, value.to_string().into_bytes());
         }
+    }
+
+    #[test]
+    fn other_forms() {
+        for (value, hexadecimal_form, seconds_form) in [
+            (0, "0".repeat(32), "0.000"),
+            (42, format!("{:032x}", 42), "0.042"),
+            (61_007, format!("{:032x}", 61_007), "61.007"),
+        ] {
+            let mut time = Vec::new();
+            seconds(&mut time, value);
+            assert_eq!(hexadecimal(value.into()).to_vec(), hexadecimal_form.into_bytes());
+            assert_eq!(time, seconds_form.as_bytes());
+        }
+        assert_eq!(hexadecimal(u128::MAX - 1).to_vec(), format!("{:x}", u128::MAX - 1).into_bytes());
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The facts of one exchange that a line can be made of.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::details::{Details, Nothing};
+use crate::number::hexadecimal;
 
 /// Who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +12,73 @@ pub enum Client {
     Ip(IpAddr),
     /// A peer on a Unix socket; it has no address of its own and is written `unix:`.
     Local,
+}
+
+impl Client {
+    /// The network that the peer is in: the first 24 bits of IPv4, the first 48 of IPv6.
+    #[must_use]
+    pub fn network(self) -> Client {
+        match self {
+            Client::Ip(IpAddr::V4(address)) => {
+                let [a, b, c, _] = address.octets();
+                Client::Ip(Ipv4Addr::new(a, b, c, 0).into())
+            }
+            // What it maps is an address of IPv4, whose network is in its last bits.
+            Client::Ip(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+                Some(mapped) => Client::Ip(mapped.into()).network(),
+                None => {
+                    let [a, b, c, ..] = address.segments();
+                    Client::Ip(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).into())
+                }
+            },
+            Client::Local => Client::Local,
+        }
+    }
+}
+
+/// How much of an address a log shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Addresses {
+    /// All of it.
+    #[default]
+    Whole,
+    /// The network that it is in: see [`Client::network`].
+    Networks,
+}
+
+impl Addresses {
+    pub(crate) fn shown(self, client: Client) -> Client {
+        match self {
+            Addresses::Whole => client,
+            Addresses::Networks => client.network(),
+        }
+    }
+}
+
+/// Names an exchange among all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestId<'a> {
+    /// Made here; written as 32 hexadecimal digits.
+    Own(u128),
+    /// Passed on by somebody who is trusted, as it was sent.
+    Given(&'a [u8]),
+}
+
+impl RequestId<'_> {
+    /// Bytes of an own id as text.
+    pub const DIGITS: usize = 32;
+
+    /// The id as text; `digits` is room for it.
+    #[must_use]
+    pub fn text<'t>(&'t self, digits: &'t mut [u8; RequestId::DIGITS]) -> &'t [u8] {
+        match self {
+            RequestId::Own(id) => {
+                *digits = hexadecimal(*id);
+                digits
+            }
+            RequestId::Given(id) => id,
+        }
+    }
 }
 
 /// Plain facts of one finished exchange, borrowed for the time it takes to write them down.
@@ -45,6 +115,12 @@ pub struct Record<'a> {
     pub user_agent: &'a [u8],
     /// Whether the whole answer was sent.
     pub complete: bool,
+    /// The name of the exchange.
+    pub request_id: RequestId<'a>,
+    /// How much of addresses is written.
+    pub addresses: Addresses,
+    /// Knows what else templates ask for.
+    pub details: &'a dyn Details,
 }
 
 impl Default for Record<'_> {
@@ -64,6 +140,9 @@ impl Default for Record<'_> {
             referer: b"",
             user_agent: b"",
             complete: true,
+            request_id: RequestId::Own(0),
+            addresses: Addresses::Whole,
+            details: &Nothing,
         }
     }
 }

@@ -42,7 +42,7 @@ impl ShardLog {
     }
 
     /// Appends one line for `sink`, or drops and counts it when no buffer is free.
-    pub fn write(&mut self, sink: SinkId, format: Format, record: &Record<'_>) {
+    pub fn write(&mut self, sink: SinkId, format: &Format, record: &Record<'_>) {
         if self.filling.as_ref().is_some_and(|batch| !batch.has_room()) {
             self.hand_over();
         }
@@ -105,7 +105,7 @@ mod tests {
         let record = Record { method: b"GET", target: &long, user_agent: &long, ..Record::default() };
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..2000 {
-            shard.write(sink, Format::Json, &record);
+            shard.write(sink, &Format::Json, &record);
             while let Ok(mut batch) = lane.full.try_recv() {
                 assert_eq!(batch.capacity(), BATCH_BYTES);
                 seen.insert(batch.address());
@@ -122,7 +122,7 @@ mod tests {
         let (mut shard, lane) = ShardLog::new();
         drop(lane);
         for _ in 0..3 {
-            shard.write(any_sink(), Format::Common, &Record::default());
+            shard.write(any_sink(), &Format::Common, &Record::default());
             shard.tick();
         }
         assert_eq!(shard.dropped(), 3);

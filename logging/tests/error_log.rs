@@ -24,15 +24,20 @@ fn messages_are_single_lines_in_the_file_in_force() {
     let logger = Logger::start(Vec::new(), socket).expect("a logger");
     log::debug!(target: "shard", "through the queue");
     log::warn!(target: "shard", "{}", "x".repeat(100_000));
+    for _ in 0..46 {
+        log::warn!(target: "shard", "again and again");
+    }
     logger.stop(Duration::from_secs(20)).expect("the thread ended");
     log::info!(target: "boot", "after the thread");
 
     let text = fs::read_to_string(&second).expect("a log");
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 3);
+    assert_eq!(lines.len(), 9);
     assert!(lines[0].ends_with("DEBUG shard: through the queue"));
     assert!(lines[1].len() < 5000, "a message is bounded");
-    assert!(lines[2].ends_with("INFO  boot: after the thread"));
+    assert!(lines[2..7].iter().all(|line| line.ends_with("WARN  shard: again and again")));
+    assert!(lines[7].ends_with("WARN  shard: ... 41 more like this in the last minute: again and again"));
+    assert!(lines[8].ends_with("INFO  boot: after the thread"));
     assert_eq!(error_log::dropped(), 0);
     error_log::redirect(&Target::File(folder.path().join("missing/x"))).expect_err("no such folder");
 }

@@ -24,7 +24,7 @@ fn record(target: &[u8]) -> Record<'_> {
 
 fn write_numbered(log: &mut ShardLog, sink: SinkId, numbers: std::ops::Range<u32>) {
     for number in numbers {
-        log.write(sink, Format::Common, &record(format!("/{number}").as_bytes()));
+        log.write(sink, &Format::Common, &record(format!("/{number}").as_bytes()));
     }
 }
 

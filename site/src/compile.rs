@@ -17,7 +17,7 @@ use sys::net::Address;
 use crate::Identity;
 use crate::clients::Clients;
 use crate::host::{Host, Site};
-use crate::location::{ErrorPages, Files, Location, Locations, LogTo};
+use crate::location::{ErrorPages, Files, Location, Locations};
 use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
@@ -142,12 +142,15 @@ impl Compiler<'_> {
 
     fn host(&mut self, host: &config::Host, listens: &[Listen]) -> Option<Host> {
         self.carrier = Carrier::new(host, listens);
-        let root = self.location(&host.settings, &host.pointer);
+        let root = self.location(&host.settings, &host.pointer, String::new());
         let mut exact = Vec::new();
         let mut patterns = Vec::new();
         let mut prefixes = Vec::new();
         for part in &host.locations {
-            let Some(location) = self.location(&part.settings, &part.pointer) else { continue };
+            let Some(location) = self.location(&part.settings, &part.pointer, part.matcher.to_string())
+            else {
+                continue;
+            };
             match &part.matcher {
                 Matcher::Exact(path) => exact.push((path.clone().into_bytes(), location)),
                 Matcher::Prefix(path) => prefixes.push((path.clone().into_bytes(), location)),
@@ -179,17 +182,26 @@ impl Compiler<'_> {
         }
     }
 
-    fn location(&mut self, settings: &Settings, pointer: &str) -> Option<Location> {
+    fn location(&mut self, settings: &Settings, pointer: &str, key: String) -> Option<Location> {
         let id = self.next_id;
         self.next_id += 1;
         let fields_of_tls = self.carrier.fields.len();
         let fields = [self.carrier.fields.as_slice(), &field_lines(settings)].concat();
         let error_pages = self.error_pages(settings, pointer);
         let chain = self.chain(id, settings, pointer, &fields)?;
-        let log =
-            settings.access_log.as_ref().map(|log| LogTo { output: log.output.clone(), format: log.format });
+        let logs = settings.access_logs.clone();
         let body_size = settings.body_size;
-        Some(Location { id, chain, fields, fields_of_tls, error_pages, log, body_size })
+        Some(Location {
+            id,
+            chain,
+            fields,
+            fields_of_tls,
+            error_pages,
+            logs,
+            key,
+            request_id: settings.request_id,
+            body_size,
+        })
     }
 
     fn chain(&mut self, id: u32, settings: &Settings, pointer: &str, fields: &[u8]) -> Option<Vec<Phase>> {

@@ -26,7 +26,7 @@ pub use clients::Clients;
 pub use compile::compile;
 pub use exchange::Exchange;
 pub use host::{Host, Place, Site};
-pub use location::{ErrorPages, Files, Location, LogTo};
+pub use location::{ErrorPages, Files, Location};
 pub use media::MediaTypes;
 pub use page::Page;
 pub use phase::{Gate, decide, decide_admitted};

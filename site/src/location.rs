@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use config::{LogFormat, Output, Symlinks};
+use config::{Log, Symlinks};
 use proto_http::Status;
 use regex::bytes::Regex;
 
@@ -24,8 +24,12 @@ pub struct Location {
     pub(crate) fields_of_tls: usize,
     /// Bodies of error responses.
     pub error_pages: ErrorPages,
-    /// Where requests are logged.
-    pub log: Option<LogTo>,
+    /// Where requests are logged; nowhere when it is empty.
+    pub logs: Vec<Arc<Log>>,
+    /// Its key in the configuration; empty for what holds outside of all locations of a host.
+    pub key: String,
+    /// Whether responses carry the id of their request.
+    pub request_id: bool,
     /// Largest request body in bytes.
     pub body_size: u64,
 }
@@ -61,15 +65,6 @@ impl Files {
             && self.fields == other.fields
             && self.types == other.types
     }
-}
-
-/// Where and how requests are logged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogTo {
-    /// Where to.
-    pub output: Output,
-    /// How a line looks.
-    pub format: LogFormat,
 }
 
 /// Files below a folder: what the engine needs to find and describe one.

@@ -80,3 +80,7 @@ fn control(option: libc::c_int, value: libc::c_ulong) -> io::Result<()> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+/// The name of this machine; empty when it has none.
+pub fn host_name() -> String {
+    nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

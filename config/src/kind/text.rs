@@ -23,7 +23,7 @@ impl<T> Choice<T> {
     }
 }
 
-impl<T: Copy + Sync> Kind for Choice<T> {
+impl<T: Clone + Sync> Kind for Choice<T> {
     type Out = T;
 
     fn noun(&self) -> String {
@@ -37,7 +37,7 @@ impl<T: Copy + Sync> Kind for Choice<T> {
     fn read(&self, at: &Spot<'_>, problems: &mut Problems) -> Option<T> {
         let choice = at.text(|| self.noun()).and_then(|text| {
             let found = self.words.iter().find(|(word, _)| *word == text);
-            found.map(|(_, value)| *value).ok_or_else(|| {
+            found.map(|(_, value)| value.clone()).ok_or_else(|| {
                 let cure = match nearest(text, self.words.iter().map(|(word, _)| *word)) {
                     Some(near) => format!("did you mean \"{near}\"?"),
                     None => format!("write {}", self.list()),

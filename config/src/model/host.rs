@@ -1,5 +1,7 @@
 //! Virtual hosts and their locations: `/hosts`.
 
+use std::fmt;
+
 use super::{Listen, Settings, Tls};
 use crate::HostName;
 
@@ -44,6 +46,16 @@ pub enum Matcher {
     Exact(String),
     /// Key `~ regex`: text of a regular expression, not yet compiled.
     Pattern(String),
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Matcher::Prefix(prefix) => f.write_str(prefix),
+            Matcher::Exact(path) => write!(f, "= {path}"),
+            Matcher::Pattern(pattern) => write!(f, "~ {pattern}"),
+        }
+    }
 }
 
 /// Which host answers a request whose name is none of the configured ones.

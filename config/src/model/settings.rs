@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Auth, Output};
+use super::{Auth, Log};
 
 /// The settings in force in one host or location, with everything inherited.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +38,10 @@ pub struct Settings {
     pub headers: Vec<(String, String)>,
     /// Files sent as the body of error responses.
     pub error_pages: BTreeMap<ErrorStatus, PathBuf>,
-    /// Where requests are logged; `None` is nowhere.
-    pub access_log: Option<AccessLog>,
+    /// Where requests are logged; nowhere when it is empty.
+    pub access_logs: Vec<Arc<Log>>,
+    /// Whether responses carry the id of their request.
+    pub request_id: bool,
     /// Who has to log in; `None` is nobody.
     pub auth: Option<Arc<Auth>>,
     /// Largest request body in bytes; `u64::MAX` is unlimited, 0 refuses every body.
@@ -91,24 +93,4 @@ impl fmt::Display for ErrorStatus {
             ErrorStatus::Class(class) => write!(f, "{class}xx"),
         }
     }
-}
-
-/// Where and how requests are logged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessLog {
-    /// Where to.
-    pub output: Output,
-    /// How a line looks.
-    pub format: LogFormat,
-}
-
-/// How a line of the access log looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LogFormat {
-    /// The Common Log Format.
-    Common,
-    /// Common, with referrer and user agent.
-    Combined,
-    /// One JSON object for each line.
-    Json,
 }

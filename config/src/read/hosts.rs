@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::layer::{Inherited, Layer};
+use super::logs::Logs;
 use super::{server, tls};
 use crate::cause::Cause;
 use crate::model::{Host, Location, Matcher};
@@ -16,7 +17,7 @@ use crate::tree::{Data, Member};
 
 pub(super) fn read(
     top: &Reader<'_>,
-    defaults: &Inherited,
+    (defaults, logs): (&Inherited, &Logs),
     source: Option<&Source>,
     problems: &mut Problems,
 ) -> Vec<Host> {
@@ -26,8 +27,8 @@ pub(super) fn read(
         let name = names.of_key(member, reader.pointer(), problems);
         let aliases = reader.get(&host::NAMES, problems).unwrap_or_default();
         names.of_aliases(member, &aliases, problems);
-        let inherited = defaults.with(Layer::read(&reader, problems));
-        let locations = locations(&reader, &inherited, source, problems);
+        let inherited = defaults.with(Layer::read(&reader, logs, problems));
+        let locations = locations(&reader, (&inherited, logs), source, problems);
         if reader.exists() && locations.is_empty() && inherited.lacks_root() {
             problems.push(Problem::new(source, &member.origin, reader.pointer(), Cause::NoRoot));
         }
@@ -92,14 +93,14 @@ impl Names<'_> {
 
 fn locations(
     host: &Reader<'_>,
-    inherited: &Inherited,
+    (inherited, logs): (&Inherited, &Logs),
     source: Option<&Source>,
     problems: &mut Problems,
 ) -> Vec<Location> {
     let mut seen: HashMap<Matcher, &Origin> = HashMap::new();
     let mut locations = Vec::new();
     for (member, reader) in host.named(&host::LOCATIONS, problems) {
-        let inherited = inherited.with(Layer::read(&reader, problems));
+        let inherited = inherited.with(Layer::read(&reader, logs, problems));
         let problem = |cause| Problem::new(source, &member.origin, reader.pointer(), cause);
         let matcher = match syntax::matcher(&member.name) {
             Ok(matcher) => matcher,

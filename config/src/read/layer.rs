@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::auth;
-use crate::model::{AccessLog, Auth, Dotfiles, ErrorStatus, Handler, LogFormat, Output, Settings, Symlinks};
+use super::logs::{Chosen, Logs};
+use crate::model::{Auth, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};
 use crate::problem::Problems;
 use crate::reader::Reader;
 use crate::syntax::FieldName;
@@ -29,8 +30,9 @@ pub(super) struct Layer {
     etag: Option<bool>,
     headers: Entries<FieldName, String>,
     error_pages: Entries<ErrorStatus, PathBuf>,
-    access_log: Option<Option<Output>>,
+    access_logs: Option<Vec<Chosen>>,
     access_log_format: Option<LogFormat>,
+    request_id: Option<bool>,
     auth: Option<Option<Arc<Auth>>>,
     body_size: Option<u64>,
     /// Whether there is a root, right or wrong.
@@ -38,7 +40,7 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Layer {
+    pub(super) fn read(reader: &Reader<'_>, logs: &Logs, problems: &mut Problems) -> Layer {
         let values = |items: Vec<(String, String)>| items.into_iter().map(|(_, value)| value).collect();
         Layer {
             root: reader.get(&settings::ROOT, problems),
@@ -54,8 +56,9 @@ impl Layer {
             etag: reader.get(&settings::ETAG, problems),
             headers: reader.get(&settings::HEADERS, problems).unwrap_or_default(),
             error_pages: reader.get(&settings::ERROR_PAGES, problems).unwrap_or_default(),
-            access_log: reader.get(&settings::ACCESS_LOG, problems),
+            access_logs: logs.chosen(reader, problems),
             access_log_format: reader.get(&settings::ACCESS_LOG_FORMAT, problems),
+            request_id: reader.get(&settings::REQUEST_ID, problems),
             auth: reader.has(&settings::AUTH).then(|| auth::read(reader, problems).map(Arc::new)),
             body_size: reader.get(&settings::BODY_SIZE, problems),
             has_root: reader.has(&settings::ROOT),
@@ -67,7 +70,7 @@ impl Layer {
 #[derive(Clone)]
 pub(super) struct Inherited {
     settings: Settings,
-    access_log: Option<Output>,
+    access_logs: Vec<Chosen>,
     access_log_format: LogFormat,
     has_root: bool,
 }
@@ -89,13 +92,14 @@ impl Inherited {
             etag: settings::ETAG.default(""),
             headers: Vec::new(),
             error_pages: BTreeMap::new(),
-            access_log: None,
+            access_logs: Vec::new(),
+            request_id: settings::REQUEST_ID.default(""),
             auth: None,
             body_size: settings::BODY_SIZE.default(""),
         };
         Inherited {
             settings,
-            access_log: settings::ACCESS_LOG.default(""),
+            access_logs: Vec::new(),
             access_log_format: settings::ACCESS_LOG_FORMAT.default(""),
             has_root: false,
         }
@@ -118,12 +122,12 @@ impl Inherited {
         set(&mut settings.etag, layer.etag);
         merge_headers(&mut settings.headers, layer.headers);
         merge(&mut settings.error_pages, layer.error_pages);
+        set(&mut settings.request_id, layer.request_id);
         set(&mut settings.auth, layer.auth);
         set(&mut settings.body_size, layer.body_size);
-        set(&mut new.access_log, layer.access_log);
+        set(&mut new.access_logs, layer.access_logs);
         set(&mut new.access_log_format, layer.access_log_format);
-        let format = new.access_log_format;
-        settings.access_log = new.access_log.clone().map(|output| AccessLog { output, format });
+        settings.access_logs = new.access_logs.iter().map(|log| log.log(&new.access_log_format)).collect();
         new.has_root |= layer.has_root;
         new
     }

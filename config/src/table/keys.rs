@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use super::sections::{
-    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, REMOTE, SERVER, TIMEOUTS,
-    TLS,
+    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, SERVER,
+    TIMEOUTS, TLS,
 };
 use super::{AnyKey, Key};
 use crate::kind::{
-    AutoCount, Choice, Count, FilePath, Flag, Integer, List, MapOf, Named, Object, ObjectOrOff, OrOff,
-    OutputTo, Size, Span, Text,
+    AutoCount, Choice, Count, FilePath, Flag, Integer, LineFormat, List, LogList, MapOf, Named, Object,
+    ObjectOrOff, OrOff, OutputTo, Size, Span, Text,
 };
 use crate::model::{
-    ClientAddress, ClientCertificates, Dotfiles, ErrorStatus, Handler, Level, LogFormat, Peer, Rank,
-    Requirement, Satisfy, Symlinks, TlsVersion,
+    ClientAddress, ClientCertificates, Dotfiles, ErrorStatus, Handler, Level, Peer, Rank, Requirement,
+    Satisfy, Symlinks, TlsVersion,
 };
 use crate::name::HostName;
 use crate::syntax::{self, DefaultName, FieldName, Listening};
@@ -40,6 +40,10 @@ macro_rules! keys {
     };
 }
 
+mod logs;
+
+pub(crate) use logs::log;
+
 /// Written down here, read by a later stage.
 const NETWORK: Text<String> =
     Text { noun: "a network such as 10.0.0.0/8", pattern: None, parse: syntax::any };
@@ -62,6 +66,9 @@ keys! {
         DEFAULTS: Object = "defaults", Object(&super::DEFAULTS),
             default None, example r#"{"etag": false}"#,
             "What holds in every host that does not say otherwise.";
+        LOGS: Named = "logs", Named { section: &LOG, noun: "an object with an object for each log" },
+            default None, example r#"{"main": {"file": "/var/log/kimura/access.log"}}"#,
+            "The logs that an access_log can name.";
         HOSTS: Named = "hosts", Named { section: &HOST, noun: "an object with an object for each host" },
             default None, example r#"{"example.org": {"root": "www"}}"#,
             "The virtual hosts, by name; at least one.";
@@ -498,15 +505,17 @@ keys! {
             },
             default Some("{}"), example r#"{"404": "errors/404.html", "5xx": "errors/broken.html"}"#,
             "Files sent with error responses, by status or class. null removes an inherited one.";
-        ACCESS_LOG: OrOff<OutputTo> = "access_log", OrOff(OutputTo),
+        ACCESS_LOG: LogList = "access_log", LogList,
             default Some(r#""off""#), example r#""/var/log/kimura/access.log""#,
-            "Where requests are logged.";
-        ACCESS_LOG_FORMAT: Choice<LogFormat> = "access_log_format",
-            Choice { words: &[
-                ("common", LogFormat::Common), ("combined", LogFormat::Combined), ("json", LogFormat::Json),
-            ] },
+            "Where requests are logged. What has a slash or a dot in it is the path of a file, everything else but stdout and \
+             stderr the name of a log of /logs.";
+        ACCESS_LOG_FORMAT: LineFormat = "access_log_format", LineFormat,
             default Some(r#""combined""#), example r#""json""#,
-            "How a line of the access log looks.";
+            "How a line looks where access_log is a path, stdout or stderr; a log of /logs has a format of its own.";
+        REQUEST_ID: Flag = "request_id", Flag,
+            default Some("false"), example "true",
+            "Whether responses carry the field X-Request-Id, by which a line of a log can be found. The server makes the id; \
+             one that a proxy of /server/trusted sends in this field is kept.";
         AUTH: ObjectOrOff = "auth", ObjectOrOff(&super::AUTH),
             default Some(r#""off""#), example r#"{"realm": "Members", "htpasswd": "auth/members.htpasswd"}"#,
             "Who has to log in, and how that is checked.";

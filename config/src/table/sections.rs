@@ -2,7 +2,8 @@
 
 use super::Section;
 use super::keys::{
-    auth, bans, certificate, control, file_cache, host, limits, remote, server, settings, timeouts, tls, top,
+    auth, bans, certificate, control, file_cache, host, limits, log, remote, server, settings, timeouts, tls,
+    top,
 };
 
 /// The whole file.
@@ -91,6 +92,16 @@ pub(crate) static DEFAULTS: Section = Section {
     prose: "What holds in every host that does not say otherwise.",
     inherited: &[],
     own: settings::KEYS,
+};
+
+/// `/logs/NAME`.
+pub(crate) static LOG: Section = Section {
+    name: "log",
+    place: "a log (/logs/NAME)",
+    prose: "A log of requests, which the access_log of a host or location names. NAME has letters, digits, - and _. One \
+            of file and stream says where its lines go.",
+    inherited: &[],
+    own: log::KEYS,
 };
 
 /// `/hosts/NAME`.

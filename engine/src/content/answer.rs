@@ -68,6 +68,7 @@ pub(super) fn respond(
         writer = writer.number("Content-Length", page.as_ref().map_or(0, |page| page.body.len() as u64));
     }
     writer.lines(&lines).lines(fields).finish();
+    responder.end_head();
     let content = page.filter(|_| with_content);
     let content = content.as_ref().map_or(&[][..], |page| &page.body);
     responder.out.extend_from_slice(content);

@@ -54,6 +54,7 @@ fn answer(responder: &mut Responder<'_>, content: &[u8]) -> Sent {
         writer.number("Content-Length", content.len() as u64)
     };
     writer.lines(fields).finish();
+    responder.end_head();
     if !with_content {
         return Sent { status, content: 0 };
     }

@@ -36,6 +36,7 @@ async fn deliver(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent,
     let Some(request) = responder.request else { unreachable!("only a readable request finds a file") };
     if let Some(prepared) = &file.prepared
         && is_plain(&request)
+        && responder.shown_id.is_none()
         && responder.will_persist()
     {
         return Ok(send_prepared(responder, file, prepared));
@@ -76,6 +77,7 @@ fn send_prepared(responder: &mut Responder<'_>, file: &OpenFile, prepared: &Prep
     let at = responder.out.len() + prepared.date_at;
     responder.out.extend_from_slice(&prepared.bytes);
     responder.out[at..at + date.len()].copy_from_slice(&date);
+    responder.head_sent = prepared.bytes.len() as u64 - file.stat.len;
     Sent { status: Status::OK, content: file.stat.len }
 }
 
@@ -88,6 +90,7 @@ fn ranges(request: &Request<'_>, len: u64) -> Ranges {
 fn not_modified(responder: &mut Responder<'_>, file: &OpenFile) -> Sent {
     let fields = responder.fields;
     file_lookup::validator_fields(responder.head(Status::NOT_MODIFIED), file).lines(fields).finish();
+    responder.end_head();
     Sent { status: Status::NOT_MODIFIED, content: 0 }
 }
 
@@ -102,6 +105,7 @@ async fn whole(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, G
     let len = file.stat.len;
     let fields = responder.fields;
     file_lookup::content_fields(responder.head(Status::OK), file, len).lines(fields).finish();
+    responder.end_head();
     if responder.is_head() {
         return Ok(Sent { status: Status::OK, content: 0 });
     }
@@ -115,6 +119,7 @@ async fn part(responder: &mut Responder<'_>, file: &OpenFile, range: ByteRange) 
     let value = content_range(range, file.stat.len);
     let writer = file_lookup::content_fields(responder.head(status), file, range.len());
     writer.field("Content-Range", &value).lines(fields).finish();
+    responder.end_head();
     content(responder, file, range.start, range.len()).await?;
     Ok(Sent { status, content: range.len() })
 }

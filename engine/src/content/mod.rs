@@ -5,11 +5,13 @@ mod echo;
 mod file;
 mod multipart;
 
+use logging::RequestId;
 use proto_http::response::{self, Facts, HeadWriter};
 use proto_http::{Method, Request, Status, Version};
 use site::{Action, Answer, ErrorPages};
 
 use crate::request_body::RequestBody;
+use crate::request_ids;
 use crate::served::Served;
 use crate::stream::{Gone, Stream};
 
@@ -25,11 +27,17 @@ pub(crate) struct Responder<'x> {
     pub(crate) pages: Option<&'x ErrorPages>,
     /// The location's fields, as lines.
     pub(crate) fields: &'x [u8],
+    /// The id of the request, where responses carry it.
+    pub(crate) shown_id: Option<RequestId<'x>>,
     /// Where the response gathers.
     pub(crate) out: &'x mut Vec<u8>,
     pub(crate) body: RequestBody<'x>,
     /// Whether the server wants this response to be the last.
     pub(crate) close_wanted: bool,
+    /// Where the head begins in `out`.
+    pub(crate) head_at: usize,
+    /// Bytes of the head, once it is written.
+    pub(crate) head_sent: u64,
 }
 
 /// What was sent.
@@ -72,9 +80,21 @@ impl Responder<'_> {
     fn head(&mut self, status: Status) -> HeadWriter<'_> {
         let connection = response::connection(self.version(), self.will_persist());
         let date = self.stream.shard.clock.date();
+        let mut digits = [0; RequestId::DIGITS];
+        let id = self.shown_id.as_ref().map(|id| id.text(&mut digits));
+        self.head_at = self.out.len();
         let writer = HeadWriter::new(self.out, status);
         let writer = if self.served.limits.server_header { writer.field("Server", SERVER) } else { writer };
-        writer.date(&date).connection(connection)
+        let writer = writer.date(&date).connection(connection);
+        match id {
+            Some(id) => writer.field(request_ids::FIELD, id),
+            None => writer,
+        }
+    }
+
+    /// To be called when the head is whole.
+    fn end_head(&mut self) {
+        self.head_sent = (self.out.len() - self.head_at) as u64;
     }
 
     /// An unreadable request is answered as one of HTTP/1.1: the safe reading of its silence is the same.

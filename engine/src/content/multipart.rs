@@ -26,6 +26,7 @@ pub(super) async fn send(
     let writer = responder.head(Status::PARTIAL_CONTENT);
     let writer = writer.field("Content-Type", media_type.as_bytes()).number("Content-Length", length);
     file_lookup::validator_fields(writer, file).field("Accept-Ranges", b"bytes").lines(fields).finish();
+    responder.end_head();
     for (head, range) in heads.iter().zip(set) {
         responder.out.extend_from_slice(head);
         content(responder, file, range.start, range.len()).await?;

@@ -26,10 +26,18 @@ pub fn local_address(fd: BorrowedFd<'_>) -> io::Result<Address> {
     }
 }
 
+/// This side of a TCP connection. `None` for a Unix socket, and for a connection that is gone already.
+pub fn local_of(fd: RawFd) -> Option<SocketAddr> {
+    inet(&getsockname(fd).ok()?)
+}
+
 /// The other side of a TCP connection. `None` for a Unix socket, which has no address to tell, and for a
 /// connection that is gone already.
 pub fn peer_of(fd: RawFd) -> Option<SocketAddr> {
-    let name: SockaddrStorage = getpeername(fd).ok()?;
+    inet(&getpeername(fd).ok()?)
+}
+
+fn inet(name: &SockaddrStorage) -> Option<SocketAddr> {
     match name.family()? {
         nix::sys::socket::AddressFamily::Inet => Some(SocketAddrV4::from(*name.as_sockaddr_in()?).into()),
         nix::sys::socket::AddressFamily::Inet6 => Some(SocketAddrV6::from(*name.as_sockaddr_in6()?).into()),
@@ -161,10 +169,12 @@ mod tests {
     fn names_both_ends() {
         let (server, client) = connected();
         assert_eq!(peer_of(server.as_raw_fd()), Some(client.local_addr().unwrap()));
+        assert_eq!(local_of(client.as_raw_fd()), peer_of(server.as_raw_fd()));
         let local = local_address(server.as_fd()).unwrap();
         assert_eq!(local.to_string(), server.local_addr().unwrap().to_string());
         let (one, _other) = UnixStream::pair().unwrap();
         assert_eq!(peer_of(one.as_raw_fd()), None);
+        assert_eq!(local_of(one.as_raw_fd()), None);
         assert_eq!(local_address(one.as_fd()).unwrap_err().kind(), io::ErrorKind::Unsupported);
         let file = File::open("/proc/self/exe").unwrap();
         assert_eq!(peer_of(file.as_raw_fd()), None);

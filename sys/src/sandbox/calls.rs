@@ -164,6 +164,7 @@ impl Group {
                 (libc::SYS_sigaltstack, Always),
                 // abort(3)
                 (libc::SYS_tgkill, Own),
+                (libc::SYS_uname, Always),
             ],
             Group::Descriptors => &[
                 (libc::SYS_close, Always),

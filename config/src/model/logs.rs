@@ -1,0 +1,83 @@
+//! Where requests are logged, and how: `/logs` and the `access_log` of hosts and locations.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One log: a section of `/logs`, or a path or stream that an `access_log` names itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Its name in `/logs`; `None` for one that an `access_log` made.
+    pub name: Option<String>,
+    /// Where to.
+    pub output: Output,
+    /// How a line looks.
+    pub format: LogFormat,
+    /// Which requests are logged.
+    pub conditions: LogConditions,
+    /// Whether addresses are cut to the networks that they are in.
+    pub anonymize: bool,
+    /// JSON Pointer of what says where to, for a problem that only opening can find.
+    pub pointer: String,
+}
+
+/// Where log lines go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// A file, opened for appending.
+    File(PathBuf),
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Output::Stdout => f.write_str("stdout"),
+            Output::Stderr => f.write_str("stderr"),
+            Output::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// How a line of the access log looks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LogFormat {
+    /// The Common Log Format.
+    Common,
+    /// Common, with referrer and user agent.
+    Combined,
+    /// One JSON object for each line.
+    Json,
+    /// Text with variables, as it is written; a later stage reads it.
+    Template(String),
+}
+
+/// Which requests a log has: those that fit everything here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConditions {
+    /// Statuses, of which an answer has to have one; without any, all fit.
+    pub statuses: Vec<LogStatus>,
+    /// The request has to have taken longer.
+    pub slower_than: Option<Duration>,
+    /// One request in so many is taken, by chance; at least 1.
+    pub sample: u32,
+}
+
+impl Default for LogConditions {
+    /// All of them.
+    fn default() -> LogConditions {
+        LogConditions { statuses: Vec::new(), slower_than: None, sample: 1 }
+    }
+}
+
+/// Statuses of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogStatus {
+    /// `404`: this one, 100..=599.
+    Code(u16),
+    /// `5xx`: all of a class, 1..=5.
+    Class(u8),
+}

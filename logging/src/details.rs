@@ -1,0 +1,86 @@
+//! Facts that only templates ask for: each is looked for when a line with it is written.
+
+use std::fmt;
+
+use crate::record::Client;
+
+/// A fact of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail<'n> {
+    /// The first field of the request with this name, which is compared without case.
+    Field(&'n [u8]),
+    /// The path of the request, decoded and without dot segments.
+    Path,
+    /// The host that the request is for, without its port.
+    Host,
+    /// `http` or `https`.
+    Scheme,
+    /// The other end of the connection, which may be a proxy.
+    Peer,
+    /// The port there.
+    PeerPort,
+    /// The address that the connection came to.
+    ServerAddress,
+    /// The port that the connection came to.
+    ServerPort,
+    /// A number of the connection, within its shard.
+    Connection,
+    /// How many requests the connection has brought, this one included.
+    ConnectionRequests,
+    /// The shard.
+    Shard,
+    /// The key of the location.
+    Location,
+    /// Bytes of the answer, its head included.
+    BytesSent,
+    /// The version of TLS.
+    TlsVersion,
+    /// The cipher suite.
+    TlsCipher,
+    /// The group of the key exchange.
+    TlsGroup,
+    /// The name that the client asked for in its handshake.
+    TlsName,
+    /// Whether a former session was taken up: `r`, or `.`.
+    TlsReused,
+    /// What became of the client's certificate: `NONE`, `SUCCESS` or `FAILED`.
+    CertificateVerdict,
+    /// Its holder, as RFC 4514 writes it.
+    CertificateSubject,
+    /// Who signed it, as RFC 4514 writes it.
+    CertificateIssuer,
+    /// Its serial number, in hexadecimal digits.
+    CertificateSerial,
+    /// The SHA-256 of it, in hexadecimal digits.
+    CertificateFingerprint,
+}
+
+/// What a fact is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'v> {
+    /// Any bytes. Empty ones mean "not known" or "not sent".
+    Bytes(&'v [u8]),
+    /// A number.
+    Number(u64),
+    /// An address.
+    Address(Client),
+}
+
+/// Who knows the facts of one exchange.
+pub trait Details {
+    /// Tells a fact, once, if it is known.
+    fn tell(&self, detail: Detail<'_>, hear: &mut dyn FnMut(Value<'_>));
+}
+
+impl fmt::Debug for dyn Details + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("details")
+    }
+}
+
+/// Nothing is known.
+pub(crate) struct Nothing;
+
+impl Details for Nothing {
+    fn tell(&self, _: Detail<'_>, _: &mut dyn FnMut(Value<'_>)) {}
+}

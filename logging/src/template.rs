@@ -1,0 +1,331 @@
+//! Lines as an operator lays them out: text with `$variables`, taken apart once, so that writing a line looks no
+//! name up.
+//!
+//! A value stays in its place: whatever escapes the value of a quoted text log is escaped here, too, and so is the
+//! character of the template that ends the value, and a space where no quotes enclose it.
+
+use std::fmt;
+
+use crate::civil::Stamp;
+use crate::details::{Detail, Value};
+use crate::escape::{CLIP_MARK, Plain, plain_without, with_plain};
+use crate::format::{LINE_MAX, address, room, status};
+use crate::number::{decimal, hexadecimal, seconds};
+use crate::record::{Record, RequestId};
+use crate::text;
+use crate::variable::Variable;
+
+/// Most bytes of the text of a template.
+pub const TEMPLATE_MAX: usize = 4096;
+/// Most variables of a template.
+const VARIABLES_MAX: usize = 128;
+/// Bytes that are kept free for each variable: enough for a time, a number, an address and an own request id, and for
+/// the mark of a value that is clipped to nothing.
+const LEAST: usize = 48;
+/// The same for a request line, in which only the target is clipped further than to its room.
+const LEAST_REQUEST: usize = room::METHOD + room::PROTOCOL + 3 * CLIP_MARK.len() + 2;
+/// The same for the whole line; the rest is for whichever value needs it first.
+const LEAST_LINE: usize = LINE_MAX * 3 / 4;
+
+/// A template, ready for use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Literal(Box<[u8]>),
+    Place(Box<Place>),
+}
+
+/// Where a value stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    variable: Variable,
+    /// What may stand for itself in the value.
+    plain: Plain,
+    /// Bytes that everything behind it takes at least.
+    after: usize,
+}
+
+/// Why a text is no template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadTemplate {
+    /// It has no variable.
+    Constant,
+    /// There is no variable of this name.
+    Unknown(String),
+    /// A `$` without a name behind it, or a `${` without its end.
+    Nameless,
+    /// A quote is open at the end, so that it cannot be told where values end.
+    Unclosed,
+    /// A character that would break lines or act on a screen.
+    Control(char),
+    /// Longer than [`TEMPLATE_MAX`], or with too many variables.
+    TooLong,
+}
+
+impl fmt::Display for BadTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Constant => f.write_str("no variable is in it: write for example $remote_addr"),
+            Self::Unknown(name) => {
+                write!(f, "there is no variable ${name}: the reference lists those that there are")
+            }
+            Self::Nameless => f.write_str(
+                "no name follows a $: write a variable such as $status or ${status}, or $$ for a $",
+            ),
+            Self::Unclosed => f.write_str("a quote is not closed: write \\\" on both sides of a value"),
+            Self::Control(character) => {
+                write!(
+                    f,
+                    "it has the character U+{:04X}: leave it out, each line ends by itself",
+                    *character as u32
+                )
+            }
+            Self::TooLong => write!(
+                f,
+                "it is longer than {TEMPLATE_MAX} bytes or has more than {VARIABLES_MAX} variables: shorten it"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for BadTemplate {}
+
+/// A part of the text of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Variable(Variable),
+}
+
+impl Template {
+    /// Takes a text apart.
+    ///
+    /// # Errors
+    /// See [`BadTemplate`].
+    pub fn parse(text: &str) -> Result<Template, BadTemplate> {
+        if text.len() > TEMPLATE_MAX {
+            return Err(BadTemplate::TooLong);
+        }
+        if let Some(control) = text.chars().find(|&c| c != '\t' && crate::escape::is_hazard(c)) {
+            return Err(BadTemplate::Control(control));
+        }
+        let parts = parts(text)?;
+        match parts.iter().filter(|part| matches!(part, Part::Variable(_))).count() {
+            0 => Err(BadTemplate::Constant),
+            1..=VARIABLES_MAX => Ok(Template { pieces: pieces(parts)? }),
+            _ => Err(BadTemplate::TooLong),
+        }
+    }
+
+    /// Appends a line without its newline.
+    pub(crate) fn append(&self, out: &mut Vec<u8>, record: &Record<'_>, stamp: &Stamp) {
+        let end = out.len() + LINE_MAX - 1;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(bytes) => out.extend_from_slice(bytes),
+                Piece::Place(place) => place.write(out, end, record, stamp),
+            }
+        }
+    }
+}
+
+/// The text, cut where variables begin and end.
+fn parts(text: &str) -> Result<Vec<Part>, BadTemplate> {
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        literal.push_str(before);
+        if let Some(after) = after.strip_prefix('$') {
+            literal.push('$');
+            rest = after;
+            continue;
+        }
+        let (name, behind) = name(after)?;
+        let variable = Variable::named(name).ok_or_else(|| BadTemplate::Unknown(name.to_owned()))?;
+        if !literal.is_empty() {
+            parts.push(Part::Literal(std::mem::take(&mut literal)));
+        }
+        parts.push(Part::Variable(variable));
+        rest = behind;
+    }
+    literal.push_str(rest);
+    if !literal.is_empty() {
+        parts.push(Part::Literal(literal));
+    }
+    Ok(parts)
+}
+
+/// The name at the beginning, in braces or not, and what is behind it.
+fn name(text: &str) -> Result<(&str, &str), BadTemplate> {
+    let (name, behind) = match text.strip_prefix('{') {
+        Some(inside) => inside.split_once('}').ok_or(BadTemplate::Nameless)?,
+        None => {
+            let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+            text.split_at(end)
+        }
+    };
+    if name.is_empty() { Err(BadTemplate::Nameless) } else { Ok((name, behind)) }
+}
+
+fn pieces(parts: Vec<Part>) -> Result<Vec<Piece>, BadTemplate> {
+    let mut quoted = false;
+    let mut plains = Vec::with_capacity(parts.len());
+    for (index, part) in parts.iter().enumerate() {
+        // A request line has spaces of its own between its words.
+        let spaces = quoted && *part != Part::Variable(Variable::Request);
+        plains.push(plain(spaces, parts.get(index + 1)));
+        if let Part::Literal(text) = part {
+            quoted ^= text.matches('"').count() % 2 == 1;
+        }
+    }
+    if quoted {
+        return Err(BadTemplate::Unclosed);
+    }
+    let mut after = 0;
+    let mut pieces = Vec::with_capacity(parts.len());
+    for (part, plain) in parts.into_iter().zip(plains).rev() {
+        let (piece, least) = piece(part, plain, after);
+        after += least;
+        pieces.push(piece);
+    }
+    pieces.reverse();
+    if after > LEAST_LINE { Err(BadTemplate::TooLong) } else { Ok(pieces) }
+}
+
+/// A piece, and how many bytes are kept free for it.
+fn piece(part: Part, plain: Plain, after: usize) -> (Piece, usize) {
+    match part {
+        Part::Literal(text) => {
+            let len = text.len();
+            (Piece::Literal(text.into_bytes().into()), len)
+        }
+        // These are the same for every line that this process writes.
+        Part::Variable(Variable::ProcessId) => constant(&std::process::id().to_string(), &plain),
+        Part::Variable(Variable::HostName) => constant(&sys::process::host_name(), &plain),
+        Part::Variable(variable) => {
+            let least = if variable == Variable::Request { LEAST_REQUEST } else { LEAST };
+            (Piece::Place(Box::new(Place { variable, plain, after })), least)
+        }
+    }
+}
+
+fn constant(value: &str, plain: &Plain) -> (Piece, usize) {
+    let mut bytes = Vec::new();
+    with_plain(&mut bytes, value.as_bytes(), room::HOST, plain);
+    let len = bytes.len();
+    (Piece::Literal(bytes.into()), len)
+}
+
+/// What may stand for itself in a value before `next`.
+fn plain(spaces: bool, next: Option<&Part>) -> Plain {
+    let space = (!spaces).then_some(b' ');
+    let end = match next {
+        // The escape is made of letters and digits, so that these cannot be escaped.
+        Some(Part::Literal(text)) => text.bytes().next().filter(|byte| !byte.is_ascii_alphanumeric()),
+        _ => None,
+    };
+    plain_without(space.into_iter().chain(end))
+}
+
+impl Place {
+    /// `end` is where the line has to end at the latest.
+    fn write(&self, out: &mut Vec<u8>, end: usize, record: &Record<'_>, stamp: &Stamp) {
+        let put = |out: &mut Vec<u8>, value: &[u8]| {
+            let left = end.saturating_sub(out.len() + self.after + CLIP_MARK.len());
+            with_plain(out, value, self.variable.room().min(left), &self.plain);
+        };
+        match &self.variable {
+            Variable::RemoteAddress => address(out, record.client, record.addresses),
+            Variable::RemoteUser => put(out, record.user),
+            Variable::TimeLocal => out.extend_from_slice(stamp.local()),
+            Variable::TimeIso8601 => {
+                out.extend_from_slice(stamp.rfc3339());
+                out.extend_from_slice(b"+00:00");
+            }
+            Variable::Milliseconds => seconds(out, record.unix_ms),
+            Variable::Request => self.request(out, end, record),
+            Variable::Method => put(out, record.method),
+            Variable::Target => put(out, record.target),
+            Variable::Query => put(out, query(record.target).unwrap_or_default()),
+            Variable::QuestionMark => put(out, query(record.target).map_or(b"", |_| b"?")),
+            Variable::Protocol => put(out, record.protocol),
+            Variable::ServerName => put(out, record.host),
+            Variable::Status => status(out, record.status),
+            Variable::BodyBytesSent => decimal(out, record.body_bytes_sent),
+            Variable::RequestLength => decimal(out, record.bytes_received),
+            Variable::RequestTime => seconds(out, record.duration_ns / 1_000_000),
+            Variable::RequestMicroseconds => decimal(out, record.duration_ns / 1000),
+            Variable::Completion => put(out, if record.complete { b"OK" } else { b"" }),
+            // They have become literals.
+            Variable::ProcessId | Variable::HostName => {}
+            Variable::RequestId => match record.request_id {
+                RequestId::Own(id) => out.extend_from_slice(&hexadecimal(id)),
+                RequestId::Given(id) => put(out, id),
+            },
+            Variable::Https => {
+                tell(record, Detail::TlsVersion, |value| put(out, value.map_or(b"", |_| b"on")))
+            }
+            Variable::Detail(detail) => tell(record, *detail, |value| match value {
+                Some(Value::Number(number)) => decimal(out, number),
+                Some(Value::Address(client)) => address(out, client, record.addresses),
+                Some(Value::Bytes(bytes)) => put(out, bytes),
+                None => put(out, b""),
+            }),
+            Variable::Field(name) => field(record, name, |value| put(out, value)),
+            Variable::Cookie(name) => {
+                field(record, b"cookie", |cookies| put(out, pair(cookies, b';', name).unwrap_or_default()));
+            }
+            Variable::Argument(name) => {
+                let found = query(record.target).and_then(|query| pair(query, b'&', name));
+                put(out, found.unwrap_or_default());
+            }
+        }
+    }
+
+    /// Three words, or a dash for a request line that could not be read.
+    fn request(&self, out: &mut Vec<u8>, end: usize, record: &Record<'_>) {
+        let left = end.saturating_sub(out.len() + self.after + LEAST_REQUEST);
+        text::request(out, record, room::TARGET.min(left), &self.plain);
+    }
+}
+
+/// Has `write` write a fact, or what stands for its absence.
+fn tell(record: &Record<'_>, detail: Detail<'_>, mut write: impl FnMut(Option<Value<'_>>)) {
+    let mut told = false;
+    record.details.tell(detail, &mut |value| {
+        debug_assert!(!told, "a fact is told once");
+        told = true;
+        write(Some(value));
+    });
+    if !told {
+        write(None);
+    }
+}
+
+/// Has `write` write a field of the request, or nothing.
+fn field(record: &Record<'_>, name: &[u8], mut write: impl FnMut(&[u8])) {
+    tell(record, Detail::Field(name), |value| match value {
+        Some(Value::Bytes(bytes)) => write(bytes),
+        _ => write(b""),
+    });
+}
+
+/// What follows the first `?` of a target.
+fn query(target: &[u8]) -> Option<&[u8]> {
+    let at = target.iter().position(|&byte| byte == b'?')?;
+    Some(&target[at + 1..])
+}
+
+/// The value of the first pair with this name in a list of `name=value`.
+fn pair<'l>(list: &'l [u8], separator: u8, name: &[u8]) -> Option<&'l [u8]> {
+    let pairs = list.split(|&byte| byte == separator).map(<[u8]>::trim_ascii);
+    pairs.filter_map(|pair| pair.strip_prefix(name)).find_map(|rest| rest.strip_prefix(b"="))
+}
+
+#[cfg(test)]
+mod tests;
