@@ -41,10 +41,10 @@ pub use builtin::builtin;
 pub use cause::{Cause, Flaw};
 pub use explain::Explanation;
 pub use model::{
-    Arrival, Auth, Bans, ClientAddress, ClientCertificates, Config, Control, DefaultHost, Dotfiles,
-    ErrorStatus, FileCache, Handler, Host, Level, Limits, Listen, Location, Log, LogConditions, LogFormat,
-    LogStatus, Matcher, Output, Peer, Rank, Remote, Requirement, Satisfy, Server, Settings, Shards, Symlinks,
-    Timeouts, Tls, TlsCertificate, TlsVersion, Transport,
+    Arrival, Auth, Bans, ClientAddress, ClientCertificates, Compress, Config, Control, DefaultHost, Dotfiles,
+    ErrorStatus, Every, FileCache, Handler, Host, Level, Limits, Listen, Location, Log, LogConditions,
+    LogFormat, LogStatus, Matcher, Output, Peer, Rank, Remote, Requirement, Rotate, RotatedNames, Satisfy,
+    Server, Settings, Shards, Symlinks, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion, Transport,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;
