@@ -8,6 +8,7 @@ mod check;
 mod control;
 mod logger;
 mod pam;
+mod rotation;
 mod state;
 mod worker;
 
@@ -27,6 +28,7 @@ pub use control::{
 };
 pub use logger::{FromLogger, ToLogger};
 pub use pam::{FromPam, PamLogin, PamNeeds, PamVerdict, ToPam};
+pub use rotation::{Clocks, Every, Method, Naming, RotationNeeds};
 pub use state::{
     FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptPhase, KeptProcess,
     KeptSilent, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State, ToRehearsal,

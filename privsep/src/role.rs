@@ -126,7 +126,15 @@ pub const ROLES: &[Row] = &[
         output: Stdout::Shared,
         keep: Some(Keep {
             files: Files::None,
-            calls: &[Group::Memory, Group::Life, Group::Descriptors, Group::Links, Group::Threads],
+            calls: &[
+                Group::Memory,
+                Group::Life,
+                Group::Descriptors,
+                Group::Links,
+                Group::Threads,
+                Group::Yielding,
+                Group::Syncing,
+            ],
         }),
     },
     Row {

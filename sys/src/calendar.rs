@@ -97,6 +97,37 @@ impl Period {
     }
 }
 
+/// The period in which something began, and whether it is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Current {
+    period: Period,
+    zone: Zone,
+    number: i64,
+}
+
+impl Current {
+    /// The period that `unix` seconds lie in.
+    #[must_use]
+    pub fn at(period: Period, zone: Zone, unix: u64) -> Self {
+        Self { period, zone, number: period.number(unix, zone.offset(unix)) }
+    }
+
+    /// Whether it is over at `unix` seconds. Clocks that are set back begin another one, so that one that was wrong for
+    /// once does not make it last for ever.
+    pub fn is_over(&mut self, unix: u64) -> bool {
+        let number = self.period.number(unix, self.zone.offset(unix));
+        let over = number > self.number;
+        self.number = self.number.min(number);
+        over
+    }
+
+    /// Seconds from `unix` to its end, at least 1, if clocks are not changed until then.
+    #[must_use]
+    pub fn left(&self, unix: u64) -> u64 {
+        self.period.left(unix, self.zone.offset(unix))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -171,6 +202,16 @@ mod tests {
             }
         }
         assert!(Period::Day.left(u64::MAX, i64::from(i32::MAX)) > 0, "a clock that is set to nonsense");
+    }
+
+    #[test]
+    fn a_period_is_over_once_and_clocks_may_be_set() {
+        let midnight = 1_774_742_400;
+        let mut day = Current::at(Period::Day, Zone::Utc, midnight - 1);
+        assert_eq!((day.is_over(midnight - 1), day.left(midnight - 1)), (false, 1));
+        assert!(day.is_over(midnight) && day.is_over(midnight + 1), "until it is seen to");
+        let mut wrong = Current::at(Period::Day, Zone::Utc, u64::MAX);
+        assert!(!wrong.is_over(midnight - 1) && wrong.is_over(midnight));
     }
 
     #[test]

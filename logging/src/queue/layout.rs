@@ -53,6 +53,8 @@ pub(super) mod field {
     pub(in crate::queue) const LINES_DONE: usize = 5;
     /// Where the outlet was when the delivery that is under way began, and 1; 0 when none is.
     pub(in crate::queue) const BEGUN_AT: usize = 6;
+    /// Which outlet that was, or the one to which the last part went: see [`crate::outlet::Position`].
+    pub(in crate::queue) const BEGUN_IN: usize = 7;
 }
 
 /// Nothing is in the block.

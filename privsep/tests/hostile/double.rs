@@ -142,7 +142,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         tokens: Vec::new(),
         certificates: Vec::new(),
     };
-    let log = |output| LogNeeds { output, cells: 1 << 12, pointer: String::new() };
+    let log = |output| LogNeeds { output, cells: 1 << 12, rotation: None, pointer: String::new() };
     Needs {
         sandbox: false,
         files: Vec::new(),
