@@ -87,6 +87,7 @@ impl Courier {
         self.settle();
         self.say(Notice::Switched { number: self.number, turn });
         loop {
+            self.look();
             let patience = self.watch.patience(sys::clock::now_realtime_secs());
             match self.queue.next(&mut self.buffer, patience) {
                 Next::Deliver(portion) => self.deliver(&portion),
@@ -94,7 +95,6 @@ impl Courier {
                 Next::Nothing => {}
                 Next::End => return,
             }
-            self.look();
         }
     }
 
