@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, FileTimes};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -371,13 +372,13 @@ fn a_folder_that_is_gone_for_a_while() {
     server.stop().expect("the server ends in order");
 }
 
-/// A file system in memory, of one mebibyte.
+/// A file system in memory, of 32 MiB.
 struct Small(PathBuf);
 
 impl Small {
     fn mount(path: PathBuf) -> Small {
         let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", "size=1M,mode=755", "tmpfs"]).arg(&path);
+        command.args(["-t", "tmpfs", "-o", "size=32M,mode=755", "tmpfs"]).arg(&path);
         assert!(command.status().expect("mount runs").success());
         Small(path)
     }
@@ -395,23 +396,25 @@ fn a_disk_that_is_full_for_a_while() {
     if !Uid::effective().is_root() {
         return;
     }
-    let site = Site::new(Some(r#""size": "64k", "keep": 2, "compress": "gzip""#));
+    let site = Site::new(Some(r#""size": "64k", "keep": 1, "compress": "gzip""#));
     let disk = Small::mount(site.folder.path().join("log"));
     let server = site.start();
     let load = Site::load(&server);
     until("a file that was put aside", || site.number("put_aside") > 0);
     // Somebody else takes all there is.
-    let filler = site.log("filler");
-    fs::write(&filler, vec![0; 2 << 20]).expect_err("that is more than there is");
+    let mut filler = fs::File::create(site.log("filler")).expect("a file");
+    let mut fill = || filler.write_all(&vec![0; 40 << 20]).expect_err("that is more than there is");
+    fill();
     let failing = || site.status()["logs"][0]["failing"] == true;
     until("a full disk", failing);
     let since = Instant::now();
     until("some time", || {
-        fs::write(&filler, vec![0; 2 << 20]).expect_err("that is more than there is");
+        fill();
         since.elapsed() > Duration::from_secs(5)
     });
-    assert_eq!(server.heard("writing to"), 1, "it is said once");
-    fs::remove_file(&filler).expect("it is there");
+    assert!(server.heard("fails: No space left on device") > 0);
+    fs::remove_file(site.log("filler")).expect("it is there");
+    drop(filler);
     until("an end of it", || !failing());
     let before = site.number("put_aside");
     until("another file", || site.number("put_aside") > before);
