@@ -1,21 +1,29 @@
-//! Rules that allow and deny by address, user and method: the first that fits decides.
+//! Rules that allow and deny by address, user, method and certificate: the first that fits decides.
 //!
 //! ```text
 //! deny from 192.0.2.0/24,2001:db8::/32
 //! allow method GET,HEAD
 //! allow user anna,otto from 10.0.0.0/8
 //! allow certificate
+//! allow issuer 'CN=Staff CA,O=Example' san email:anna@example.org
 //! deny all
 //! ```
 //!
-//! `certificate` fits whoever has proven by a certificate who they are. The words of a rule all have to fit. The last rule says `all`, so that what becomes of everybody else is written
-//! down and not a convention that one operator knows from one server and another from another.
+//! `certificate` fits whoever has proven by a certificate who they are; `subject`, `issuer`, `san` and `fingerprint` fit
+//! only them, too. The words of a rule all have to fit. What has a space in it stands between apostrophes. The last rule
+//! says `all`, so that what becomes of everybody else is written down and not a convention that one operator knows from
+//! one server and another from another.
+
+mod certificate;
+
+pub use certificate::{Certificate, Holder};
 
 use std::fmt;
 use std::net::IpAddr;
 
 use crate::limits::RULES_MAX;
 use crate::prefix::{BadPrefix, Prefix};
+use certificate::Named;
 
 /// The rules of a place, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +49,7 @@ enum Condition {
     From(Vec<Prefix>),
     User(Vec<String>),
     Method(Vec<String>),
-    Certificate,
+    Certificate(Named),
 }
 
 /// What a rule about users or certificates has to know before it makes sense.
@@ -51,15 +59,6 @@ pub enum Asked {
     User,
     /// A certificate of the client: somebody has to ask for it.
     Certificate,
-}
-
-/// The certificate of whoever asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Certificate {
-    /// It holds.
-    Proven,
-    /// There is none, or none that holds.
-    None,
 }
 
 /// Who asks.
@@ -72,7 +71,7 @@ pub struct Asker<'r> {
     /// The method of the request, as sent.
     pub method: &'r [u8],
     /// What it has proven by a certificate.
-    pub certificate: Certificate,
+    pub certificate: Certificate<'r>,
 }
 
 /// What the rules say.
@@ -110,6 +109,12 @@ pub enum RuleFault {
     Prefix(String, BadPrefix),
     /// Something that is no method.
     Method(String),
+    /// Something that is no SHA-256.
+    Fingerprint(String),
+    /// Something that is no alternative name.
+    Name(String),
+    /// An apostrophe that no other one follows.
+    Quote,
     /// An empty place in a list.
     Gap,
     /// Rules follow one that fits everybody.
@@ -124,13 +129,21 @@ impl fmt::Display for RuleFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Effect => f.write_str("the rule begins with neither `allow` nor `deny`: begin it with one of them"),
-            Self::Incomplete => f.write_str("the rule is not complete: write `all`, `certificate`, or from, user or method with a list"),
+            Self::Incomplete => f.write_str("the rule is not complete: write `all`, `certificate`, or another condition with what it is about"),
             Self::Word(word) => {
-                write!(f, "\"{word}\" is no condition of a rule: write all, certificate, or from, user or method before a list")
+                write!(f, "\"{word}\" is no condition of a rule: write all, certificate, or from, user, method, subject, issuer, san or fingerprint before what it is about")
             }
             Self::Twice(word) => write!(f, "\"{word}\" comes twice: put both into one list, separated by commas"),
             Self::Prefix(text, bad) => write!(f, "\"{text}\" cannot be used, {bad}"),
             Self::Method(text) => write!(f, "\"{text}\" is no method: write it in capitals, such as GET"),
+            Self::Fingerprint(text) => {
+                write!(f, "\"{text}\" is no SHA-256: write the 64 digits of `openssl x509 -noout -fingerprint -sha256`")
+            }
+            Self::Name(text) => write!(
+                f,
+                "\"{text}\" is no alternative name: write one as DNS:a.example, email:a@b.example, URI:... or IP:192.0.2.7"
+            ),
+            Self::Quote => f.write_str("an apostrophe is not closed: put both ends of the name between apostrophes"),
             Self::Gap => f.write_str("the list has an empty place: separate its parts by single commas, without spaces"),
             Self::Unreachable => f.write_str("the rule fits everybody, so that the following ones do nothing: put it last"),
             Self::Open => {
@@ -168,7 +181,7 @@ impl Rules {
     pub fn asks(&self) -> impl Iterator<Item = (usize, Asked)> {
         let asked = |condition: &Condition| match condition {
             Condition::User(_) => Some(Asked::User),
-            Condition::Certificate => Some(Asked::Certificate),
+            Condition::Certificate(_) => Some(Asked::Certificate),
             Condition::From(_) | Condition::Method(_) => None,
         };
         let rules = self.rules.iter().enumerate();
@@ -210,7 +223,7 @@ enum Fit {
 
 impl Rule {
     fn parse(text: &str) -> Result<Self, RuleFault> {
-        let mut words = text.split_ascii_whitespace();
+        let mut words = words(text)?.into_iter();
         let effect = match words.next() {
             Some("allow") => Effect::Allow,
             Some("deny") => Effect::Deny,
@@ -224,7 +237,7 @@ impl Rule {
                 continue;
             }
             let condition = match word {
-                "certificate" => Condition::Certificate,
+                "certificate" => Condition::Certificate(Named::Anybody),
                 word => Condition::parse(word, words.next())?,
             };
             if conditions.iter().any(|other| other.word() == condition.word()) {
@@ -259,6 +272,9 @@ impl Rule {
 
 impl Condition {
     fn parse(word: &str, list: Option<&str>) -> Result<Self, RuleFault> {
+        if let Some(named) = Named::parse(word, list) {
+            return named.map(Self::Certificate);
+        }
         if !["from", "user", "method"].contains(&word) {
             return Err(RuleFault::Word(word.to_owned()));
         }
@@ -281,7 +297,7 @@ impl Condition {
             Self::From(_) => "from",
             Self::User(_) => "user",
             Self::Method(_) => "method",
-            Self::Certificate => "certificate",
+            Self::Certificate(named) => named.word(),
         }
     }
 
@@ -296,10 +312,25 @@ impl Condition {
             },
             // RFC 9110 9.1: methods are case-sensitive. GET does not say HEAD.
             Self::Method(methods) => methods.iter().any(|method| method.as_bytes() == asker.method),
-            Self::Certificate => asker.certificate == Certificate::Proven,
+            Self::Certificate(named) => named.fits(asker.certificate),
         };
         if has { Fit::Yes } else { Fit::No }
     }
+}
+
+/// The words of a rule. What stands between apostrophes is one, with its spaces.
+fn words(text: &str) -> Result<Vec<&str>, RuleFault> {
+    let mut words = Vec::new();
+    let mut rest = text.trim_ascii_start();
+    while !rest.is_empty() {
+        let (word, after) = match rest.strip_prefix('\'') {
+            Some(quoted) => quoted.split_once('\'').ok_or(RuleFault::Quote)?,
+            None => rest.split_at(rest.find(|c: char| c.is_ascii_whitespace()).unwrap_or(rest.len())),
+        };
+        words.push(word);
+        rest = after.trim_ascii_start();
+    }
+    Ok(words)
 }
 
 fn method(text: &str) -> Result<String, RuleFault> {
@@ -351,7 +382,8 @@ mod tests {
         let rules = Rules::parse(["allow certificate", "allow from 0.0.0.0/0,::/0", "deny all"]).unwrap();
         assert_eq!(rules.asks().collect::<Vec<_>>(), [(0, Asked::Certificate)]);
         let nowhere = Asker { address: None, ..from_elsewhere };
-        let proven = Asker { certificate: Certificate::Proven, ..nowhere };
+        let holder = certificate::tests::holder();
+        let proven = Asker { certificate: Certificate::Proven(&holder), ..nowhere };
         assert_eq!(rules.decide(&from_elsewhere), Decision::Allow);
         assert_eq!(rules.decide(&nowhere), Decision::Deny, "no prefix has it");
         assert_eq!(rules.decide(&proven), Decision::Allow);
@@ -376,6 +408,15 @@ mod tests {
             (&["allow user a,,b"], 0, RuleFault::Gap),
             (&["allow user a, b"], 0, RuleFault::Gap),
             (&["allow method get"], 0, RuleFault::Method(text("get"))),
+            (&["allow subject"], 0, RuleFault::Incomplete),
+            (&["allow subject CN=a subject CN=b", "deny all"], 0, RuleFault::Twice("subject")),
+            (&["allow subject 'CN=a", "deny all"], 0, RuleFault::Quote),
+            (&["allow issuer CN=a b", "deny all"], 0, RuleFault::Word(text("b"))),
+            (&["allow issuer ''", "deny all"], 0, RuleFault::Gap),
+            (&["allow fingerprint 12:34", "deny all"], 0, RuleFault::Fingerprint(text("12:34"))),
+            (&["allow san a.example", "deny all"], 0, RuleFault::Name(text("a.example"))),
+            (&["allow san DNS:a,,DNS:b", "deny all"], 0, RuleFault::Gap),
+            (&["allow san IP:a", "deny all"], 0, RuleFault::Name(text("IP:a"))),
             (&["deny all", "allow all"], 0, RuleFault::Unreachable),
             (&["deny user a", "allow user b"], 1, RuleFault::Open),
             (&["deny user a"; RULES_MAX + 1], RULES_MAX, RuleFault::Many),

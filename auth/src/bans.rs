@@ -6,11 +6,13 @@
 //! One writer has [`Bans`] and publishes a [`BanTable`] whenever something has changed or ended. Time is handed in, in
 //! seconds since 1970.
 
+mod prefixes;
 mod table;
 mod text;
 mod watch;
 
 pub use table::BanTable;
+pub use watch::Kind;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,7 +20,7 @@ use std::net::IpAddr;
 
 use crate::limits::{BANNED_NAME_LEN_MAX, BANS_MAX, FAILURES_MAX, REASON_LEN_MAX, WATCHED_MAX};
 use crate::prefix::Prefix;
-use watch::{Kind, Watch};
+use watch::Watch;
 
 /// When what is banned, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +104,17 @@ pub enum Offence<'r> {
     Login(&'r str),
     /// A request that is bad, or for something that nobody asks for by chance.
     Request,
+}
+
+/// Failures that have not brought a ban yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Whose.
+    pub subject: Subject,
+    /// Of what kind.
+    pub kind: Kind,
+    /// When, in seconds since 1970; the latest [`FAILURES_MAX`] count.
+    pub times: Vec<u64>,
 }
 
 /// Why a ban cannot be given.
@@ -209,6 +222,21 @@ impl Bans {
         self.insert(Ban { subject, count, since: now, until, reason }).ok()
     }
 
+    /// What was counted and has brought no ban yet, of at most [`WATCHED_MAX`] subjects.
+    pub fn counted(&self) -> impl Iterator<Item = Counted> {
+        self.watch.counted()
+    }
+
+    /// Goes on from what a writer before this one has counted.
+    pub fn recall(&mut self, counted: Counted) {
+        let Subject { prefix, user } = &counted.subject;
+        let exempt = self.policy.exempt.iter().any(|exempt| exempt.covers(*prefix));
+        let too_long = user.as_ref().is_some_and(|user| user.len() > BANNED_NAME_LEN_MAX);
+        if !exempt && !too_long {
+            self.watch.recall(counted);
+        }
+    }
+
     /// Bans by hand, for `seconds` or without an end. The number of bans goes on.
     ///
     /// # Errors
@@ -251,6 +279,22 @@ impl Bans {
         // What was counted is forgotten, even where there is no ban yet.
         subjects.extend((!subjects.contains(&first)).then_some(first));
         subjects.iter().filter_map(|subject| self.unban(subject)).collect()
+    }
+
+    /// Whether a login as `user` from `address` is to be refused at `now`, as the table of now would have it.
+    #[must_use]
+    pub fn refuse(&self, now: u64, address: IpAddr, user: &str) -> bool {
+        let address = address.to_canonical();
+        let len_max = if address.is_ipv4() { 32 } else { 128 };
+        let lasts = |subject: &Subject| self.bans.get(subject).is_some_and(|ban| ban.lasts(now));
+        let mut one = Subject { prefix: Prefix::single(address), user: Some(user.into()) };
+        let mut all = Subject { prefix: one.prefix, user: None };
+        let banned = (0..=len_max).any(|len| {
+            let prefix = Prefix::of(address, len, len);
+            (one.prefix, all.prefix) = (prefix, prefix);
+            lasts(&all) || lasts(&one)
+        });
+        banned && !self.policy.exempt.iter().any(|exempt| exempt.contains(address))
     }
 
     /// The bans that last at `now`, in the order of their prefixes.

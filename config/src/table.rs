@@ -225,7 +225,13 @@ mod tests {
             "control": {"remote": {"listen": ["127.0.0.1:1"], "chain": "chain.pem", "key": "key.pem"}},
             "bans": {}
         },
-        "logs": {"file": {"file": "base.log", "rotate": {}}, "stream": {"stream": "stdout"}},
+        "logs": {
+            "file": {"file": "base.log", "rotate": {}},
+            "stream": {"stream": "stdout"},
+            "syslog": {"syslog": "tls://base.example"},
+            "journald": {"journald": "/base"},
+            "gearman": {"gearman": ["base.example"]}
+        },
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],
@@ -248,8 +254,13 @@ mod tests {
     fn pointer_of(section: &Section, key: &str) -> &'static str {
         match section.name {
             // A log has one key of those that say where to.
-            "log" if key == "stream" => "/logs/stream",
-            "log" => "/logs/file",
+            "log" => match key {
+                "file" | "format" | "rotate" => "/logs/file",
+                "stream" => "/logs/stream",
+                "journald" => "/logs/journald",
+                "gearman" | "function" | "batch" => "/logs/gearman",
+                _ => "/logs/syslog",
+            },
             "rotate" => "/logs/file/rotate",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",

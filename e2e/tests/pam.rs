@@ -53,7 +53,38 @@ struct Bench {
     folder: Folder,
 }
 
+/// How long a process of libpam-wrapper can take from making a folder until it has written something there.
+const WRAPPER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// libpam-wrapper copies the services to a folder for each process, `/tmp/pam.` and a letter, wherever TMPDIR is. One that
+/// is ended leaves it, and when all letters are in use there is no PAM any more.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let left = fs::read_dir("/tmp").into_iter().flatten().flatten().map(|entry| entry.path());
+        let left = left.filter(|path| path.to_string_lossy().starts_with("/tmp/pam."));
+        for folder in left.filter(|folder| self.is_left_by(folder)) {
+            // One that cannot be removed belongs to somebody else, or is gone already.
+            fs::remove_dir_all(folder).ok();
+        }
+    }
+}
+
 impl Bench {
+    /// Whether a folder of libpam-wrapper is of a server of this test, or of nobody: one that has no service yet was left
+    /// in its first moments.
+    fn is_left_by(&self, folder: &Path) -> bool {
+        let files = fs::read_dir(folder).into_iter().flatten().flatten();
+        let services: Vec<PathBuf> =
+            files.map(|entry| entry.path()).filter(|path| !path.ends_with("pid")).collect();
+        if services.is_empty() {
+            let made = fs::metadata(folder).and_then(|facts| facts.modified());
+            return made.is_ok_and(|made| made.elapsed().is_ok_and(|age| WRAPPER_PATIENCE < age));
+        }
+        let own = self.folder.path().to_string_lossy();
+        let is_own = |path: &PathBuf| fs::read_to_string(path).is_ok_and(|text| text.contains(&*own));
+        services.iter().any(is_own)
+    }
+
     fn new() -> Bench {
         let folder = Folder::new("pam").expect("a folder");
         for place in PLACES {
@@ -122,7 +153,7 @@ impl Bench {
         let configuration = self.configure(configuration);
         let arguments = ["-V".into(), "-c".into(), configuration.into()];
         let server = Server::become_of(self.command(&arguments)).expect("the server starts");
-        Site { bench: self, server }
+        Site { server, bench: self }
     }
 
     fn test(&self, configuration: &str, change: impl FnOnce(&mut Command)) -> Output {
@@ -147,9 +178,10 @@ fn hash(password: &str) -> String {
     line.trim_end().split_once(':').expect("a hash").1.to_owned()
 }
 
+/// The server ends before what it has left is removed.
 struct Site {
-    bench: Bench,
     server: Server,
+    bench: Bench,
 }
 
 impl Site {

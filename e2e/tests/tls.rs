@@ -203,6 +203,17 @@ fn plain_requests_are_sent_to_tls_and_browsers_told_to_stay() {
     server.stop().expect("it ends");
 }
 
+#[test]
+fn nobody_is_sent_to_a_port_that_is_none() {
+    let yard = Yard::with_host("tls-any-port").expect("a folder");
+    let server = yard.serve(&BOTH.replace("${port}", "0")).expect("the server starts");
+    let mut client = Client::connect(&server.place(1).expect("an address")).expect("connect");
+    client.send(b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("send");
+    let response = client.response(Asked::Other).expect("a response");
+    assert_eq!((response.status, response.field("location")), (308, Some("https://localhost/hello.txt")));
+    server.stop().expect("it ends");
+}
+
 /// curl from one address to another, with every certificate verified.
 fn follow(yard: &Yard, url: &str, addresses: [SocketAddr; 2]) -> Said {
     let [first, second] = addresses.map(|address| format!("localhost:{}:{}", address.port(), address.ip()));

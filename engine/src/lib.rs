@@ -38,6 +38,7 @@ mod served;
 mod server;
 mod shard;
 mod stream;
+mod viewers;
 mod wheel;
 
 pub use change::{Change, Listening};

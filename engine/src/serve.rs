@@ -9,6 +9,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use auth::access::Holder;
 use perf::Counter;
 use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Request, Status, path};
 use site::{Action, Answer, Exchange, Place, Security, Site, decide, decide_admitted};
@@ -198,7 +199,8 @@ async fn exchange(
     let mut body = RequestBody::new(stream, served.limits.body, request.as_ref(), &mut work.after_head);
     let peer = stream.port.peer.get().address;
     let client = request.as_ref().map_or(peer, |request| served.clients.find(peer, request));
-    let origin = Origin { client, security: stream.port.security.get() };
+    let (security, holder) = shard.security(&stream.port, (served, address));
+    let origin = Origin { client, security, holder: holder.as_deref() };
     let Decision { path, place, mut action } = match (&request, head) {
         // Who is banned and connects has been closed. The connection of a proxy is that of others, too.
         (Some(_), _) if client != peer && shard.has_banned(client) => {
@@ -297,14 +299,15 @@ impl Decision<'_> {
 
 /// Where a request comes from.
 #[derive(Clone, Copy)]
-struct Origin {
+struct Origin<'s> {
     client: Option<IpAddr>,
     security: Security,
+    holder: Option<&'s Holder>,
 }
 
 fn locate_and_decide<'s>(
     site: &'s Site,
-    (address, origin): (usize, Origin),
+    (address, origin): (usize, Origin<'s>),
     request: &Request<'s>,
     scratch: &'s mut Vec<u8>,
 ) -> Decision<'s> {
@@ -324,9 +327,9 @@ fn locate_and_decide<'s>(
 }
 
 /// What phases see of a request.
-fn seen<'s>(origin: Origin, request: &Request<'s>, path: &'s [u8], place: Place<'s>) -> Exchange<'s> {
-    let Origin { client, security } = origin;
-    Exchange { request: *request, path, place, client, security }
+fn seen<'s>(origin: Origin<'s>, request: &Request<'s>, path: &'s [u8], place: Place<'s>) -> Exchange<'s> {
+    let Origin { client, security, holder } = origin;
+    Exchange { request: *request, path, place, client, security, holder }
 }
 
 /// Whether the server wants this response to be the last on its connection.

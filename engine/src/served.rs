@@ -17,6 +17,8 @@ use crate::secure::Secured;
 /// A site as one shard serves it. Counted by this shard alone: the count of the `Arc` is shared, and every request
 /// would write it.
 pub(crate) struct Served {
+    /// How many this shard has served before, and one: tells it from all others.
+    number: u64,
     site: Arc<Site>,
     secured: Arc<[Option<Secured>]>,
     pub(crate) limits: Limits,
@@ -33,12 +35,18 @@ impl Served {
         let scope = |&number| Rc::clone(known.entry(number).or_insert_with(|| Rc::new(Scope::new(number))));
         let scopes = offer.scopes.iter().map(scope).collect();
         Served {
+            number: before.map_or(0, Served::number) + 1,
             site: Arc::clone(&offer.site),
             secured: Arc::clone(&offer.secured),
             limits: offer.limits.clone(),
             logs: offer.logs.clone(),
             scopes,
         }
+    }
+
+    /// Tells what is served now from what was served before; not 0.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// What TLS is spoken with on an address.

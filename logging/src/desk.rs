@@ -12,12 +12,14 @@ use sys::packet;
 
 use crate::courier::{self, Start};
 use crate::error::Error;
-use crate::forward::{PACKET_MAX, Parsed, parse};
+use crate::forward::{MESSAGES, PACKET_MAX, Parsed, parse};
 use crate::notice::Notices;
 use crate::outlet::{FileOutlet, Outlet, StreamOutlet};
 use crate::queue::{Packet, Queue, Replacement, newlines};
+use crate::remote::Remote;
 use crate::rotation::Plan;
 use crate::sink::Target;
+use crate::tail::Tail;
 
 /// Packets that are taken from one worker before the others have their turn.
 const TURN: usize = 64;
@@ -45,6 +47,8 @@ pub struct Desk {
     before: BTreeMap<u16, Vec<Box<dyn Outlet>>>,
     /// What is to be known of the next file of a log.
     plans: BTreeMap<u16, Plan>,
+    /// Where viewers see what comes.
+    tail: Tail,
     /// Lines for sinks that nobody has named.
     unknown: u64,
 }
@@ -66,6 +70,7 @@ impl Desk {
             notices: None,
             before: BTreeMap::new(),
             plans: BTreeMap::new(),
+            tail: Tail::default(),
             unknown: 0,
         }
     }
@@ -102,6 +107,22 @@ impl Desk {
     /// [`Error::Stream`] when the process has none, and those of [`Desk::file`].
     pub fn stream(&mut self, number: u16, target: &Target, memory: Cells) -> Result<(), Error> {
         self.place(number, &target.name(), Box::new(StreamOutlet(target.open()?)), memory)
+    }
+
+    /// A receiver that is reached by a socket, new or in place of the one with this number.
+    ///
+    /// # Errors
+    /// As for [`Desk::file`].
+    pub fn remote(&mut self, number: u16, name: &str, remote: &Remote, memory: Cells) -> Result<(), Error> {
+        self.place(number, name, remote.outlet(), memory)
+    }
+
+    /// The ring that viewers read: whatever comes is shown there from now on.
+    ///
+    /// # Errors
+    /// `InvalidData` when `fd` is no such ring.
+    pub fn tail(&mut self, fd: OwnedFd) -> io::Result<()> {
+        self.tail.attach(fd)
     }
 
     fn place(
@@ -147,11 +168,14 @@ impl Desk {
             if len == 0 {
                 return Ok(Fed::Closed);
             }
-            let Parsed { sink, number, lines } = parse(&self.packet[..len])?;
+            let Parsed { sink, number, facts, lines } = parse(&self.packet[..len])?;
             match self.queues.get(&sink) {
                 Some(queue) => queue.take(Packet { generation, number }, lines),
+                None if sink == MESSAGES => {}
                 None => self.unknown += newlines(lines),
             }
+            // Whoever dies here leaves the packet where it is: its successor shows it, maybe again.
+            self.tail.show(sink, facts, lines)?;
             packet::discard(worker)?;
         }
         Ok(Fed::More)

@@ -8,9 +8,9 @@ use sys::fs::Found;
 
 /// Where a sink's lines go, used by the sink's own thread: it may block, but only within its own deadlines.
 pub(crate) trait Outlet: Send {
-    /// Delivers `lines`: whole lines, each ended by a newline; only the first one may lack its beginning, which went
-    /// before. What was delivered before an error is told and not offered again; the rest is offered again later.
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered>;
+    /// Delivers what is offered. What was delivered before an error is told and not offered again; the rest is offered
+    /// again later, with the same numbers.
+    fn deliver(&mut self, offer: Offer<'_>) -> Result<(), Undelivered>;
 
     /// How far this is, where that can be seen even after a crash; `None` where it cannot.
     fn position(&self) -> Option<Position> {
@@ -32,6 +32,17 @@ pub(crate) struct Position {
     pub(crate) bytes: u64,
 }
 
+/// Lines to be delivered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offer<'l> {
+    /// Names the queue that the lines come from, also for the next process that has it.
+    pub(crate) queue: u64,
+    /// The number of the first line in that queue. A line that comes twice has the same number twice.
+    pub(crate) first: u64,
+    /// Whole lines, each ended by a newline; only the first one may lack its beginning, which went before.
+    pub(crate) lines: &'l [u8],
+}
+
 /// Why not all was delivered.
 #[derive(Debug)]
 pub(crate) struct Undelivered {
@@ -44,8 +55,8 @@ pub(crate) struct Undelivered {
 pub(crate) struct FileOutlet(pub(crate) File);
 
 impl Outlet for FileOutlet {
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
-        write_all(&mut self.0, lines)
+    fn deliver(&mut self, offer: Offer<'_>) -> Result<(), Undelivered> {
+        write_all(&mut self.0, offer.lines)
     }
 
     fn position(&self) -> Option<Position> {
@@ -62,8 +73,8 @@ impl Outlet for FileOutlet {
 pub(crate) struct StreamOutlet(pub(crate) File);
 
 impl Outlet for StreamOutlet {
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
-        write_all(&mut self.0, lines)
+    fn deliver(&mut self, offer: Offer<'_>) -> Result<(), Undelivered> {
+        write_all(&mut self.0, offer.lines)
     }
 }
 

@@ -80,11 +80,12 @@ pub(crate) mod tests {
     use super::*;
     use crate::message::{
         Audience, BanNeeds, BanReport, CertificateEntry, Clocks, Command, ControlNeeds, Depth, Every,
-        FileNeeds, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener,
-        KeptPassed, KeptPhase, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, LedgerEntry,
-        ListenNeeds, LogNeeds, LogReport, LoginOutcome, Method, Naming, Network, Output, PamLogin, PamNeeds,
-        PamVerdict, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, RealmEntry, RotationNeeds, Setting,
-        Subject, TokenEntry, Trouble, UserEntry, WorkerReport,
+        FileNeeds, GearmanServer, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile,
+        KeptListener, KeptPassed, KeptPhase, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker,
+        Labels, LedgerEntry, ListenNeeds, LogNeeds, LogReport, LoginOutcome, Method, Naming, Network, Output,
+        PamLogin, PamNeeds, PamVerdict, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, RealmEntry, Receiver,
+        RotationNeeds, Setting, Subject, SyslogFraming, SyslogShape, SyslogWay, TokenEntry, Trouble,
+        UserEntry, WorkerReport,
     };
     use crate::wire::{Bytes, Secret};
 
@@ -254,6 +255,7 @@ pub(crate) mod tests {
             sockets: 1,
             tickets: vec![Bytes(vec![7; 48])],
             bans: kept,
+            failures: kept,
             sinks: vec![KeptSink { output: Output::Stdout, fd: None, queue: Some(41), cells: 1 << 12 }],
             control: Some(KeptFile { path: "/c".into(), fd: kept }),
             pid_file: None,
@@ -272,6 +274,7 @@ pub(crate) mod tests {
             silent: vec![KeptSilent { fd: kept, from: Some(text("[::1]:9")) }],
             doors: vec![KeptDoor { written: text("[::1]:8440"), sockets: vec![kept] }],
             leaving: vec![KeptProcess { pid: 3, process: kept }],
+            tail: Some(kept),
             asker: Some(KeptAsker { fd: kept, who: text("peer"), from: None }),
         }
     }
@@ -364,6 +367,9 @@ pub(crate) mod tests {
                     rotation: Some(rotation()),
                 }),
             ),
+            ("sink-syslog", 4, encode(&to_receiver(syslog()))),
+            ("sink-journald", 4, encode(&to_receiver(journald()))),
+            ("sink-gearman", 4, encode(&to_receiver(gearman()))),
             ("finished", 5, encode(&FromLogger::Finished)),
             ("read", 5, encode(&FromLogger::Read { generation: 1, lines: 2 })),
             ("before", 4, encode(&ToLogger::Before { number: 2 })),
@@ -434,6 +440,49 @@ pub(crate) mod tests {
             ("leave", 20, encode(&ToAgent::Leave)),
             ("connection", 21, encode(&FromAgent::Connection { from: text("[::1]:9") })),
         ]
+    }
+
+    fn to_receiver(receiver: Receiver) -> ToLogger {
+        let [log, identity, title] = ["main", "main:0", "a receiver"].map(str::to_owned);
+        let output = Output::Receiver { log, identity, title, receiver };
+        ToLogger::Sink {
+            number: 2,
+            name: "the log main".to_owned(),
+            output,
+            cells: 1 << 12,
+            turn: 0,
+            rotation: None,
+        }
+    }
+
+    fn labels() -> Labels {
+        let [facility, severity, app_name] = ["local0", "info", "kimura"].map(str::to_owned);
+        Labels { facility, severity, app_name }
+    }
+
+    fn syslog() -> Receiver {
+        Receiver::Syslog {
+            way: SyslogWay::Tls {
+                addresses: vec!["127.0.0.1:6514".to_owned(), "[::1]:6514".to_owned()],
+                name: "logs.example".to_owned(),
+                authority: "/etc/ssl/certs/ca-certificates.crt".into(),
+            },
+            shape: SyslogShape::Rfc5424,
+            framing: SyslogFraming::Octets,
+            labels: labels(),
+            host_name: "www1".to_owned(),
+            message_max: 8192,
+        }
+    }
+
+    fn journald() -> Receiver {
+        Receiver::Journald { path: "/run/systemd/journal/socket".into(), labels: labels() }
+    }
+
+    fn gearman() -> Receiver {
+        let server =
+            GearmanServer { name: "jobs:4730".to_owned(), addresses: vec!["127.0.0.1:4730".to_owned()] };
+        Receiver::Gearman { servers: vec![server], function: "kimura_log".to_owned(), batch: 16_384 }
     }
 
     fn with_kind(kind: u8, bytes: &[u8]) -> Vec<u8> {

@@ -8,6 +8,7 @@ mod check;
 mod control;
 mod logger;
 mod pam;
+mod receiver;
 mod rotation;
 mod state;
 mod worker;
@@ -28,10 +29,11 @@ pub use control::{
 };
 pub use logger::{FromLogger, ToLogger};
 pub use pam::{FromPam, PamLogin, PamNeeds, PamVerdict, ToPam};
+pub use receiver::{AUTHORITY_MAX, GearmanServer, Labels, Receiver, SyslogFraming, SyslogShape, SyslogWay};
 pub use rotation::{Clocks, Every, Method, Naming, RotationNeeds};
 pub use state::{
-    FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptPhase, KeptProcess,
-    KeptSilent, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State, ToRehearsal,
+    FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFailures, KeptFile, KeptKind, KeptListener, KeptPassed,
+    KeptPhase, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State, ToRehearsal,
 };
 pub use worker::{FromWorker, ToWorker};
 

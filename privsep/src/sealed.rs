@@ -10,7 +10,7 @@ use crate::link::LinkError;
 use crate::wire::{Wire, decode, encode};
 
 /// Most bytes of a value. A configuration has at most 16 MiB of text, and what it needs is not much longer.
-const MAX: usize = 64 << 20;
+pub(crate) const MAX: usize = 64 << 20;
 
 /// The encoded value in sealed memory.
 ///

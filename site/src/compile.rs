@@ -8,22 +8,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use auth::access::{Asked, Rules};
-use config::{
-    ClientCertificates, Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Problems, Registry,
-    Settings, Transport,
-};
-use sys::net::Address;
+use config::{Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Problems, Registry, Settings};
 
-use crate::Identity;
+use crate::carrier::Carrier;
 use crate::clients::Clients;
+use crate::comet::Comet;
 use crate::host::{Host, Site};
 use crate::location::{ErrorPages, Files, Location, Locations};
 use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
-use crate::phase::{
-    Access, BodyLimit, ClientCertificate, Dotfiles, Expectation, Gate, Methods, Phase, ToTls,
-};
+use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
 
 /// Largest error page: it is kept in memory.
 const PAGE_MAX: u64 = 1 << 20;
@@ -39,6 +34,7 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
         problems: Problems::new(),
         roots: HashMap::new(),
         next_id: 0,
+        place: (String::new(), None),
         carrier: Carrier::default(),
     };
     let hosts = config
@@ -94,45 +90,10 @@ struct Compiler<'c> {
     /// Folders already open, so that locations share them.
     roots: HashMap<PathBuf, Arc<OwnedFd>>,
     next_id: u32,
+    /// The host that is being compiled, and the path that all paths of its part begin with, if there is one.
+    place: (String, Option<String>),
     /// What the host that is being compiled wants to be carried by.
     carrier: Carrier,
-}
-
-/// What a host wants its requests to be carried by.
-#[derive(Default)]
-struct Carrier {
-    to_tls: Option<Option<u16>>,
-    clients: Option<(Identity, ClientCertificates)>,
-    /// Lines for responses over TLS.
-    fields: Vec<u8>,
-}
-
-impl Carrier {
-    fn new(host: &config::Host, listens: &[Listen]) -> Carrier {
-        const HTTPS: u16 = 443;
-        let Some(tls) = &host.tls else { return Carrier::default() };
-        let secure = listens.iter().find(|listen| listen.transport == Transport::Tls);
-        let port = secure.and_then(|listen| match &listen.address {
-            Address::V4(address) => Some(address.port()),
-            Address::V6(address) => Some(address.port()),
-            Address::Unix(_) => None,
-        });
-        let hsts = tls.hsts.map(|time| format!("Strict-Transport-Security: max-age={}\r\n", time.as_secs()));
-        Carrier {
-            to_tls: tls.redirect.then_some(port.filter(|port| *port != HTTPS)),
-            clients: (tls.clients != ClientCertificates::Off)
-                .then(|| (Identity::of(&host.name), tls.clients)),
-            fields: hsts.unwrap_or_default().into_bytes(),
-        }
-    }
-
-    /// First in the chain of every location.
-    fn phases(&self) -> Vec<Phase> {
-        let to_tls = self.to_tls.map(|port| Phase::ToTls(ToTls { port }));
-        let clients = self.clients;
-        let clients = clients.map(|(host, mode)| Phase::ClientCertificate(ClientCertificate { host, mode }));
-        to_tls.into_iter().chain(clients).collect()
-    }
 }
 
 impl Compiler<'_> {
@@ -142,11 +103,16 @@ impl Compiler<'_> {
 
     fn host(&mut self, host: &config::Host, listens: &[Listen]) -> Option<Host> {
         self.carrier = Carrier::new(host, listens);
+        self.place = (host.name.to_string(), Some("/".to_owned()));
         let root = self.location(&host.settings, &host.pointer, String::new());
         let mut exact = Vec::new();
         let mut patterns = Vec::new();
         let mut prefixes = Vec::new();
         for part in &host.locations {
+            self.place.1 = match &part.matcher {
+                Matcher::Prefix(path) => Some(path.clone()),
+                Matcher::Exact(_) | Matcher::Pattern(_) => None,
+            };
             let Some(location) = self.location(&part.settings, &part.pointer, part.matcher.to_string())
             else {
                 continue;
@@ -205,18 +171,29 @@ impl Compiler<'_> {
     }
 
     fn chain(&mut self, id: u32, settings: &Settings, pointer: &str, fields: &[u8]) -> Option<Vec<Phase>> {
+        let comet = settings.comet.map(|shows| self.comet(shows, settings, pointer));
         let own = match settings.handler {
-            Handler::Files => ["GET", "HEAD"].as_slice(),
-            Handler::Echo => ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].as_slice(),
+            Handler::Echo if comet.is_none() => ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].as_slice(),
+            Handler::Files | Handler::Echo => ["GET", "HEAD"].as_slice(),
         };
         let own: Vec<String> = own.iter().map(|&method| method.to_owned()).collect();
         let methods = settings.methods.as_ref().unwrap_or(&own);
-        let mut chain = self.carrier.phases();
+        let certificate = settings.client_certificate;
+        if let Some([cause, cure]) = certificate.and_then(|own| self.carrier.contradiction(own)) {
+            let at = self.setting(pointer, "client_certificate");
+            self.problem(&at, cause, cure);
+            return None;
+        }
+        let mut chain = self.carrier.phases(certificate);
         chain.extend(self.access(settings, pointer)?);
         chain.extend(settings.auth.as_ref().map(|auth| Phase::Login(self.gate(auth))));
         chain.extend([Phase::Expectation(Expectation), Phase::Methods(Methods::new(methods))]);
         if settings.body_size < u64::MAX {
             chain.push(Phase::BodyLimit(BodyLimit(settings.body_size)));
+        }
+        if let Some(comet) = comet {
+            chain.push(Phase::Comet(comet?));
+            return Some(chain);
         }
         match settings.handler {
             Handler::Echo => chain.push(Phase::Echo),
@@ -232,6 +209,25 @@ impl Compiler<'_> {
             }
         }
         Some(chain)
+    }
+
+    /// Live logs, where they can be.
+    fn comet(&mut self, shows: config::Comet, settings: &Settings, pointer: &str) -> Option<Comet> {
+        let at = self.setting(pointer, "comet");
+        let (host, base) = self.place.clone();
+        let base = base.filter(|base| base.ends_with('/'));
+        let Some(base) = base else {
+            let cause = "logs are shown below a path, and this location is none that ends with a slash";
+            self.problem(&at, cause, r#"name the location "/live/", or write "comet": "off" here"#);
+            return None;
+        };
+        if settings.auth.is_none() && !denies_somebody(&settings.access) {
+            let cause = "everybody would see the logs";
+            let cure = r#"have viewers log in with "auth", or let in only some with "access""#;
+            self.problem(&at, cause, cure);
+            return None;
+        }
+        Some(Comet::new(shows, host, base))
     }
 
     /// The phase of access rules, if there are any; none at all where they cannot be used.
@@ -354,6 +350,12 @@ impl Compiler<'_> {
         let mut places = std::iter::once(own.clone()).chain(inherited);
         places.find(|place| self.registry.get(place).is_some()).unwrap_or(own)
     }
+}
+
+/// Whether rules do not let everybody in.
+fn denies_somebody(rules: &[String]) -> bool {
+    let deciding = rules.iter().find(|rule| rule.starts_with("deny") || *rule == "allow all");
+    deciding.is_some_and(|rule| rule.starts_with("deny"))
 }
 
 fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &[u8]) -> Files {

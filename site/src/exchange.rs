@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use auth::access::Holder;
 use proto_http::Request;
 
 use crate::{Place, Security};
@@ -19,4 +20,6 @@ pub struct Exchange<'r> {
     pub client: Option<IpAddr>,
     /// What carries it.
     pub security: Security,
+    /// Whom the client's certificate is about, if it has shown one; that it holds is what `security` tells.
+    pub holder: Option<&'r Holder>,
 }

@@ -40,17 +40,7 @@ impl Cells {
     /// `InvalidData` when `fd` is not a memfd sealed against shrinking (a file that shrinks under its mapping
     /// kills whoever reads it) or holds fewer than `len` cells; else as for [`Cells::create`].
     pub fn from_fd(fd: OwnedFd, len: usize) -> io::Result<Self> {
-        let bytes = byte_len(len)?;
-        // SAFETY: F_GET_SEALS takes no argument.
-        let seals = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) };
-        if seals < 0 || seals & libc::F_SEAL_SHRINK == 0 {
-            return Err(invalid_data("shared cells must be in a memfd that is sealed against shrinking"));
-        }
-        if crate::fs::stat(fd.as_fd())?.len < bytes as u64 {
-            return Err(invalid_data(
-                "shared memory holds fewer cells than expected: are both programs the same version?",
-            ));
-        }
+        check(&fd, len)?;
         Self::map(fd, len)
     }
 
@@ -61,17 +51,38 @@ impl Cells {
 
     /// `fd` must hold `len` cells at least and be sealed against shrinking; both callers have seen to it.
     fn map(fd: OwnedFd, len: usize) -> io::Result<Self> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
-        let start = unsafe {
-            libc::mmap(std::ptr::null_mut(), byte_len(len)?, protection, libc::MAP_SHARED, fd.as_raw_fd(), 0)
-        };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast()).ok_or_else(|| invalid_data("mapped at address zero"))?;
+        let start = map(&fd, len, libc::PROT_READ | libc::PROT_WRITE)?;
         Ok(Self { fd, start, len })
     }
+
+    /// A descriptor of the same memory with which nobody can write to it: for those who are only to look. Who has
+    /// the rights of the maker could still open it anew.
+    ///
+    /// # Errors
+    /// No descriptors left, or no `/proc`.
+    pub fn read_only_fd(&self) -> io::Result<OwnedFd> {
+        // SAFETY: fchmod takes integers.
+        if unsafe { libc::fchmod(self.fd.as_raw_fd(), READ_ONLY_MODE) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        Ok(std::fs::File::open(path)?.into())
+    }
+}
+
+/// Mode of a memfd that others have for reading: it cannot be opened anew for writing by the user alone.
+const READ_ONLY_MODE: libc::mode_t = 0o400;
+
+/// `fd` must hold `len` cells at least and be sealed against shrinking; all callers have seen to it.
+fn map(fd: &OwnedFd, len: usize, protection: libc::c_int) -> io::Result<NonNull<AtomicU64>> {
+    // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
+    let start = unsafe {
+        libc::mmap(std::ptr::null_mut(), byte_len(len)?, protection, libc::MAP_SHARED, fd.as_raw_fd(), 0)
+    };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(start.cast()).ok_or_else(|| invalid_data("mapped at address zero"))
 }
 
 impl Deref for Cells {
@@ -89,6 +100,65 @@ impl Drop for Cells {
         // SAFETY: `start` and the length are those of the mapping made in `map`, and no borrow outlives `self`.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.len * size_of::<u64>()) };
     }
+}
+
+/// Cells that another process writes, mapped for reading only.
+#[derive(Debug)]
+pub struct CellsView {
+    start: NonNull<AtomicU64>,
+    len: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone and is not tied to a thread; it is only read.
+unsafe impl Send for CellsView {}
+// SAFETY: it is read by atomic loads alone.
+unsafe impl Sync for CellsView {}
+
+impl CellsView {
+    /// Maps the first `len` cells of a [`Cells`], whose descriptor `fd` is a duplicate of, or its
+    /// [`Cells::read_only_fd`].
+    ///
+    /// # Errors
+    /// As [`Cells::from_fd`].
+    pub fn from_fd(fd: &OwnedFd, len: usize) -> io::Result<Self> {
+        check(fd, len)?;
+        Ok(Self { start: map(fd, len, libc::PROT_READ)?, len })
+    }
+
+    /// The value of a cell, which its writer may be changing.
+    ///
+    /// # Panics
+    /// When there are not so many cells.
+    #[must_use]
+    pub fn load(&self, at: usize) -> u64 {
+        assert!(at < self.len, "cell {at} of {}", self.len);
+        // SAFETY: in bounds by the line above; the mapping is page-aligned, cannot shrink (it is sealed) and lives as
+        // long as `self`. A relaxed load of eight bytes only reads, which the mapping allows.
+        unsafe { self.start.add(at).as_ref() }.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+impl Drop for CellsView {
+    fn drop(&mut self) {
+        // SAFETY: `start` and the length are those of the mapping made in `from_fd`, and no borrow outlives `self`.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len * size_of::<u64>()) };
+    }
+}
+
+/// Whether `fd` is a memfd with so many cells, of which none can go away.
+fn check(fd: &OwnedFd, len: usize) -> io::Result<()> {
+    let bytes = byte_len(len)?;
+    // SAFETY: F_GET_SEALS takes no argument.
+    let seals = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) };
+    if seals < 0 || seals & libc::F_SEAL_SHRINK == 0 {
+        return Err(invalid_data("shared cells must be in a memfd that is sealed against shrinking"));
+    }
+    if crate::fs::stat(fd.as_fd())?.len < bytes as u64 {
+        return Err(invalid_data(
+            "shared memory holds fewer cells than expected: are both programs the same version?",
+        ));
+    }
+    Ok(())
 }
 
 /// Sets the size for good: a mapping of it can then never be cut short.
@@ -178,6 +248,16 @@ mod tests {
         assert_eq!(other[999].load(Relaxed), 7);
         drop(cells);
         assert_eq!(other[999].load(Relaxed), 7, "the memory lives as long as its last mapping");
+    }
+
+    #[test]
+    fn who_is_to_look_cannot_write() {
+        let cells = Cells::create("test", 1_000).unwrap();
+        let fd = cells.read_only_fd().unwrap();
+        let view = CellsView::from_fd(&fd, 1_000).unwrap();
+        cells[999].store(7, Relaxed);
+        assert_eq!(view.load(999), 7);
+        assert_eq!(Cells::from_fd(fd, 1_000).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     }
 
     #[test]

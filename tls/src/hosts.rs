@@ -90,6 +90,11 @@ pub(crate) struct Served {
 }
 
 impl Served {
+    /// Tells whether two hosts are the same and judge clients in the same way.
+    pub(crate) fn policy(&self) -> [u8; 32] {
+        self.policy
+    }
+
     /// The configuration for a client that offers these suites. The order is ours, unless the client would rather have
     /// ChaCha20: then it has no AES in hardware, and knows better.
     pub(crate) fn config_for(&self, suites: &[CipherSuite]) -> Arc<ServerConfig> {

@@ -10,7 +10,7 @@ use crate::certificate::Certificate;
 use crate::client_auth::{ClientCertificate, ClientTrust, Verdict};
 use crate::failure::{CertificateFault, Failure};
 use crate::handshake::{flush, process, took};
-use crate::hosts::Hosts;
+use crate::hosts::{Hosts, Served};
 use crate::records::Records;
 
 /// An established connection. Between two calls it holds no output, and of the input only what is unfinished or
@@ -19,6 +19,8 @@ pub struct Session {
     connection: ServerConnection,
     client: Option<Box<ClientCertificate>>,
     host: usize,
+    /// By which rules of which host the client was judged last.
+    policy: [u8; 32],
     records: Records,
 }
 
@@ -92,7 +94,8 @@ impl Session {
             flush(&mut connection, out);
             return Err(Failure::Certificate { fault });
         }
-        Ok(Session { connection, client: client.unwrap_or_default(), host, records: Records::default() })
+        let (client, policy) = (client.unwrap_or_default(), hosts.served(host).policy());
+        Ok(Session { connection, client, host, policy, records: Records::default() })
     }
 
     /// Takes ciphertext as it came, in pieces of any size, and appends what the client has said to `plaintext`,
@@ -227,6 +230,25 @@ impl Session {
     /// The client's certificate and whether it holds; `None` when it sent none or was not asked.
     pub fn client(&self) -> Option<&ClientCertificate> {
         self.client.as_deref()
+    }
+
+    /// Judges the client's certificate again where the rules have changed since: `hosts` are those of now, and `host` is
+    /// the number in them of the host that has judged; none when it is gone, and then nobody vouches any more.
+    pub fn judge_again(&mut self, hosts: &Hosts, host: Option<usize>) {
+        let served = host.map(|host| hosts.served(host));
+        let policy = served.map(Served::policy).unwrap_or_default();
+        if policy == self.policy {
+            return;
+        }
+        self.policy = policy;
+        let trust = served.and_then(|served| served.client_auth.trust());
+        let verdict = match trust {
+            Some(trust) => self.judge(trust, hosts.unix_seconds()),
+            None => Verdict::Invalid(CertificateFault::UnknownIssuer),
+        };
+        if let Some(client) = &mut self.client {
+            client.verdict = verdict;
+        }
     }
 
     /// Judges the client's certificate by other authorities than the host's, for a location that has its own.

@@ -46,6 +46,7 @@ const PROGRAMS: &[Program] = &[
     Program { what: "logrotate", probe: &["logrotate", "--version"], packages: &["logrotate"] },
     Program { what: "gzip", probe: &["gzip", "--version"], packages: &["gzip"] },
     Program { what: "zstd", probe: &["zstd", "--version"], packages: &["zstd"] },
+    Program { what: "valgrind", probe: &["valgrind", "--version"], packages: &["valgrind"] },
     Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },
     Program {
         what: "setpriv, prlimit and unshare",
@@ -53,9 +54,19 @@ const PROGRAMS: &[Program] = &[
         packages: &["util-linux"],
     },
     Program {
-        what: "systemd-analyze and systemd-socket-activate",
+        what: "systemd-analyze, systemd-socket-activate and systemd-journald",
         probe: &["systemd-analyze", "--version"],
         packages: &["systemd"],
+    },
+    Program {
+        what: "rsyslogd with TLS",
+        probe: &["sh", "-c", "ls /usr/sbin/rsyslogd /usr/lib/*/rsyslog/lmnsd_ossl.so"],
+        packages: &["rsyslog", "rsyslog-openssl"],
+    },
+    Program {
+        what: "gearmand and its worker tool",
+        probe: &["sh", "-c", "ls /usr/sbin/gearmand /usr/bin/gearman"],
+        packages: &["gearman-job-server", "gearman-tools"],
     },
 ];
 

@@ -1,22 +1,20 @@
 //! Who is banned now, as every shard reads it: immutable.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
+use super::prefixes::Prefixes;
 use super::{Ban, Bans};
-use crate::prefix::{Prefix, hosts_v4, hosts_v6};
+use crate::prefix::Prefix;
 
 /// Who is banned. It has no times: the writer publishes another one when a ban begins or ends.
 ///
-/// A look-up hashes the address once for each length of prefix that is banned, of which there are few, and costs the
-/// same whether one prefix is banned or a hundred thousand. The hash has a key of its own, so that nobody can choose
-/// addresses that fall together.
+/// A look-up costs the same whether one prefix, or one user, is banned or a hundred thousand, and one user from a
+/// hundred thousand prefixes.
 #[derive(Clone, Debug, Default)]
 pub struct BanTable {
-    /// For each length the first addresses of the prefixes.
-    v4: Vec<(u8, HashSet<u32>)>,
-    v6: Vec<(u8, HashSet<u128>)>,
-    users: HashMap<Box<str>, Vec<Prefix>>,
+    all: Prefixes,
+    users: HashMap<Box<str>, Prefixes>,
     exempt: Vec<Prefix>,
 }
 
@@ -108,17 +106,15 @@ impl<'b> Entry<'b> {
 
 impl BanTable {
     fn new<'b>(bans: impl Iterator<Item = (Prefix, Option<&'b str>)>, exempt: Vec<Prefix>) -> Self {
-        let mut v4: BTreeMap<u8, HashSet<u32>> = BTreeMap::new();
-        let mut v6: BTreeMap<u8, HashSet<u128>> = BTreeMap::new();
-        let mut users: HashMap<Box<str>, Vec<Prefix>> = HashMap::new();
+        let mut table = Self { exempt, ..Self::default() };
         for (prefix, user) in bans {
-            match (user, prefix.first()) {
-                (Some(user), _) => users.entry(user.into()).or_default().push(prefix),
-                (None, IpAddr::V4(first)) => drop(v4.entry(prefix.len()).or_default().insert(first.into())),
-                (None, IpAddr::V6(first)) => drop(v6.entry(prefix.len()).or_default().insert(first.into())),
-            }
+            let prefixes = match user {
+                None => &mut table.all,
+                Some(user) => table.users.entry(user.into()).or_default(),
+            };
+            prefixes.insert(prefix);
         }
-        Self { v4: v4.into_iter().collect(), v6: v6.into_iter().collect(), users, exempt }
+        table
     }
 
     /// The table that [`Bans::pack`] has made bytes of; none for other bytes.
@@ -141,31 +137,20 @@ impl BanTable {
     /// Whether nobody is banned.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.v4.is_empty() && self.v6.is_empty() && self.users.is_empty()
+        self.all.is_empty() && self.users.is_empty()
     }
 
     /// Whether nothing is to be served to `address`.
     #[must_use]
     pub fn has(&self, address: IpAddr) -> bool {
-        let banned = match address.to_canonical() {
-            IpAddr::V4(address) => {
-                let bits = u32::from(address);
-                self.v4.iter().any(|(len, firsts)| firsts.contains(&(bits & !hosts_v4(*len))))
-            }
-            IpAddr::V6(address) => {
-                let bits = u128::from(address);
-                self.v6.iter().any(|(len, firsts)| firsts.contains(&(bits & !hosts_v6(*len))))
-            }
-        };
         // Only where a ban by hand is wider than what is exempt does the second question matter.
-        banned && !self.is_exempt(address)
+        self.all.have(address) && !self.is_exempt(address)
     }
 
     /// Whether a login as `user` from `address` is to be refused unseen.
     #[must_use]
     pub fn has_user(&self, address: IpAddr, user: &str) -> bool {
-        let banned =
-            self.users.get(user).is_some_and(|from| from.iter().any(|prefix| prefix.contains(address)));
+        let banned = self.users.get(user).is_some_and(|from| from.have(address));
         self.has(address) || banned && !self.is_exempt(address)
     }
 

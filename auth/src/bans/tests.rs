@@ -113,6 +113,7 @@ fn bans_by_hand() {
     assert_eq!((given.count, given.until), (1, None));
     let table = bans.table(6);
     assert!(table.has(address("192.0.2.1")) && !table.has(address("10.0.0.1")), "the exempt are not banned");
+    assert!(bans.refuse(6, address("192.0.2.1"), "a") && !bans.refuse(6, address("10.0.0.1"), "a"));
     assert_eq!(bans.ban(6, anywhere.clone(), Some(10), String::new()).unwrap().until, Some(16));
     assert_eq!((bans.next_end(6), bans.next_end(16)), (Some(16), None));
     assert_eq!((bans.lasting(15).count(), bans.lasting(16).count()), (1, 0));
@@ -141,6 +142,50 @@ fn an_unban_forgets_what_was_counted() {
 }
 
 #[test]
+fn what_was_counted_is_taken_over() {
+    let mut bans = Bans::new(policy());
+    let fail = |bans: &mut Bans, now| bans.fail(now, address("192.0.2.1"), Offence::Login("a"));
+    assert!(fail(&mut bans, 5).is_empty() && fail(&mut bans, 7).is_empty());
+    bans.fail(6, address("192.0.2.2"), Offence::Request);
+    let counted: Vec<Counted> = bans.counted().collect();
+    let one = |from: &str, user, kind, times: &[u64]| Counted {
+        subject: subject(from, user),
+        kind,
+        times: times.into(),
+    };
+    let wanted = [
+        one("192.0.2.2", None, Kind::Requests, &[6]),
+        one("192.0.2.1", None, Kind::Logins, &[5, 7]),
+        one("192.0.2.1", Some("a"), Kind::Logins, &[5, 7]),
+    ];
+    assert_eq!(counted, wanted);
+    let next = |counted: &[Counted]| {
+        let mut bans = Bans::new(policy());
+        counted.iter().for_each(|counted| bans.recall(counted.clone()));
+        bans
+    };
+    assert_eq!(next(&counted).counted().collect::<Vec<_>>(), wanted);
+    assert_eq!(fail(&mut next(&counted), 8).len(), 1, "the third");
+    assert!(fail(&mut next(&counted), 65).is_empty(), "one of them has left the window");
+    let long = "n".repeat(BANNED_NAME_LEN_MAX + 1);
+    for (counted, left) in [
+        (one("10.1.2.3", None, Kind::Logins, &[5]), None),
+        (one("192.0.2.1", Some(&long), Kind::Logins, &[5]), None),
+        (one("192.0.2.1", None, Kind::Logins, &[]), None),
+        (one("192.0.2.1", None, Kind::Logins, &[9, 5]), Some(2)),
+        (one("192.0.2.1", None, Kind::Logins, &[5; 1000]), Some(FAILURES_MAX as usize)),
+    ] {
+        let bans = next(&[counted.clone(), counted]);
+        assert_eq!(bans.counted().next().map(|counted| counted.times.len()), left);
+        assert_eq!(bans.watch.len(), usize::from(left.is_some()));
+    }
+    let many: Vec<Counted> = (0..WATCHED_MAX + 9)
+        .map(|number| Counted { subject: numbered(number), kind: Kind::Logins, times: vec![number as u64] })
+        .collect();
+    assert_eq!(next(&many).watch.len(), WATCHED_MAX);
+}
+
+#[test]
 fn a_table_answers_as_the_prefixes_do() {
     let mut bans = Bans::new(policy());
     let banned = [
@@ -158,7 +203,9 @@ fn a_table_answers_as_the_prefixes_do() {
     for text in banned {
         bans.ban(0, subject(text, None), Some(10), String::new()).unwrap();
     }
-    bans.ban(0, subject("198.51.100.0/24", Some("anna")), Some(10), String::new()).unwrap();
+    for from in ["198.51.100.0/24", "203.0.113.7", "203.0.113.8", "2001:db8:2::/48"] {
+        bans.ban(0, subject(from, Some("anna")), Some(10), String::new()).unwrap();
+    }
     let table = bans.table(5);
     for text in banned {
         let prefix = prefix(text);
@@ -172,6 +219,7 @@ fn a_table_answers_as_the_prefixes_do() {
             for address in [near(edge, -1), edge, near(edge, 1)] {
                 let wanted = banned.iter().any(|text| self::prefix(text).contains(address));
                 assert_eq!(table.has(address), wanted, "{address}");
+                assert_eq!(bans.refuse(5, address, "otto"), wanted, "{address}");
             }
         }
     }
@@ -180,9 +228,16 @@ fn a_table_answers_as_the_prefixes_do() {
         ("::ffff:198.51.100.9", "anna", true),
         ("198.51.100.9", "otto", false),
         ("198.51.101.9", "anna", false),
+        ("203.0.113.7", "anna", true),
+        ("203.0.113.8", "anna", true),
+        ("203.0.113.9", "anna", false),
+        ("2001:db8:2:ffff::1", "anna", true),
+        ("2001:db8:3::", "anna", false),
         ("192.0.2.9", "otto", true),
     ] {
         assert_eq!(table.has_user(address(from), user), wanted, "{from} {user}");
+        assert_eq!(bans.refuse(5, address(from), user), wanted, "{from} {user}");
+        assert!(!bans.refuse(10, address(from), user), "{from} {user}: it is over");
     }
     let later = bans.table(10);
     assert!(!later.has(address("192.0.2.7")) && !later.has_user(address("198.51.100.9"), "anna"));

@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::Subject;
+use super::{Counted, Subject};
+use crate::limits::FAILURES_MAX;
 
 /// Who is watched, and for what.
 pub(super) type Key = (Subject, Kind);
 
 /// What is counted, each by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// Failed logins.
     Logins,
+    /// Bad requests.
     Requests,
 }
 
@@ -64,14 +67,42 @@ impl Watch {
         if times.len() >= most as usize {
             return true;
         }
+        self.make_room();
+        self.insert(Arc::new(key.clone()), times);
+        false
+    }
+
+    /// All that is counted, the one whose last failure is the longest ago first.
+    pub(super) fn counted(&self) -> impl Iterator<Item = Counted> {
+        self.oldest.values().filter_map(|key| {
+            let (subject, kind) = key.as_ref().clone();
+            let times = self.watched.get(key)?.times.iter().copied().collect();
+            Some(Counted { subject, kind, times })
+        })
+    }
+
+    /// Takes over what another one has counted.
+    pub(super) fn recall(&mut self, counted: Counted) {
+        let Counted { subject, kind, mut times } = counted;
+        times.sort_unstable();
+        let surplus = times.len().saturating_sub(FAILURES_MAX as usize);
+        times.drain(..surplus);
+        if times.is_empty() {
+            return;
+        }
+        let key = (subject, kind);
+        self.forget(&key);
+        self.make_room();
+        self.insert(Arc::new(key), times.into());
+    }
+
+    fn make_room(&mut self) {
         if self.watched.len() >= self.room
             && let Some((_, least)) = self.least.first_key_value()
         {
             let least = Arc::clone(least);
             self.forget(&least);
         }
-        self.insert(Arc::new(key.clone()), times);
-        false
     }
 
     /// Forgets all failures of `key`. Returns their times.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::auth;
 use super::logs::{Chosen, Logs};
-use crate::model::{Auth, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};
+use crate::model::{
+    Auth, ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks,
+};
 use crate::problem::Problems;
 use crate::reader::Reader;
 use crate::syntax::FieldName;
@@ -20,7 +22,9 @@ pub(super) struct Layer {
     root: Option<PathBuf>,
     index: Option<Vec<String>>,
     handler: Option<Handler>,
+    comet: Option<Option<Comet>>,
     access: Option<Vec<String>>,
+    client_certificate: Option<ClientCertificate>,
     methods: Option<Vec<String>>,
     charset: Option<Option<String>>,
     types: Entries<String, String>,
@@ -46,7 +50,9 @@ impl Layer {
             root: reader.get(&settings::ROOT, problems),
             index: reader.get(&settings::INDEX, problems).map(values),
             handler: reader.get(&settings::HANDLER, problems),
+            comet: reader.get(&settings::COMET, problems),
             access: reader.get(&settings::ACCESS, problems).map(values),
+            client_certificate: reader.get(&settings::CLIENT_CERTIFICATE, problems),
             methods: reader.get(&settings::METHODS, problems).map(values),
             charset: reader.get(&settings::CHARSET, problems),
             types: reader.get(&settings::TYPES, problems).unwrap_or_default(),
@@ -82,7 +88,9 @@ impl Inherited {
             root: None,
             index: settings::INDEX.default("").into_iter().map(|(_, name)| name).collect(),
             handler: settings::HANDLER.default(""),
+            comet: settings::COMET.default(""),
             access: Vec::new(),
+            client_certificate: None,
             methods: None,
             charset: settings::CHARSET.default(""),
             types: BTreeMap::new(),
@@ -112,7 +120,9 @@ impl Inherited {
         settings.root = layer.root.or(settings.root.take());
         set(&mut settings.index, layer.index);
         set(&mut settings.handler, layer.handler);
+        set(&mut settings.comet, layer.comet);
         set(&mut settings.access, layer.access);
+        settings.client_certificate = layer.client_certificate.or(settings.client_certificate);
         settings.methods = layer.methods.or(settings.methods.take());
         set(&mut settings.charset, layer.charset);
         merge(&mut settings.types, layer.types);
@@ -134,7 +144,7 @@ impl Inherited {
 
     /// Whether files are to be served and nobody says from where.
     pub(super) fn lacks_root(&self) -> bool {
-        self.settings.handler == Handler::Files && !self.has_root
+        self.settings.comet.is_none() && self.settings.handler == Handler::Files && !self.has_root
     }
 
     pub(super) fn into_settings(self) -> Settings {

@@ -6,14 +6,17 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use auth::access::Holder;
 use perf::Counter;
+use site::Security;
 use tls::{Failure, Kind, Progress};
 
 use super::ring::Filled;
 use crate::connection::{Key, Wait};
 use crate::limits::{HANDSHAKES_TIME, OUTPUT_MAX};
 use crate::port::{Port, Transport};
-use crate::secure::{Secure, security};
+use crate::secure::{Secure, Standing};
+use crate::served::Served;
 use crate::shard::Shard;
 
 /// What is sent to a client that speaks HTTP where TLS is due. It ends with the connection.
@@ -91,8 +94,8 @@ impl Shard {
             Kind::Resumed => Counter::TlsResumed,
             Kind::Full | Kind::FullAgain => Counter::TlsHandshakes,
         });
-        let security = security(&session, sites);
-        *secure = Secure::Session(session, security);
+        let standing = Standing::new(&session, sites);
+        *secure = Secure::Session(session, standing);
         Ok(Some(taken))
     }
 
@@ -100,8 +103,8 @@ impl Shard {
     pub(super) fn decrypt(&self, key: Key, port: &Port, ciphertext: &[u8], out: &mut Vec<u8>) {
         let mut connections = self.connections.borrow_mut();
         let Some(connection) = connections.get(key) else { return };
-        let Some(Secure::Session(session, security)) = connection.secure.as_deref_mut() else { return };
-        port.security.set(*security);
+        let Some(Secure::Session(session, standing)) = connection.secure.as_deref_mut() else { return };
+        port.security.set(standing.security);
         // Not more than the ciphertext and one record: nothing is received beyond the limit of the backlog.
         match session.feed(ciphertext, &mut port.received.borrow_mut(), usize::MAX, out) {
             Ok(received) if received.ended => {
@@ -126,6 +129,23 @@ impl Shard {
         if port.failed.get() {
             port.broken.set(true);
         }
+    }
+
+    /// What rules may know of a client, under what is served to it on an address, and whom its certificate is about.
+    pub(crate) fn security(
+        &self,
+        port: &Port,
+        (served, address): (&Served, usize),
+    ) -> (Security, Option<Rc<Holder>>) {
+        if port.transport.get() == Transport::Sealed
+            && let Some(connection) = self.connections.borrow_mut().get(port.key.get())
+            && let Some(Secure::Session(session, standing)) = connection.secure.as_deref_mut()
+        {
+            standing.renew(session, served.secured(address), served.number());
+            port.security.set(standing.security);
+            return (standing.security, standing.holder.clone());
+        }
+        (port.security.get(), None)
     }
 
     fn give_up(&self, key: Key) {

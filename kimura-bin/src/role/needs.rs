@@ -1,5 +1,6 @@
 //! What a configuration needs of the supervisor.
 
+use crate::receivers::Found;
 use crate::{certificates, logins, remote};
 use config::{
     Compress, Config, Every, Level, Listen, Loaded, Origin, Output, Peer, Rank, Rotate, RotatedNames, Shards,
@@ -13,7 +14,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 /// All of it.
-pub(super) fn of(loaded: &Loaded) -> Needs {
+pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
     let Loaded { config, registry } = loaded;
     let server = &config.server;
     let promised = registry.get("/server/limits/connections_per_shard");
@@ -23,14 +24,14 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
         access_logs: crate::logs::access_logs(config)
             .into_iter()
             .map(|log| LogNeeds {
-                output: output(&log.output),
+                output: output(&log.output, found),
                 cells: cells(),
                 rotation: log.rotate.as_ref().map(rotation),
                 pointer: log.pointer.clone(),
             })
             .collect(),
         error_log: LogNeeds {
-            output: output(&server.error_log),
+            output: output(&server.error_log, found),
             cells: 0,
             rotation: None,
             pointer: "/server/error_log".to_owned(),
@@ -220,11 +221,12 @@ fn message_rank(rank: Rank) -> message::Rank {
     }
 }
 
-fn output(output: &Output) -> message::Output {
+fn output(output: &Output, found: &Found) -> message::Output {
     match output {
         Output::Stdout => message::Output::Stdout,
         Output::Stderr => message::Output::Stderr,
         Output::File(path) => message::Output::File { path: path.clone() },
+        Output::Receiver(receiver) => found.output(receiver),
     }
 }
 

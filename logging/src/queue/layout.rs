@@ -3,10 +3,10 @@
 //! | Cells | What |
 //! |---|---|
 //! | 8 | the [`perf::Tally`] |
-//! | 8 | mark, version of the layout, number of blocks |
+//! | 8 | mark, version of the layout, number of blocks, name |
 //! | 32 | the change under way: how many cells it has, then place and value of each |
 //! | 32 x 3 | who has sent: the generation of a worker, the number of its last packet, its lines |
-//! | 8 for each block | what it is, see [`field`] |
+//! | 9 for each block | what it is, see [`field`] |
 //! | the rest | the lines of the blocks |
 
 use perf::TALLY_CELLS;
@@ -19,14 +19,15 @@ pub(super) const BLOCK_CELLS: usize = BLOCK_BYTES / size_of::<u64>();
 pub(super) const MARK_AT: usize = TALLY_CELLS;
 pub(super) const VERSION_AT: usize = TALLY_CELLS + 1;
 pub(super) const BLOCKS_AT: usize = TALLY_CELLS + 2;
+pub(super) const NAME_AT: usize = TALLY_CELLS + 3;
 pub(super) const MARK: u64 = u64::from_ne_bytes(*b"KIMURALQ");
-pub(super) const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
 
 /// Cells that one change can have.
 pub(super) const CHANGES: usize = 15;
 pub(super) const JOURNAL_AT: usize = 2 * TALLY_CELLS;
 const JOURNAL_CELLS: usize = 32;
-const _: () = assert!(1 + 2 * CHANGES <= JOURNAL_CELLS);
+const _: () = assert!(2 * CHANGES < JOURNAL_CELLS);
 
 /// Workers that are known at once; more than ever run side by side.
 pub(super) const SENDERS: usize = 32;
@@ -35,7 +36,7 @@ pub(super) const SENDERS_AT: usize = JOURNAL_AT + JOURNAL_CELLS;
 pub(super) const SENDER_CELLS: usize = 3;
 
 const HEADS_AT: usize = SENDERS_AT + SENDERS * SENDER_CELLS;
-const HEAD_CELLS: usize = 8;
+const HEAD_CELLS: usize = 9;
 
 /// Cells of what a block is, from its head on.
 pub(super) mod field {
@@ -53,8 +54,10 @@ pub(super) mod field {
     pub(in crate::queue) const LINES_DONE: usize = 5;
     /// Where the outlet was when the delivery that is under way began, and 1; 0 when none is.
     pub(in crate::queue) const BEGUN_AT: usize = 6;
+    /// The number of its first line.
+    pub(in crate::queue) const FIRST: usize = 7;
     /// Which outlet that was, or the one to which the last part went: see [`crate::outlet::Position`].
-    pub(in crate::queue) const BEGUN_IN: usize = 7;
+    pub(in crate::queue) const BEGUN_IN: usize = 8;
 }
 
 /// Nothing is in the block.

@@ -6,8 +6,8 @@ use perf::tally;
 use sys::mem::Cells;
 
 use super::layout::{
-    BLOCKS_AT, BLOCKS_MIN, CHANGES, JOURNAL_AT, MARK, MARK_AT, VERSION, VERSION_AT, blocks_in, field, head,
-    lines_at,
+    BLOCKS_AT, BLOCKS_MIN, CHANGES, JOURNAL_AT, MARK, MARK_AT, NAME_AT, VERSION, VERSION_AT, blocks_in,
+    field, head, lines_at,
 };
 use crate::error::Error;
 
@@ -32,19 +32,25 @@ impl Memory {
         match (memory.get(MARK_AT), memory.get(VERSION_AT), memory.get(BLOCKS_AT)) {
             (0, 0, 0) => {
                 memory.put(VERSION_AT, VERSION);
-                memory.put(BLOCKS_AT, blocks as u64);
-                memory.put(MARK_AT, MARK);
+                memory.begin();
             }
             // Killed before the mark was made: nothing is in it.
-            (0, VERSION, _) => {
-                memory.put(BLOCKS_AT, blocks as u64);
-                memory.put(MARK_AT, MARK);
-            }
+            (0, VERSION, _) => memory.begin(),
             (MARK, VERSION, known) if known == blocks as u64 => memory.recover(),
             (MARK, VERSION, _) => return Err(Error::Queue("it has another size")),
             _ => return Err(Error::Queue("another version of the program has made it")),
         }
         Ok(memory)
+    }
+
+    /// Makes it a queue.
+    fn begin(&self) {
+        let mut name = [0; CELL];
+        // The kernel has had enough randomness since its start; without any, the time tells queues apart.
+        let random = sys::random::fill(&mut name).map(|()| u64::from_ne_bytes(name));
+        self.put(NAME_AT, random.unwrap_or_else(|_| sys::clock::now_monotonic_ns()));
+        self.put(BLOCKS_AT, self.count as u64);
+        self.put(MARK_AT, MARK);
     }
 
     pub(super) fn cells(&self) -> &Cells {

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use super::layout::{BLOCKS_MIN, cells_for};
 use super::*;
-use crate::outlet::{Position, Undelivered};
+use crate::outlet::{Offer, Position, Undelivered};
 
 fn memory(blocks: usize) -> Cells {
     Cells::create("test", cells_for(blocks * BLOCK_BYTES)).unwrap()
@@ -74,6 +74,31 @@ fn a_full_queue_gives_up_the_oldest_and_counts() {
 }
 
 #[test]
+fn a_line_that_comes_again_has_its_number_again() {
+    let cells = memory(BLOCKS_MIN);
+    let queue = Queue::open(again(&cells)).unwrap();
+    let mut buffer = Vec::new();
+    queue.take(packet(1), b"0\n1\n2\n");
+    let portion = queue.waiting(&mut buffer).unwrap();
+    queue.take(packet(2), b"3\n");
+    queue.delivered(&portion, 2, 1);
+    let name = portion.queue;
+    // Another process takes over.
+    let queue = Queue::open(again(&cells)).unwrap();
+    for (wanted, first) in [("1\n2\n", 1), ("3\n", 3)] {
+        for _ in 0..2 {
+            let portion = queue.waiting(&mut buffer).unwrap();
+            assert_eq!(
+                (str::from_utf8(&buffer).unwrap(), portion.first, portion.queue),
+                (wanted, first, name)
+            );
+        }
+        let portion = queue.waiting(&mut buffer).unwrap();
+        queue.delivered(&portion, buffer.len(), newlines(&buffer));
+    }
+}
+
+#[test]
 fn workers_are_forgotten_when_many_have_come_after_them() {
     let queue = Queue::open(memory(BLOCKS_MIN)).unwrap();
     for generation in 1..=SENDERS as u32 + 1 {
@@ -109,7 +134,7 @@ struct Disk {
 }
 
 impl Outlet for Disk {
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
+    fn deliver(&mut self, Offer { lines, .. }: Offer<'_>) -> Result<(), Undelivered> {
         let mut bytes = self.bytes.lock().unwrap();
         let room = self.room.lock().unwrap().take().unwrap_or(lines.len());
         for (done, byte) in lines.iter().enumerate() {

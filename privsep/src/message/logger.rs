@@ -32,6 +32,8 @@ variants! {
             /// The worker's generation.
             generation: u32,
         },
+        /// Where to show what comes. Comes with a ring of [`sys::broadcast`].
+        40 Tail,
         /// A new error log. Comes with its descriptor.
         4 ErrorLog,
         /// Write what is there and end.
@@ -103,7 +105,9 @@ impl Message for ToLogger {
     fn descriptors(&self) -> usize {
         match self {
             Self::Sink { .. } | Self::Compress { .. } => 2,
-            Self::Producer { .. } | Self::ErrorLog | Self::Before { .. } | Self::Sync { .. } => 1,
+            Self::Producer { .. } | Self::ErrorLog | Self::Tail | Self::Before { .. } | Self::Sync { .. } => {
+                1
+            }
             Self::Hello { .. } | Self::Finish => 0,
         }
     }

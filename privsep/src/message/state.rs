@@ -5,11 +5,11 @@
 
 use std::path::PathBuf;
 
-use super::{LedgerEntry, Message, Output, Subject};
+use super::{LedgerEntry, Message, Network, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
-pub const STATE_VERSION: u32 = 4;
+pub const STATE_VERSION: u32 = 5;
 
 /// The number of a descriptor.
 pub type Kept = u32;
@@ -67,6 +67,8 @@ records! {
         tickets: Vec<Bytes>,
         /// Bans, as a file has them, sealed.
         bans: Kept,
+        /// A list of [`KeptFailures`], sealed.
+        failures: Kept,
         /// Destinations of access logs, by number.
         sinks: Vec<KeptSink>,
         /// The socket for commands.
@@ -87,6 +89,8 @@ records! {
         doors: Vec<KeptDoor>,
         /// Agents that end when whoever is there is answered.
         leaving: Vec<KeptProcess>,
+        /// What viewers of the logs read.
+        tail: Option<Kept>,
         /// Whoever waits for an answer to the command that this came from.
         asker: Option<KeptAsker>,
     }
@@ -159,6 +163,18 @@ records! {
         fd: Kept,
     }
 
+    /// Failures that have not brought a ban yet.
+    pub struct KeptFailures {
+        /// From where.
+        network: Network,
+        /// As whom; none for all who have failed from there.
+        user: Option<String>,
+        /// What has failed.
+        kind: KeptKind,
+        /// When, in seconds since 1970.
+        times: Vec<u64>,
+    }
+
     /// A worker.
     pub struct KeptWorker {
         /// Its number.
@@ -189,6 +205,15 @@ records! {
 }
 
 variants! {
+    /// What somebody has failed at.
+    #[derive(Copy, Eq)]
+    pub enum KeptKind {
+        /// Logins.
+        1 Logins,
+        /// Requests.
+        2 Requests,
+    }
+
     /// How far a worker is.
     pub enum KeptPhase {
         /// Its shards begin.

@@ -19,6 +19,8 @@ variants! {
         2 Counters,
         /// Where batches of log lines go. Comes with a socket to the logger.
         3 Log,
+        /// What viewers of the logs see. Comes with a ring of [`sys::broadcast`], for reading.
+        40 Tail,
         /// The configuration that the next `Start` or `Prepare` is about. Comes with its text, without secrets, in
         /// sealed memory.
         4 Configuration {
@@ -140,6 +142,7 @@ impl Message for ToWorker {
             self,
             Self::Counters
                 | Self::Log
+                | Self::Tail
                 | Self::Configuration { .. }
                 | Self::Files
                 | Self::Bans

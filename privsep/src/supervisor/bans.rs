@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use auth::Verdict;
-use auth::bans::{Ban, Offence, Policy, Reason, Subject};
+use auth::bans::{Ban, Counted, Kind, Offence, Policy, Reason, Subject};
 use auth::limits::BANS_FILE_LEN_MAX;
 use perf::Counter;
 
@@ -21,7 +21,9 @@ use super::reply::Reply;
 use super::run::Supervisor;
 use super::worker::Worker;
 use crate::link::LinkError;
-use crate::message::{BanNeeds, BanReport, BansReport, Needs, Network, ToWorker, Trouble};
+use crate::message::{
+    BanNeeds, BanReport, BansReport, KeptFailures, KeptKind, LoginOutcome, Needs, Network, ToWorker, Trouble,
+};
 
 /// Shortest time between two tables: each costs a pass over all bans and all connections.
 const TABLE_PAUSE: Duration = Duration::from_millis(30);
@@ -70,9 +72,13 @@ impl Bans {
         Self { ruling: needs.map(|needs| Ruling::new(needs, None)) }
     }
 
-    /// As a configuration says, with those that the program before this one has left.
-    pub(crate) fn inherit(needs: Option<&BanNeeds>, text: &[u8]) -> Self {
-        Self { ruling: needs.map(|needs| Ruling::new(needs, Some(text))) }
+    /// As a configuration says, with those that the program before this one has left, and what it has counted.
+    pub(crate) fn inherit(needs: Option<&BanNeeds>, text: &[u8], failures: Vec<KeptFailures>) -> Self {
+        let mut ruling = needs.map(|needs| Ruling::new(needs, Some(text)));
+        if let Some(ruling) = &mut ruling {
+            failures.into_iter().filter_map(counted).for_each(|counted| ruling.bans.recall(counted));
+        }
+        Self { ruling }
     }
 
     /// Goes by another configuration from now on. Others may be exempt, so that a table is due.
@@ -93,9 +99,26 @@ impl Bans {
         }
     }
 
+    /// Whether nobody is to log in as `user` from `client`. Workers may not have heard of that yet.
+    pub(super) fn refuse(&self, client: Option<IpAddr>, user: &str) -> bool {
+        let (Some(ruling), Some(client)) = (&self.ruling, client) else { return false };
+        ruling.bans.refuse(unix_seconds(), client, user)
+    }
+
+    /// What a client is told of a verdict: whoever was banned before it came gets the same for each password.
+    pub(super) fn told(&self, client: Option<IpAddr>, user: &str, verdict: LoginOutcome) -> LoginOutcome {
+        if self.refuse(client, user) { LoginOutcome::Denied } else { verdict }
+    }
+
     /// What a successor is left.
     pub(crate) fn text(&self) -> String {
         self.ruling.as_ref().map_or_else(String::new, |ruling| ruling.bans.to_text())
+    }
+
+    /// What has been counted for bans that are still to come, as a successor is left it: of as many as are watched, which
+    /// fits sealed memory with room to spare.
+    pub(crate) fn failures(&self) -> Vec<KeptFailures> {
+        self.ruling.iter().flat_map(|ruling| ruling.bans.counted()).map(kept).collect()
     }
 
     /// Tells a worker who is banned; nothing when nobody is.
@@ -189,6 +212,29 @@ impl Ruling {
             log::error!("the file of bans {} cannot be written: {error}", path.display());
         }
     }
+}
+
+fn kept(counted: Counted) -> KeptFailures {
+    let Counted { subject, kind, times } = counted;
+    KeptFailures {
+        network: subject.prefix.into(),
+        user: subject.user.map(String::from),
+        kind: match kind {
+            Kind::Logins => KeptKind::Logins,
+            Kind::Requests => KeptKind::Requests,
+        },
+        times,
+    }
+}
+
+fn counted(kept: KeptFailures) -> Option<Counted> {
+    let KeptFailures { network, user, kind, times } = kept;
+    let kind = match kind {
+        KeptKind::Logins => Kind::Logins,
+        KeptKind::Requests => Kind::Requests,
+    };
+    let subject = Subject { prefix: network.prefix()?, user: user.map(String::into_boxed_str) };
+    Some(Counted { subject, kind, times })
 }
 
 /// Whether the file could be written, as far as that can be told before.
@@ -470,9 +516,73 @@ mod tests {
             assert!(!path.exists());
         }
         // What the program before has left goes before the file.
-        let other = Bans::inherit(Some(&needs), text.as_bytes());
+        let other = Bans::inherit(Some(&needs), text.as_bytes(), Vec::new());
         assert_eq!(other.text(), text);
-        assert_eq!(Bans::inherit(None, text.as_bytes()).text(), "");
+        assert_eq!(Bans::inherit(None, text.as_bytes(), Vec::new()).text(), "");
+    }
+
+    #[test]
+    fn failures_are_left_to_a_successor() {
+        let fail = |bans: &mut Bans, offence| {
+            let ruling = bans.ruling.as_mut().unwrap();
+            ruling.bans.fail(unix_seconds(), "192.0.2.7".parse().unwrap(), offence).len()
+        };
+        let needs = BanNeeds { bad_requests: Some(2), ..needs(None) };
+        let mut bans = Bans::open(Some(&needs));
+        for offence in [Offence::Login("vera"), Offence::Login("vera"), Offence::Request] {
+            assert_eq!(fail(&mut bans, offence), 0);
+        }
+        let sealed = crate::sealed::seal(&bans.failures()).unwrap();
+        let left = || crate::sealed::unseal(&sealed).unwrap();
+        for (offence, wanted) in
+            [(Offence::Login("vera"), 1), (Offence::Login("otto"), 0), (Offence::Request, 1)]
+        {
+            assert_eq!(fail(&mut Bans::inherit(Some(&needs), b"", left()), offence), wanted, "{offence:?}");
+        }
+        assert!(Bans::inherit(None, b"", left()).failures().is_empty());
+    }
+
+    #[test]
+    fn what_is_left_at_most_fits_sealed_memory() {
+        use auth::limits::{BANNED_NAME_LEN_MAX, FAILURES_MAX, WATCHED_MAX};
+        let one = KeptFailures {
+            network: Network::from("2001:db8::/64".parse::<auth::Prefix>().unwrap()),
+            user: Some("n".repeat(BANNED_NAME_LEN_MAX)),
+            kind: KeptKind::Logins,
+            times: vec![0; FAILURES_MAX as usize],
+        };
+        assert!(crate::wire::encode(&one).len() * WATCHED_MAX < crate::sealed::MAX);
+    }
+
+    #[test]
+    fn guesses_under_way_when_the_ban_comes_are_not_answered() {
+        use LoginOutcome::{Admitted, Denied, Forbidden, Unavailable};
+        let client = |text: &str| Some(text.parse().unwrap());
+        let mut bans = Bans::open(Some(&needs(None)));
+        let told = |bans: &Bans, from: &str, user: &str| {
+            [Admitted, Forbidden, Denied, Unavailable].map(|verdict| bans.told(client(from), user, verdict))
+        };
+        let fail = |bans: &mut Bans, user: &str| {
+            let ruling = bans.ruling.as_mut().unwrap();
+            ruling.bans.fail(unix_seconds(), "192.0.2.7".parse().unwrap(), Offence::Login(user))
+        };
+        let open = [Admitted, Forbidden, Denied, Unavailable];
+        // The third failure of one user bans that one from there, the fifth of all the prefix.
+        for (user, vera, otto) in [
+            ("vera", open, open),
+            ("vera", open, open),
+            ("vera", [Denied; 4], open),
+            ("x", [Denied; 4], open),
+        ] {
+            fail(&mut bans, user);
+            assert_eq!(told(&bans, "192.0.2.7", "vera"), vera);
+            assert_eq!(told(&bans, "192.0.2.7", "otto"), otto);
+        }
+        fail(&mut bans, "y");
+        assert_eq!(told(&bans, "192.0.2.7", "otto"), [Denied; 4]);
+        assert_eq!(told(&bans, "192.0.2.8", "vera"), open, "nobody is locked out");
+        assert_eq!(bans.told(None, "vera", Admitted), Admitted);
+        assert_eq!(told(&Bans::default(), "192.0.2.7", "vera"), open);
     }
 
     #[test]

@@ -116,6 +116,10 @@ impl Supervisor<'_> {
         }
         let (generation, lesson) = (self.workers[at].generation, self.logins.lessons);
         let waiting = Waiting { generation, ticket, client, user, since: Instant::now(), lesson };
+        // The worker did not know yet when it asked. Nobody judges that, so that it is no failure either.
+        if self.estate.bans.refuse(client, &waiting.user) {
+            return self.answer_login(&waiting, LoginOutcome::Unavailable);
+        }
         let place = Place { realm, secret };
         match self.logins.services.of_realm(realm).cloned() {
             Some(service) => self.ask_pam(waiting, place, service),
@@ -164,7 +168,7 @@ impl Supervisor<'_> {
     }
 
     fn answer_login(&mut self, waiting: &Waiting, outcome: LoginOutcome) {
-        self.hear_of_login(waiting.client, &waiting.user, outcome);
+        let outcome = self.conclude(waiting.client, &waiting.user, outcome);
         let Waiting { generation, ticket, lesson, .. } = *waiting;
         let Some(at) = self.workers.iter().position(|worker| worker.generation == generation) else { return };
         let lasting = lesson == self.logins.lessons;
@@ -173,20 +177,22 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Hears of every verdict on a login: from where (none for a client without an IP address), whose name, and what
-    /// became of it.
-    fn hear_of_login(&mut self, client: Option<IpAddr>, user: &str, outcome: LoginOutcome) {
+    /// Hears of every verdict on a login: from where (none for a client without an IP address), whose name, and what auth
+    /// says. Returns what the client is told.
+    fn conclude(&mut self, client: Option<IpAddr>, user: &str, verdict: LoginOutcome) -> LoginOutcome {
+        let outcome = self.estate.bans.told(client, user, verdict);
         let logins = &mut self.logins;
         match outcome {
             LoginOutcome::Admitted | LoginOutcome::Forbidden => logins.granted += 1,
             LoginOutcome::Denied => logins.denied += 1,
             LoginOutcome::Unavailable => logins.unavailable += 1,
         }
-        if outcome == LoginOutcome::Denied {
+        if verdict == LoginOutcome::Denied {
             self.heard(client, user, auth::Verdict::Denied);
         }
         // Not the name: people type passwords there.
         log::trace!("login from {client:?}, a name of {} bytes: {outcome:?}", user.len());
+        outcome
     }
 }
 

@@ -52,6 +52,7 @@ mod resume;
 mod rotation;
 mod run;
 mod shards;
+mod tail;
 mod tickets;
 mod turning;
 mod upgrade;

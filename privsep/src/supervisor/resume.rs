@@ -81,10 +81,11 @@ fn possessions(state: &State, legacy: &mut Legacy) -> io::Result<(Estate, Contro
     Ok((estate, control, ours))
 }
 
-/// Who was banned.
+/// Who was banned, and who has failed.
 fn left_bans(state: &State, legacy: &mut Legacy, needs: &Needs) -> io::Result<Bans> {
     let text: Bytes = unseal(&legacy.take(state.bans)?).map_err(io::Error::other)?;
-    Ok(Bans::inherit(needs.bans.as_ref(), &text.0))
+    let failures = unseal(&legacy.take(state.failures)?).map_err(io::Error::other)?;
+    Ok(Bans::inherit(needs.bans.as_ref(), &text.0, failures))
 }
 
 /// The configuration as it is now, and what it needs beyond what was left.
@@ -154,6 +155,10 @@ impl Supervisor<'_> {
             self.control.inherit_silent(legacy.take(kept.fd)?, kept.from.clone());
         }
         self.agent.inherit(state, legacy)?;
+        match state.tail {
+            Some(tail) => self.inherit_tail(legacy.take(tail)?)?,
+            None => self.make_tail(),
+        }
         Ok(match &state.asker {
             Some(kept) => {
                 let socket = legacy.take(kept.fd)?;

@@ -25,6 +25,7 @@ use super::post::Post;
 use super::press::Press;
 use super::readiness::Readiness;
 use super::refusal::Refusal;
+use super::tail::Tail;
 use super::watch::Watch;
 use super::worker::{Birth, Phase, Worker};
 use super::{Deployment, shards};
@@ -58,6 +59,8 @@ pub(super) struct Supervisor<'h> {
     pub(super) logins: Logins,
     pub(super) pam: Pam,
     pub(super) logger: Post<ToLogger, FromLogger>,
+    /// What viewers of the logs read; none where there is no memory for it.
+    pub(super) tail: Option<Tail>,
     /// What became of the lines of the logs.
     pub(super) lines: Lines,
     /// What the logger compresses.
@@ -141,6 +144,7 @@ impl<'h> Supervisor<'h> {
             auth: Post::new(Role::Auth),
             auth_ready: false,
             logger: Post::new(Role::Logger),
+            tail: None,
             lines: Lines::default(),
             press: Press::default(),
             agent: Agent::new(),
@@ -450,7 +454,8 @@ impl<'h> Supervisor<'h> {
         let (log, lines) = sys::packet::pair()?;
         let errors = self.errors.as_ref().map(AsFd::as_fd);
         let (life, link) = self.stage.start(Role::Worker, errors)?;
-        let worker = Worker::greet(life, link, Birth { generation, hello, cores: &cores, log, lines })?;
+        let tail = self.tail.as_ref().map(Tail::reading);
+        let worker = Worker::greet(life, link, Birth { generation, hello, cores: &cores, log, lines, tail })?;
         self.logger.send(&ToLogger::Producer { generation }, &[worker.lines.as_fd()]);
         Ok(worker)
     }

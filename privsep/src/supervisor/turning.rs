@@ -188,7 +188,9 @@ impl Sink {
 
     /// Lines go to another file from now on.
     pub(crate) fn exchange(&mut self, new: File, unix: u64) {
-        if let Some(old) = self.file.replace(new) {
+        let old = self.file.replace(new);
+        // What others hold of the authorities of a receiver is written to by nobody.
+        if let Some(old) = old.filter(|_| matches!(self.output, Output::File { .. })) {
             if self.turning.before.len() >= BEFORE_MAX {
                 self.turning.before.remove(0);
             }

@@ -107,7 +107,8 @@ impl Supervisor<'_> {
 
     fn papers(&self) -> std::io::Result<Papers> {
         let bans = Bytes(self.estate.bans.text().into_bytes());
-        Ok(Papers { needs: seal(&self.deployment.needs)?, bans: seal(&bans)? })
+        let failures = self.estate.bans.failures();
+        Ok(Papers { needs: seal(&self.deployment.needs)?, bans: seal(&bans)?, failures: seal(&failures)? })
     }
 
     /// Everything that a successor needs, and the descriptors among it.
@@ -168,6 +169,7 @@ impl Supervisor<'_> {
             sockets: self.estate.last_id(),
             tickets: self.estate.tickets.told(),
             bans: case.put(papers.bans.as_fd()),
+            failures: case.put(papers.failures.as_fd()),
             sinks: self
                 .estate
                 .sinks()
@@ -202,6 +204,7 @@ impl Supervisor<'_> {
                 .leaving()
                 .map(|(pid, process)| KeptProcess { pid, process: case.put(process) })
                 .collect(),
+            tail: self.tail.as_ref().map(|tail| case.put(tail.memory())),
             asker: asker.map(|(fd, who, origin)| KeptAsker {
                 fd: case.put(fd),
                 who: who.to_owned(),
@@ -229,6 +232,7 @@ impl Supervisor<'_> {
 struct Papers {
     needs: OwnedFd,
     bans: OwnedFd,
+    failures: OwnedFd,
 }
 
 fn keep_door<'d>(door: &'d Door, case: &mut Case<'d>) -> KeptDoor {

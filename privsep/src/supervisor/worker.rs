@@ -1,7 +1,7 @@
 //! One generation of workers, as the supervisor sees it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use perf::Block;
@@ -60,6 +60,8 @@ pub(crate) struct Birth<'b> {
     pub(crate) log: OwnedFd,
     /// Where they come out.
     pub(crate) lines: OwnedFd,
+    /// What viewers of the logs read.
+    pub(crate) tail: Option<BorrowedFd<'b>>,
 }
 
 impl Worker {
@@ -88,7 +90,7 @@ impl Worker {
             let_go: false,
             sinks: 0,
         };
-        match worker.hand_over(&hello, &birth.log) {
+        match worker.hand_over(&hello, &birth.log, birth.tail) {
             Ok(()) => Ok(worker),
             Err(error) => {
                 end(worker.life, &worker.link);
@@ -97,10 +99,18 @@ impl Worker {
         }
     }
 
-    fn hand_over(&self, hello: &ToWorker, log: &OwnedFd) -> Result<(), LinkError> {
+    fn hand_over(
+        &self,
+        hello: &ToWorker,
+        log: &OwnedFd,
+        tail: Option<BorrowedFd<'_>>,
+    ) -> Result<(), LinkError> {
         self.link.send(hello, &[])?;
         for block in &self.blocks {
             self.link.send(&ToWorker::Counters, &[block.fd()])?;
+        }
+        if let Some(tail) = tail {
+            self.link.send(&ToWorker::Tail, &[tail])?;
         }
         self.link.send(&ToWorker::Log, &[log.as_fd()])
     }

@@ -267,16 +267,35 @@ impl Double<FromPam, ToPam> {
 
 impl Double<FromLogger, ToLogger> {
     fn logger(mut self) {
-        while let Some((message, descriptors)) = self.hear() {
+        while let Some((message, mut descriptors)) = self.hear() {
             if let ToLogger::Hello { hello } = &message {
                 self.folder.clone_from(&hello.folder);
                 self.goes_on(When::Serving);
             }
             self.note(&descriptors);
+            if let (ToLogger::Producer { generation }, Some(lines)) = (&message, descriptors.pop()) {
+                self.read_out(*generation, lines);
+            }
             if message == ToLogger::Finish {
                 return self.say(&FromLogger::Finished);
             }
         }
+    }
+}
+
+impl Double<FromLogger, ToLogger> {
+    /// Says when a worker has nothing more to say: the supervisor keeps its socket until then.
+    fn read_out(&self, generation: u32, lines: OwnedFd) {
+        let link = self.link.fd().try_clone_to_owned().expect("a descriptor is left");
+        std::thread::spawn(move || {
+            let mut buffer = [0; 1024];
+            let receive = || sys::packet::receive(lines.as_fd(), &mut buffer, 0, sys::packet::Wait::Block);
+            if std::iter::repeat_with(receive).any(|got| !got.is_ok_and(|received| received.len > 0)) {
+                let link = Link::<FromLogger, ToLogger>::new(link);
+                // Without a supervisor nobody hears it.
+                let _ = link.send_waiting(&FromLogger::Read { generation, lines: 0 }, &[]);
+            }
+        });
     }
 }
 

@@ -19,7 +19,11 @@ const HANDED: &[(&str, &str)] = &[
     ("pam-login", "PROGRAM"),
     ("logger", "socket "),
     ("logger", "FOLDER/access.log"),
+    // Where lines wait, and where viewers see them.
+    ("logger", "/memfd:kimura-log"),
+    ("logger", "/memfd:kimura-tail"),
     ("worker", "/memfd:kimura-counters-"),
+    ("worker", "/memfd:kimura-tail"),
     // What the certificates and keys hold.
     ("worker", "/memfd:kimura-files-workers"),
     // The text without secrets.

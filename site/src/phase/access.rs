@@ -16,10 +16,12 @@ pub(crate) struct Access {
 
 impl Access {
     pub(crate) fn run(&self, exchange: &Exchange<'_>) -> Flow<'static> {
-        let certificate = match exchange.security {
+        let certificate = match (exchange.security, exchange.holder) {
             // One that was judged by the rules of another host proves nothing here (RFC 9110 section 7.4).
-            Security::Tls { host, client: Client::Proven } if Some(host) == self.judge => Certificate::Proven,
-            Security::Tls { .. } | Security::Plain => Certificate::None,
+            (Security::Tls { host, client: Client::Proven }, Some(holder)) if Some(host) == self.judge => {
+                Certificate::Proven(holder)
+            }
+            _ => Certificate::None,
         };
         let asker = Asker {
             address: exchange.client,

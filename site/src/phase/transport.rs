@@ -1,6 +1,5 @@
 //! What has to carry a request: TLS, and a client that has proven who it is.
 
-use config::ClientCertificates;
 use proto_http::Status;
 
 use super::Flow;
@@ -27,22 +26,62 @@ impl ToTls {
 pub(crate) struct ClientCertificate {
     /// The host that judges.
     pub(crate) host: Identity,
-    pub(crate) mode: ClientCertificates,
+    pub(crate) need: Need,
+}
+
+/// Whether there has to be a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// One that was shown has to hold.
+    Optional,
+    /// There has to be one that holds.
+    Required,
 }
 
 impl ClientCertificate {
     pub(crate) fn run(&self, exchange: &Exchange<'_>) -> Flow<'_> {
-        let status = match exchange.security {
-            // Nobody can prove anything there.
-            Security::Plain => Status::FORBIDDEN,
+        match self.refusal(exchange.security) {
+            None => Flow::Next,
+            Some(status) => Flow::Done(Action::Respond(Answer::with(status))),
+        }
+    }
+
+    fn refusal(&self, security: Security) -> Option<Status> {
+        match (security, self.need) {
+            // Nobody can prove anything there, which is all the same where nobody has to.
+            (Security::Plain, Need::Optional) => None,
+            (Security::Plain, Need::Required) => Some(Status::FORBIDDEN),
             // The certificate was judged by the rules of another host (RFC 9110 section 7.4).
-            Security::Tls { host, .. } if host != self.host => Status::MISDIRECTED_REQUEST,
-            Security::Tls { client: Client::Proven, .. } => return Flow::Next,
-            Security::Tls { client: Client::Unknown, .. } if self.mode == ClientCertificates::Optional => {
-                return Flow::Next;
+            (Security::Tls { host, .. }, _) if host != self.host => Some(Status::MISDIRECTED_REQUEST),
+            (Security::Tls { client: Client::Proven, .. }, _)
+            | (Security::Tls { client: Client::Unknown, .. }, Need::Optional) => None,
+            (Security::Tls { .. }, _) => Some(Status::FORBIDDEN),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_refused_and_how() {
+        let identity = |name: &str| Identity::of(&config::HostName::Exact(name.to_owned()));
+        let (own, other) = (identity("a.example"), identity("b.example"));
+        let tls = |host, client| Security::Tls { host, client };
+        let (forbidden, misdirected) = (Some(Status::FORBIDDEN), Some(Status::MISDIRECTED_REQUEST));
+        for (security, optional, required) in [
+            (Security::Plain, None, forbidden),
+            (tls(own, Client::Proven), None, None),
+            (tls(own, Client::Unknown), None, forbidden),
+            (tls(own, Client::Refused), forbidden, forbidden),
+            (tls(other, Client::Proven), misdirected, misdirected),
+            (tls(other, Client::Unknown), misdirected, misdirected),
+        ] {
+            for (need, wanted) in [(Need::Optional, optional), (Need::Required, required)] {
+                let phase = ClientCertificate { host: own, need };
+                assert_eq!(phase.refusal(security), wanted, "{security:?} {need:?}");
             }
-            Security::Tls { .. } => Status::FORBIDDEN,
-        };
-        Flow::Done(Action::Respond(Answer::with(status)))
+        }
     }
 }

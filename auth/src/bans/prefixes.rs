@@ -1,0 +1,58 @@
+//! Many prefixes, and whether an address has one of them.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::net::IpAddr;
+
+use crate::prefix::{Prefix, hosts_v4, hosts_v6};
+
+/// Prefixes by their length.
+///
+/// A look-up hashes the address once for each length that there is, of which there are few, and costs the same whether
+/// there is one prefix or a hundred thousand. The hash has a key of its own, so that nobody can choose addresses that
+/// fall together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Prefixes {
+    v4: Lengths<u32>,
+    v6: Lengths<u128>,
+}
+
+/// For each length the first addresses of the prefixes.
+type Lengths<B> = Vec<(u8, HashSet<B>)>;
+
+impl Prefixes {
+    pub(super) fn insert(&mut self, prefix: Prefix) {
+        match prefix.first() {
+            IpAddr::V4(first) => put(&mut self.v4, prefix.len(), first.into()),
+            IpAddr::V6(first) => put(&mut self.v6, prefix.len(), first.into()),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
+    }
+
+    /// Whether one of them has `address`.
+    pub(super) fn have(&self, address: IpAddr) -> bool {
+        match address.to_canonical() {
+            IpAddr::V4(address) => {
+                let bits = u32::from(address);
+                self.v4.iter().any(|(len, firsts)| firsts.contains(&(bits & !hosts_v4(*len))))
+            }
+            IpAddr::V6(address) => {
+                let bits = u128::from(address);
+                self.v6.iter().any(|(len, firsts)| firsts.contains(&(bits & !hosts_v6(*len))))
+            }
+        }
+    }
+}
+
+fn put<B: Eq + Hash>(lengths: &mut Lengths<B>, len: u8, first: B) {
+    if let Some((_, firsts)) = lengths.iter_mut().find(|(known, _)| *known == len) {
+        firsts.insert(first);
+        return;
+    }
+    // Most users are banned from one prefix: room for more would be most of the table.
+    lengths.reserve_exact(1);
+    lengths.push((len, HashSet::from([first])));
+}
