@@ -22,7 +22,9 @@ pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
 pub use control::{Control, Peer, Rank, Remote};
 pub use host::{DefaultHost, Host, Location, Matcher};
-pub use logs::{Log, LogConditions, LogFormat, LogStatus, Output};
+pub use logs::{
+    Compress, Every, Log, LogConditions, LogFormat, LogStatus, Output, Rotate, RotatedNames, TimeZone,
+};
 pub use receiver::{
     Labels, Place, Receiver, ReceiverKind, Syslog, SyslogFraming, SyslogShape, SyslogTransport,
 };

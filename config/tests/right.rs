@@ -69,6 +69,7 @@ fn locations_inherit_from_hosts_and_hosts_from_defaults() {
         format: LogFormat::Json,
         conditions: LogConditions::default(),
         anonymize: false,
+        rotate: None,
         pointer,
     };
     assert_eq!(host.settings.access_logs, [Arc::new(log)]);

@@ -36,7 +36,8 @@ impl Found {
         let authority = SYSTEM_AUTHORITIES.iter().map(PathBuf::from).find(|path| path.is_file());
         let host_name = std::fs::read_to_string(HOST_NAME).unwrap_or_default().trim().to_owned();
         let mut found = Self { addresses: BTreeMap::new(), authority, host_name };
-        for (output, pointer) in access_logs(config) {
+        for log in access_logs(config) {
+            let (output, pointer) = (&log.output, log.pointer.clone());
             let Output::Receiver(receiver) = output else { continue };
             for place in places(receiver) {
                 if let Err(cause) = found.resolve(place) {

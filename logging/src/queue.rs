@@ -20,7 +20,8 @@ use perf::tally;
 use sys::mem::Cells;
 
 use crate::error::Error;
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, Position};
+use crate::rotation::Plan;
 use layout::{BLOCK_BYTES, FREE, LEAVING, SENDER_CELLS, SENDERS, SENDERS_AT, WAITING, field, head};
 use memory::Memory;
 
@@ -42,7 +43,7 @@ pub(crate) struct Portion {
     /// The number of the first line in the queue.
     pub(crate) first: u64,
     /// Where the outlet was when their delivery began, if it had begun when a process was killed.
-    pub(crate) begun_at: Option<u64>,
+    pub(crate) begun_at: Option<Position>,
 }
 
 /// What there is to do for whoever delivers.
@@ -50,9 +51,17 @@ pub(crate) enum Next {
     /// These lines, which are in the buffer now.
     Deliver(Portion),
     /// Another outlet takes over.
-    Replace(Box<dyn Outlet>),
+    Replace(Replacement),
+    /// Nothing has come for as long as one wanted to wait.
+    Nothing,
     /// Nothing comes any more.
     End,
+}
+
+/// What comes after an outlet.
+pub(crate) struct Replacement {
+    pub(crate) outlet: Box<dyn Outlet>,
+    pub(crate) plan: Plan,
 }
 
 /// The queue of one log. One thread fills it, one empties it.
@@ -64,7 +73,7 @@ pub(crate) struct Queue {
 
 struct State {
     memory: Memory,
-    replacement: Option<Box<dyn Outlet>>,
+    replacement: Option<Replacement>,
     /// Until when what waits may still be delivered; set at the end.
     end: Option<Instant>,
 }
@@ -88,8 +97,8 @@ impl Queue {
     }
 
     /// Lines go elsewhere from now on.
-    pub(crate) fn replace(&self, outlet: Box<dyn Outlet>) {
-        self.lock().replacement = Some(outlet);
+    pub(crate) fn replace(&self, replacement: Replacement) {
+        self.lock().replacement = Some(replacement);
         self.changed.notify_one();
     }
 
@@ -99,12 +108,13 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Waits for something to do. Lines are put into `buffer`.
-    pub(crate) fn next(&self, buffer: &mut Vec<u8>) -> Next {
+    /// Waits for something to do, for `patience` if there is one. Lines are put into `buffer`.
+    pub(crate) fn next(&self, buffer: &mut Vec<u8>, patience: Option<Duration>) -> Next {
+        let until = patience.map(|patience| Instant::now() + patience);
         let mut state = self.lock();
         loop {
-            if let Some(outlet) = state.replacement.take() {
-                return Next::Replace(outlet);
+            if let Some(replacement) = state.replacement.take() {
+                return Next::Replace(replacement);
             }
             if state.end.is_some_and(|end| end <= Instant::now()) {
                 return Next::End;
@@ -115,8 +125,26 @@ impl Queue {
             if state.end.is_some() {
                 return Next::End;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return Next::Nothing,
+                Some(left) => {
+                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
+    }
+
+    /// Lines whose delivery had begun.
+    pub(crate) fn leaving(&self, buffer: &mut Vec<u8>) -> Option<Portion> {
+        let mut state = self.lock();
+        state.memory.blocks(LEAVING).next()?;
+        state.portion(buffer)
+    }
+
+    /// The outlet that got the last part of lines whose delivery had begun.
+    pub(crate) fn begun_in(&self, portion: &Portion) -> u64 {
+        self.lock().memory.field(portion.block, field::BEGUN_IN)
     }
 
     /// What comes next, without waiting for it.
@@ -157,9 +185,10 @@ impl Queue {
     }
 
     /// A delivery begins while the outlet is at `position`.
-    pub(crate) fn begin(&self, portion: &Portion, position: u64) {
+    pub(crate) fn begin(&self, portion: &Portion, position: Position) {
         let at = head(portion.block, field::BEGUN_AT);
-        self.lock().memory.change(&[(at, position.saturating_add(1))]);
+        let outlet = (head(portion.block, field::BEGUN_IN), position.outlet);
+        self.lock().memory.change(&[(at, position.bytes.saturating_add(1)), outlet]);
     }
 
     /// So many bytes of a portion, with so many ends of lines, have arrived.
@@ -280,11 +309,13 @@ impl State {
         let len = cell(field::LEN).min(BLOCK_BYTES);
         buffer.clear();
         memory.read(block, cell(field::DONE).min(len), len, buffer);
+        let begun_at = memory.field(block, field::BEGUN_AT).checked_sub(1);
+        let outlet = memory.field(block, field::BEGUN_IN);
         Some(Portion {
             block,
             queue: memory.get(layout::NAME_AT),
             first: memory.field(block, field::FIRST).saturating_add(memory.field(block, field::LINES_DONE)),
-            begun_at: memory.field(block, field::BEGUN_AT).checked_sub(1),
+            begun_at: begun_at.map(|bytes| Position { outlet, bytes }),
         })
     }
 

@@ -79,12 +79,13 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::message::{
-        Audience, BanNeeds, BanReport, CertificateEntry, Command, ControlNeeds, Depth, FileNeeds,
-        GearmanServer, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener,
-        KeptPassed, KeptPhase, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, Labels,
-        LedgerEntry, ListenNeeds, LogNeeds, LogReport, LoginOutcome, Network, Output, PamLogin, PamNeeds,
-        PamVerdict, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, RealmEntry, Receiver, Setting, Subject,
-        SyslogFraming, SyslogShape, SyslogWay, TokenEntry, Trouble, UserEntry, WorkerReport,
+        Audience, BanNeeds, BanReport, CertificateEntry, Clocks, Command, ControlNeeds, Depth, Every,
+        FileNeeds, GearmanServer, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile,
+        KeptListener, KeptPassed, KeptPhase, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker,
+        Labels, LedgerEntry, ListenNeeds, LogNeeds, LogReport, LoginOutcome, Method, Naming, Network, Output,
+        PamLogin, PamNeeds, PamVerdict, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, RealmEntry, Receiver,
+        RotationNeeds, Setting, Subject, SyslogFraming, SyslogShape, SyslogWay, TokenEntry, Trouble,
+        UserEntry, WorkerReport,
     };
     use crate::wire::{Bytes, Secret};
 
@@ -148,9 +149,23 @@ pub(crate) mod tests {
         BansReport { now: 2, bans: vec![ban] }
     }
 
+    fn rotation() -> RotationNeeds {
+        RotationNeeds {
+            size: Some(1 << 20),
+            every: Some(Every::Week),
+            clocks: Clocks::Utc,
+            keep: 14,
+            keep_seconds: Some(86_400),
+            budget: Some(1 << 30),
+            method: Some(Method::Zstd),
+            naming: Naming::Number,
+        }
+    }
+
     pub(crate) fn needs() -> Needs {
         let pointer = || text("/server");
-        let log = |output| LogNeeds { output, cells: 1 << 12, pointer: pointer() };
+        let rotation = Some(rotation());
+        let log = |output| LogNeeds { output, cells: 1 << 12, rotation, pointer: pointer() };
         let entry = |name, rank| RankEntry { name: text(name), rank };
         Needs {
             listeners: vec![ListenNeeds { address: text("[::1]:80"), secure: true, pointer: pointer() }],
@@ -287,6 +302,8 @@ pub(crate) mod tests {
                 dropped: 1,
                 queued: 1,
                 failing: true,
+                put_aside: 1,
+                troubles: 1,
             }],
         }
     }
@@ -346,6 +363,8 @@ pub(crate) mod tests {
                     name: text("a"),
                     output: Output::Stderr,
                     cells: 1 << 12,
+                    turn: 4,
+                    rotation: Some(rotation()),
                 }),
             ),
             ("sink-syslog", 4, encode(&to_receiver(syslog()))),
@@ -353,6 +372,14 @@ pub(crate) mod tests {
             ("sink-gearman", 4, encode(&to_receiver(gearman()))),
             ("finished", 5, encode(&FromLogger::Finished)),
             ("read", 5, encode(&FromLogger::Read { generation: 1, lines: 2 })),
+            ("before", 4, encode(&ToLogger::Before { number: 2 })),
+            ("compress", 4, encode(&ToLogger::Compress { job: 3, method: Method::Gzip })),
+            ("sync", 4, encode(&ToLogger::Sync { job: 3 })),
+            ("rotate", 5, encode(&FromLogger::Rotate { number: 2 })),
+            ("switched", 5, encode(&FromLogger::Switched { number: 2, turn: 4 })),
+            ("compressed", 5, encode(&FromLogger::Compressed { job: 3 })),
+            ("synced", 5, encode(&FromLogger::Synced { job: 3 })),
+            ("failed", 5, encode(&FromLogger::Failed { job: 3, error: 28 })),
             ("hello", 6, encode(&ToWorker::Hello { hello: hello(), generation: 1, cores: vec![0, 1] })),
             (
                 "login",
@@ -418,7 +445,14 @@ pub(crate) mod tests {
     fn to_receiver(receiver: Receiver) -> ToLogger {
         let [log, identity, title] = ["main", "main:0", "a receiver"].map(str::to_owned);
         let output = Output::Receiver { log, identity, title, receiver };
-        ToLogger::Sink { number: 2, name: "the log main".to_owned(), output, cells: 1 << 12 }
+        ToLogger::Sink {
+            number: 2,
+            name: "the log main".to_owned(),
+            output,
+            cells: 1 << 12,
+            turn: 0,
+            rotation: None,
+        }
     }
 
     fn labels() -> Labels {

@@ -2,10 +2,13 @@
 
 use crate::receivers::Found;
 use crate::{certificates, logins, remote};
-use config::{Config, Level, Listen, Loaded, Origin, Output, Peer, Rank, Shards, Transport};
+use config::{
+    Compress, Config, Every, Level, Listen, Loaded, Origin, Output, Peer, Rank, Rotate, RotatedNames, Shards,
+    TimeZone, Transport,
+};
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
 use privsep::message::{Audience, BanNeeds, CertificateEntry, FileNeeds, Network, ReadNeeds, Secrets};
-use privsep::message::{TokenEntry, UserEntry};
+use privsep::message::{Clocks, Method, Naming, RotationNeeds, TokenEntry, UserEntry};
 use privsep::wire::{Bytes, encode};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -20,11 +23,17 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
         backlog: server.backlog,
         access_logs: crate::logs::access_logs(config)
             .into_iter()
-            .map(|(target, pointer)| LogNeeds { output: output(target, found), cells: cells(), pointer })
+            .map(|log| LogNeeds {
+                output: output(&log.output, found),
+                cells: cells(),
+                rotation: log.rotate.as_ref().map(rotation),
+                pointer: log.pointer.clone(),
+            })
             .collect(),
         error_log: LogNeeds {
             output: output(&server.error_log, found),
             cells: 0,
+            rotation: None,
             pointer: "/server/error_log".to_owned(),
         },
         error_level: level(server.error_log_level),
@@ -48,6 +57,34 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
         realms: Bytes(encode(&logins::realms(config))),
         bans: server.bans.as_ref().map(|bans| ban_needs(bans, &server.trusted)),
         pam: logins::pam(config),
+    }
+}
+
+/// When the file of a log is put aside, and what becomes of it.
+fn rotation(rotate: &Rotate) -> RotationNeeds {
+    RotationNeeds {
+        size: rotate.size,
+        every: rotate.every.map(|every| match every {
+            Every::Hour => message::Every::Hour,
+            Every::Day => message::Every::Day,
+            Every::Week => message::Every::Week,
+        }),
+        clocks: match rotate.zone {
+            TimeZone::Local => Clocks::Local,
+            TimeZone::Utc => Clocks::Utc,
+        },
+        keep: rotate.keep,
+        keep_seconds: rotate.keep_for.map(|time| time.as_secs()),
+        budget: rotate.budget,
+        method: match rotate.compress {
+            Compress::Off => None,
+            Compress::Gzip => Some(Method::Gzip),
+            Compress::Zstd => Some(Method::Zstd),
+        },
+        naming: match rotate.names {
+            RotatedNames::Date => Naming::Date,
+            RotatedNames::Number => Naming::Number,
+        },
     }
 }
 

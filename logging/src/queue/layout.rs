@@ -6,7 +6,7 @@
 //! | 8 | mark, version of the layout, number of blocks, name |
 //! | 32 | the change under way: how many cells it has, then place and value of each |
 //! | 32 x 3 | who has sent: the generation of a worker, the number of its last packet, its lines |
-//! | 8 for each block | what it is, see [`field`] |
+//! | 9 for each block | what it is, see [`field`] |
 //! | the rest | the lines of the blocks |
 
 use perf::TALLY_CELLS;
@@ -21,7 +21,7 @@ pub(super) const VERSION_AT: usize = TALLY_CELLS + 1;
 pub(super) const BLOCKS_AT: usize = TALLY_CELLS + 2;
 pub(super) const NAME_AT: usize = TALLY_CELLS + 3;
 pub(super) const MARK: u64 = u64::from_ne_bytes(*b"KIMURALQ");
-pub(super) const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
 
 /// Cells that one change can have.
 pub(super) const CHANGES: usize = 15;
@@ -36,7 +36,7 @@ pub(super) const SENDERS_AT: usize = JOURNAL_AT + JOURNAL_CELLS;
 pub(super) const SENDER_CELLS: usize = 3;
 
 const HEADS_AT: usize = SENDERS_AT + SENDERS * SENDER_CELLS;
-const HEAD_CELLS: usize = 8;
+const HEAD_CELLS: usize = 9;
 
 /// Cells of what a block is, from its head on.
 pub(super) mod field {
@@ -56,6 +56,8 @@ pub(super) mod field {
     pub(in crate::queue) const BEGUN_AT: usize = 6;
     /// The number of its first line.
     pub(in crate::queue) const FIRST: usize = 7;
+    /// Which outlet that was, or the one to which the last part went: see [`crate::outlet::Position`].
+    pub(in crate::queue) const BEGUN_IN: usize = 8;
 }
 
 /// Nothing is in the block.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{BanNeeds, Hello, Message, PamNeeds, Rank, Receiver};
+use super::{BanNeeds, Hello, Message, PamNeeds, Rank, Receiver, RotationNeeds};
 use crate::wire::{Bytes, records, variants};
 
 variants! {
@@ -222,6 +222,8 @@ records! {
         output: Output,
         /// Cells of 64 bits for the lines that wait; none when none do.
         cells: u64,
+        /// When its file is put aside; none where others see to that.
+        rotation: Option<RotationNeeds>,
         /// Where the configuration says so.
         pointer: String,
     }

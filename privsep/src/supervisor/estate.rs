@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use perf::{TALLY_CELLS, Tally};
+use sys::fs::FileId;
 use sys::mem::Cells;
 use sys::net::{Address, ListenOptions, local_address};
 use sys::spawn::Legacy;
@@ -15,6 +16,7 @@ use super::bans::Bans;
 use super::doors::Doors;
 use super::passed::Passed;
 use super::tickets::Tickets;
+use super::turning::Turning;
 use crate::message::{
     AUTHORITY_MAX, ListenNeeds, LogNeeds, Needs, Output, Receiver, State, SyslogWay, Trouble,
 };
@@ -63,6 +65,8 @@ pub(crate) struct Sink {
     pub(crate) file: Option<File>,
     /// The memory in which its lines wait; none in a rehearsal, which writes none.
     pub(crate) queue: Option<Cells>,
+    /// When its file is put aside, and what is known of that.
+    pub(crate) turning: Turning,
 }
 
 impl Sink {
@@ -84,7 +88,7 @@ const SINKS_MAX: usize = 4096;
 /// Most cells for the lines of one log: 1 GiB and what describes them.
 const CELLS_MAX: usize = (1 << 27) + (1 << 20);
 /// Who may read and write a new log file, less the umask.
-const LOG_MODE: u32 = 0o666;
+pub(super) const LOG_MODE: u32 = 0o666;
 
 impl Estate {
     /// Nothing but what the service manager has passed.
@@ -208,7 +212,8 @@ impl Estate {
             let file = kept.fd.map(|fd| legacy.take(fd)).transpose()?.map(File::from);
             let cells = usize::try_from(kept.cells).map_err(io::Error::other)?;
             let queue = kept.queue.map(|fd| Cells::from_fd(legacy.take(fd)?, cells)).transpose()?;
-            estate.sinks.push(Sink { output: kept.output.clone(), file, queue });
+            let turning = Turning::default();
+            estate.sinks.push(Sink { output: kept.output.clone(), file, queue, turning });
         }
         Ok(estate)
     }
@@ -221,7 +226,12 @@ impl Estate {
             let sockets = vec![estate.number(fd)];
             estate.listeners.push(Listener { written: listen.address.clone(), actual, sockets });
         }
-        let sink = |log: &LogNeeds| Sink { output: log.output.clone(), file: None, queue: None };
+        let sink = |log: &LogNeeds| Sink {
+            output: log.output.clone(),
+            file: None,
+            queue: None,
+            turning: Turning::default(),
+        };
         estate.sinks = needs.access_logs.iter().map(sink).collect();
         estate
     }
@@ -246,12 +256,32 @@ impl Estate {
         &self.sinks
     }
 
-    /// Opens all log files again, after somebody has moved them away. One that cannot be opened stays as it was.
-    pub(crate) fn reopen_sinks(&mut self) -> Vec<Trouble> {
-        let mut troubles = Vec::new();
+    /// The same, to be changed.
+    pub(crate) fn sinks_mut(&mut self) -> &mut [Sink] {
+        &mut self.sinks
+    }
+
+    /// Logs are put aside as `needs` say from now on. Whether that is news.
+    pub(crate) fn retune(&mut self, needs: &Needs) -> bool {
+        let unix = sys::clock::now_realtime_secs();
+        let mut news = false;
         for sink in &mut self.sinks {
-            match open_log(&LogNeeds { output: sink.output.clone(), cells: 0, pointer: String::new() }) {
-                Ok(file) => sink.file = file,
+            let log = needs.access_logs.iter().find(|log| log.output == sink.output);
+            news |= sink.retune(log.and_then(|log| log.rotation), unix);
+        }
+        news
+    }
+
+    /// Opens the files of the logs again of which `wanted` is true, after somebody has moved them away. One that cannot
+    /// be opened stays as it was.
+    pub(crate) fn reopen_sinks(&mut self, wanted: fn(&Sink) -> bool) -> Vec<Trouble> {
+        let unix = sys::clock::now_realtime_secs();
+        let mut troubles = Vec::new();
+        for sink in self.sinks.iter_mut().filter(|sink| wanted(sink)) {
+            let output = sink.output.clone();
+            match open_log(&LogNeeds { output, cells: 0, rotation: None, pointer: String::new() }) {
+                Ok(Some(file)) if !is_same_file(sink.file.as_ref(), &file) => sink.exchange(file, unix),
+                Ok(_) => {}
                 Err(trouble) => troubles.push(trouble),
             }
         }
@@ -308,13 +338,24 @@ fn is_same(known: &Output, new: &Output) -> bool {
     }
 }
 
+/// Whether both are the same file.
+fn is_same_file(known: Option<&File>, new: &File) -> bool {
+    let id = |file: &File| FileId::of(file.as_fd()).ok();
+    known.is_some_and(|known| id(known).is_some() && id(known) == id(new))
+}
+
 /// Opens an access log, and makes room for the lines that wait.
 fn open_sink(log: &LogNeeds) -> Result<Sink, Trouble> {
     let file = open_log(log)?;
     let cells = usize::try_from(log.cells).ok().filter(|cells| (TALLY_CELLS..=CELLS_MAX).contains(cells));
     let made = cells.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput));
     match made.and_then(|cells| Cells::create("kimura-log", cells)) {
-        Ok(queue) => Ok(Sink { output: log.output.clone(), file, queue: Some(queue) }),
+        Ok(queue) => {
+            let output = log.output.clone();
+            let mut sink = Sink { output, file, queue: Some(queue), turning: Turning::default() };
+            sink.retune(log.rotation, sys::clock::now_realtime_secs());
+            Ok(sink)
+        }
         Err(error) => Err(Trouble {
             pointer: log.pointer.clone(),
             cause: format!("there is no memory for the lines of {}: {error}", name(&log.output)),

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use privsep::link::Link;
 use privsep::message::{
-    ControlNeeds, FromAgent, FromAuth, FromCheck, FromLogger, FromPam, FromRehearsal, FromWorker, HostNeeds,
-    ListenNeeds, LogNeeds, Message, Needs, Output, PamNeeds, PamVerdict, Proof, Rank, RankEntry, Realms,
-    Secrets, State, Subject, ToAgent, ToAuth, ToCheck, ToLogger, ToPam, ToRehearsal, ToWorker, UserEntry,
+    Clocks, ControlNeeds, FromAgent, FromAuth, FromCheck, FromLogger, FromPam, FromRehearsal, FromWorker,
+    HostNeeds, ListenNeeds, LogNeeds, Message, Method, Naming, Needs, Output, PamNeeds, PamVerdict, Proof,
+    Rank, RankEntry, Realms, RotationNeeds, Secrets, State, Subject, ToAgent, ToAuth, ToCheck, ToLogger,
+    ToPam, ToRehearsal, ToWorker, UserEntry,
 };
 use privsep::role::Role;
 use privsep::sealed::{seal, unseal};
@@ -142,7 +143,18 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         tokens: Vec::new(),
         certificates: Vec::new(),
     };
-    let log = |output| LogNeeds { output, cells: 1 << 12, pointer: String::new() };
+    let log = |output| LogNeeds { output, cells: 1 << 12, rotation: None, pointer: String::new() };
+    // It is to be put aside with its first line.
+    let rotation = RotationNeeds {
+        size: Some(1),
+        every: None,
+        clocks: Clocks::Utc,
+        keep: 10,
+        keep_seconds: None,
+        budget: None,
+        method: Some(Method::Gzip),
+        naming: Naming::Number,
+    };
     Needs {
         sandbox: false,
         files: Vec::new(),
@@ -153,7 +165,10 @@ pub(crate) fn needs(folder: &Path) -> Needs {
             pointer: String::new(),
         }],
         backlog: 16,
-        access_logs: vec![log(Output::File { path: folder.join("access.log") })],
+        access_logs: vec![LogNeeds {
+            rotation: Some(rotation),
+            ..log(Output::File { path: folder.join("access.log") })
+        }],
         error_log: log(Output::Stderr),
         error_level: 3,
         user: None,
@@ -273,8 +288,15 @@ impl Double<FromLogger, ToLogger> {
                 self.goes_on(When::Serving);
             }
             self.note(&descriptors);
-            if let (ToLogger::Producer { generation }, Some(lines)) = (&message, descriptors.pop()) {
-                self.read_out(*generation, lines);
+            match (&message, descriptors.pop()) {
+                (ToLogger::Producer { generation }, Some(lines)) => self.read_out(*generation, lines),
+                (&ToLogger::Sink { number, turn, .. }, _) => self.say(&FromLogger::Switched { number, turn }),
+                (&ToLogger::Compress { job, .. }, Some(target)) => {
+                    File::from(target).write_all(b"compressed").expect("there is room");
+                    self.say(&FromLogger::Compressed { job });
+                }
+                (&ToLogger::Sync { job }, _) => self.say(&FromLogger::Synced { job }),
+                _ => {}
             }
             if message == ToLogger::Finish {
                 return self.say(&FromLogger::Finished);

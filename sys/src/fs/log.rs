@@ -102,9 +102,7 @@ impl std::error::Error for LogError {
 pub fn open_log(path: &Path, mode: u32) -> Result<File, LogError> {
     let failed = |source| LogError::System { path: path.to_owned(), source };
     let name = path.file_name().ok_or_else(|| LogError::NoFile(path.to_owned(), "a folder"))?;
-    let folder = std::path::absolute(path.parent().unwrap_or(path)).map_err(failed)?;
-    let folder = if nix::unistd::Uid::effective().is_root() { trusted(path, &folder)? } else { folder };
-    let place = folder.join(name);
+    let place = safe_folder(path)?.join(name);
     let file = open(&place, mode).map_err(|source| match source.raw_os_error() {
         Some(libc::ELOOP) => LogError::Link(path.to_owned()),
         Some(libc::EISDIR) => LogError::NoFile(path.to_owned(), "a folder"),
@@ -124,6 +122,13 @@ pub fn open_log(path: &Path, mode: u32) -> Result<File, LogError> {
         return Err(LogError::Names(path.to_owned()));
     }
     Ok(file)
+}
+
+/// The folder in which the log file `path` lies; as root one that nobody else can have put there.
+pub(super) fn safe_folder(path: &Path) -> Result<PathBuf, LogError> {
+    let failed = |source| LogError::System { path: path.to_owned(), source };
+    let folder = std::path::absolute(path.parent().unwrap_or(path)).map_err(failed)?;
+    if nix::unistd::Uid::effective().is_root() { trusted(path, &folder) } else { Ok(folder) }
 }
 
 fn open(place: &Path, mode: u32) -> io::Result<File> {
