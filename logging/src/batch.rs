@@ -8,7 +8,7 @@ use crate::sink::SinkId;
 use crate::tail::facts::{self, Facts};
 
 /// Bytes of lines in one batch.
-pub(crate) const BATCH_BYTES: usize = 64 * 1024;
+pub(crate) const BATCH_BYTES: usize = 128 * 1024;
 /// Changes of the sink in one batch.
 const BATCH_RUNS: usize = 1024;
 

@@ -149,10 +149,15 @@ impl Memory {
         let (first, last) = (from / CELL, to.div_ceil(CELL));
         let begin = out.len();
         let cells = &self.cells[lines + first..lines + last];
-        out.resize(begin + cells.len() * CELL, 0);
-        for (bytes, cell) in out[begin..].as_chunks_mut::<CELL>().0.iter_mut().zip(cells) {
-            *bytes = cell.load(Relaxed).to_ne_bytes();
+        out.reserve(cells.len() * CELL);
+        // Eight at a time, so that the memory is not filled with zeros before.
+        let (groups, last) = cells.as_chunks::<8>();
+        for group in groups {
+            out.extend_from_slice(
+                group.each_ref().map(|cell| cell.load(Relaxed).to_ne_bytes()).as_flattened(),
+            );
         }
+        last.iter().for_each(|cell| out.extend_from_slice(&cell.load(Relaxed).to_ne_bytes()));
         out.truncate(begin + to - first * CELL);
         out.drain(begin..begin + from % CELL);
     }
