@@ -125,7 +125,7 @@ impl Supervisor<'_> {
                 let sink = &mut self.estate.sinks_mut()[at];
                 let name = super::estate::name(&sink.output);
                 sink.turning.trouble.end(COMPRESSING, &name);
-                sink.turning.look = now;
+                sink.turning.tidy = now;
                 self.press_on(now);
             }
             Err(why) => self.job_failed(at, &why, now),
