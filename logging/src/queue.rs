@@ -342,5 +342,5 @@ impl State {
 
 /// Ends of lines in `bytes`.
 pub(crate) fn newlines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
+    memchr::memchr_iter(b'\n', bytes).count() as u64
 }
