@@ -427,7 +427,7 @@ fn what_check_cannot_do() {
     let Answer::Done(socket) = socket else { panic!("a socket: {socket}") };
     let address = [&(libc::AF_INET as u16).to_ne_bytes()[..], &[0, 80, 127, 0, 0, 1], &[0; 8]].concat();
     let address = puppet.put(&address).expect("its memory");
-    let answer = puppet.call(libc::SYS_connect, &[socket as u64, address, 16]).expect("a call");
+    let answer = puppet.call(libc::SYS_connect, &[socket, address, 16]).expect("a call");
     assert_eq!(answer, Answer::Failed(Errno::EACCES), "connect by TCP");
     let answer = deadly(logger).remove(0).by(&mut puppet);
     assert_eq!(answer, Answer::Ended(Signal::SIGSYS));
