@@ -287,6 +287,18 @@ fn commands_and_changes_of_the_rules() {
     site.configure(Some(r#""every": "week", "names": "number", "compress": "zstd", "keep": 1"#));
     site.give(&["reload"]);
     until("the new rules", || site.asides() == ["access.log.1.zst"]);
+    // Another program takes over, with the same rules.
+    until("a line", || {
+        get(&server);
+        count(&site.log("access.log")) > 0
+    });
+    site.give(&["upgrade"]);
+    let first = fs::read(site.log("access.log.1.zst")).expect("it is there");
+    site.give(&["rotate-logs"]);
+    until("compression and one file", || {
+        site.asides() == ["access.log.1.zst"]
+            && fs::read(site.log("access.log.1.zst")).is_ok_and(|now| now != first)
+    });
     // Somebody removes the file: lines go to one that can be found.
     fs::remove_file(site.log("access.log")).expect("it is there");
     until("another file", || site.log("access.log").exists());

@@ -155,6 +155,18 @@ fn other_sockets() -> Vec<Attempt> {
     ]
 }
 
+/// What the logger, which is handed folders to sync them, cannot do there.
+fn denied_in_folders() -> Vec<Attempt> {
+    vec![
+        Attempt::new("list a folder", libc::SYS_getdents64, &[3, 0, 0]),
+        Attempt::new("remove in a folder", libc::SYS_unlinkat, &[3, 0, 0]).on(1, "access.log"),
+        Attempt::new("rename in a folder", libc::SYS_renameat2, &[3, 0, 3, 0, 0]).on(1, "access.log"),
+        Attempt::new("open in a folder", libc::SYS_openat, &[3, 0, libc::O_RDONLY as u64])
+            .on(1, "access.log"),
+        Attempt::new("move to a folder", libc::SYS_fchdir, &[3]),
+    ]
+}
+
 /// What ends whoever tries it.
 fn deadly(sibling: u32) -> Vec<Attempt> {
     vec![
@@ -202,7 +214,9 @@ fn what_roles_cannot_do() {
         let inside = open("read what is served", &hello, libc::O_RDONLY);
         let more = match role {
             WORKER => vec![outside],
-            LOGGER => other_sockets().into_iter().chain([outside, inside]).collect(),
+            LOGGER => {
+                other_sockets().into_iter().chain(denied_in_folders()).chain([outside, inside]).collect()
+            }
             _ => vec![outside, inside],
         };
         try_all(role, &site.server.process(role).expect("the role"), sibling(), more);
@@ -413,7 +427,7 @@ fn what_check_cannot_do() {
     let Answer::Done(socket) = socket else { panic!("a socket: {socket}") };
     let address = [&(libc::AF_INET as u16).to_ne_bytes()[..], &[0, 80, 127, 0, 0, 1], &[0; 8]].concat();
     let address = puppet.put(&address).expect("its memory");
-    let answer = puppet.call(libc::SYS_connect, &[socket as u64, address, 16]).expect("a call");
+    let answer = puppet.call(libc::SYS_connect, &[socket, address, 16]).expect("a call");
     assert_eq!(answer, Answer::Failed(Errno::EACCES), "connect by TCP");
     let answer = deadly(logger).remove(0).by(&mut puppet);
     assert_eq!(answer, Answer::Ended(Signal::SIGSYS));
@@ -468,7 +482,15 @@ const OPEN: &[(&str, &[&str])] = &[
     (AGENT, &["/dev/null", "pipe:", "socket:"]),
     (
         LOGGER,
-        &["/dev/null", "pipe:", "socket:", "/memfd:kimura-log", "/memfd:kimura-tail", "${folder}/access.log"],
+        &[
+            "/dev/null",
+            "pipe:",
+            "socket:",
+            "anon_inode:[eventfd]",
+            "/memfd:kimura-log",
+            "/memfd:kimura-tail",
+            "${folder}/access.log",
+        ],
     ),
     (WORKER, &["/dev/null", "pipe:", "socket:", "anon_inode:", "/memfd:kimura", "${folder}/www"]),
 ];

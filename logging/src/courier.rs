@@ -8,7 +8,7 @@ use crossbeam_channel::Sender;
 
 use crate::error::Error;
 use crate::notice::{Notice, Notices};
-use crate::outlet::{Offer, Outlet, Undelivered};
+use crate::outlet::{Offer, Outlet, Position, Undelivered};
 use crate::queue::{Next, Portion, Queue, Replacement, newlines};
 use crate::rotation::Watch;
 
@@ -121,9 +121,8 @@ impl Courier {
         let before = std::mem::take(&mut self.before);
         let Some(portion) = self.queue.leaving(&mut self.buffer) else { return };
         let begun_in = self.queue.begun_in(&portion);
-        let is_it =
-            |file: &Box<dyn Outlet>| file.position().is_some_and(|position| position.outlet == begun_in);
-        let Some(file) = before.into_iter().find(is_it) else { return };
+        let is_it = |position: Position| position.outlet == begun_in;
+        let Some(file) = before.into_iter().find(|file| file.position().is_some_and(is_it)) else { return };
         let present = std::mem::replace(&mut self.outlet, file);
         self.had_arrived(&portion);
         self.end_line();

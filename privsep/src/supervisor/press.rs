@@ -117,7 +117,7 @@ impl Supervisor<'_> {
         let (at, now) = (job.at, Instant::now());
         let done = match step {
             Step::Compressing => self.name_result(job),
-            Step::Syncing => self.remove_original(job),
+            Step::Syncing => self.remove_original(&job).map(|()| Done::Over),
         };
         match done {
             Ok(Done::On(job)) => self.press.job = Some(job),
@@ -125,7 +125,7 @@ impl Supervisor<'_> {
                 let sink = &mut self.estate.sinks_mut()[at];
                 let name = super::estate::name(&sink.output);
                 sink.turning.trouble.end(COMPRESSING, &name);
-                sink.turning.look = now;
+                sink.turning.tidy = now;
                 self.press_on(now);
             }
             Err(why) => self.job_failed(at, &why, now),
@@ -179,7 +179,7 @@ impl Supervisor<'_> {
         Ok(if told { Done::On(Job { step: Step::Syncing, ..job }) } else { Done::Over })
     }
 
-    fn remove_original(&self, job: Job) -> Result<Done, String> {
+    fn remove_original(&self, job: &Job) -> Result<(), String> {
         let sentence = |error: std::io::Error| error.to_string();
         let sink = &self.estate.sinks()[job.at];
         if let Some(archive) = sink.archive(self.names_beside(job.at)).transpose()?
@@ -187,7 +187,7 @@ impl Supervisor<'_> {
         {
             archive.folder().remove(&name).map_err(sentence)?;
         }
-        Ok(Done::Over)
+        Ok(())
     }
 
     /// What is left of it is removed by the next attempt.

@@ -8,26 +8,36 @@ use super::run::Supervisor;
 use super::turning::{RETRY, TURN_MIN, Turned};
 use crate::message::{Output, ToLogger};
 
-/// How often it is looked whether files are in their places, and whether some are not to be kept any more.
+/// How often it is looked whether files are in their places.
 const LOOK: Duration = Duration::from_secs(5);
+/// How often it is looked whether files are too old to be kept.
+const TIDY: Duration = Duration::from_secs(60);
 /// The same while there are more than are removed at once.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const TIDY_AGAIN: Duration = Duration::from_millis(100);
 const PUTTING_ASIDE: &str = "putting aside the log file";
+const TIDYING: &str = "removing old files of the log";
 const LOOKING: &str = "looking after the log file";
 
 impl Supervisor<'_> {
     /// When something of it falls due.
     pub(super) fn rotation_due(&self) -> Option<Instant> {
         let turning = self.estate.sinks().iter().map(|sink| &sink.turning);
-        let looks = turning.filter(|turning| turning.needs.is_some()).map(|turning| turning.look);
+        let looks = turning.filter(|turning| turning.needs.is_some());
+        let looks = looks.map(|turning| turning.look.min(turning.tidy));
         looks.chain(self.press_due()).min()
     }
 
     pub(super) fn look_after_rotation(&mut self, now: Instant) {
         for at in 0..self.estate.sinks().len() {
             let turning = &self.estate.sinks()[at].turning;
-            if turning.needs.is_some() && turning.look <= now {
+            if turning.needs.is_none() {
+                continue;
+            }
+            if turning.look <= now {
                 self.look_after(at, now);
+            }
+            if self.estate.sinks()[at].turning.tidy <= now {
+                self.tidy(at, now);
             }
         }
         self.press_on(now);
@@ -39,16 +49,25 @@ impl Supervisor<'_> {
         let sink = &mut self.estate.sinks_mut()[at];
         sink.turning.look = now + LOOK;
         let name = super::estate::name(&sink.output);
-        match sink.is_in_place(others.clone()) {
-            Ok(true) => {}
-            Ok(false) => self.put_file_aside(at, now),
-            Err(why) => return sink.turning.trouble.add(LOOKING, &name, &why),
-        }
-        let sink = &mut self.estate.sinks_mut()[at];
-        match sink.tidy(others, sys::clock::now_realtime_secs()) {
-            Ok(Tidied::Wholly) => sink.turning.trouble.end(LOOKING, &name),
-            Ok(Tidied::Partly) => sink.turning.look = now + LOOK_AGAIN,
+        match sink.is_in_place(others) {
+            Ok(true) => sink.turning.trouble.end(LOOKING, &name),
+            Ok(false) => {
+                sink.turning.trouble.end(LOOKING, &name);
+                self.put_file_aside(at, now);
+            }
             Err(why) => sink.turning.trouble.add(LOOKING, &name, &why),
+        }
+    }
+
+    fn tidy(&mut self, at: usize, now: Instant) {
+        let others = self.names_beside(at);
+        let sink = &mut self.estate.sinks_mut()[at];
+        let name = super::estate::name(&sink.output);
+        sink.turning.tidy = now + TIDY;
+        match sink.tidy(others, sys::clock::now_realtime_secs()) {
+            Ok(Tidied::Wholly) => sink.turning.trouble.end(TIDYING, &name),
+            Ok(Tidied::Partly) => sink.turning.tidy = now + TIDY_AGAIN,
+            Err(why) => sink.turning.trouble.add(TIDYING, &name, &why),
         }
     }
 
@@ -97,7 +116,7 @@ impl Supervisor<'_> {
             Ok(Turned::Nothing) => {}
             Ok(Turned::Aside | Turned::Anew) => {
                 turning.not_before = now + TURN_MIN;
-                turning.look = now;
+                turning.tidy = now;
                 turning.trouble.end(PUTTING_ASIDE, &name);
                 self.tell_sink(at);
             }

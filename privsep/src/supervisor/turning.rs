@@ -32,8 +32,10 @@ pub(crate) struct Turning {
     current: Option<Current>,
     /// Not to be put aside before.
     pub(super) not_before: Instant,
-    /// When to look whether the file is still in its place, and for files that are not to be kept.
+    /// When to look whether the file is still in its place.
     pub(super) look: Instant,
+    /// When to look for files that are not to be kept.
+    pub(super) tidy: Instant,
     /// When to look for files that are to be compressed.
     pub(super) work: Option<Instant>,
     /// Files that were put aside.
@@ -51,6 +53,7 @@ impl Default for Turning {
             current: None,
             not_before: now,
             look: now,
+            tidy: now,
             work: None,
             turned: 0,
             trouble: Trouble::default(),
@@ -71,7 +74,9 @@ impl Trouble {
         self.count += 1;
         if self.since.is_none() {
             self.since = Some(what);
-            log::error!("{what} {name} fails: {why}; all lines are written on, and it is tried again");
+            log::error!(
+                "{what} {name} fails: {why}; its lines go on to the file that is open, and it is tried again"
+            );
         }
     }
 
@@ -105,6 +110,7 @@ impl Sink {
         self.begin_period(unix);
         let now = Instant::now();
         self.turning.look = now;
+        self.turning.tidy = now;
         self.turning.work = needs.map(|_| now);
         true
     }

@@ -182,14 +182,16 @@ impl LogFolder {
         }
     }
 
-    /// Opens a regular file for reading.
+    /// Opens a regular file for reading; as root one without another name, since that could be any file of the machine.
     ///
     /// # Errors
     /// `InvalidInput` for something else; what openat(2) reports.
     pub fn read(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = File::from(openat(&self.fd, name, flags, Mode::empty())?);
-        if Found::of(file.as_fd())?.is_none() {
+        let stat = fstat(&file)?;
+        let is_known_elsewhere = Uid::effective().is_root() && stat.st_nlink > 1;
+        if Found::from_stat(&stat).is_none() || is_known_elsewhere {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         Ok(file)
@@ -258,6 +260,11 @@ mod tests {
         assert!(folder.has(name("a.log.link")).unwrap() && !folder.has(name("a.log.none")).unwrap());
         assert!(folder.read(name("a.log.link")).is_err(), "a link is not followed");
         assert_eq!(folder.read(name("a.log.folder")).unwrap_err().kind(), ErrorKind::InvalidInput);
+        if Uid::effective().is_root() {
+            std::fs::hard_link(at("b.log"), at("a.log.hard")).unwrap();
+            assert_eq!(folder.read(name("a.log.hard")).unwrap_err().kind(), ErrorKind::InvalidInput);
+            std::fs::remove_file(at("a.log.hard")).unwrap();
+        }
 
         let known = folder.find(name("a.log")).unwrap().unwrap();
         assert_eq!(known.len, 5);
