@@ -43,8 +43,8 @@ pub use explain::Explanation;
 pub use model::{
     Arrival, Auth, Bans, ClientAddress, ClientCertificate, ClientCertificates, Config, Control, DefaultHost,
     Dotfiles, ErrorStatus, FileCache, Handler, Host, Level, Limits, Listen, Location, Log, LogConditions,
-    LogFormat, LogStatus, Matcher, Output, Peer, Rank, Remote, Requirement, Satisfy, Server, Settings,
-    Shards, Symlinks, Timeouts, Tls, TlsCertificate, TlsVersion, Transport,
+    LogFormat, LogQueue, LogStatus, Matcher, Output, Peer, Rank, Remote, Requirement, Satisfy, Server,
+    Settings, Shards, Symlinks, Timeouts, Tls, TlsCertificate, TlsVersion, Transport,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{
-    Config, DefaultHost, ErrorStatus, Handler, HostName, Loaded, Log, LogConditions, LogFormat, LogStatus,
-    Matcher, Origin, Output, Override, Settings, Shards, Source, Symlinks, builtin, load,
+    Config, DefaultHost, ErrorStatus, Handler, HostName, Loaded, Log, LogConditions, LogFormat, LogQueue,
+    LogStatus, Matcher, Origin, Output, Override, Settings, Shards, Source, Symlinks, builtin, load,
 };
 use serde_json::json;
 
@@ -68,6 +68,7 @@ fn locations_inherit_from_hosts_and_hosts_from_defaults() {
         format: LogFormat::Json,
         conditions: LogConditions::default(),
         anonymize: false,
+        queue: LogQueue::default(),
         pointer,
     };
     assert_eq!(host.settings.access_logs, [Arc::new(log)]);

@@ -1,6 +1,6 @@
 //! The log files that the configuration names.
 
-use config::{Config, LogFormat, Output, Problems, Registry, Settings};
+use config::{Config, Log, LogFormat, Output, Problems, Registry, Settings};
 use logging::{BadTemplate, Template};
 use std::collections::HashSet;
 use std::path::Path;
@@ -9,7 +9,8 @@ use std::path::Path;
 pub(crate) fn check(config: &Config, registry: &Registry) -> Problems {
     let error_log = (&config.server.error_log, "/server/error_log".to_owned());
     let mut problems = Problems::new();
-    for (output, pointer) in access_logs(config).into_iter().chain([error_log]) {
+    let access_logs = access_logs(config).into_iter().map(|log| (&log.output, log.pointer.clone()));
+    for (output, pointer) in access_logs.chain([error_log]) {
         let Output::File(path) = output else { continue };
         if !path.parent().is_none_or(Path::is_dir) {
             let cause = format!("the log file {} cannot be made: its folder does not exist", path.display());
@@ -53,13 +54,13 @@ fn near(bad: &BadTemplate) -> Option<String> {
 
 const CURE: &str = "create the folder, or let the user of the server write there";
 
-/// Every access log once, with the place that names it first.
-pub(crate) fn access_logs(config: &Config) -> Vec<(&Output, String)> {
+/// The first log of each output.
+pub(crate) fn access_logs(config: &Config) -> Vec<&Log> {
     let mut seen = HashSet::new();
     places(config)
         .flat_map(|(settings, _)| &settings.access_logs)
+        .map(|log| &**log)
         .filter(|log| seen.insert(&log.output))
-        .map(|log| (&log.output, log.pointer.clone()))
         .collect()
 }
 

@@ -17,8 +17,28 @@ pub struct Log {
     pub conditions: LogConditions,
     /// Whether addresses are cut to the networks that they are in.
     pub anonymize: bool,
+    /// What becomes of lines that cannot be delivered yet.
+    pub queue: LogQueue,
     /// JSON Pointer of what says where to, for a problem that only opening can find.
     pub pointer: String,
+}
+
+/// How lines wait. All logs of one output have the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogQueue {
+    /// Bytes of lines that may wait.
+    pub size: u64,
+}
+
+impl LogQueue {
+    /// Bytes of lines that may wait where nothing is said: at 250 bytes a line, some 16,000.
+    pub const SIZE: u64 = 4 << 20;
+}
+
+impl Default for LogQueue {
+    fn default() -> LogQueue {
+        LogQueue { size: LogQueue::SIZE }
+    }
 }
 
 /// Where log lines go.

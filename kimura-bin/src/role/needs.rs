@@ -1,7 +1,7 @@
 //! What a configuration needs of the supervisor.
 
 use crate::{certificates, logins, remote};
-use config::{Config, Level, Listen, Loaded, Origin, Output, Peer, Rank, Shards, Transport};
+use config::{Config, Level, Listen, Loaded, Log, Origin, Output, Peer, Rank, Shards, Transport};
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
 use privsep::message::{Audience, BanNeeds, CertificateEntry, FileNeeds, Network, ReadNeeds, Secrets};
 use privsep::message::{TokenEntry, UserEntry};
@@ -17,10 +17,7 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
     Needs {
         listeners: listeners(config),
         backlog: server.backlog,
-        access_logs: crate::logs::access_logs(config)
-            .into_iter()
-            .map(|(target, pointer)| LogNeeds { output: output(target), cells: cells(), pointer })
-            .collect(),
+        access_logs: crate::logs::access_logs(config).into_iter().map(log).collect(),
         error_log: LogNeeds {
             output: output(&server.error_log),
             cells: 0,
@@ -50,13 +47,14 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
     }
 }
 
-/// Room for the lines of a log that wait.
-fn cells() -> u64 {
-    logging::cells_for(QUEUE) as u64
+fn log(log: &Log) -> LogNeeds {
+    let size = usize::try_from(log.queue.size).unwrap_or(usize::MAX);
+    LogNeeds {
+        output: output(&log.output),
+        cells: logging::cells_for(size) as u64,
+        pointer: log.pointer.clone(),
+    }
 }
-
-/// Bytes of lines that wait for a log that cannot keep up: at 250 bytes a line, some 16,000.
-const QUEUE: usize = 4 << 20;
 
 fn ban_needs(bans: &config::Bans, trusted: &[String]) -> BanNeeds {
     // What is no network was found before; one word of those that are trusted names whoever has no address.

@@ -63,6 +63,13 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
+    /// Says so when lines wait in another way than is asked for now.
+    fn compare(&self, log: &LogNeeds) {
+        if self.queue.as_ref().is_some_and(|queue| queue.len() as u64 != log.cells) {
+            log::warn!("lines for {} wait as before: restart the server to change that", name(&self.output));
+        }
+    }
+
     /// What has become of its lines.
     pub(crate) fn tally(&self) -> Option<Tally> {
         self.queue.as_ref().map(|cells| Tally::read(cells))
@@ -115,7 +122,8 @@ impl Estate {
             }
         }
         for log in &needs.access_logs {
-            if self.sinks.iter().any(|known| known.output == log.output) {
+            if let Some(known) = self.sinks.iter().find(|known| known.output == log.output) {
+                known.compare(log);
                 continue;
             }
             match open_sink(log) {

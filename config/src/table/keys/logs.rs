@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{AnyKey, HOUR, Key};
-use crate::kind::{Choice, FilePath, Flag, Integer, LineFormat, List, Span, Text};
+use super::{AnyKey, GIB, HOUR, KIB, Key};
+use crate::kind::{Choice, FilePath, Flag, Integer, LineFormat, List, Size, Span, Text};
 use crate::model::{LogStatus, Output};
 use crate::syntax;
 
@@ -41,5 +41,9 @@ keys! {
             default Some("false"), example "true",
             "Whether addresses are cut to their networks: IPv4 to 24 bits, IPv6 to 48. Fields of requests, such as \
              $http_x_forwarded_for, and names stay as they are.";
+        QUEUE: Size = "queue", Size::between(256 * KIB, GIB),
+            default Some(r#""4m""#), example r#""64m""#,
+            "How many bytes of lines may wait while they cannot be written. Memory is used as far as lines wait. Another size \
+             takes a restart.";
     }
 }
