@@ -8,7 +8,7 @@ use crossbeam_channel::Sender;
 
 use crate::error::Error;
 use crate::outlet::{Outlet, Undelivered};
-use crate::queue::{Next, Portion, Queue, newlines};
+use crate::queue::{Begun, Next, Portion, Queue, newlines};
 
 /// Pause after the first failed delivery; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -67,7 +67,7 @@ impl Courier {
             return;
         }
         if let Some(position) = self.outlet.position() {
-            self.queue.begin(portion, position);
+            self.queue.begin(portion, Begun { place: self.outlet.place(), position });
         }
         match self.outlet.deliver(&self.buffer) {
             Ok(()) => {
@@ -85,8 +85,10 @@ impl Courier {
 
     /// Whether a process that was killed had delivered some of it; that is accounted for then, and the rest comes anew.
     fn had_arrived(&mut self, portion: &Portion) -> bool {
-        let (Some(begun), Some(now)) = (portion.begun_at, self.outlet.position()) else { return false };
-        let arrived = usize::try_from(now.saturating_sub(begun)).unwrap_or(usize::MAX).min(self.buffer.len());
+        let begun = portion.begun.filter(|begun| begun.place == self.outlet.place());
+        let (Some(begun), Some(now)) = (begun, self.outlet.position()) else { return false };
+        let arrived =
+            usize::try_from(now.saturating_sub(begun.position)).unwrap_or(usize::MAX).min(self.buffer.len());
         if arrived > 0 {
             self.queue.delivered(portion, arrived, newlines(&self.buffer[..arrived]));
         }

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use sys::mem::Cells;
 use sys::packet;
 
 use crate::courier;
 use crate::error::Error;
 use crate::forward::{PACKET_MAX, Parsed, parse};
 use crate::outlet::{FileOutlet, Outlet, StreamOutlet};
-use crate::queue::{Packet, Queue, newlines};
+use crate::queue::{Packet, Queue, Storage, newlines};
 use crate::sink::Target;
 
 /// Packets that are taken from one worker before the others have their turn.
@@ -55,20 +54,26 @@ impl Desk {
     }
 
     /// A file that somebody else has opened for appending, new or in place of the one with this number. What waits is in
-    /// `memory`.
+    /// `storage`.
     ///
     /// # Errors
     /// [`Error::Queue`] for memory that cannot be used, [`Error::Thread`].
-    pub fn file(&mut self, number: u16, name: &str, fd: OwnedFd, memory: Cells) -> Result<(), Error> {
-        self.place(number, name, Box::new(FileOutlet(fd.into())), memory)
+    pub fn file(
+        &mut self,
+        number: u16,
+        name: &str,
+        fd: OwnedFd,
+        storage: impl Into<Storage>,
+    ) -> Result<(), Error> {
+        self.place(number, name, Box::new(FileOutlet(fd.into())), storage)
     }
 
     /// One of the process's own standard streams.
     ///
     /// # Errors
     /// [`Error::Stream`] when the process has none, and those of [`Desk::file`].
-    pub fn stream(&mut self, number: u16, target: &Target, memory: Cells) -> Result<(), Error> {
-        self.place(number, &target.name(), Box::new(StreamOutlet(target.open()?)), memory)
+    pub fn stream(&mut self, number: u16, target: &Target, storage: impl Into<Storage>) -> Result<(), Error> {
+        self.place(number, &target.name(), Box::new(StreamOutlet(target.open()?)), storage)
     }
 
     fn place(
@@ -76,13 +81,13 @@ impl Desk {
         number: u16,
         name: &str,
         outlet: Box<dyn Outlet>,
-        memory: Cells,
+        storage: impl Into<Storage>,
     ) -> Result<(), Error> {
         if let Some(queue) = self.queues.get(&number) {
             queue.replace(outlet);
             return Ok(());
         }
-        let queue = Arc::new(Queue::open(memory)?);
+        let queue = Arc::new(Queue::open(storage)?);
         courier::start(name.to_owned(), Arc::clone(&queue), outlet, self.couriers.0.clone())?;
         self.queues.insert(number, queue);
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 
 /// Where a sink's lines go, used by the sink's own thread: it may block, but only within its own deadlines.
 pub(crate) trait Outlet: Send {
@@ -12,6 +13,11 @@ pub(crate) trait Outlet: Send {
     /// How many bytes this has ever taken, where that can be seen even after a crash; `None` where it cannot.
     fn position(&self) -> Option<u64> {
         None
+    }
+
+    /// Names what that is a position in: after a crash it is compared only with one in the same.
+    fn place(&self) -> u64 {
+        0
     }
 }
 
@@ -29,6 +35,10 @@ pub(crate) struct FileOutlet(pub(crate) File);
 impl Outlet for FileOutlet {
     fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
         write_all(&mut self.0, lines)
+    }
+
+    fn place(&self) -> u64 {
+        self.0.metadata().map_or(0, |metadata| metadata.ino() ^ metadata.dev().rotate_left(u32::BITS))
     }
 
     fn position(&self) -> Option<u64> {

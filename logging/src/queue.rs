@@ -8,10 +8,11 @@
 pub(crate) mod fuse;
 mod layout;
 mod memory;
+mod mend;
 #[cfg(test)]
 mod tests;
 
-pub use layout::cells_for;
+pub use layout::{cells_for, cells_of_lines};
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,8 +22,25 @@ use sys::mem::Cells;
 
 use crate::error::Error;
 use crate::outlet::Outlet;
+use crate::pressure::Hold;
 use layout::{BLOCK_BYTES, FREE, LEAVING, SENDER_CELLS, SENDERS, SENDERS_AT, WAITING, field, head};
 use memory::Memory;
+
+/// Where the lines of a log wait, and what happens when there is no more room.
+pub struct Storage {
+    /// The memory: new, or as somebody has left it.
+    pub cells: Cells,
+    /// Names the life of the server: what another one has left is delivered, but its workers are not known any more.
+    pub epoch: u64,
+    /// Has requests wait while there is much in it; without it the oldest lines are given up when it is full.
+    pub hold: Option<Hold>,
+}
+
+impl From<Cells> for Storage {
+    fn from(cells: Cells) -> Self {
+        Self { cells, epoch: 0, hold: None }
+    }
+}
 
 /// Names a packet for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +56,16 @@ pub(crate) struct Packet {
 pub(crate) struct Portion {
     block: usize,
     /// Where the outlet was when their delivery began, if it had begun when a process was killed.
-    pub(crate) begun_at: Option<u64>,
+    pub(crate) begun: Option<Begun>,
+}
+
+/// Where a delivery has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begun {
+    /// In what: see [`Outlet::place`].
+    pub(crate) place: u64,
+    /// See [`Outlet::position`].
+    pub(crate) position: u64,
 }
 
 /// What there is to do for whoever delivers.
@@ -60,6 +87,7 @@ pub(crate) struct Queue {
 
 struct State {
     memory: Memory,
+    hold: Option<Hold>,
     replacement: Option<Box<dyn Outlet>>,
     /// Until when what waits may still be delivered; set at the end.
     end: Option<Instant>,
@@ -67,8 +95,11 @@ struct State {
 
 impl Queue {
     /// In memory that is new, or that somebody has left.
-    pub(crate) fn open(cells: Cells) -> Result<Self, Error> {
-        let state = State { memory: Memory::open(cells)?, replacement: None, end: None };
+    pub(crate) fn open(storage: impl Into<Storage>) -> Result<Self, Error> {
+        let Storage { cells, epoch, hold } = storage.into();
+        let memory = Memory::open(cells, epoch).inspect_err(|_| hold.iter().for_each(Hold::lower))?;
+        let state = State { memory, hold, replacement: None, end: None };
+        state.weigh();
         Ok(Self { state: Mutex::new(state), changed: Condvar::new() })
     }
 
@@ -79,7 +110,10 @@ impl Queue {
 
     /// Takes whole lines in; once, however often they are offered. When there is no room, the oldest are given up.
     pub(crate) fn take(&self, packet: Packet, lines: &[u8]) {
-        self.lock().take(packet, lines);
+        let mut state = self.lock();
+        state.take(packet, lines);
+        state.weigh();
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -152,20 +186,27 @@ impl Queue {
         Some((portion, rest))
     }
 
-    /// A delivery begins while the outlet is at `position`.
-    pub(crate) fn begin(&self, portion: &Portion, position: u64) {
-        let at = head(portion.block, field::BEGUN_AT);
-        self.lock().memory.change(&[(at, position.saturating_add(1))]);
+    /// A delivery begins.
+    pub(crate) fn begin(&self, portion: &Portion, begun: Begun) {
+        let at = |field| head(portion.block, field);
+        let position = begun.position.saturating_add(1);
+        self.lock().memory.change(&[(at(field::BEGUN_IN), begun.place), (at(field::BEGUN_AT), position)]);
     }
 
     /// So many bytes of a portion, with so many ends of lines, have arrived.
     pub(crate) fn delivered(&self, portion: &Portion, bytes: usize, lines: u64) {
-        self.lock().leave(portion.block, bytes, lines, tally::DELIVERED);
+        self.leave(portion, bytes, lines, tally::DELIVERED);
     }
 
     /// So many bytes of a portion, with so many ends of lines, are given up.
     pub(crate) fn give_up(&self, portion: &Portion, bytes: usize, lines: u64) {
-        self.lock().leave(portion.block, bytes, lines, tally::DROPPED);
+        self.leave(portion, bytes, lines, tally::DROPPED);
+    }
+
+    fn leave(&self, portion: &Portion, bytes: usize, lines: u64, fate: usize) {
+        let mut state = self.lock();
+        state.leave(portion.block, bytes, lines, fate);
+        state.weigh();
     }
 
     /// Whether deliveries fail.
@@ -188,6 +229,13 @@ impl Queue {
 }
 
 impl State {
+    /// Has requests wait, or not any more.
+    fn weigh(&self) {
+        if let Some(hold) = &self.hold {
+            hold.weigh(self.memory.used() * BLOCK_BYTES);
+        }
+    }
+
     fn take(&mut self, packet: Packet, lines: &[u8]) {
         let sender = self.sender(packet.generation);
         let (generation_at, number_at, lines_at) = (sender, sender + 1, sender + 2);
@@ -274,7 +322,9 @@ impl State {
         let len = cell(field::LEN).min(BLOCK_BYTES);
         buffer.clear();
         memory.read(block, cell(field::DONE).min(len), len, buffer);
-        Some(Portion { block, begun_at: memory.field(block, field::BEGUN_AT).checked_sub(1) })
+        let position = memory.field(block, field::BEGUN_AT).checked_sub(1);
+        let place = memory.field(block, field::BEGUN_IN);
+        Some(Portion { block, begun: position.map(|position| Begun { place, position }) })
     }
 
     /// Bytes and lines leave a block for `fate`; with its last byte it is free.

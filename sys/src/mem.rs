@@ -40,16 +40,20 @@ impl Cells {
     /// `InvalidData` when `fd` is not a memfd sealed against shrinking (a file that shrinks under its mapping
     /// kills whoever reads it) or holds fewer than `len` cells; else as for [`Cells::create`].
     pub fn from_fd(fd: OwnedFd, len: usize) -> io::Result<Self> {
-        let bytes = byte_len(len)?;
-        // SAFETY: F_GET_SEALS takes no argument.
-        let seals = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) };
-        if seals < 0 || seals & libc::F_SEAL_SHRINK == 0 {
-            return Err(invalid_data("shared cells must be in a memfd that is sealed against shrinking"));
-        }
-        if crate::fs::stat(fd.as_fd())?.len < bytes as u64 {
-            return Err(invalid_data(
-                "shared memory holds fewer cells than expected: are both programs the same version?",
-            ));
+        check(&fd, len)?;
+        Self::map(fd, len)
+    }
+
+    /// Maps `len` cells of an ordinary file, which stay when all processes have gone. Whoever shortens the file kills
+    /// whoever has it mapped, at its next look: so only a process that can be replaced does this, with a file that nobody
+    /// else can open.
+    ///
+    /// # Errors
+    /// `InvalidData` when `fd` is no file or holds fewer than `len` cells; else as for [`Cells::create`].
+    pub fn from_file(fd: OwnedFd, len: usize) -> io::Result<Self> {
+        let found = crate::fs::stat(fd.as_fd())?;
+        if found.kind != crate::fs::Kind::File || found.len < byte_len(len)? as u64 {
+            return Err(invalid_data("the file is shorter than it was"));
         }
         Self::map(fd, len)
     }
@@ -59,27 +63,50 @@ impl Cells {
         self.fd.as_fd()
     }
 
-    /// `fd` must hold `len` cells at least and be sealed against shrinking; both callers have seen to it.
+    /// `fd` must hold `len` cells at least, and be sealed against shrinking unless it is an ordinary file.
     fn map(fd: OwnedFd, len: usize) -> io::Result<Self> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
-        let start = unsafe {
-            libc::mmap(std::ptr::null_mut(), byte_len(len)?, protection, libc::MAP_SHARED, fd.as_raw_fd(), 0)
-        };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast()).ok_or_else(|| invalid_data("mapped at address zero"))?;
+        let start = map(&fd, len, libc::PROT_READ | libc::PROT_WRITE)?;
         Ok(Self { fd, start, len })
     }
+
+    /// A descriptor of the same memory with which nobody can write to it: for those who are only to look. Who has
+    /// the rights of the maker could still open it anew.
+    ///
+    /// # Errors
+    /// No descriptors left, or no `/proc`.
+    pub fn read_only_fd(&self) -> io::Result<OwnedFd> {
+        // SAFETY: fchmod takes integers.
+        if unsafe { libc::fchmod(self.fd.as_raw_fd(), READ_ONLY_MODE) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        Ok(std::fs::File::open(path)?.into())
+    }
+}
+
+/// Mode of a memfd that others have for reading: it cannot be opened anew for writing by the user alone.
+const READ_ONLY_MODE: libc::mode_t = 0o400;
+
+/// `fd` must hold `len` cells at least, and be sealed against shrinking unless it is an ordinary file; all callers have
+/// seen to it.
+fn map(fd: &OwnedFd, len: usize, protection: libc::c_int) -> io::Result<NonNull<AtomicU64>> {
+    // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
+    let start = unsafe {
+        libc::mmap(std::ptr::null_mut(), byte_len(len)?, protection, libc::MAP_SHARED, fd.as_raw_fd(), 0)
+    };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(start.cast()).ok_or_else(|| invalid_data("mapped at address zero"))
 }
 
 impl Deref for Cells {
     type Target = [AtomicU64];
 
     fn deref(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping is page-aligned, holds `len` cells that are valid for any bit pattern, cannot
-        // shrink (it is sealed), and lives as long as `self`. Others change it only through atomics.
+        // SAFETY: the mapping is page-aligned, holds `len` cells that are valid for any bit pattern, and lives as long as
+        // `self`; it cannot shrink (it is sealed), or is that of a file, where a look beyond its end gives no value but
+        // ends the process (SIGBUS). Others change it only through atomics.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
@@ -89,6 +116,65 @@ impl Drop for Cells {
         // SAFETY: `start` and the length are those of the mapping made in `map`, and no borrow outlives `self`.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.len * size_of::<u64>()) };
     }
+}
+
+/// Cells that another process writes, mapped for reading only.
+#[derive(Debug)]
+pub struct CellsView {
+    start: NonNull<AtomicU64>,
+    len: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone and is not tied to a thread; it is only read.
+unsafe impl Send for CellsView {}
+// SAFETY: it is read by atomic loads alone.
+unsafe impl Sync for CellsView {}
+
+impl CellsView {
+    /// Maps the first `len` cells of a [`Cells`], whose descriptor `fd` is a duplicate of, or its
+    /// [`Cells::read_only_fd`].
+    ///
+    /// # Errors
+    /// As [`Cells::from_fd`].
+    pub fn from_fd(fd: &OwnedFd, len: usize) -> io::Result<Self> {
+        check(fd, len)?;
+        Ok(Self { start: map(fd, len, libc::PROT_READ)?, len })
+    }
+
+    /// The value of a cell, which its writer may be changing.
+    ///
+    /// # Panics
+    /// When there are not so many cells.
+    #[must_use]
+    pub fn load(&self, at: usize) -> u64 {
+        assert!(at < self.len, "cell {at} of {}", self.len);
+        // SAFETY: in bounds by the line above; the mapping is page-aligned, cannot shrink (it is sealed) and lives as
+        // long as `self`. A relaxed load of eight bytes only reads, which the mapping allows.
+        unsafe { self.start.add(at).as_ref() }.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+impl Drop for CellsView {
+    fn drop(&mut self) {
+        // SAFETY: `start` and the length are those of the mapping made in `from_fd`, and no borrow outlives `self`.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len * size_of::<u64>()) };
+    }
+}
+
+/// Whether `fd` is a memfd with so many cells, of which none can go away.
+fn check(fd: &OwnedFd, len: usize) -> io::Result<()> {
+    let bytes = byte_len(len)?;
+    // SAFETY: F_GET_SEALS takes no argument.
+    let seals = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) };
+    if seals < 0 || seals & libc::F_SEAL_SHRINK == 0 {
+        return Err(invalid_data("shared cells must be in a memfd that is sealed against shrinking"));
+    }
+    if crate::fs::stat(fd.as_fd())?.len < bytes as u64 {
+        return Err(invalid_data(
+            "shared memory holds fewer cells than expected: are both programs the same version?",
+        ));
+    }
+    Ok(())
 }
 
 /// Sets the size for good: a mapping of it can then never be cut short.
@@ -181,12 +267,39 @@ mod tests {
     }
 
     #[test]
+    fn who_is_to_look_cannot_write() {
+        let cells = Cells::create("test", 1_000).unwrap();
+        let fd = cells.read_only_fd().unwrap();
+        let view = CellsView::from_fd(&fd, 1_000).unwrap();
+        cells[999].store(7, Relaxed);
+        assert_eq!(view.load(999), 7);
+        assert_eq!(Cells::from_fd(fd, 1_000).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
     fn unfit_descriptors_are_refused() {
         let cells = Cells::create("test", 8).unwrap();
         let too_many = Cells::from_fd(cells.fd().try_clone_to_owned().unwrap(), 9);
         assert_eq!(too_many.unwrap_err().kind(), io::ErrorKind::InvalidData);
         let file = std::fs::File::open("/proc/self/exe").unwrap();
         assert_eq!(Cells::from_fd(file.into(), 1).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn cells_of_a_file_stay_in_it() {
+        let scratch = crate::testing::Scratch::new();
+        let path = scratch.path().join("cells");
+        let open =
+            || std::fs::File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        open().unwrap().set_len(800).unwrap();
+        Cells::from_file(open().unwrap().into(), 100).unwrap()[99].store(7, Relaxed);
+        assert_eq!(Cells::from_file(open().unwrap().into(), 100).unwrap()[99].load(Relaxed), 7);
+        assert_eq!(std::fs::read(&path).unwrap()[792..], 7_u64.to_ne_bytes());
+        for (fd, len) in
+            [(OwnedFd::from(open().unwrap()), 101), (std::fs::File::open("/dev/null").unwrap().into(), 1)]
+        {
+            assert_eq!(Cells::from_file(fd, len).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use super::layout::{BLOCKS_MIN, cells_for};
 use super::*;
 use crate::outlet::Undelivered;
+use crate::pressure::Pressure;
 
 fn memory(blocks: usize) -> Cells {
     Cells::create("test", cells_for(blocks * BLOCK_BYTES)).unwrap()
@@ -12,6 +13,15 @@ fn memory(blocks: usize) -> Cells {
 /// The same memory, as the next process has it.
 fn again(cells: &Cells) -> Cells {
     Cells::from_fd(cells.fd().try_clone_to_owned().unwrap(), cells.len()).unwrap()
+}
+
+/// The same memory, with a flag that is up while so many of its bytes are used.
+fn held(cells: &Cells, flags: &Cells, bytes: usize) -> Storage {
+    Storage { hold: Pressure::new(again(flags)).hold(0, bytes as u64), ..again(cells).into() }
+}
+
+fn is_raised(flags: &Cells) -> bool {
+    flags[0].load(std::sync::atomic::Ordering::Relaxed) != 0
 }
 
 fn packet(number: u64) -> Packet {
@@ -74,6 +84,37 @@ fn a_full_queue_gives_up_the_oldest_and_counts() {
 }
 
 #[test]
+fn requests_wait_from_the_full_size_to_half_of_it() {
+    const HELD: usize = 2 * BLOCKS_MIN;
+    let (cells, flags) = (memory(4 * BLOCKS_MIN), Cells::create("test", 1).unwrap());
+    let queue = Queue::open(held(&cells, &flags, HELD * BLOCK_BYTES)).unwrap();
+    let whole = |number: u64| format!("{number}{}\n", "x".repeat(BLOCK_BYTES - 3));
+    for number in 1..HELD as u64 {
+        queue.take(packet(number), whole(number).as_bytes());
+        assert!(!is_raised(&flags), "{number} blocks");
+    }
+    queue.take(packet(8), whole(8).as_bytes());
+    assert!(is_raised(&flags));
+    // What is under way has its room.
+    queue.take(packet(9), whole(9).as_bytes());
+    assert_eq!(queue.tally().dropped, 0);
+    drop(queue);
+    flags[0].store(0, std::sync::atomic::Ordering::Relaxed);
+    let queue = Queue::open(held(&cells, &flags, HELD * BLOCK_BYTES)).unwrap();
+    assert!(is_raised(&flags), "the next process sees it for itself");
+    let mut buffer = Vec::new();
+    for left in (0..=8).rev() {
+        let portion = queue.waiting(&mut buffer).unwrap();
+        queue.delivered(&portion, buffer.len(), 1);
+        assert_eq!(is_raised(&flags), HELD / 2 < left, "{left} blocks are left");
+    }
+    flags[0].store(1, std::sync::atomic::Ordering::Relaxed);
+    let broken = Cells::create("test", 100).unwrap();
+    assert!(Queue::open(held(&broken, &flags, 1)).is_err());
+    assert!(!is_raised(&flags), "nobody waits for a log that there is not");
+}
+
+#[test]
 fn workers_are_forgotten_when_many_have_come_after_them() {
     let queue = Queue::open(memory(BLOCKS_MIN)).unwrap();
     for generation in 1..=SENDERS as u32 + 1 {
@@ -90,7 +131,7 @@ fn memory_that_is_not_a_queue() {
     };
     check(Cells::create("test", 100).unwrap(), "too small");
     let other = memory(BLOCKS_MIN);
-    other[layout::MARK_AT].store(7, std::sync::atomic::Ordering::Relaxed);
+    other[tally::MARK_AT].store(7, std::sync::atomic::Ordering::Relaxed);
     check(other, "another version");
     let larger = memory(BLOCKS_MIN + 1);
     Queue::open(again(&larger)).unwrap();
@@ -122,8 +163,9 @@ impl Outlet for Disk {
 
 /// What a process does: it takes packets from where the last one is known to have come, and delivers between them.
 /// Gives back how many packets it has thrown away at their source, as a socket would.
-fn live(cells: &Cells, disk: &Disk, from: u64, to: u64) -> u64 {
-    let Ok(queue) = Queue::open(again(cells)) else { return from };
+fn live((cells, flags): (&Cells, &Cells), disk: &Disk, from: u64, to: u64) -> u64 {
+    // One block is as much as may wait: requests wait whenever something does.
+    let Ok(queue) = Queue::open(held(cells, flags, BLOCK_BYTES)) else { return from };
     let mut courier = crate::courier::tests::courier(Arc::new(queue), Box::new(disk.clone()));
     for number in from..to {
         courier.queue().take(packet(number), lines(number).as_bytes());
@@ -148,11 +190,14 @@ fn a_kill_at_any_moment_neither_loses_nor_doubles_a_line() {
     let mut steps = 0;
     loop {
         let (cells, disk) = (memory(BLOCKS_MIN), Disk::default());
+        let flags = Cells::create("test", 1).unwrap();
         fuse::set(Some(steps));
-        let next = live(&cells, &disk, 1, PACKETS);
+        let next = live((&cells, &flags), &disk, 1, PACKETS);
         let killed = fuse::is_out();
         fuse::set(None);
-        live(&cells, &disk, next, PACKETS);
+        live((&cells, &flags), &disk, next, next);
+        assert!(!is_raised(&flags), "killed after {steps} steps, with nothing left to wait for");
+        live((&cells, &flags), &disk, next, PACKETS);
         let text = String::from_utf8(disk.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text, wanted, "killed after {steps} steps");
         let tally = perf::Tally::read(&cells);

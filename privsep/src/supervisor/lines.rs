@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn every_line_is_somewhere() {
-        let tally = Tally { taken: 90, delivered: 70, dropped: 5, queued: 15, failing: false };
+        let tally = Tally { taken: 90, delivered: 70, dropped: 5, queued: 15, failing: false, left: 0 };
         let ledger = LineLedger { written: 100, dropped_by_shards: 3, tally, lost: 2 };
         assert_eq!(
             ledger.to_string(),

@@ -101,10 +101,7 @@ impl std::error::Error for LogError {
 /// [`LogError`].
 pub fn open_log(path: &Path, mode: u32) -> Result<File, LogError> {
     let failed = |source| LogError::System { path: path.to_owned(), source };
-    let name = path.file_name().ok_or_else(|| LogError::NoFile(path.to_owned(), "a folder"))?;
-    let folder = std::path::absolute(path.parent().unwrap_or(path)).map_err(failed)?;
-    let folder = if nix::unistd::Uid::effective().is_root() { trusted(path, &folder)? } else { folder };
-    let place = folder.join(name);
+    let place = safe_place(path)?;
     let file = open(&place, mode).map_err(|source| match source.raw_os_error() {
         Some(libc::ELOOP) => LogError::Link(path.to_owned()),
         Some(libc::EISDIR) => LogError::NoFile(path.to_owned(), "a folder"),
@@ -126,6 +123,15 @@ pub fn open_log(path: &Path, mode: u32) -> Result<File, LogError> {
     Ok(file)
 }
 
+/// Where the file at `path` is, by a way that as root nobody else could have chosen.
+pub(super) fn safe_place(path: &Path) -> Result<PathBuf, LogError> {
+    let failed = |source| LogError::System { path: path.to_owned(), source };
+    let name = path.file_name().ok_or_else(|| LogError::NoFile(path.to_owned(), "a folder"))?;
+    let folder = std::path::absolute(path.parent().unwrap_or(path)).map_err(failed)?;
+    let folder = if nix::unistd::Uid::effective().is_root() { trusted(path, &folder)? } else { folder };
+    Ok(folder.join(name))
+}
+
 fn open(place: &Path, mode: u32) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     OpenOptions::new().append(true).create(true).mode(mode).custom_flags(flags).open(place)
@@ -140,7 +146,7 @@ fn wait_for_device(file: &File) -> io::Result<()> {
 
 /// Whether the open file has `place` for its name, and no other, at one moment. Looking at the open file alone would
 /// not tell: somebody could have removed a hard link again once it was open.
-fn is_only_name(place: &Path, open: &Metadata) -> bool {
+pub(super) fn is_only_name(place: &Path, open: &Metadata) -> bool {
     place
         .symlink_metadata()
         .is_ok_and(|found| (found.dev(), found.ino()) == (open.dev(), open.ino()) && found.nlink() == 1)
