@@ -44,7 +44,7 @@ pub use model::{
     Arrival, Auth, Bans, ClientAddress, ClientCertificate, ClientCertificates, Config, Control, DefaultHost,
     Dotfiles, ErrorStatus, FileCache, Handler, Host, Level, Limits, Listen, Location, Log, LogConditions,
     LogFormat, LogQueue, LogStatus, Matcher, Output, Peer, Rank, Remote, Requirement, Satisfy, Server,
-    Settings, Shards, Symlinks, Timeouts, Tls, TlsCertificate, TlsVersion, Transport,
+    Settings, Shards, Symlinks, Timeouts, Tls, TlsCertificate, TlsVersion, Transport, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

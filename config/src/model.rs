@@ -21,7 +21,7 @@ pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
 pub use control::{Control, Peer, Rank, Remote};
 pub use host::{DefaultHost, Host, Location, Matcher};
-pub use logs::{Log, LogConditions, LogFormat, LogQueue, LogStatus, Output};
+pub use logs::{Log, LogConditions, LogFormat, LogQueue, LogStatus, Output, WhenFull};
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{ClientCertificate, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};

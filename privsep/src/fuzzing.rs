@@ -149,7 +149,13 @@ pub(crate) mod tests {
 
     pub(crate) fn needs() -> Needs {
         let pointer = || text("/server");
-        let log = |output| LogNeeds { output, cells: 1 << 12, pointer: pointer() };
+        let log = |output| LogNeeds {
+            output,
+            cells: 1 << 12,
+            cells_per_shard: 1 << 10,
+            hold_at: Some(1 << 14),
+            pointer: pointer(),
+        };
         let entry = |name, rank| RankEntry { name: text(name), rank };
         Needs {
             listeners: vec![ListenNeeds { address: text("[::1]:80"), secure: true, pointer: pointer() }],
@@ -240,7 +246,14 @@ pub(crate) mod tests {
             tickets: vec![Bytes(vec![7; 48])],
             bans: kept,
             failures: kept,
-            sinks: vec![KeptSink { output: Output::Stdout, fd: None, queue: Some(41), cells: 1 << 12 }],
+            sinks: vec![KeptSink {
+                output: Output::Stdout,
+                fd: None,
+                queue: Some(41),
+                cells: 1 << 12,
+                hold_at: Some(1 << 14),
+            }],
+            pressure: Some(43),
             control: Some(KeptFile { path: "/c".into(), fd: kept }),
             pid_file: None,
             counters: vec![text("requests_begun")],
@@ -344,6 +357,7 @@ pub(crate) mod tests {
                     name: text("a"),
                     output: Output::Stderr,
                     cells: 1 << 12,
+                    hold_at: Some(1 << 14),
                 }),
             ),
             ("finished", 5, encode(&FromLogger::Finished)),

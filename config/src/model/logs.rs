@@ -28,6 +28,18 @@ pub struct Log {
 pub struct LogQueue {
     /// Bytes of lines that may wait.
     pub size: u64,
+    /// What happens when so many do.
+    pub when_full: WhenFull,
+}
+
+/// What happens when a log cannot keep up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The oldest lines are given up, and counted.
+    #[default]
+    DropOldest,
+    /// Requests that it is to have wait.
+    Block,
 }
 
 impl LogQueue {
@@ -37,7 +49,7 @@ impl LogQueue {
 
 impl Default for LogQueue {
     fn default() -> LogQueue {
-        LogQueue { size: LogQueue::SIZE }
+        LogQueue { size: LogQueue::SIZE, when_full: WhenFull::default() }
     }
 }
 

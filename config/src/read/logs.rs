@@ -188,7 +188,10 @@ fn read_log(name: &str, reader: &Reader<'_>, problems: &mut Problems) -> Option<
         sample: u32::try_from(sample).unwrap_or(u32::MAX),
     };
     let anonymize = reader.or_default(&log::ANONYMIZE, problems);
-    let queue = LogQueue { size: reader.or_default(&log::QUEUE, problems) };
+    let queue = LogQueue {
+        size: reader.or_default(&log::QUEUE, problems),
+        when_full: reader.or_default(&log::WHEN_FULL, problems),
+    };
     let (output, key) = output?;
     Some(Log {
         name: Some(name.to_owned()),

@@ -1,7 +1,7 @@
 //! Writes the access logs of all workers to descriptors that it was handed.
 
 use super::{Fault, Place, begin_confined, replace_error_log};
-use logging::{Desk, Fed, Target};
+use logging::{Desk, Fed, Hold, Pressure, Storage, Target};
 use privsep::link::{Link, LinkError};
 use privsep::message::{FromLogger, Output, ToLogger};
 use privsep::role::Role;
@@ -21,7 +21,8 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     let link = Up::new(link);
     let (ToLogger::Hello { hello }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
     begin_confined(Role::Logger, &hello, place)?;
-    let mut room = Room { link, place, desk: Desk::new(), producers: Vec::new(), done: false };
+    let (desk, producers) = (Desk::new(), Vec::new());
+    let mut room = Room { link, place, desk, pressure: None, producers, done: false };
     let ended = loop {
         match room.turn() {
             Ok(()) if room.done => break Ok(()),
@@ -44,6 +45,8 @@ struct Room {
     link: Up,
     place: Place,
     desk: Desk,
+    /// Where it says which logs cannot keep up.
+    pressure: Option<Pressure>,
     producers: Vec<Producer>,
     done: bool,
 }
@@ -82,11 +85,16 @@ impl Room {
 
     fn hear(&mut self, message: ToLogger, mut descriptors: Vec<OwnedFd>) {
         match (message, descriptors.pop()) {
-            (ToLogger::Sink { number, name, output, cells }, Some(queue)) => {
+            (ToLogger::Sink { number, name, output, cells, hold_at }, Some(queue)) => {
                 if let Some(fd) = descriptors.pop() {
-                    self.sink(number, &name, &output, (fd, queue, cells));
+                    let hold = self.hold(number, hold_at);
+                    self.sink(number, &name, &output, (fd, queue, cells, hold));
                 }
             }
+            (ToLogger::Pressure { sinks }, Some(fd)) => match Cells::from_fd(fd, sinks as usize) {
+                Ok(cells) => self.pressure = Some(Pressure::new(cells)),
+                Err(error) => log::error!("no request will wait for a log: {error}"),
+            },
             (ToLogger::Producer { generation }, Some(socket)) => {
                 self.producers.push(Producer { generation, socket });
             }
@@ -97,14 +105,20 @@ impl Room {
         }
     }
 
+    /// How it says that requests for a log have to wait.
+    fn hold(&self, number: u16, at: Option<u64>) -> Option<Hold> {
+        self.pressure.as_ref()?.hold(number, at?)
+    }
+
     fn sink(
         &mut self,
         number: u16,
         name: &str,
         output: &Output,
-        (fd, queue, cells): (OwnedFd, OwnedFd, u64),
+        (fd, queue, cells, hold): (OwnedFd, OwnedFd, u64, Option<Hold>),
     ) {
-        let queue = Cells::from_fd(queue, usize::try_from(cells).unwrap_or_default());
+        let cells = Cells::from_fd(queue, usize::try_from(cells).unwrap_or_default());
+        let queue = cells.map(|cells| Storage { cells, hold });
         let placed = queue.map_err(logging::Error::Memory).and_then(|queue| match output {
             Output::Stdout => self.desk.stream(number, &Target::Stdout, queue),
             Output::Stderr => self.desk.stream(number, &Target::Stderr, queue),

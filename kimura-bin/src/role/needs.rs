@@ -1,7 +1,7 @@
 //! What a configuration needs of the supervisor.
 
 use crate::{certificates, logins, remote};
-use config::{Config, Level, Listen, Loaded, Log, Origin, Output, Peer, Rank, Shards, Transport};
+use config::{Config, Level, Listen, Loaded, Log, Origin, Output, Peer, Rank, Shards, Transport, WhenFull};
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
 use privsep::message::{Audience, BanNeeds, CertificateEntry, FileNeeds, Network, ReadNeeds, Secrets};
 use privsep::message::{TokenEntry, UserEntry};
@@ -17,10 +17,15 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
     Needs {
         listeners: listeners(config),
         backlog: server.backlog,
-        access_logs: crate::logs::access_logs(config).into_iter().map(log).collect(),
+        access_logs: crate::logs::access_logs(config)
+            .into_iter()
+            .map(|log| log_needs(log, server.limits.connections_per_shard))
+            .collect(),
         error_log: LogNeeds {
             output: output(&server.error_log),
             cells: 0,
+            cells_per_shard: 0,
+            hold_at: None,
             pointer: "/server/error_log".to_owned(),
         },
         error_level: level(server.error_log_level),
@@ -47,11 +52,15 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
     }
 }
 
-fn log(log: &Log) -> LogNeeds {
+fn log_needs(log: &Log, connections_per_shard: usize) -> LogNeeds {
     let size = usize::try_from(log.queue.size).unwrap_or(usize::MAX);
+    let blocks = log.queue.when_full == WhenFull::Block;
+    let under_way = if blocks { logging::under_way(connections_per_shard) } else { 0 };
     LogNeeds {
         output: output(&log.output),
         cells: logging::cells_for(size) as u64,
+        cells_per_shard: logging::cells_of_lines(under_way) as u64,
+        hold_at: blocks.then_some(log.queue.size),
         pointer: log.pointer.clone(),
     }
 }

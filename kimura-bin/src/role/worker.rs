@@ -9,7 +9,7 @@ use auth::bans::BanTable;
 use auth::limits::BANS_FILE_LEN_MAX;
 use config::{Config, Loaded};
 use engine::{Change, Farewell, Listening, Outcome, Plan, Secured, Server, ShardPlan};
-use logging::{Logger, Target, error_log};
+use logging::{Logger, PressureView, Target, error_log};
 use perf::Block;
 use privsep::child::confine;
 use privsep::link::{Link, LinkError};
@@ -166,6 +166,8 @@ struct Luggage {
     cores: Vec<u32>,
     blocks: Vec<Block>,
     log: Option<OwnedFd>,
+    /// Which logs cannot keep up.
+    pressure: Option<PressureView>,
     targets: Vec<Target>,
     /// Who is banned from the first connection on.
     banned: Option<BanTable>,
@@ -183,7 +185,8 @@ struct Serving {
 impl Luggage {
     fn new(cores: Vec<u32>) -> Self {
         let setup = Setup::default();
-        Self { cores, blocks: Vec::new(), log: None, targets: Vec::new(), banned: None, setup }
+        let (blocks, targets) = (Vec::new(), Vec::new());
+        Self { cores, blocks, log: None, pressure: None, targets, banned: None, setup }
     }
 
     /// Takes one message; `false` when it was the last before the start.
@@ -195,6 +198,11 @@ impl Luggage {
                     Fault::Order
                 })?;
                 self.blocks.push(block);
+            }
+            (ToWorker::Pressure { sinks }, Some(fd)) => {
+                let view = PressureView::open(&fd, sinks as usize);
+                let view = view.inspect_err(|error| log::error!("no request will wait for a log: {error}"));
+                self.pressure = view.ok();
             }
             (ToWorker::Log, Some(fd)) => self.log = Some(fd),
             (ToWorker::Sink { output }, None) => self.targets.push(target(output)),
@@ -229,6 +237,7 @@ impl Luggage {
         let config = loaded.config;
         let log = self.log.ok_or("no way to the logger")?;
         let logger = Logger::start(self.targets, log).map_err(|error| error.to_string())?;
+        let logger = logger.heeding(self.pressure);
         let listeners = self.setup.listeners(self.cores.len());
         let shards = self.cores.iter().zip(listeners).zip(self.blocks);
         let shards = shards.map(|((&cpu, listeners), block)| ShardPlan {

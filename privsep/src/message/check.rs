@@ -211,6 +211,10 @@ records! {
         output: Output,
         /// Cells of 64 bits for the lines that wait; none when none do.
         cells: u64,
+        /// Cells in addition for what comes of one shard when requests have begun to wait.
+        cells_per_shard: u64,
+        /// Bytes of lines with which requests begin to wait; none when the oldest lines are given up instead.
+        hold_at: Option<u64>,
         /// Where the configuration says so.
         pointer: String,
     }

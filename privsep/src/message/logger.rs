@@ -22,6 +22,8 @@ variants! {
             output: Output,
             /// Cells of the memory.
             cells: u64,
+            /// Bytes of lines with which requests begin to wait; none when the oldest lines are given up instead.
+            hold_at: Option<u64>,
         },
         /// A worker's end, from which batches come. Comes with its descriptor.
         3 Producer {
@@ -30,6 +32,11 @@ variants! {
         },
         /// A new error log. Comes with its descriptor.
         4 ErrorLog,
+        /// Where it says which logs cannot keep up. Comes with a cell for each number.
+        35 Pressure {
+            /// How many cells they are.
+            sinks: u32,
+        },
         /// Write what is there and end.
         6 Finish,
     }
@@ -52,7 +59,7 @@ impl Message for ToLogger {
     fn descriptors(&self) -> usize {
         match self {
             Self::Sink { .. } => 2,
-            Self::Producer { .. } | Self::ErrorLog => 1,
+            Self::Producer { .. } | Self::ErrorLog | Self::Pressure { .. } => 1,
             Self::Hello { .. } | Self::Finish => 0,
         }
     }

@@ -9,7 +9,7 @@ use super::{LedgerEntry, Message, Network, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
-pub const STATE_VERSION: u32 = 4;
+pub const STATE_VERSION: u32 = 5;
 
 /// The number of a descriptor.
 pub type Kept = u32;
@@ -71,6 +71,8 @@ records! {
         failures: Kept,
         /// Destinations of access logs, by number.
         sinks: Vec<KeptSink>,
+        /// Where the logger says which of them cannot keep up.
+        pressure: Option<Kept>,
         /// The socket for commands.
         control: Option<KeptFile>,
         /// The pid file, locked.
@@ -127,6 +129,8 @@ records! {
         queue: Option<Kept>,
         /// Cells of that memory.
         cells: u64,
+        /// Bytes of lines with which requests begin to wait.
+        hold_at: Option<u64>,
     }
 
     /// Where connections of the agent come.

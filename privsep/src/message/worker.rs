@@ -19,6 +19,11 @@ variants! {
         2 Counters,
         /// Where batches of log lines go. Comes with a socket to the logger.
         3 Log,
+        /// Where the logger says which logs cannot keep up. Comes with a cell for each number, for reading.
+        35 Pressure {
+            /// How many cells they are.
+            sinks: u32,
+        },
         /// The configuration that the next `Start` or `Prepare` is about. Comes with its text, without secrets, in
         /// sealed memory.
         4 Configuration {
@@ -140,6 +145,7 @@ impl Message for ToWorker {
             self,
             Self::Counters
                 | Self::Log
+                | Self::Pressure { .. }
                 | Self::Configuration { .. }
                 | Self::Files
                 | Self::Bans

@@ -13,6 +13,7 @@ use sys::spawn::Legacy;
 use super::bans::Bans;
 use super::doors::Doors;
 use super::passed::Passed;
+use super::pressure::Pressure;
 use super::tickets::Tickets;
 use crate::message::{ListenNeeds, LogNeeds, Needs, Output, State, Trouble};
 
@@ -50,6 +51,8 @@ pub(crate) struct Estate {
     /// Every destination of access logs that there ever was; its place is its number. A number stays even when the
     /// change that brought it is given up: workers and logger may have heard of it.
     sinks: Vec<Sink>,
+    /// Where the logger says which of them cannot keep up: a cell for each number. None in a rehearsal.
+    pub(crate) pressure: Option<Pressure>,
 }
 
 /// A destination of access logs.
@@ -60,14 +63,23 @@ pub(crate) struct Sink {
     pub(crate) file: Option<File>,
     /// The memory in which its lines wait; none in a rehearsal, which writes none.
     pub(crate) queue: Option<Cells>,
+    /// Bytes of lines with which requests begin to wait; none when the oldest lines are given up instead.
+    pub(crate) hold_at: Option<u64>,
 }
 
 impl Sink {
     /// Says so when lines wait in another way than is asked for now.
-    fn compare(&self, log: &LogNeeds) {
-        if self.queue.as_ref().is_some_and(|queue| queue.len() as u64 != log.cells) {
+    fn compare(&self, log: &LogNeeds, shards: usize) {
+        let size = self.queue.as_ref().map(|queue| queue.len() as u64);
+        if size.is_some_and(|size| size != cells(log, shards)) || self.hold_at != log.hold_at {
             log::warn!("lines for {} wait as before: restart the server to change that", name(&self.output));
         }
+    }
+
+    /// As if only its file was asked for.
+    fn file_needs(&self) -> LogNeeds {
+        let (output, pointer) = (self.output.clone(), String::new());
+        LogNeeds { output, cells: 0, cells_per_shard: 0, hold_at: None, pointer }
     }
 
     /// What has become of its lines.
@@ -84,9 +96,9 @@ pub(crate) struct Opened {
 }
 
 /// Most destinations of access logs.
-const SINKS_MAX: usize = 4096;
-/// Most cells for the lines of one log: 1 GiB and what describes them.
-const CELLS_MAX: usize = (1 << 27) + (1 << 20);
+pub(crate) const SINKS_MAX: usize = 4096;
+/// Most cells for the lines of one log: 1 GiB, what describes them, and what many shards have under way.
+const CELLS_MAX: usize = 1 << 29;
 /// Who may read and write a new log file, less the umask.
 const LOG_MODE: u32 = 0o666;
 
@@ -123,10 +135,10 @@ impl Estate {
         }
         for log in &needs.access_logs {
             if let Some(known) = self.sinks.iter().find(|known| known.output == log.output) {
-                known.compare(log);
+                known.compare(log, group);
                 continue;
             }
-            match open_sink(log) {
+            match open_sink(log, group) {
                 Ok(_) if self.sinks.len() >= SINKS_MAX => troubles.push(too_many_logs(log)),
                 Ok(sink) => self.sinks.push(sink),
                 Err(trouble) => troubles.push(trouble),
@@ -206,8 +218,10 @@ impl Estate {
             let file = kept.fd.map(|fd| legacy.take(fd)).transpose()?.map(File::from);
             let cells = usize::try_from(kept.cells).map_err(io::Error::other)?;
             let queue = kept.queue.map(|fd| Cells::from_fd(legacy.take(fd)?, cells)).transpose()?;
-            estate.sinks.push(Sink { output: kept.output.clone(), file, queue });
+            estate.sinks.push(Sink { output: kept.output.clone(), file, queue, hold_at: kept.hold_at });
         }
+        let pressure = state.pressure.map(|fd| Pressure::inherit(legacy.take(fd)?));
+        estate.pressure = pressure.transpose()?;
         Ok(estate)
     }
 
@@ -219,7 +233,8 @@ impl Estate {
             let sockets = vec![estate.number(fd)];
             estate.listeners.push(Listener { written: listen.address.clone(), actual, sockets });
         }
-        let sink = |log: &LogNeeds| Sink { output: log.output.clone(), file: None, queue: None };
+        let sink =
+            |log: &LogNeeds| Sink { output: log.output.clone(), file: None, queue: None, hold_at: None };
         estate.sinks = needs.access_logs.iter().map(sink).collect();
         estate
     }
@@ -248,7 +263,7 @@ impl Estate {
     pub(crate) fn reopen_sinks(&mut self) -> Vec<Trouble> {
         let mut troubles = Vec::new();
         for sink in &mut self.sinks {
-            match open_log(&LogNeeds { output: sink.output.clone(), cells: 0, pointer: String::new() }) {
+            match open_log(&sink.file_needs()) {
                 Ok(file) => sink.file = file,
                 Err(trouble) => troubles.push(trouble),
             }
@@ -297,13 +312,22 @@ pub(crate) fn name(output: &Output) -> String {
     }
 }
 
+/// Cells for the lines of a log that wait, with so many shards at most.
+fn cells(log: &LogNeeds, shards: usize) -> u64 {
+    log.cells.saturating_add(log.cells_per_shard.saturating_mul(shards as u64))
+}
+
 /// Opens an access log, and makes room for the lines that wait.
-fn open_sink(log: &LogNeeds) -> Result<Sink, Trouble> {
+fn open_sink(log: &LogNeeds, shards: usize) -> Result<Sink, Trouble> {
     let file = open_log(log)?;
-    let cells = usize::try_from(log.cells).ok().filter(|cells| (TALLY_CELLS..=CELLS_MAX).contains(cells));
+    let cells =
+        usize::try_from(cells(log, shards)).ok().filter(|cells| (TALLY_CELLS..=CELLS_MAX).contains(cells));
     let made = cells.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput));
     match made.and_then(|cells| Cells::create("kimura-log", cells)) {
-        Ok(queue) => Ok(Sink { output: log.output.clone(), file, queue: Some(queue) }),
+        Ok(queue) => {
+            let (output, hold_at) = (log.output.clone(), log.hold_at);
+            Ok(Sink { output, file, queue: Some(queue), hold_at })
+        }
         Err(error) => Err(Trouble {
             pointer: log.pointer.clone(),
             cause: format!("there is no memory for the lines of {}: {error}", name(&log.output)),

@@ -40,6 +40,7 @@ mod permit;
 mod plan;
 mod post;
 mod posts;
+mod pressure;
 mod readiness;
 mod refusal;
 mod rehearsal;

@@ -94,7 +94,7 @@ impl Troupe {
         let cores = shards::cores(deployment.needs.shards)?;
         let (log, lines) = sys::packet::pair()?;
         let (life, link) = stage.start(Role::Worker, None)?;
-        let birth = Birth { generation: 0, hello, cores: &cores, log, lines };
+        let birth = Birth { generation: 0, hello, cores: &cores, log, lines, pressure: None };
         let mut troupe = Self(Worker::greet(life, link, birth)?);
         let sockets = listeners.iter().map(|(_, fd)| fd.try_clone()).collect::<io::Result<Vec<_>>>()?;
         let estate = Estate::of(&deployment.needs, sockets);

@@ -22,6 +22,7 @@ use super::lines::Lines;
 use super::logins::{Logins, Question};
 use super::pam::Pam;
 use super::post::Post;
+use super::pressure::Pressure;
 use super::readiness::Readiness;
 use super::refusal::Refusal;
 use super::watch::Watch;
@@ -380,11 +381,20 @@ impl<'h> Supervisor<'h> {
 
     /// Tells the logger all destinations.
     pub(super) fn tell_sinks(&mut self) {
+        if let Some(pressure) = &self.estate.pressure {
+            self.logger.send(&ToLogger::Pressure { sinks: Pressure::SINKS }, &[pressure.fd()]);
+        }
         let null = File::options().write(true).open("/dev/null");
         for (number, sink) in self.estate.sinks().iter().enumerate() {
             let name = super::estate::name(&sink.output);
             let cells = sink.queue.as_ref().map_or(0, |queue| queue.len() as u64);
-            let message = ToLogger::Sink { number: number as u16, name, output: sink.output.clone(), cells };
+            let message = ToLogger::Sink {
+                number: number as u16,
+                name,
+                output: sink.output.clone(),
+                cells,
+                hold_at: sink.hold_at,
+            };
             // The standard streams are there already; something has to come with the message.
             let fd = sink.file.as_ref().or(null.as_ref().ok()).map(AsFd::as_fd);
             if let (Some(fd), Some(queue)) = (fd, &sink.queue)
@@ -430,9 +440,11 @@ impl<'h> Supervisor<'h> {
         let identity = identity.filter(|_| own).map(IdentityEntry::from);
         let hello = Hello { identity, sandbox: needs.sandbox, ..self.hello() };
         let (log, lines) = sys::packet::pair()?;
+        let pressure = self.estate.pressure.as_ref();
         let errors = self.errors.as_ref().map(AsFd::as_fd);
         let (life, link) = self.stage.start(Role::Worker, errors)?;
-        let worker = Worker::greet(life, link, Birth { generation, hello, cores: &cores, log, lines })?;
+        let worker =
+            Worker::greet(life, link, Birth { generation, hello, cores: &cores, log, lines, pressure })?;
         self.logger.send(&ToLogger::Producer { generation }, &[worker.lines.as_fd()]);
         Ok(worker)
     }

@@ -179,8 +179,10 @@ impl Supervisor<'_> {
                     fd: sink.file.as_ref().map(|file| case.put(file.as_fd())),
                     queue: sink.queue.as_ref().map(|queue| case.put(queue.fd())),
                     cells: sink.queue.as_ref().map_or(0, |queue| queue.len() as u64),
+                    hold_at: sink.hold_at,
                 })
                 .collect(),
+            pressure: self.estate.pressure.as_ref().map(|cells| case.put(cells.fd())),
             control: self
                 .control
                 .socket()

@@ -9,6 +9,7 @@ use sys::net::listen_again;
 
 use super::Deployment;
 use super::estate::{Estate, Opened};
+use super::pressure::Pressure;
 use crate::link::{Link, LinkError};
 use crate::message::{FromWorker, Hello, KeptPhase, ToWorker, WorkerReport};
 use crate::stage::Life;
@@ -60,6 +61,8 @@ pub(crate) struct Birth<'b> {
     pub(crate) log: OwnedFd,
     /// Where they come out.
     pub(crate) lines: OwnedFd,
+    /// Where the logger says which logs cannot keep up.
+    pub(crate) pressure: Option<&'b Pressure>,
 }
 
 impl Worker {
@@ -88,7 +91,7 @@ impl Worker {
             let_go: false,
             sinks: 0,
         };
-        match worker.hand_over(&hello, &birth.log) {
+        match worker.hand_over(&hello, &birth.log, birth.pressure) {
             Ok(()) => Ok(worker),
             Err(error) => {
                 end(worker.life, &worker.link);
@@ -97,10 +100,18 @@ impl Worker {
         }
     }
 
-    fn hand_over(&self, hello: &ToWorker, log: &OwnedFd) -> Result<(), LinkError> {
+    fn hand_over(
+        &self,
+        hello: &ToWorker,
+        log: &OwnedFd,
+        pressure: Option<&Pressure>,
+    ) -> Result<(), LinkError> {
         self.link.send(hello, &[])?;
         for block in &self.blocks {
             self.link.send(&ToWorker::Counters, &[block.fd()])?;
+        }
+        if let Some(pressure) = pressure {
+            self.link.send(&ToWorker::Pressure { sinks: Pressure::SINKS }, &[pressure.view()])?;
         }
         self.link.send(&ToWorker::Log, &[log.as_fd()])
     }

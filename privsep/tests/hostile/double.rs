@@ -142,7 +142,13 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         tokens: Vec::new(),
         certificates: Vec::new(),
     };
-    let log = |output| LogNeeds { output, cells: 1 << 12, pointer: String::new() };
+    let log = |output| LogNeeds {
+        output,
+        cells: 1 << 12,
+        cells_per_shard: 0,
+        hold_at: None,
+        pointer: String::new(),
+    };
     Needs {
         sandbox: false,
         files: Vec::new(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{AnyKey, GIB, HOUR, KIB, Key};
 use crate::kind::{Choice, FilePath, Flag, Integer, LineFormat, List, Size, Span, Text};
-use crate::model::{LogStatus, Output};
+use crate::model::{LogStatus, Output, WhenFull};
 use crate::syntax;
 
 keys! {
@@ -45,5 +45,12 @@ keys! {
             default Some(r#""4m""#), example r#""64m""#,
             "How many bytes of lines may wait while they cannot be written. Memory is used as far as lines wait. Another size \
              takes a restart.";
+        WHEN_FULL: Choice<WhenFull> = "when_full", Choice {
+                words: &[("drop_oldest", WhenFull::DropOldest), ("block", WhenFull::Block)],
+            },
+            default Some(r#""drop_oldest""#), example r#""block""#,
+            "What happens when more lines would wait than may. drop_oldest: the oldest are given up, and counted. block: \
+             requests that would be in this log wait before anything is done for them, for half a minute, and are answered \
+             with 503 then; all others are served. Another choice takes a restart.";
     }
 }
