@@ -4,6 +4,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use e2e::response::{Asked, Response};
 use e2e::{Client, Folder, Options, Server, binary, until};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
+use nix::unistd::Pid;
 
 /// `held` is logged where `${log}` says, `free` nowhere.
 const CONFIGURATION: &str = r#"{
@@ -44,10 +46,16 @@ impl Site {
     fn new(log: &str) -> Site {
         let folder = Folder::new("queues").expect("a folder");
         folder.write("www/a", b"hello\n").expect("write");
+        let configuration = folder.path().join("kimura.conf");
+        let site = Site { folder, configuration };
+        site.configure("kimura.conf", log);
+        site
+    }
+
+    fn configure(&self, name: &str, log: &str) {
         let text = CONFIGURATION.replace("${log}", log);
-        let text = text.replace("${folder}", &folder.path().to_string_lossy());
-        let configuration = folder.write("kimura.conf", text.as_bytes()).expect("write");
-        Site { folder, configuration }
+        let text = text.replace("${folder}", &self.folder.path().to_string_lossy());
+        self.folder.write(name, text.as_bytes()).expect("write");
     }
 
     fn start(&self) -> Server {
@@ -208,4 +216,61 @@ fn without_a_word_the_oldest_lines_are_given_up_and_counted() {
     assert_eq!(of(&counters, "requests_held_log"), 0);
     let ending = fs::read_to_string(site.path("error.log")).expect("an error log");
     assert!(ending.contains(&format!("{COUNT} written = 0 delivered")), "{ending}");
+}
+
+/// Ends the server as a machine that loses its power would.
+fn kill(server: Server) {
+    for process in server.processes() {
+        nix::sys::signal::kill(Pid::from_raw(process.pid as i32), Signal::SIGKILL).expect("it runs");
+    }
+    server.ended().expect("an end");
+}
+
+#[test]
+fn what_waits_in_a_file_outlives_the_server_and_comes_once() {
+    const COUNT: usize = 30;
+    let spill = r#""spill": "${folder}/main.spill""#;
+    let site = Site::new(&format!(r#""file": "/dev/full", {spill}"#));
+    let ask_for = |server: &Server, numbers: std::ops::Range<usize>| {
+        let mut client = server.connect().expect("connect");
+        for number in numbers {
+            assert_eq!(ask(&mut client, "held", number).status, 200);
+        }
+    };
+    let server = site.start();
+    ask_for(&server, 0..COUNT);
+    until("all wait", || site.lines("lines_queued") == COUNT as u64);
+    let found = fs::metadata(site.path("main.spill")).expect("a file");
+    assert_eq!(found.permissions().mode() & 0o777, 0o600);
+    assert!(256 << 10 <= found.len() && found.len() <= found.blocks() * 512, "{found:?}");
+    // It is one server's.
+    site.configure(
+        "other.conf",
+        &format!(r#""stream": "stdout", {spill}"#).replace("control.sock", "other.sock"),
+    );
+    let other = binary::output(["-c", &site.path("other.conf").display().to_string()]).expect("it runs");
+    let said = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(!other.status.success() && said.contains("or of another server, wait in"), "{said}");
+    kill(server);
+    // Another program has the file, and a disk that works.
+    site.configure("kimura.conf", &format!(r#""file": "${{folder}}/access.log", {spill}"#));
+    let read = || fs::read_to_string(site.path("access.log")).unwrap_or_default();
+    let server = site.start();
+    ask_for(&server, COUNT..COUNT + 10);
+    until("all are delivered", || site.lines("lines_delivered") == COUNT as u64 + 10);
+    let wanted: Vec<usize> = (0..COUNT + 10).collect();
+    assert_eq!(numbers(read().lines()), wanted);
+    assert_eq!((site.lines("lines_written"), site.lines("lines_lost")), (COUNT as u64 + 10, 0));
+    kill(server);
+    let server = site.start();
+    server.signal(Signal::SIGUSR2).expect("it runs");
+    let upgraded =
+        || fs::read_to_string(site.path("error.log")).expect("an error log").contains("upgraded from");
+    until("another program", upgraded);
+    ask_for(&server, COUNT + 10..COUNT + 11);
+    until("the last one", || site.lines("lines_delivered") == 1);
+    assert_eq!(numbers(read().lines()), (0..COUNT + 11).collect::<Vec<_>>());
+    assert_eq!((site.lines("lines_written"), site.lines("lines_under_way")), (1, 0));
+    server.stop().expect("the ledger is even");
+    assert_eq!(fs::metadata(site.path("main.spill")).expect("a file").len(), found.len());
 }

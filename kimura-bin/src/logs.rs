@@ -17,6 +17,13 @@ pub(crate) fn check(config: &Config, registry: &Registry) -> Problems {
             problems.push(registry.problem(&pointer, cause, CURE));
         }
     }
+    for log in self::access_logs(config) {
+        let Some(path) = &log.queue.spill else { continue };
+        if !path.parent().is_none_or(Path::is_dir) {
+            let cause = format!("lines cannot wait in {}: its folder does not exist", path.display());
+            problems.push(registry.problem(&spill_pointer(log), cause, CURE));
+        }
+    }
     check_templates(config, registry, &mut problems);
     problems
 }
@@ -62,6 +69,13 @@ pub(crate) fn access_logs(config: &Config) -> Vec<&Log> {
         .map(|log| &**log)
         .filter(|log| seen.insert(&log.output))
         .collect()
+}
+
+/// Where the configuration names the file in which lines of a log wait.
+pub(crate) fn spill_pointer(log: &Log) -> String {
+    // The queue of a log without a name is that of one with a name.
+    let parent = log.pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
+    if log.name.is_some() { format!("{parent}/spill") } else { log.pointer.clone() }
 }
 
 /// Hosts and locations, each with its JSON Pointer.

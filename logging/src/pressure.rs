@@ -52,17 +52,19 @@ impl Hold {
         }
     }
 
-    /// Nobody waits for a log that has no queue.
-    pub(crate) fn lower(&self) {
-        self.flag(LOWERED);
-    }
-
     fn flag(&self, value: u64) {
         #[cfg(test)]
         if !crate::queue::fuse::burns() {
             return;
         }
         self.flags.0[self.sink].store(value, Relaxed);
+    }
+}
+
+impl Drop for Hold {
+    /// Nobody waits for a log that has no queue. Who opens one next, sees for itself.
+    fn drop(&mut self) {
+        self.flag(LOWERED);
     }
 }
 
@@ -118,7 +120,7 @@ mod tests {
             assert_eq!(view.is_raised(second), wanted, "{used}");
             assert!(!view.is_raised(first), "that of another");
         }
-        hold.lower();
+        drop(hold);
         assert!(!view.is_raised(second));
     }
 }

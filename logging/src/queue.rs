@@ -97,7 +97,7 @@ impl Queue {
     /// In memory that is new, or that somebody has left.
     pub(crate) fn open(storage: impl Into<Storage>) -> Result<Self, Error> {
         let Storage { cells, epoch, hold } = storage.into();
-        let memory = Memory::open(cells, epoch).inspect_err(|_| hold.iter().for_each(Hold::lower))?;
+        let memory = Memory::open(cells, epoch)?;
         let state = State { memory, hold, replacement: None, end: None };
         state.weigh();
         Ok(Self { state: Mutex::new(state), changed: Condvar::new() })
@@ -150,7 +150,6 @@ impl Queue {
     }
 
     /// What comes next, without waiting for it.
-    #[cfg(test)]
     pub(crate) fn waiting(&self, buffer: &mut Vec<u8>) -> Option<Portion> {
         self.lock().portion(buffer)
     }
@@ -207,6 +206,11 @@ impl Queue {
         let mut state = self.lock();
         state.leave(portion.block, bytes, lines, fate);
         state.weigh();
+    }
+
+    /// Whether requests wait when no more lines can.
+    pub(crate) fn holds(&self) -> bool {
+        self.lock().hold.is_some()
     }
 
     /// Whether deliveries fail.

@@ -83,7 +83,8 @@ pub(crate) mod tests {
         HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptPhase,
         KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, LedgerEntry, ListenNeeds, LogNeeds,
         LogReport, LoginOutcome, Network, Output, PamLogin, PamNeeds, PamVerdict, PeerEntry, Proof, Rank,
-        RankEntry, ReadNeeds, RealmEntry, Setting, Subject, TokenEntry, Trouble, UserEntry, WorkerReport,
+        RankEntry, ReadNeeds, RealmEntry, Setting, SpillNeeds, Subject, TokenEntry, Trouble, UserEntry,
+        WorkerReport,
     };
     use crate::wire::{Bytes, Secret};
 
@@ -154,6 +155,7 @@ pub(crate) mod tests {
             cells: 1 << 12,
             cells_per_shard: 1 << 10,
             hold_at: Some(1 << 14),
+            spill: Some(SpillNeeds { path: "/var/spill".into(), pointer: pointer() }),
             pointer: pointer(),
         };
         let entry = |name, rank| RankEntry { name: text(name), rank };
@@ -252,8 +254,10 @@ pub(crate) mod tests {
                 queue: Some(41),
                 cells: 1 << 12,
                 hold_at: Some(1 << 14),
+                spill: Some("/var/spill".into()),
             }],
             pressure: Some(43),
+            epoch: 9,
             control: Some(KeptFile { path: "/c".into(), fd: kept }),
             pid_file: None,
             counters: vec![text("requests_begun")],
@@ -358,6 +362,8 @@ pub(crate) mod tests {
                     output: Output::Stderr,
                     cells: 1 << 12,
                     hold_at: Some(1 << 14),
+                    epoch: 9,
+                    spilled: true,
                 }),
             ),
             ("finished", 5, encode(&FromLogger::Finished)),

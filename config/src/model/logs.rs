@@ -30,6 +30,8 @@ pub struct LogQueue {
     pub size: u64,
     /// What happens when so many do.
     pub when_full: WhenFull,
+    /// The file in which lines wait; `None` for memory.
+    pub spill: Option<PathBuf>,
 }
 
 /// What happens when a log cannot keep up.
@@ -49,7 +51,7 @@ impl LogQueue {
 
 impl Default for LogQueue {
     fn default() -> LogQueue {
-        LogQueue { size: LogQueue::SIZE, when_full: WhenFull::default() }
+        LogQueue { size: LogQueue::SIZE, when_full: WhenFull::default(), spill: None }
     }
 }
 

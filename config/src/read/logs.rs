@@ -144,7 +144,15 @@ impl Outputs<'_> {
                 let Some(origin) = reader.origin_of(&log::FILE) else { return };
                 self.take_file(path, (&log.pointer, origin), problems);
             }
-            stream => self.take_stream(stream, log, reader, problems),
+            stream => {
+                if !self.take_stream(stream, log, reader, problems) {
+                    return;
+                }
+            }
+        }
+        if let (Some(path), Some(origin)) = (&log.queue.spill, reader.origin_of(&log::SPILL)) {
+            let pointer = pointer::join(reader.pointer(), log::SPILL.name);
+            self.take_file(path, (&pointer, origin), problems);
         }
     }
 
@@ -160,17 +168,27 @@ impl Outputs<'_> {
         }
     }
 
-    /// Several logs can write to a stream, where their lines wait together.
-    fn take_stream(&mut self, stream: &Output, log: &Log, reader: &Reader<'_>, problems: &mut Problems) {
-        let Some(origin) = reader.origin_of(&log::STREAM) else { return };
+    /// Several logs can write to a stream, where their lines wait together; `true` for the first one.
+    fn take_stream(
+        &mut self,
+        stream: &Output,
+        log: &Log,
+        reader: &Reader<'_>,
+        problems: &mut Problems,
+    ) -> bool {
+        let Some(origin) = reader.origin_of(&log::STREAM) else { return false };
         match self.streams.get(stream) {
-            None => drop(self.streams.insert(stream.clone(), (log.queue.clone(), origin.clone()))),
-            Some((queue, _)) if *queue == log.queue => {}
+            None => {
+                self.streams.insert(stream.clone(), (log.queue.clone(), origin.clone()));
+                true
+            }
+            Some((queue, _)) if *queue == log.queue => false,
             Some((_, first)) => {
                 let what = "another log has the same stream, and lets lines wait there in another way";
                 let flaw = Flaw::new(what, "say the same for both, or nothing");
                 let problem = Problem::new(self.source, origin, &log.pointer, Cause::Conflict(flaw));
                 problems.push(problem.note("first", self.source, first));
+                false
             }
         }
     }
@@ -191,6 +209,7 @@ fn read_log(name: &str, reader: &Reader<'_>, problems: &mut Problems) -> Option<
     let queue = LogQueue {
         size: reader.or_default(&log::QUEUE, problems),
         when_full: reader.or_default(&log::WHEN_FULL, problems),
+        spill: reader.get(&log::SPILL, problems),
     };
     let (output, key) = output?;
     Some(Log {

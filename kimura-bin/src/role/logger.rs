@@ -1,10 +1,11 @@
 //! Writes the access logs of all workers to descriptors that it was handed.
 
 use super::{Fault, Place, begin_confined, replace_error_log};
-use logging::{Desk, Fed, Hold, Pressure, Storage, Target};
+use logging::{Desk, Fed, Pressure, Storage, Target};
 use privsep::link::{Link, LinkError};
 use privsep::message::{FromLogger, Output, ToLogger};
 use privsep::role::Role;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 use sys::mem::Cells;
@@ -85,11 +86,14 @@ impl Room {
 
     fn hear(&mut self, message: ToLogger, mut descriptors: Vec<OwnedFd>) {
         match (message, descriptors.pop()) {
-            (ToLogger::Sink { number, name, output, cells, hold_at }, Some(queue)) => {
-                if let Some(fd) = descriptors.pop() {
-                    let hold = self.hold(number, hold_at);
-                    self.sink(number, &name, &output, (fd, queue, cells, hold));
-                }
+            (ToLogger::Sink { number, name, output, cells, hold_at, epoch, spilled }, Some(queue)) => {
+                let Some(fd) = descriptors.pop() else { return };
+                let hold = self.pressure.as_ref().zip(hold_at);
+                let hold = hold.and_then(|(pressure, at)| pressure.hold(number, at));
+                let map = if spilled { Cells::from_file } else { Cells::from_fd };
+                let cells = map(queue, usize::try_from(cells).unwrap_or_default());
+                let storage = cells.map(|cells| Storage { cells, epoch, hold });
+                self.sink(number, &name, &output, (fd, storage));
             }
             (ToLogger::Pressure { sinks }, Some(fd)) => match Cells::from_fd(fd, sinks as usize) {
                 Ok(cells) => self.pressure = Some(Pressure::new(cells)),
@@ -105,24 +109,17 @@ impl Room {
         }
     }
 
-    /// How it says that requests for a log have to wait.
-    fn hold(&self, number: u16, at: Option<u64>) -> Option<Hold> {
-        self.pressure.as_ref()?.hold(number, at?)
-    }
-
     fn sink(
         &mut self,
         number: u16,
         name: &str,
         output: &Output,
-        (fd, queue, cells, hold): (OwnedFd, OwnedFd, u64, Option<Hold>),
+        (fd, storage): (OwnedFd, io::Result<Storage>),
     ) {
-        let cells = Cells::from_fd(queue, usize::try_from(cells).unwrap_or_default());
-        let queue = cells.map(|cells| Storage { cells, hold });
-        let placed = queue.map_err(logging::Error::Memory).and_then(|queue| match output {
-            Output::Stdout => self.desk.stream(number, &Target::Stdout, queue),
-            Output::Stderr => self.desk.stream(number, &Target::Stderr, queue),
-            Output::File { .. } => self.desk.file(number, name, fd, queue),
+        let placed = storage.map_err(logging::Error::Memory).and_then(|storage| match output {
+            Output::Stdout => self.desk.stream(number, &Target::Stdout, storage),
+            Output::Stderr => self.desk.stream(number, &Target::Stderr, storage),
+            Output::File { .. } => self.desk.file(number, name, fd, storage),
         });
         if let Err(error) = placed {
             log::error!("{name} is not logged to: {error}");

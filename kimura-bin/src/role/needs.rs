@@ -3,7 +3,9 @@
 use crate::{certificates, logins, remote};
 use config::{Config, Level, Listen, Loaded, Log, Origin, Output, Peer, Rank, Shards, Transport, WhenFull};
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
-use privsep::message::{Audience, BanNeeds, CertificateEntry, FileNeeds, Network, ReadNeeds, Secrets};
+use privsep::message::{
+    Audience, BanNeeds, CertificateEntry, FileNeeds, Network, ReadNeeds, Secrets, SpillNeeds,
+};
 use privsep::message::{TokenEntry, UserEntry};
 use privsep::wire::{Bytes, encode};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -26,6 +28,7 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
             cells: 0,
             cells_per_shard: 0,
             hold_at: None,
+            spill: None,
             pointer: "/server/error_log".to_owned(),
         },
         error_level: level(server.error_log_level),
@@ -61,6 +64,11 @@ fn log_needs(log: &Log, connections_per_shard: usize) -> LogNeeds {
         cells: logging::cells_for(size) as u64,
         cells_per_shard: logging::cells_of_lines(under_way) as u64,
         hold_at: blocks.then_some(log.queue.size),
+        spill: log
+            .queue
+            .spill
+            .as_ref()
+            .map(|path| SpillNeeds { path: path.clone(), pointer: crate::logs::spill_pointer(log) }),
         pointer: log.pointer.clone(),
     }
 }

@@ -215,6 +215,16 @@ records! {
         cells_per_shard: u64,
         /// Bytes of lines with which requests begin to wait; none when the oldest lines are given up instead.
         hold_at: Option<u64>,
+        /// The file in which its lines wait; none when they wait in memory.
+        spill: Option<SpillNeeds>,
+        /// Where the configuration says so.
+        pointer: String,
+    }
+
+    /// A file in which lines wait.
+    pub struct SpillNeeds {
+        /// Its path.
+        path: PathBuf,
         /// Where the configuration says so.
         pointer: String,
     }

@@ -24,6 +24,10 @@ variants! {
             cells: u64,
             /// Bytes of lines with which requests begin to wait; none when the oldest lines are given up instead.
             hold_at: Option<u64>,
+            /// Names the life of the server, which numbers packets anew.
+            epoch: u64,
+            /// Whether the memory is a file.
+            spilled: bool,
         },
         /// A worker's end, from which batches come. Comes with its descriptor.
         3 Producer {

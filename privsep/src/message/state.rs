@@ -73,6 +73,8 @@ records! {
         sinks: Vec<KeptSink>,
         /// Where the logger says which of them cannot keep up.
         pressure: Option<Kept>,
+        /// Names the life of the server.
+        epoch: u64,
         /// The socket for commands.
         control: Option<KeptFile>,
         /// The pid file, locked.
@@ -131,6 +133,8 @@ records! {
         cells: u64,
         /// Bytes of lines with which requests begin to wait.
         hold_at: Option<u64>,
+        /// The path of that memory, if it is a file.
+        spill: Option<PathBuf>,
     }
 
     /// Where connections of the agent come.

@@ -12,7 +12,7 @@ use sys::signal::{Signal, Signals};
 
 use super::bans::Bans;
 use super::control::Control;
-use super::estate::{Estate, open_log};
+use super::estate::{self, Estate, open_log};
 use super::examination::{Deployment, Examination, Found, Verdict};
 use super::house::House;
 use super::passed::Passed;
@@ -94,6 +94,7 @@ fn prepare(house: &mut dyn House, passed: Passed) -> Result<Ground, Refusal> {
     }
     let mut estate = Estate::with(passed);
     estate.tickets = Tickets::new().map_err(Refusal::system("get random bytes"))?;
+    estate.epoch = estate::epoch().map_err(Refusal::system("get random bytes"))?;
     estate.pressure = Some(Pressure::new().map_err(Refusal::system("make room for the logs"))?);
     or_explain(&mut examination, bans::check(needs))?;
     let opened = estate.open(needs, shards::group(shards));

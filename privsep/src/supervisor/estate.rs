@@ -5,8 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use perf::{TALLY_CELLS, Tally};
-use sys::mem::Cells;
+use perf::Tally;
 use sys::net::{Address, ListenOptions, local_address};
 use sys::spawn::Legacy;
 
@@ -14,6 +13,7 @@ use super::bans::Bans;
 use super::doors::Doors;
 use super::passed::Passed;
 use super::pressure::Pressure;
+use super::room::Room;
 use super::tickets::Tickets;
 use crate::message::{ListenNeeds, LogNeeds, Needs, Output, State, Trouble};
 
@@ -53,6 +53,8 @@ pub(crate) struct Estate {
     sinks: Vec<Sink>,
     /// Where the logger says which of them cannot keep up: a cell for each number. None in a rehearsal.
     pub(crate) pressure: Option<Pressure>,
+    /// Names the life of the server: another one numbers workers and their packets anew.
+    pub(crate) epoch: u64,
 }
 
 /// A destination of access logs.
@@ -61,8 +63,8 @@ pub(crate) struct Sink {
     pub(crate) output: Output,
     /// None for the standard streams.
     pub(crate) file: Option<File>,
-    /// The memory in which its lines wait; none in a rehearsal, which writes none.
-    pub(crate) queue: Option<Cells>,
+    /// Where its lines wait; none in a rehearsal, which writes none.
+    pub(crate) room: Option<Room>,
     /// Bytes of lines with which requests begin to wait; none when the oldest lines are given up instead.
     pub(crate) hold_at: Option<u64>,
 }
@@ -70,8 +72,10 @@ pub(crate) struct Sink {
 impl Sink {
     /// Says so when lines wait in another way than is asked for now.
     fn compare(&self, log: &LogNeeds, shards: usize) {
-        let size = self.queue.as_ref().map(|queue| queue.len() as u64);
-        if size.is_some_and(|size| size != cells(log, shards)) || self.hold_at != log.hold_at {
+        let Some(room) = &self.room else { return };
+        let spill = log.spill.as_ref().map(|spill| spill.path.as_path());
+        let is_same = (room.spill(), self.hold_at) == (spill, log.hold_at);
+        if !is_same || room.cells() != cells(log, shards) {
             log::warn!("lines for {} wait as before: restart the server to change that", name(&self.output));
         }
     }
@@ -79,12 +83,17 @@ impl Sink {
     /// As if only its file was asked for.
     fn file_needs(&self) -> LogNeeds {
         let (output, pointer) = (self.output.clone(), String::new());
-        LogNeeds { output, cells: 0, cells_per_shard: 0, hold_at: None, pointer }
+        LogNeeds { output, cells: 0, cells_per_shard: 0, hold_at: None, spill: None, pointer }
     }
 
     /// What has become of its lines.
-    pub(crate) fn tally(&self) -> Option<Tally> {
-        self.queue.as_ref().map(|cells| Tally::read(cells))
+    pub(crate) fn tally(&self, epoch: u64) -> Option<Tally> {
+        self.room.as_ref().map(|room| room.tally(epoch))
+    }
+
+    /// Whether a next server will find the lines that wait.
+    pub(crate) fn outlives(&self) -> bool {
+        self.room.as_ref().is_some_and(|room| room.spill().is_some())
     }
 }
 
@@ -97,8 +106,6 @@ pub(crate) struct Opened {
 
 /// Most destinations of access logs.
 pub(crate) const SINKS_MAX: usize = 4096;
-/// Most cells for the lines of one log: 1 GiB, what describes them, and what many shards have under way.
-const CELLS_MAX: usize = 1 << 29;
 /// Who may read and write a new log file, less the umask.
 const LOG_MODE: u32 = 0o666;
 
@@ -216,12 +223,13 @@ impl Estate {
         }
         for kept in &state.sinks {
             let file = kept.fd.map(|fd| legacy.take(fd)).transpose()?.map(File::from);
-            let cells = usize::try_from(kept.cells).map_err(io::Error::other)?;
-            let queue = kept.queue.map(|fd| Cells::from_fd(legacy.take(fd)?, cells)).transpose()?;
-            estate.sinks.push(Sink { output: kept.output.clone(), file, queue, hold_at: kept.hold_at });
+            let room = kept.queue.map(|fd| Room::inherit(legacy.take(fd)?, kept.cells, kept.spill.clone()));
+            let (output, room) = (kept.output.clone(), room.transpose()?);
+            estate.sinks.push(Sink { output, file, room, hold_at: kept.hold_at });
         }
         let pressure = state.pressure.map(|fd| Pressure::inherit(legacy.take(fd)?));
         estate.pressure = pressure.transpose()?;
+        estate.epoch = state.epoch;
         Ok(estate)
     }
 
@@ -234,7 +242,7 @@ impl Estate {
             estate.listeners.push(Listener { written: listen.address.clone(), actual, sockets });
         }
         let sink =
-            |log: &LogNeeds| Sink { output: log.output.clone(), file: None, queue: None, hold_at: None };
+            |log: &LogNeeds| Sink { output: log.output.clone(), file: None, room: None, hold_at: None };
         estate.sinks = needs.access_logs.iter().map(sink).collect();
         estate
     }
@@ -320,20 +328,15 @@ fn cells(log: &LogNeeds, shards: usize) -> u64 {
 /// Opens an access log, and makes room for the lines that wait.
 fn open_sink(log: &LogNeeds, shards: usize) -> Result<Sink, Trouble> {
     let file = open_log(log)?;
-    let cells =
-        usize::try_from(cells(log, shards)).ok().filter(|cells| (TALLY_CELLS..=CELLS_MAX).contains(cells));
-    let made = cells.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput));
-    match made.and_then(|cells| Cells::create("kimura-log", cells)) {
-        Ok(queue) => {
-            let (output, hold_at) = (log.output.clone(), log.hold_at);
-            Ok(Sink { output, file, queue: Some(queue), hold_at })
-        }
-        Err(error) => Err(Trouble {
-            pointer: log.pointer.clone(),
-            cause: format!("there is no memory for the lines of {}: {error}", name(&log.output)),
-            cure: "let fewer lines wait".to_owned(),
-        }),
-    }
+    let room = Room::make(log, cells(log, shards))?;
+    Ok(Sink { output: log.output.clone(), file, room: Some(room), hold_at: log.hold_at })
+}
+
+/// A name for a life of the server, which nobody has had; not 0, which stands in new memory.
+pub(crate) fn epoch() -> io::Result<u64> {
+    let mut bytes = [0; size_of::<u64>()];
+    sys::random::fill(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes) | 1)
 }
 
 /// Opens a log file for appending; standard streams have theirs open already.

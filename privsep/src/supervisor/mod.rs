@@ -48,6 +48,7 @@ mod rehearse;
 mod reload;
 mod reply;
 mod resume;
+mod room;
 mod run;
 mod shards;
 mod tickets;

@@ -386,19 +386,21 @@ impl<'h> Supervisor<'h> {
         }
         let null = File::options().write(true).open("/dev/null");
         for (number, sink) in self.estate.sinks().iter().enumerate() {
+            let Some(room) = &sink.room else { continue };
             let name = super::estate::name(&sink.output);
-            let cells = sink.queue.as_ref().map_or(0, |queue| queue.len() as u64);
             let message = ToLogger::Sink {
                 number: number as u16,
                 name,
                 output: sink.output.clone(),
-                cells,
+                cells: room.cells(),
                 hold_at: sink.hold_at,
+                epoch: self.estate.epoch,
+                spilled: room.spill().is_some(),
             };
             // The standard streams are there already; something has to come with the message.
             let fd = sink.file.as_ref().or(null.as_ref().ok()).map(AsFd::as_fd);
-            if let (Some(fd), Some(queue)) = (fd, &sink.queue)
-                && !self.logger.send(&message, &[fd, queue.fd()])
+            if let Some(fd) = fd
+                && !self.logger.send(&message, &[fd, room.fd()])
             {
                 return;
             }

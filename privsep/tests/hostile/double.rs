@@ -147,6 +147,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         cells: 1 << 12,
         cells_per_shard: 0,
         hold_at: None,
+        spill: None,
         pointer: String::new(),
     };
     Needs {

@@ -52,5 +52,9 @@ keys! {
             "What happens when more lines would wait than may. drop_oldest: the oldest are given up, and counted. block: \
              requests that would be in this log wait before anything is done for them, for half a minute, and are answered \
              with 503 then; all others are served. Another choice takes a restart.";
+        SPILL: FilePath = "spill", FilePath,
+            default None, example r#""/var/lib/kimura/main.spill""#,
+            "A file in which lines wait, in place of memory: what could not be written when the server or the machine ended is \
+             written after the next start. It has the size of the queue, on the disk at once. Another file takes a restart.";
     }
 }
