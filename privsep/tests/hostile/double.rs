@@ -20,7 +20,7 @@ use crate::tricks::{TRICKS, Then, Tools, When};
 
 /// Plays a role until its link is closed.
 pub(crate) fn play(role: Role, socket: OwnedFd) {
-    let tools = Tools { socket: socket.try_clone().expect("a duplicate"), counters: Vec::new() };
+    let tools = Tools { socket: socket.try_clone().expect("a duplicate"), shared: Vec::new() };
     match role {
         Role::Check => Double::<FromCheck, ToCheck>::new(role, socket, tools).check(),
         Role::Rehearsal => Double::<FromRehearsal, ToRehearsal>::new(role, socket, tools).rehearsal(),
@@ -277,11 +277,17 @@ impl Double<FromLogger, ToLogger> {
         while let Some((message, descriptors)) = self.hear() {
             if let ToLogger::Hello { hello } = &message {
                 self.folder.clone_from(&hello.folder);
-                self.goes_on(When::Serving);
             }
             self.note(&descriptors);
-            if message == ToLogger::Finish {
-                return self.say(&FromLogger::Finished);
+            match message {
+                ToLogger::Pressure { .. } => self.tools.shared.extend(descriptors),
+                ToLogger::Sink { number: 0, .. } if self.tools.shared.len() == 1 => {
+                    // The memory of the queue comes last.
+                    self.tools.shared.extend(descriptors.into_iter().last());
+                    self.goes_on(When::Serving);
+                }
+                ToLogger::Finish => return self.say(&FromLogger::Finished),
+                _ => {}
             }
         }
     }
@@ -295,7 +301,7 @@ impl Double<FromWorker, ToWorker> {
             }
             self.note(&descriptors);
             match message {
-                ToWorker::Counters => self.tools.counters.extend(descriptors),
+                ToWorker::Counters => self.tools.shared.extend(descriptors),
                 ToWorker::Start => {
                     self.say(&FromWorker::Serving);
                     self.goes_on(When::Serving);

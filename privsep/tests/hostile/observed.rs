@@ -19,7 +19,10 @@ const HANDED: &[(&str, &str)] = &[
     ("pam-login", "PROGRAM"),
     ("logger", "socket "),
     ("logger", "FOLDER/access.log"),
+    ("logger", "/memfd:kimura-log"),
+    ("logger", "/memfd:kimura-pressure"),
     ("worker", "/memfd:kimura-counters-"),
+    ("worker", "/memfd:kimura-pressure"),
     // What the certificates and keys hold.
     ("worker", "/memfd:kimura-files-workers"),
     // The text without secrets.
