@@ -24,6 +24,7 @@ mod name;
 mod near;
 mod overrides;
 mod parse;
+mod place;
 mod pointer;
 mod problem;
 mod public;
@@ -41,10 +42,11 @@ pub use builtin::builtin;
 pub use cause::{Cause, Flaw};
 pub use explain::Explanation;
 pub use model::{
-    Arrival, Auth, Bans, ClientAddress, ClientCertificate, ClientCertificates, Config, Control, DefaultHost,
-    Dotfiles, ErrorStatus, FileCache, Handler, Host, Level, Limits, Listen, Location, Log, LogConditions,
-    LogFormat, LogQueue, LogStatus, Matcher, Output, Peer, Rank, Remote, Requirement, Satisfy, Server,
-    Settings, Shards, Symlinks, Timeouts, Tls, TlsCertificate, TlsVersion, Transport, WhenFull,
+    Arrival, Auth, Bans, ClientAddress, ClientCertificate, ClientCertificates, Comet, Config, Control,
+    DefaultHost, Dotfiles, ErrorStatus, FileCache, Handler, Host, Labels, Level, Limits, Listen, Location,
+    Log, LogConditions, LogFormat, LogQueue, LogStatus, Matcher, Output, Peer, Place, Rank, Receiver,
+    ReceiverKind, Remote, Requirement, Satisfy, Server, Settings, Shards, Symlinks, Syslog, SyslogFraming,
+    SyslogShape, SyslogTransport, Timeouts, Tls, TlsCertificate, TlsVersion, Transport, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

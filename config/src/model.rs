@@ -9,6 +9,7 @@ mod bans;
 mod control;
 mod host;
 mod logs;
+mod receiver;
 mod server;
 mod settings;
 mod tls;
@@ -22,8 +23,11 @@ pub use bans::Bans;
 pub use control::{Control, Peer, Rank, Remote};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use logs::{Log, LogConditions, LogFormat, LogQueue, LogStatus, Output, WhenFull};
+pub use receiver::{
+    Labels, Place, Receiver, ReceiverKind, Syslog, SyslogFraming, SyslogShape, SyslogTransport,
+};
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
-pub use settings::{ClientCertificate, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
+pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 
 /// Everything the server was told to do.

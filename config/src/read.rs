@@ -4,6 +4,7 @@ mod auth;
 mod hosts;
 mod layer;
 mod logs;
+mod receiver;
 mod server;
 mod tls;
 

@@ -224,7 +224,13 @@ mod tests {
             "control": {"remote": {"listen": ["127.0.0.1:1"], "chain": "chain.pem", "key": "key.pem"}},
             "bans": {}
         },
-        "logs": {"file": {"file": "base.log"}, "stream": {"stream": "stdout"}},
+        "logs": {
+            "file": {"file": "base.log"},
+            "stream": {"stream": "stdout"},
+            "syslog": {"syslog": "tls://base.example"},
+            "journald": {"journald": "/base"},
+            "gearman": {"gearman": ["base.example"]}
+        },
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],
@@ -247,8 +253,13 @@ mod tests {
     fn pointer_of(section: &Section, key: &str) -> &'static str {
         match section.name {
             // A log has one key of those that say where to.
-            "log" if key == "stream" => "/logs/stream",
-            "log" => "/logs/file",
+            "log" => match key {
+                "file" | "format" => "/logs/file",
+                "stream" => "/logs/stream",
+                "journald" => "/logs/journald",
+                "gearman" | "function" | "batch" => "/logs/gearman",
+                _ => "/logs/syslog",
+            },
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use config::{
     Config, DefaultHost, ErrorStatus, Handler, HostName, Loaded, Log, LogConditions, LogFormat, LogQueue,
-    LogStatus, Matcher, Origin, Output, Override, Settings, Shards, Source, Symlinks, builtin, load,
+    LogStatus, Matcher, Origin, Output, Override, ReceiverKind, Settings, Shards, Source, Symlinks,
+    SyslogFraming, SyslogShape, builtin, load,
 };
 use serde_json::json;
 
@@ -409,4 +410,60 @@ fn logs_are_chosen_by_name_or_path() {
     assert!(none.settings.access_logs.is_empty());
     let one = format!("- /var/log/one Common {place}/~1file~1/access_log");
     assert_eq!(logs(&file.settings.access_logs), [one]);
+}
+
+#[test]
+fn receivers_of_logs_have_what_is_said_of_them_or_what_fits_their_way() {
+    let text = r#"{
+        "logs": {
+            "tls": {"syslog": "tls://logs.example.org", "facility": "daemon", "message_max": "4K"},
+            "udp": {"syslog": "udp://[::1]", "syslog_format": "rfc3164", "host_name": "www1"},
+            "local": {"syslog": "unix:/dev/log", "framing": "newline"},
+            "journal": {"journald": "/run/systemd/journal/socket", "severity": "debug"},
+            "jobs": {"gearman": ["jobs", "127.0.0.1:9"], "batch": 0}
+        },
+        "hosts": {"example.org": {"root": "www"}}
+    }"#;
+    let source = Source { name: "logs.conf".to_owned(), text: text.to_owned() };
+    let config = load(Some(source), &[]).unwrap_or_else(|problems| panic!("{problems}")).config;
+    let shown: Vec<String> = config.logs.iter().map(|log| log.output.to_string()).collect();
+    assert_eq!(
+        shown,
+        [
+            "tls://logs.example.org:6514",
+            "udp://[::1]:514",
+            "unix:/dev/log",
+            "the journal at /run/systemd/journal/socket",
+            "Gearman at jobs:4730, 127.0.0.1:9",
+        ]
+    );
+    let receivers: Vec<_> = config
+        .logs
+        .iter()
+        .map(|log| match &log.output {
+            Output::Receiver(receiver) => receiver,
+            other => panic!("{other}"),
+        })
+        .collect();
+    let syslog = |index: usize| match &receivers[index].kind {
+        ReceiverKind::Syslog(syslog) => syslog,
+        other => panic!("{other:?}"),
+    };
+    let [tls, udp, local] = [syslog(0), syslog(1), syslog(2)];
+    assert_eq!((tls.labels.facility, tls.labels.severity, tls.message_max), ("daemon", "info", 4096));
+    assert_eq!((tls.shape, tls.server_name.as_str()), (SyslogShape::Rfc5424, "logs.example.org"));
+    assert_eq!((udp.shape, udp.message_max), (SyslogShape::Rfc3164, 2048));
+    assert_eq!(udp.host_name.as_deref(), Some("www1"));
+    assert_eq!((local.shape, local.framing), (SyslogShape::Local, SyslogFraming::Newline));
+    assert!(
+        matches!(&receivers[3].kind, ReceiverKind::Journald { labels, .. } if labels.severity == "debug")
+    );
+    assert!(
+        matches!(&receivers[4].kind, ReceiverKind::Gearman { batch: 0, function, .. } if function == "kimura_log")
+    );
+    // Each is another one, and stays the same.
+    let mut identities: Vec<String> = receivers.iter().map(|receiver| receiver.identity()).collect();
+    assert_eq!(receivers[0].identity(), identities[0]);
+    identities.dedup();
+    assert_eq!(identities.len(), receivers.len());
 }

@@ -12,6 +12,11 @@ _kimura() {
         --authority) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         --certificate) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         --key) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+        --last) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
+        --host) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
+        --status) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
+        --client) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
+        --grep) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
         --for) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
         --reason) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
         --login) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
@@ -20,8 +25,8 @@ _kimura() {
         verbosity) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug trace' -- "$word"); return ;;
     esac
     case $word in
-        -*) mapfile -t COMPREPLY < <(compgen -W '-c --conf -d --daemon -g --group -h --help -m --manager -t --test -u --user -v --version -V --verbose --set --generate --socket --control --authority --certificate --key --json --plan --for --reason --login --password-file --token-file' -- "$word") ;;
-        *) mapfile -t COMPREPLY < <(compgen -d -W 'status reload rotate-logs verbosity bans ban unban upgrade drain stop passwd' -- "$word") ;;
+        -*) mapfile -t COMPREPLY < <(compgen -W '-c --conf -d --daemon -g --group -h --help -m --manager -t --test -u --user -v --version -V --verbose --set --generate --socket --control --authority --certificate --key --json --plan -f --follow --last --host --status --client --grep --for --reason --login --password-file --token-file' -- "$word") ;;
+        *) mapfile -t COMPREPLY < <(compgen -d -W 'status reload rotate-logs verbosity logs bans ban unban upgrade drain stop passwd' -- "$word") ;;
     esac
 }
 complete -o filenames -F _kimura kimura

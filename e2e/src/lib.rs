@@ -27,6 +27,7 @@ pub mod relay;
 pub mod response;
 pub mod server;
 pub mod text;
+pub mod viewer;
 pub mod yard;
 
 pub use browser::Browser;

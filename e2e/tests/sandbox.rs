@@ -147,6 +147,14 @@ fn denied_to_all(sibling: u32) -> Vec<Attempt> {
     ]
 }
 
+/// What is not for those either who go to others by sockets.
+fn other_sockets() -> Vec<Attempt> {
+    vec![
+        Attempt::new("see all packets", libc::SYS_socket, &[libc::AF_PACKET as u64, STREAM, 0]),
+        Attempt::new("talk with the kernel", libc::SYS_socket, &[libc::AF_NETLINK as u64, 3, 0]),
+    ]
+}
+
 /// What ends whoever tries it.
 fn deadly(sibling: u32) -> Vec<Attempt> {
     vec![
@@ -166,8 +174,13 @@ fn try_all(role: &str, process: &Process, sibling: u32, more: Vec<Attempt>) {
     let harmless =
         Attempt::new("map memory", libc::SYS_mmap, &[0, 4096, DATA, NOWHERE, NO_FILE]).by(&mut puppet);
     assert!(matches!(harmless, Answer::Done(_)), "{role} has to be able to map memory: {harmless}");
-    // The agent takes connections, from sockets that it was handed.
-    let own = |attempt: &Attempt| role == AGENT && attempt.call == libc::SYS_accept4;
+    let own = |attempt: &Attempt| match role {
+        // It takes connections, from sockets that it was handed.
+        AGENT => attempt.call == libc::SYS_accept4,
+        // It goes to receivers of logs.
+        LOGGER => [libc::SYS_socket, libc::SYS_connect].contains(&attempt.call),
+        _ => false,
+    };
     for attempt in denied_to_all(sibling).into_iter().filter(|attempt| !own(attempt)).chain(more) {
         let answer = attempt.by(&mut puppet);
         assert!(is_denied(answer), "{role}, {}: {answer}", attempt.what);
@@ -187,7 +200,11 @@ fn what_roles_cannot_do() {
         let sibling = || site.server.process(sibling).expect("a sibling").pid;
         let outside = open("read what everybody may", &secret, libc::O_RDONLY);
         let inside = open("read what is served", &hello, libc::O_RDONLY);
-        let more = if role == WORKER { vec![outside] } else { vec![outside, inside] };
+        let more = match role {
+            WORKER => vec![outside],
+            LOGGER => other_sockets().into_iter().chain([outside, inside]).collect(),
+            _ => vec![outside, inside],
+        };
         try_all(role, &site.server.process(role).expect("the role"), sibling(), more);
         for attempt in deadly(sibling()) {
             let process = site.server.process(role).expect("the role");
@@ -386,10 +403,18 @@ fn what_check_cannot_do() {
     let check = site.meet_check();
     let logger = site.server.process(LOGGER).expect("the logger").pid;
     let mut puppet = Puppet::take(check.pid).expect("a puppet");
-    for attempt in denied_to_all(logger) {
+    // It looks names up.
+    let own = |attempt: &Attempt| [libc::SYS_socket, libc::SYS_connect].contains(&attempt.call);
+    for attempt in denied_to_all(logger).into_iter().filter(|attempt| !own(attempt)).chain(other_sockets()) {
         let answer = attempt.by(&mut puppet);
         assert!(is_denied(answer), "check, {}: {answer}", attempt.what);
     }
+    let socket = puppet.call(libc::SYS_socket, &[INET, STREAM, 0]).expect("a call");
+    let Answer::Done(socket) = socket else { panic!("a socket: {socket}") };
+    let address = [&(libc::AF_INET as u16).to_ne_bytes()[..], &[0, 80, 127, 0, 0, 1], &[0; 8]].concat();
+    let address = puppet.put(&address).expect("its memory");
+    let answer = puppet.call(libc::SYS_connect, &[socket as u64, address, 16]).expect("a call");
+    assert_eq!(answer, Answer::Failed(Errno::EACCES), "connect by TCP");
     let answer = deadly(logger).remove(0).by(&mut puppet);
     assert_eq!(answer, Answer::Ended(Signal::SIGSYS));
     drop(puppet);
@@ -441,7 +466,10 @@ fn no_process_is_dumped() {
 const OPEN: &[(&str, &[&str])] = &[
     (AUTH, &["/dev/null", "pipe:", "socket:"]),
     (AGENT, &["/dev/null", "pipe:", "socket:"]),
-    (LOGGER, &["/dev/null", "pipe:", "socket:", "/memfd:kimura-log", "${folder}/access.log"]),
+    (
+        LOGGER,
+        &["/dev/null", "pipe:", "socket:", "/memfd:kimura-log", "/memfd:kimura-tail", "${folder}/access.log"],
+    ),
     (WORKER, &["/dev/null", "pipe:", "socket:", "anon_inode:", "/memfd:kimura", "${folder}/www"]),
 ];
 

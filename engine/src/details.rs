@@ -19,7 +19,7 @@ impl Details for Facts<'_> {
         let port = &finished.stream.port;
         match detail {
             Detail::Field(name) => {
-                let fields = finished.request.iter().flat_map(|request| request.fields());
+                let fields = finished.request.iter().flat_map(proto_http::Request::fields);
                 for (_, value, _) in fields.filter(|(known, ..)| known.eq_ignore_ascii_case(name)).take(1) {
                     hear(Value::Bytes(value));
                 }

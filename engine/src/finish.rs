@@ -150,6 +150,8 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_
         referer: field(Known::Referer),
         user_agent: field(Known::UserAgent),
         complete: finished.sent.is_ok(),
+        // Every poll would be the news that answers the next one.
+        showing: if place.location.shows_logs() { logging::Showing::Never } else { logging::Showing::First },
         request_id: finished.id,
         addresses: Addresses::Whole,
         details: &Facts { finished, place },
@@ -159,5 +161,8 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_
         shard.count(Counter::LogLines);
         record.addresses = log.addresses;
         shard_log.write(log.sink, &log.format, &record);
+        if record.showing == logging::Showing::First {
+            record.showing = logging::Showing::Again;
+        }
     }
 }

@@ -39,6 +39,7 @@ mod served;
 mod server;
 mod shard;
 mod stream;
+mod viewers;
 mod wheel;
 
 pub use change::{Change, Listening};

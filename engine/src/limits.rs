@@ -60,6 +60,9 @@ pub(crate) const BODY_RATE_MIN: u64 = 512;
 /// Bad requests that a shard gathers until it hands over from whom they came.
 pub(crate) const OFFENDERS_MAX: usize = 256;
 
+/// How long a line of the access log waits for more until it is handed over, and viewers of live logs for a look.
+pub(crate) const BEAT: Duration = Duration::from_millis(50);
+
 /// Bytes that are thrown away after a last response, so that the client can read it before a reset.
 pub(crate) const LINGER_BYTES_MAX: u32 = 4 * 1024 * 1024;
 
@@ -75,6 +78,7 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     pub(crate) connections_per_client: Option<NonZeroU32>,
     pub(crate) requests_per_connection: Option<NonZeroU32>,
+    pub(crate) viewers: usize,
     pub(crate) idle: Duration,
     pub(crate) handshake: Duration,
     pub(crate) header: Duration,
@@ -98,6 +102,7 @@ impl Limits {
             connections: limits.connections_per_shard,
             connections_per_client: limits.connections_per_client,
             requests_per_connection: limits.requests_per_connection,
+            viewers: limits.viewers_per_shard,
             idle: timeouts.idle,
             handshake: timeouts.handshake,
             header: timeouts.header,

@@ -99,6 +99,11 @@ impl Logins {
         Some(waiting.key)
     }
 
+    /// How often all was forgotten.
+    pub(crate) fn forgotten(&self) -> u32 {
+        self.forgotten
+    }
+
     /// Nothing that was right before has to be so any more.
     pub(crate) fn forget(&mut self) {
         self.remembered.forget();

@@ -62,6 +62,7 @@ impl LogTo {
             config::Output::Stdout => Target::Stdout,
             config::Output::Stderr => Target::Stderr,
             config::Output::File(path) => Target::File(path.clone()),
+            config::Output::Receiver(receiver) => Target::Receiver(receiver.identity()),
         };
         let format = format(&log.format)?;
         let addresses = if log.anonymize { Addresses::Networks } else { Addresses::Whole };
@@ -152,7 +153,7 @@ impl Conditions {
 
 /// Whether the lower half of an id, taken as a fraction, is below one in `sample`.
 fn is_sample(id: u128, sample: u32) -> bool {
-    u128::from(id as u64) * u128::from(sample) >> 64 == 0
+    (u128::from(id as u64) * u128::from(sample)) >> 64 == 0
 }
 
 #[cfg(test)]
@@ -162,8 +163,8 @@ mod tests {
     use super::*;
     use crate::request_ids::RequestIds;
 
-    fn check(conditions: LogConditions, taken: &[(u16, u64)], left: &[(u16, u64)]) {
-        let compiled = Conditions::new(&conditions);
+    fn check(conditions: &LogConditions, taken: &[(u16, u64)], left: &[(u16, u64)]) {
+        let compiled = Conditions::new(conditions);
         for (list, wanted) in [(taken, true), (left, false)] {
             for &(status, duration_ns) in list {
                 let holds = compiled.hold(&Outcome { status, duration_ns, id: 0 });
@@ -175,18 +176,14 @@ mod tests {
     #[test]
     fn all_conditions_have_to_hold() {
         let all = LogConditions::default;
-        check(all(), &[(200, 0), (0, 0), (599, u64::MAX)], &[]);
+        check(&all(), &[(200, 0), (0, 0), (599, u64::MAX)], &[]);
         let statuses = vec![LogStatus::Code(404), LogStatus::Class(5)];
         let broken = LogConditions { statuses, ..all() };
-        check(
-            broken.clone(),
-            &[(404, 0), (500, 0), (599, 0)],
-            &[(0, 0), (200, 0), (403, 0), (499, 0), (999, 0)],
-        );
+        check(&broken, &[(404, 0), (500, 0), (599, 0)], &[(0, 0), (200, 0), (403, 0), (499, 0), (999, 0)]);
         let slow = LogConditions { slower_than: Some(Duration::from_micros(1)), ..all() };
-        check(slow.clone(), &[(200, 1001), (0, u64::MAX)], &[(200, 0), (200, 1000)]);
+        check(&slow, &[(200, 1001), (0, u64::MAX)], &[(200, 0), (200, 1000)]);
         let both = LogConditions { slower_than: slow.slower_than, ..broken };
-        check(both, &[(500, 1001)], &[(500, 1000), (200, 1001)]);
+        check(&both, &[(500, 1001)], &[(500, 1000), (200, 1001)]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use glommio::{LocalExecutorBuilder, Placement};
 use logging::{Logger, ShardLog};
 use perf::Block;
 use site::Site;
+use sys::broadcast::Reader;
 use sys::eventfd::EventFd;
 
 use crate::access_log::AccessLog;
@@ -52,6 +53,8 @@ pub struct Plan<'p> {
     pub banned: Option<Arc<BanTable>>,
     /// Takes the clients that make bad requests, each as often as it does; none when nobody wants to know.
     pub offenders: Option<SyncSender<Vec<IpAddr>>>,
+    /// What viewers of live logs see; without it there are none.
+    pub tail: Option<Arc<Reader>>,
 }
 
 /// What one shard gets.
@@ -116,7 +119,7 @@ impl Server {
     /// When one cannot start, or the listeners are not as they have to be; the others are stopped then.
     pub fn start(plan: Plan<'_>) -> Result<Server, Error> {
         prepare();
-        let Plan { site, secured, config, shards, logger, banned, offenders } = plan;
+        let Plan { site, secured, config, shards, logger, banned, offenders, tail } = plan;
         let count = shards.len();
         let (listeners, places): (Vec<_>, Vec<_>) =
             shards.into_iter().map(|shard| (shard.listeners, (shard.cpu, shard.block))).unzip();
@@ -148,6 +151,7 @@ impl Server {
                 inbox,
                 letters,
                 logins,
+                tail: tail.clone(),
             };
             let (ready, ended) = (ready_in.clone(), ended_in.clone());
             let name = format!("shard {number}");
@@ -324,6 +328,7 @@ struct Start {
     inbox: Arc<Inbox>,
     letters: Letters,
     logins: Logins,
+    tail: Option<Arc<Reader>>,
 }
 
 impl Start {
@@ -351,6 +356,7 @@ impl Start {
                 jobs: self.jobs,
                 inbox: self.inbox,
                 logins: self.logins,
+                tail: self.tail,
             }));
             let mut lane = Lane::new(shard, self.letters, notify).map_err(ring_error)?;
             // The one who starts the server waits for this word of every shard.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use auth::bans::BanTable;
 use perf::{Block, Counter};
+use sys::broadcast::Reader;
 
 use crate::access_log::AccessLog;
 use crate::activity::Activities;
@@ -26,6 +27,7 @@ use crate::offenders::Offenders;
 use crate::request_ids::RequestIds;
 use crate::served::Served;
 use crate::server::Farewell;
+use crate::viewers::Viewers;
 use crate::wheel::{Wheel, ticks};
 
 /// How far the shard is on its way out.
@@ -80,6 +82,8 @@ pub(crate) struct Shard {
     pub(crate) logins: RefCell<Logins>,
     /// Connections whose requests wait for room in a log.
     pub(crate) held_back: RefCell<HashSet<Key>>,
+    /// Those who look at the logs.
+    pub(crate) viewers: RefCell<Viewers>,
     pub(crate) life: Cell<Life>,
     /// Whether clients are let in.
     pub(crate) open: Cell<bool>,
@@ -108,6 +112,7 @@ pub(crate) struct Parts {
     pub(crate) jobs: Jobs,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) logins: Logins,
+    pub(crate) tail: Option<Arc<Reader>>,
 }
 
 impl Shard {
@@ -141,6 +146,7 @@ impl Shard {
             inbox: parts.inbox,
             logins: RefCell::new(parts.logins),
             held_back: RefCell::default(),
+            viewers: RefCell::new(Viewers::new(parts.tail)),
             life: Cell::new(Life::Serving),
             open: Cell::new(false),
             let_go: RefCell::default(),

@@ -1,6 +1,7 @@
 //! The command line, parsed. Whatever makes no sense is refused here.
 
 use crate::ban;
+use crate::follow::{Stay, View};
 use crate::manual::Artefact;
 use crate::options::{self, Id, OPTIONS, Opt, Scope};
 use crate::order::far::{Far, Place};
@@ -22,6 +23,8 @@ pub(crate) enum Command {
     Serve(Wishes, Reports),
     /// To a server that runs.
     Order(Box<Order>),
+    /// From one that runs, what it logs.
+    Logs(Box<Order>, View),
     /// Of a password, its hash.
     Passwd(Passwd),
 }
@@ -143,6 +146,7 @@ struct Given {
     key: Option<PathBuf>,
     seconds: Option<u64>,
     reason: Option<String>,
+    view: View,
 }
 
 impl Given {
@@ -159,6 +163,11 @@ impl Given {
             Id::Group => self.overrides.push(Override::Group(text(option, value)?)),
             Id::User => self.overrides.push(Override::User(text(option, value)?)),
             Id::Set => self.overrides.push(Override::Set(text(option, value)?)),
+            Id::Follow => self.view.stay = Stay::Follow,
+            Id::Last => self.view.last(text(option, value)?)?,
+            Id::Host | Id::Status | Id::Client | Id::Grep => {
+                self.view.hear(option.id, &text(option, value)?)?;
+            }
             Id::For => self.seconds = Some(ban::seconds(&text(option, value)?)?),
             Id::Reason => self.reason = Some(ban::reason(text(option, value)?)?),
             Id::Socket => self.socket = Some(value.into()),
@@ -203,7 +212,11 @@ impl Given {
         }
         if let Some(verb) = self.verb() {
             self.only(Scope::Verb)?;
+            let view = std::mem::take(&mut self.view);
             return match self.command_of(verb)? {
+                Some(ToServer::Logs) => {
+                    self.order(verb, ToServer::Logs).map(|order| Command::Logs(Box::new(order), view))
+                }
                 Some(command) => self.order(verb, command).map(|order| Command::Order(Box::new(order))),
                 None => self.passwd(verb).map(Command::Passwd),
             };
@@ -274,6 +287,12 @@ impl Given {
         if let Some(option) = self.of_a_ban().filter(|_| verb.id != verbs::Id::Ban) {
             return Err(Usage::NotWith(option, verb.name));
         }
+        if let Some(option) = self.of_logs().filter(|_| verb.id != verbs::Id::Logs) {
+            return Err(Usage::NotWith(option, verb.name));
+        }
+        if self.control.is_some() && verb.id == verbs::Id::Logs {
+            return Err(Usage::LogsFar);
+        }
         if let Some(further) = self.operands.first() {
             return Err(Usage::FurtherOperand(verb.name, further.to_string_lossy().into_owned()));
         }
@@ -318,6 +337,15 @@ impl Given {
         OPTIONS.iter().find(|option| matches!(option.id, Id::For | Id::Reason) && self.has(option.id))
     }
 
+    /// An option that only logs take.
+    fn of_logs(&self) -> Option<&'static Opt> {
+        let of_logs = |id| {
+            matches!(id, Id::Follow | Id::Last | Id::Host | Id::Status | Id::Client | Id::Grep)
+                && self.has(id)
+        };
+        OPTIONS.iter().find(|option| of_logs(option.id))
+    }
+
     /// The network that a ban is about.
     fn network(&mut self, verb: &'static Verb) -> Result<Network, Usage> {
         if self.operands.is_empty() {
@@ -336,6 +364,7 @@ impl Given {
             verbs::Id::Stop => ToServer::Stop,
             verbs::Id::Drain => ToServer::Drain,
             verbs::Id::RotateLogs => ToServer::RotateLogs,
+            verbs::Id::Logs => ToServer::Logs,
             verbs::Id::Bans => ToServer::Bans,
             verbs::Id::Ban => ToServer::Ban {
                 network: self.network(verb)?,
@@ -528,6 +557,14 @@ mod tests {
                 "'example.org' cannot be banned, this is no IP address: write one as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
             ),
             ("ban 10.0.0.1 --for ever", "'ever' is no time; write one such as 90s, 10m, 2h or 7d"),
+            ("status -f", "'--follow' does not go with 'status'; leave it out"),
+            ("logs now", "'logs' takes no further operand; leave 'now' out"),
+            ("logs --last many", "'many' is no number of lines; write one of 1000000 at most"),
+            ("logs --status ok", "\"ok\" is no status: write one such as 404, or a class such as 4xx"),
+            (
+                "logs --control a --authority c --token-file t",
+                "'logs' reads memory of the server's machine; run it there, or open a location with \"comet\"",
+            ),
             ("unban 10.0.0.1 --for 1h", "'--for' does not go with 'unban'; leave it out"),
             ("bans 10.0.0.1", "'bans' takes no further operand; leave '10.0.0.1' out"),
             ("passwd --json", "'--json' does not go with 'passwd'; leave it out"),

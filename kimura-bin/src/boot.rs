@@ -14,6 +14,7 @@ use privsep::stage::Stage;
 use privsep::supervisor::{self, House};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::panic;
 use std::path::PathBuf;
@@ -124,8 +125,13 @@ impl House for Home {
             Output::Stdout => Target::Stdout,
             Output::Stderr => Target::Stderr,
             Output::File { path } => Target::File(path.clone()),
+            Output::Receiver { identity, .. } => Target::Receiver(identity.clone()),
         };
         error_log::redirect(&target).map_err(|error| error.to_string())
+    }
+
+    fn messages_by(&self, socket: OwnedFd) {
+        error_log::show_by(socket);
     }
 
     fn verbosity(&self, level: u32) {

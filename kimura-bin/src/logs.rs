@@ -74,8 +74,10 @@ pub(crate) fn access_logs(config: &Config) -> Vec<&Log> {
 /// Where the configuration names the file in which lines of a log wait.
 pub(crate) fn spill_pointer(log: &Log) -> String {
     // The queue of a log without a name is that of one with a name.
-    let parent = log.pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
-    if log.name.is_some() { format!("{parent}/spill") } else { log.pointer.clone() }
+    match &log.name {
+        Some(name) => format!("/logs/{name}/spill"),
+        None => log.pointer.clone(),
+    }
 }
 
 /// Hosts and locations, each with its JSON Pointer.

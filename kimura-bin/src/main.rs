@@ -9,6 +9,7 @@ mod check;
 mod counters;
 mod error;
 mod folders;
+mod follow;
 mod keeps;
 mod logins;
 mod logs;
@@ -17,6 +18,7 @@ mod options;
 mod order;
 mod passwd;
 mod print;
+mod receivers;
 mod remote;
 mod role;
 mod settings;
@@ -66,6 +68,7 @@ fn run() -> Result<(), Error> {
         Command::Test(wishes, reports) => print(&check::check(&wishes, reports)?),
         Command::Serve(wishes, reports) => boot::serve(&wishes, reports),
         Command::Order(order) => order::give(&order),
+        Command::Logs(order, view) => follow::follow(&order, &view),
         Command::Passwd(passwd) => passwd::make(&passwd),
     }
 }

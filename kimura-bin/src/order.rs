@@ -7,6 +7,7 @@ mod people;
 use crate::arguments::{Form, Order, ProofFrom, Reports, Wishes};
 use crate::boot::Home;
 use crate::error::Error;
+use crate::follow::Source;
 use crate::print;
 use privsep::link::{Link, LinkError};
 use privsep::message::{
@@ -16,9 +17,11 @@ use privsep::supervisor;
 use privsep::wire::{BadFrame, Bytes, Secret, decode};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use sys::packet;
+use sys::spawn::Child;
 use tls::{Chain, PrivateKey, Zeroizing};
 
 /// Most bytes of a password or token.
@@ -53,17 +56,46 @@ pub(crate) fn give(order: &Order) -> Result<(), Error> {
 }
 
 fn ask(order: &Order) -> Result<Outcome, Error> {
-    let mut proof = proof(&order.proof)?;
     let mut line = Line::to(order)?;
+    let (answer, enclosure) = converse(order, &mut line)?;
+    understand(answer, enclosure, &order.command)
+}
+
+/// The memory in which the server keeps what it logs for viewers, and its process.
+///
+/// # Errors
+/// Why it is not handed out.
+pub(crate) fn ring(order: &Order) -> Result<Source, Error> {
+    let mut line = Line::to(order)?;
+    let server = line.server();
+    match converse(order, &mut line)? {
+        (Answer::Logs, Some(Enclosure::Memory(ring))) => Ok((ring, server)),
+        (answer, enclosure) => {
+            understand(answer, enclosure, &order.command)?;
+            Err(LinkError::Bad(BadFrame::Turn).into())
+        }
+    }
+}
+
+/// What an answer comes with.
+enum Enclosure {
+    /// What was sealed.
+    Bytes(Vec<u8>),
+    /// Memory that goes on changing.
+    Memory(OwnedFd),
+}
+
+/// Asks, and shows what is wanted for proof.
+fn converse(order: &Order, line: &mut Line) -> Result<(Answer, Option<Enclosure>), Error> {
+    let mut proof = proof(&order.proof)?;
     let command = &order.command;
     let mut ask = |proof| line.exchange(&Request { version: LINK_VERSION, command: command.clone(), proof });
     if let ProofFrom::Certificate { chain, key } = &order.proof {
         let (answer, _) = ask(Proof::Challenge)?;
-        let Answer::Challenge { nonce } = answer else { return understand(answer, None, command) };
+        let Answer::Challenge { nonce } = answer else { return Ok((answer, None)) };
         proof = signed(chain, key, &signed_message(&nonce.0, command))?;
     }
-    let (answer, enclosure) = ask(proof)?;
-    understand(answer, enclosure, command)
+    ask(proof)
 }
 
 /// The way to the server.
@@ -86,19 +118,31 @@ impl Line {
     }
 
     /// Asks, and waits for the answer with what comes along.
-    fn exchange(&mut self, request: &Request) -> Result<(Answer, Option<Vec<u8>>), Error> {
+    fn exchange(&mut self, request: &Request) -> Result<(Answer, Option<Enclosure>), Error> {
         match self {
-            Self::Far(line) => line.exchange(request),
+            Self::Far(line) => {
+                let (answer, enclosure) = line.exchange(request)?;
+                Ok((answer, enclosure.map(Enclosure::Bytes)))
+            }
             Self::Near(link) => {
                 link.send_waiting(request, &[])?;
                 if !sys::poll::readable(link.fd(), Some(PATIENCE)).map_err(LinkError::System)? {
                     return Err(LinkError::Full.into());
                 }
-                let (answer, sealed) = link.receive_waiting()?;
+                let (answer, mut sealed) = link.receive_waiting()?;
+                if answer == Answer::Logs {
+                    return Ok((answer, sealed.pop().map(Enclosure::Memory)));
+                }
                 let read = sealed.first().map(|sealed| sys::mem::read_sealed(sealed.as_fd(), ENCLOSURE_MAX));
-                Ok((answer, read.transpose().map_err(LinkError::System)?))
+                Ok((answer, read.transpose().map_err(LinkError::System)?.map(Enclosure::Bytes)))
             }
         }
+    }
+
+    /// The process of the server, where it can be known.
+    fn server(&self) -> Option<Child> {
+        let Self::Near(link) = self else { return None };
+        Child::find(packet::peer(link.fd()).ok()?.pid).ok()
     }
 }
 
@@ -110,7 +154,7 @@ fn configured(wishes: &Wishes) -> Result<PathBuf, Error> {
 }
 
 fn connect(path: &Path) -> Result<Link<Request, Answer>, Error> {
-    match sys::packet::connect(path) {
+    match packet::connect(path) {
         Ok(socket) => Ok(Link::new(socket)),
         Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
             Err(Error::Denied(format!("the socket {} may not be written to: {cause}", path.display())))
@@ -119,16 +163,19 @@ fn connect(path: &Path) -> Result<Link<Request, Answer>, Error> {
     }
 }
 
-fn understand(answer: Answer, enclosure: Option<Vec<u8>>, command: &Command) -> Result<Outcome, Error> {
+fn understand(answer: Answer, enclosure: Option<Enclosure>, command: &Command) -> Result<Outcome, Error> {
     // The line has seen to it that what belongs to the answer came with it.
-    let enclosure = || enclosure.ok_or(LinkError::Closed);
+    let enclosure = || match enclosure {
+        Some(Enclosure::Bytes(bytes)) => Ok(bytes),
+        Some(Enclosure::Memory(_)) | None => Err(LinkError::Closed),
+    };
     match answer {
         Answer::Done { what } => Ok(Outcome::Done(what)),
         Answer::Status => Ok(Outcome::Status(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         Answer::Plan => Ok(Outcome::Plan(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         Answer::Bans => Ok(Outcome::Bans(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         // Nobody has asked for it.
-        Answer::Challenge { .. } => Err(LinkError::Bad(BadFrame::Turn).into()),
+        Answer::Challenge { .. } | Answer::Logs => Err(LinkError::Bad(BadFrame::Turn).into()),
         Answer::Denied { why } => Err(Error::Denied(why)),
         Answer::Refused { why } => Err(Error::NotDone(why)),
         Answer::Problems { count } => {

@@ -7,10 +7,19 @@ use std::io::{self, ErrorKind, Write};
 /// # Errors
 /// Any other reason why the text did not get out.
 pub(crate) fn out(text: &str) -> io::Result<()> {
+    out_while_read(text).map(drop)
+}
+
+/// Writes `text` to standard output; `false` when nobody reads there any more.
+///
+/// # Errors
+/// Any other reason why the text did not get out.
+pub(crate) fn out_while_read(text: &str) -> io::Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -8,6 +8,7 @@ mod gatekeeper;
 mod logger;
 mod needs;
 mod realms;
+mod receiver;
 mod rehearsal;
 mod worker;
 

@@ -2,6 +2,7 @@
 
 use crate::options::{self, OPTIONS, Opt, Scope};
 use crate::verbs::{self, Verb};
+use logging::tail::BadFilter;
 use std::fmt;
 
 /// Why a command line is refused.
@@ -51,6 +52,12 @@ pub(crate) enum Usage {
     BadNetwork(String, String),
     /// No time.
     BadTime(String),
+    /// No number of lines.
+    BadCount(String),
+    /// Nothing that lines could fit.
+    BadFilter(BadFilter),
+    /// Logs of a server that is somewhere else.
+    LogsFar,
     /// A reason that is too long or has control characters.
     BadReason,
     /// Anything else that the parser of options finds.
@@ -168,6 +175,13 @@ impl fmt::Display for Usage {
             }
             Self::BadNetwork(text, why) => write!(f, "'{text}' cannot be banned, {why}"),
             Self::BadTime(text) => write!(f, "'{text}' is no time; write one such as 90s, 10m, 2h or 7d"),
+            Self::BadCount(text) => {
+                write!(f, "'{text}' is no number of lines; write one of 1000000 at most")
+            }
+            Self::BadFilter(bad) => bad.fmt(f),
+            Self::LogsFar => f.write_str(
+                "'logs' reads memory of the server's machine; run it there, or open a location with \"comet\"",
+            ),
             Self::BadReason => {
                 write!(f, "the reason is too long or has control characters; write one short line")
             }

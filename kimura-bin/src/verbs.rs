@@ -13,6 +13,7 @@ pub(crate) enum Id {
     RotateLogs,
     Verbosity,
     Upgrade,
+    Logs,
     Bans,
     Ban,
     Unban,
@@ -87,6 +88,16 @@ pub(crate) const VERBS: &[Verb] = &[
         rank: Some("operator"),
         summary: "Set the level of the error log until the next change",
         detail: "LEVEL is one of error, warn, info, debug and trace.",
+    },
+    Verb {
+        id: Id::Logs,
+        name: "logs",
+        operand: Operand::None,
+        rank: Some("viewer"),
+        summary: "Print what was logged last, and with --follow what comes",
+        detail: "Lines of the access logs and messages of the error log, the last 20 without --last. The server keeps \
+                 some megabytes of them in memory for this; who cannot keep up is told how many were missed. It works on \
+                 the machine of the server only.",
     },
     Verb {
         id: Id::Bans,

@@ -1,46 +1,73 @@
-//! The unit that travels between a shard and the logger thread: lines back to back, and whose they are.
+//! The unit that travels between a shard and the logger thread: lines back to back, whose they are, and the facts
+//! about each that viewers choose by.
 
 use crate::civil::Stamp;
 use crate::format::{Format, LINE_MAX};
 use crate::record::Record;
 use crate::sink::SinkId;
+use crate::tail::facts::{self, Facts};
 
 /// Bytes of lines in one batch.
 pub(crate) const BATCH_BYTES: usize = 64 * 1024;
 /// Changes of the sink in one batch.
 const BATCH_RUNS: usize = 1024;
 
-/// Consecutive lines for one sink: they end at `end` and begin where the run before ends.
+/// Bytes of facts in one batch.
+pub(crate) const FACTS_BYTES: usize = 32 * 1024;
+
+/// Consecutive lines for one sink: they end at `end` and begin where the run before ends; so do their facts.
 struct Run {
     sink: SinkId,
     end: usize,
+    facts_end: usize,
+}
+
+/// What one sink is to write.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines<'b> {
+    pub(crate) sink: SinkId,
+    /// Whole lines.
+    pub(crate) bytes: &'b [u8],
+    /// The facts about each, as [`facts::append`] writes them.
+    pub(crate) facts: &'b [u8],
 }
 
 /// Bounded memory for lines, allocated once and reused for the life of a shard.
 pub(crate) struct Batch {
     bytes: Vec<u8>,
+    facts: Vec<u8>,
     runs: Vec<Run>,
     lines: u64,
 }
 
 impl Batch {
     pub(crate) fn new() -> Self {
-        Self { bytes: Vec::with_capacity(BATCH_BYTES), runs: Vec::with_capacity(BATCH_RUNS), lines: 0 }
+        Self {
+            bytes: Vec::with_capacity(BATCH_BYTES),
+            facts: Vec::with_capacity(FACTS_BYTES),
+            runs: Vec::with_capacity(BATCH_RUNS),
+            lines: 0,
+        }
     }
 
     /// Whether one more line fits whatever it is, without growing.
     pub(crate) fn has_room(&self) -> bool {
-        self.bytes.capacity() - self.bytes.len() >= LINE_MAX && self.runs.len() < self.runs.capacity()
+        self.bytes.capacity() - self.bytes.len() >= LINE_MAX
+            && self.facts.capacity() - self.facts.len() >= facts::LEN_MAX
+            && self.runs.len() < self.runs.capacity()
     }
 
     /// Appends one line. The caller has made sure that there [is room](Self::has_room).
     pub(crate) fn push(&mut self, sink: SinkId, format: &Format, record: &Record<'_>, stamp: &mut Stamp) {
+        let start = self.bytes.len();
         format.append(&mut self.bytes, record, stamp);
         self.lines += 1;
         let end = self.bytes.len();
+        facts::append(&mut self.facts, end - start, &Facts::of(record));
+        let facts_end = self.facts.len();
         match self.runs.last_mut() {
-            Some(run) if run.sink == sink => run.end = end,
-            _ => self.runs.push(Run { sink, end }),
+            Some(run) if run.sink == sink => (run.end, run.facts_end) = (end, facts_end),
+            _ => self.runs.push(Run { sink, end, facts_end }),
         }
     }
 
@@ -49,19 +76,21 @@ impl Batch {
         self.lines
     }
 
-    /// The runs in the order they were written: whose, and their whole lines.
-    pub(crate) fn runs(&self) -> impl Iterator<Item = (SinkId, &[u8])> {
-        let mut start = 0;
+    /// The runs in the order they were written.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = Lines<'_>> {
+        let (mut start, mut facts_start) = (0, 0);
         self.runs.iter().map(move |run| {
-            let lines = &self.bytes[start..run.end];
-            start = run.end;
-            (run.sink, lines)
+            let bytes = &self.bytes[start..run.end];
+            let facts = &self.facts[facts_start..run.facts_end];
+            (start, facts_start) = (run.end, run.facts_end);
+            Lines { sink: run.sink, bytes, facts }
         })
     }
 
     /// Forgets the lines and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
+        self.facts.clear();
         self.runs.clear();
         self.lines = 0;
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 
 use crate::error::Error;
-use crate::outlet::{Outlet, Undelivered};
+use crate::outlet::{Offer, Outlet, Undelivered};
 use crate::queue::{Begun, Next, Portion, Queue, newlines};
 
 /// Pause after the first failed delivery; it doubles up to [`PAUSE_MAX`].
@@ -69,7 +69,8 @@ impl Courier {
         if let Some(position) = self.outlet.position() {
             self.queue.begin(portion, Begun { place: self.outlet.place(), position });
         }
-        match self.outlet.deliver(&self.buffer) {
+        let Portion { queue, first, .. } = *portion;
+        match self.outlet.deliver(Offer { queue, first, lines: &self.buffer }) {
             Ok(()) => {
                 self.queue.delivered(portion, self.buffer.len(), newlines(&self.buffer));
                 self.recovered();
@@ -136,7 +137,8 @@ impl Courier {
 
     fn end_line(&mut self) {
         let Some((portion, rest)) = self.queue.begun_line(&mut self.buffer) else { return };
-        match self.outlet.deliver(&self.buffer[..rest]) {
+        let Portion { queue, first, .. } = portion;
+        match self.outlet.deliver(Offer { queue, first, lines: &self.buffer[..rest] }) {
             Ok(()) => self.queue.delivered(&portion, rest, 1),
             Err(_) => self.queue.give_up(&portion, rest, 1),
         }
@@ -181,7 +183,7 @@ pub(crate) mod tests {
     struct Disk(Arc<Mutex<(Vec<usize>, String)>>);
 
     impl Outlet for Disk {
-        fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
+        fn deliver(&mut self, Offer { lines, .. }: Offer<'_>) -> Result<(), Undelivered> {
             let mut disk = self.0.lock().unwrap();
             let room = if disk.0.is_empty() { lines.len() } else { disk.0.remove(0) };
             let done = room.min(lines.len());

@@ -11,10 +11,12 @@ use sys::packet;
 
 use crate::courier;
 use crate::error::Error;
-use crate::forward::{PACKET_MAX, Parsed, parse};
+use crate::forward::{MESSAGES, PACKET_MAX, Parsed, parse};
 use crate::outlet::{FileOutlet, Outlet, StreamOutlet};
 use crate::queue::{Packet, Queue, Storage, newlines};
+use crate::remote::Remote;
 use crate::sink::Target;
+use crate::tail::Tail;
 
 /// Packets that are taken from one worker before the others have their turn.
 const TURN: usize = 64;
@@ -36,6 +38,8 @@ pub struct Desk {
     /// Every courier holds a sender.
     couriers: (Sender<()>, Receiver<()>),
     packet: Vec<u8>,
+    /// Where viewers see what comes.
+    tail: Tail,
     /// Lines for sinks that nobody has named.
     unknown: u64,
 }
@@ -50,7 +54,8 @@ impl Desk {
     /// Without sinks.
     #[must_use]
     pub fn new() -> Self {
-        Self { queues: BTreeMap::new(), couriers: bounded(0), packet: vec![0; PACKET_MAX], unknown: 0 }
+        let (packet, tail) = (vec![0; PACKET_MAX], Tail::default());
+        Self { queues: BTreeMap::new(), couriers: bounded(0), packet, tail, unknown: 0 }
     }
 
     /// A file that somebody else has opened for appending, new or in place of the one with this number. What waits is in
@@ -74,6 +79,28 @@ impl Desk {
     /// [`Error::Stream`] when the process has none, and those of [`Desk::file`].
     pub fn stream(&mut self, number: u16, target: &Target, storage: impl Into<Storage>) -> Result<(), Error> {
         self.place(number, &target.name(), Box::new(StreamOutlet(target.open()?)), storage)
+    }
+
+    /// A receiver that is reached by a socket, new or in place of the one with this number.
+    ///
+    /// # Errors
+    /// As for [`Desk::file`].
+    pub fn remote(
+        &mut self,
+        number: u16,
+        name: &str,
+        remote: &Remote,
+        storage: impl Into<Storage>,
+    ) -> Result<(), Error> {
+        self.place(number, name, remote.outlet(), storage)
+    }
+
+    /// The ring that viewers read: whatever comes is shown there from now on.
+    ///
+    /// # Errors
+    /// `InvalidData` when `fd` is no such ring.
+    pub fn tail(&mut self, fd: OwnedFd) -> io::Result<()> {
+        self.tail.attach(fd)
     }
 
     fn place(
@@ -109,11 +136,14 @@ impl Desk {
             if len == 0 {
                 return Ok(Fed::Closed);
             }
-            let Parsed { sink, number, lines } = parse(&self.packet[..len])?;
+            let Parsed { sink, number, facts, lines } = parse(&self.packet[..len])?;
             match self.queues.get(&sink) {
                 Some(queue) => queue.take(Packet { generation, number }, lines),
+                None if sink == MESSAGES => {}
                 None => self.unknown += newlines(lines),
             }
+            // Whoever dies here leaves the packet where it is: its successor shows it, maybe again.
+            self.tail.show(sink, facts, lines)?;
             packet::discard(worker)?;
         }
         Ok(Fed::More)

@@ -14,6 +14,8 @@ pub enum Error {
     Stream(io::Error),
     /// The system refused the logger thread.
     Thread(io::Error),
+    /// What only the logger process reaches was to be opened by another: a mistake in the program.
+    Elsewhere,
     /// The memory in which lines wait is not as it should be.
     Queue(&'static str),
     /// It cannot be mapped.
@@ -31,6 +33,7 @@ impl fmt::Display for Error {
             }
             Self::Stream(cause) => write!(f, "cannot log to a standard stream: {cause}"),
             Self::Thread(cause) => write!(f, "cannot start the logger thread: {cause}"),
+            Self::Elsewhere => f.write_str("only the logger process sends logs to others"),
             Self::Queue(what) => write!(f, "the memory for lines that wait cannot be used: {what}"),
             Self::Memory(cause) => write!(f, "the memory for lines that wait cannot be used: {cause}"),
             Self::FacadeTaken => write!(f, "the error log was installed twice"),
@@ -43,7 +46,7 @@ impl std::error::Error for Error {
         match self {
             Self::Open(cause) => Some(cause),
             Self::Stream(cause) | Self::Thread(cause) | Self::Memory(cause) => Some(cause),
-            Self::TooManySinks | Self::Queue(_) | Self::FacadeTaken => None,
+            Self::TooManySinks | Self::Elsewhere | Self::Queue(_) | Self::FacadeTaken => None,
         }
     }
 }

@@ -9,6 +9,7 @@
 use crate::civil::Stamp;
 use crate::error::Error;
 use crate::escape;
+use crate::forward;
 use crate::repeats::{Fate, Repeats};
 use crate::sink::Target;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -16,6 +17,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
@@ -32,6 +34,8 @@ struct ErrorLog {
     queue: RwLock<Option<Sender<Vec<u8>>>>,
     repeats: Mutex<Repeats>,
     dropped: AtomicU64,
+    /// To the logger process, which shows messages to viewers.
+    shown_by: RwLock<Option<OwnedFd>>,
 }
 
 /// Installs the error log as the process's logger of the `log` facade.
@@ -44,6 +48,7 @@ pub fn install(target: &Target, level: LevelFilter) -> Result<(), Error> {
         queue: RwLock::new(None),
         repeats: Mutex::default(),
         dropped: AtomicU64::new(0),
+        shown_by: RwLock::new(None),
     };
     INSTALLED.set(log).map_err(|_| Error::FacadeTaken)?;
     let installed = INSTALLED.get().ok_or(Error::FacadeTaken)?;
@@ -66,6 +71,14 @@ pub fn redirect(target: &Target) -> Result<(), Error> {
     let output = target.open()?;
     *log.out.write().unwrap_or_else(PoisonError::into_inner) = output;
     Ok(())
+}
+
+/// Has what comes next shown to viewers, too: `socket` is a way to the logger process. Nothing waits for it, and what
+/// it does not take is not shown. Does nothing when the error log is not installed.
+pub fn show_by(socket: OwnedFd) {
+    if let Some(log) = INSTALLED.get() {
+        *log.shown_by.write().unwrap_or_else(PoisonError::into_inner) = Some(socket);
+    }
 }
 
 /// Messages dropped so far because the queue was full or a write failed.
@@ -140,6 +153,14 @@ impl ErrorLog {
         let out = self.out.read().unwrap_or_else(PoisonError::into_inner);
         if (&*out).write_all(line).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        self.show(line);
+    }
+
+    fn show(&self, line: &[u8]) {
+        if let Some(socket) = &*self.shown_by.read().unwrap_or_else(PoisonError::into_inner) {
+            // It stands in the error log in any case.
+            let _ = sys::packet::send(socket.as_fd(), &forward::message(line), &[], sys::packet::Wait::Never);
         }
     }
 }

@@ -79,7 +79,7 @@ fn text(out: &mut Vec<u8>, value: &[u8], room: usize, plain: &Plain) {
     }
 }
 
-fn hex_byte(out: &mut Vec<u8>, byte: u8) {
+pub(crate) fn hex_byte(out: &mut Vec<u8>, byte: u8) {
     out.extend_from_slice(&[b'\\', b'x', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
 }
 

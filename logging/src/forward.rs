@@ -1,7 +1,8 @@
 //! The worker's way to the logger process: one packet for the lines of one write.
 //!
-//! A packet is the number of the sink as u16, the number of the packet as u64, both little-endian, and whole lines. The
-//! supervisor holds the other end too: what a logger process that dies has not read waits there for the next one, which
+//! A packet is the number of the sink as u16, the number of the packet as u64, both little-endian, and whole lines. With
+//! [`FACTS`] in the number of the sink, the facts about the lines come before them, and their length as u32 before that. A
+//! packet for [`MESSAGES`] is lines of the error log, which are only to be shown; it has no number of its own. The supervisor holds the other end too: what a logger process that dies has not read waits there for the next one, which
 //! knows by the numbers what has been taken before.
 
 use std::io;
@@ -9,14 +10,19 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use sys::packet::{self, Wait};
 
-use crate::batch::BATCH_BYTES;
+use crate::batch::{BATCH_BYTES, FACTS_BYTES, Lines};
 use crate::queue::newlines;
-use crate::sink::SinkId;
 
 /// Bytes before the lines.
 pub(crate) const HEADER: usize = size_of::<u16>() + size_of::<u64>();
+/// Bytes of the length of the facts.
+pub(crate) const FACTS_HEADER: usize = size_of::<u32>();
+/// Says that facts come with the lines. No sink has so high a number.
+pub(crate) const FACTS: u16 = 1 << 15;
+/// In place of the number of a sink: messages of the error log, to be shown to viewers. No sink has this number.
+pub(crate) const MESSAGES: u16 = FACTS - 1;
 /// Most bytes of a packet: a batch is one at most.
-pub(crate) const PACKET_MAX: usize = HEADER + BATCH_BYTES;
+pub(crate) const PACKET_MAX: usize = HEADER + FACTS_HEADER + FACTS_BYTES + BATCH_BYTES;
 
 /// What became of the lines that a worker has sent over its life: written + lost = handed over by the shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,13 +49,15 @@ impl Forward {
 
     /// Sends whole lines, whole or not at all. Waits while the logger process has not read what came before: shards do
     /// not wait for that, they drop and count.
-    pub(crate) fn send(&mut self, sink: SinkId, lines: &[u8]) {
+    pub(crate) fn send(&mut self, lines: &Lines<'_>) {
         let number = self.count + 1;
         self.packet.clear();
-        self.packet.extend_from_slice(&sink.number().to_le_bytes());
+        self.packet.extend_from_slice(&(lines.sink.number() | FACTS).to_le_bytes());
         self.packet.extend_from_slice(&number.to_le_bytes());
-        self.packet.extend_from_slice(lines);
-        let count = newlines(lines);
+        self.packet.extend_from_slice(&(lines.facts.len() as u32).to_le_bytes());
+        self.packet.extend_from_slice(lines.facts);
+        self.packet.extend_from_slice(lines.bytes);
+        let count = newlines(lines.bytes);
         match packet::send(self.socket.as_fd(), &self.packet, &[], Wait::Block) {
             Ok(()) => {
                 self.count = number;
@@ -68,6 +76,11 @@ impl Forward {
     }
 }
 
+/// The packet of a message of the error log.
+pub(crate) fn message(line: &[u8]) -> Vec<u8> {
+    [&MESSAGES.to_le_bytes()[..], &0_u64.to_le_bytes(), line].concat()
+}
+
 /// What a packet says.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parsed<'p> {
@@ -75,6 +88,8 @@ pub(crate) struct Parsed<'p> {
     pub(crate) sink: u16,
     /// Number of the packet.
     pub(crate) number: u64,
+    /// About the lines, see [`crate::tail::facts`]; empty when nothing is known of them.
+    pub(crate) facts: &'p [u8],
     pub(crate) lines: &'p [u8],
 }
 
@@ -83,14 +98,25 @@ pub(crate) fn parse(packet: &[u8]) -> io::Result<Parsed<'_>> {
     let bad = |what| io::Error::new(io::ErrorKind::InvalidData, what);
     let header = || {
         let (sink, rest) = packet.split_first_chunk()?;
-        let (number, lines) = rest.split_first_chunk()?;
-        Some(Parsed { sink: u16::from_le_bytes(*sink), number: u64::from_le_bytes(*number), lines })
+        let (number, rest) = rest.split_first_chunk()?;
+        Some((u16::from_le_bytes(*sink), u64::from_le_bytes(*number), rest))
     };
-    let parsed = header().ok_or_else(|| bad("a packet without a sink"))?;
+    let (sink, number, rest) = header().ok_or_else(|| bad("a packet without a sink"))?;
+    let (facts, lines) = match sink & FACTS {
+        0 => (&rest[..0], rest),
+        _ => split_facts(rest).ok_or_else(|| bad("a packet with fewer facts than it says"))?,
+    };
+    let parsed = Parsed { sink: sink & !FACTS, number, facts, lines };
     if parsed.lines.last() != Some(&b'\n') {
         return Err(bad("a packet that does not end with a line"));
     }
     Ok(parsed)
+}
+
+/// Facts and lines of a packet that has both.
+fn split_facts(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = rest.split_first_chunk::<FACTS_HEADER>()?;
+    rest.split_at_checked(u32::from_le_bytes(*len) as usize)
 }
 
 #[cfg(test)]
@@ -104,6 +130,8 @@ mod tests {
             (b"\0\0\0\0\0\0\0\0\0", "a packet without a sink"),
             (b"\0\0\0\0\0\0\0\0\0\0", "a packet that does not end with a line"),
             (b"\0\0\0\0\0\0\0\0\0\0line", "a packet that does not end with a line"),
+            (b"\0\x80\0\0\0\0\0\0\0\0line\n", "a packet with fewer facts than it says"),
+            (b"\0\x80\0\0\0\0\0\0\0\0\x01\0", "a packet with fewer facts than it says"),
         ] {
             assert_eq!(parse(bytes).unwrap_err().to_string(), wanted, "{bytes:?}");
         }
@@ -113,18 +141,18 @@ mod tests {
     fn a_packet_is_read_as_it_was_sent() {
         let (own, other) = packet::pair().unwrap();
         let mut forward = Forward::new(own);
-        let sink = SinkId::position(&[crate::Target::Stdout], &crate::Target::Stdout).unwrap();
+        let sink = crate::SinkId::position(&[crate::Target::Stdout], &crate::Target::Stdout).unwrap();
         let mut buffer = vec![0; PACKET_MAX];
         for number in 1..3 {
-            forward.send(sink, b"a\nb\n");
+            forward.send(&Lines { sink, bytes: b"a\nb\n", facts: b"what is known" });
             let len = packet::peek(other.as_fd(), &mut buffer).unwrap();
-            let wanted = Parsed { sink: 0, number, lines: b"a\nb\n" };
+            let wanted = Parsed { sink: 0, number, facts: b"what is known", lines: b"a\nb\n" };
             assert_eq!(parse(&buffer[..len]).unwrap(), wanted);
             assert_eq!(packet::peek(other.as_fd(), &mut buffer).unwrap(), len, "it is still there");
             packet::discard(other.as_fd()).unwrap();
         }
         drop(other);
-        forward.send(sink, b"a\n");
+        forward.send(&Lines { sink, bytes: b"a\n", facts: b"" });
         assert_eq!(forward.totals, Totals { written: 4, lost: 1 });
     }
 }

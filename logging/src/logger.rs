@@ -1,6 +1,6 @@
 //! The thread that writes the logs.
 
-use crate::batch::{BATCH_BYTES, Batch};
+use crate::batch::{BATCH_BYTES, Batch, FACTS_BYTES, Lines};
 use crate::error::Error;
 use crate::error_log;
 use crate::forward::{Forward, Totals};
@@ -209,29 +209,34 @@ fn received<T>(
 /// Sorts the runs of a batch by sink, so that each sink gets one packet.
 struct Gather {
     bytes: Vec<u8>,
+    facts: Vec<u8>,
     order: Vec<(SinkId, usize)>,
 }
 
 impl Gather {
     fn new() -> Self {
-        Self { bytes: Vec::with_capacity(BATCH_BYTES), order: Vec::new() }
+        let (bytes, facts) = (Vec::with_capacity(BATCH_BYTES), Vec::with_capacity(FACTS_BYTES));
+        Self { bytes, facts, order: Vec::new() }
     }
 
     fn write(&mut self, batch: &Batch, forward: &mut Forward) {
-        let runs: Vec<(SinkId, &[u8])> = batch.runs().collect();
+        let runs: Vec<Lines<'_>> = batch.runs().collect();
         self.order.clear();
-        self.order.extend(runs.iter().enumerate().map(|(position, run)| (run.0, position)));
+        self.order.extend(runs.iter().enumerate().map(|(position, run)| (run.sink, position)));
         // By sink, then by position: the order of one sink's lines is the order they were written in.
         self.order.sort_unstable();
         for group in self.order.chunk_by(|a, b| a.0 == b.0) {
-            let sink = group[0].0;
             if let [(_, only)] = group {
-                forward.send(sink, runs[*only].1);
+                forward.send(&runs[*only]);
                 continue;
             }
             self.bytes.clear();
-            group.iter().for_each(|(_, position)| self.bytes.extend_from_slice(runs[*position].1));
-            forward.send(sink, &self.bytes);
+            self.facts.clear();
+            for (_, position) in group {
+                self.bytes.extend_from_slice(runs[*position].bytes);
+                self.facts.extend_from_slice(runs[*position].facts);
+            }
+            forward.send(&Lines { sink: group[0].0, bytes: &self.bytes, facts: &self.facts });
         }
     }
 }

@@ -6,9 +6,9 @@ use std::os::unix::fs::MetadataExt;
 
 /// Where a sink's lines go, used by the sink's own thread: it may block, but only within its own deadlines.
 pub(crate) trait Outlet: Send {
-    /// Delivers `lines`: whole lines, each ended by a newline; only the first one may lack its beginning, which went
-    /// before. What was delivered before an error is told and not offered again; the rest is offered again later.
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered>;
+    /// Delivers what is offered. What was delivered before an error is told and not offered again; the rest is offered
+    /// again later, with the same numbers.
+    fn deliver(&mut self, offer: Offer<'_>) -> Result<(), Undelivered>;
 
     /// How many bytes this has ever taken, where that can be seen even after a crash; `None` where it cannot.
     fn position(&self) -> Option<u64> {
@@ -19,6 +19,17 @@ pub(crate) trait Outlet: Send {
     fn place(&self) -> u64 {
         0
     }
+}
+
+/// Lines to be delivered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offer<'l> {
+    /// Names the queue that the lines come from, also for the next process that has it.
+    pub(crate) queue: u64,
+    /// The number of the first line in that queue. A line that comes twice has the same number twice.
+    pub(crate) first: u64,
+    /// Whole lines, each ended by a newline; only the first one may lack its beginning, which went before.
+    pub(crate) lines: &'l [u8],
 }
 
 /// Why not all was delivered.
@@ -33,8 +44,8 @@ pub(crate) struct Undelivered {
 pub(crate) struct FileOutlet(pub(crate) File);
 
 impl Outlet for FileOutlet {
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
-        write_all(&mut self.0, lines)
+    fn deliver(&mut self, offer: Offer<'_>) -> Result<(), Undelivered> {
+        write_all(&mut self.0, offer.lines)
     }
 
     fn place(&self) -> u64 {
@@ -50,8 +61,8 @@ impl Outlet for FileOutlet {
 pub(crate) struct StreamOutlet(pub(crate) File);
 
 impl Outlet for StreamOutlet {
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
-        write_all(&mut self.0, lines)
+    fn deliver(&mut self, offer: Offer<'_>) -> Result<(), Undelivered> {
+        write_all(&mut self.0, offer.lines)
     }
 }
 

@@ -55,6 +55,10 @@ pub(crate) struct Packet {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Portion {
     block: usize,
+    /// Names the queue for good.
+    pub(crate) queue: u64,
+    /// The number of the first line in the queue.
+    pub(crate) first: u64,
     /// Where the outlet was when their delivery began, if it had begun when a process was killed.
     pub(crate) begun: Option<Begun>,
 }
@@ -264,6 +268,8 @@ impl State {
         let (block, order) = self.room(lines.len());
         let memory = &self.memory;
         let len = memory.field(block, field::LEN) as usize;
+        let next = memory.get(layout::NUMBERS_AT) + memory.get(tally::TAKEN);
+        let first = if len == 0 { next } else { memory.field(block, field::FIRST) };
         memory.write(block, len, lines);
         memory.change(&[
             sent[0],
@@ -273,6 +279,7 @@ impl State {
             (tally::QUEUED, memory.get(tally::QUEUED) + count),
             (head(block, field::STATE), WAITING),
             (head(block, field::ORDER), order),
+            (head(block, field::FIRST), first),
             (head(block, field::LEN), (len + lines.len()) as u64),
             (head(block, field::LINES), memory.field(block, field::LINES) + count),
         ]);
@@ -328,7 +335,12 @@ impl State {
         memory.read(block, cell(field::DONE).min(len), len, buffer);
         let position = memory.field(block, field::BEGUN_AT).checked_sub(1);
         let place = memory.field(block, field::BEGUN_IN);
-        Some(Portion { block, begun: position.map(|position| Begun { place, position }) })
+        Some(Portion {
+            block,
+            queue: memory.get(layout::NAME_AT),
+            first: memory.field(block, field::FIRST).saturating_add(memory.field(block, field::LINES_DONE)),
+            begun: position.map(|position| Begun { place, position }),
+        })
     }
 
     /// Bytes and lines leave a block for `fate`; with its last byte it is free.

@@ -14,6 +14,17 @@ pub enum Client {
     Local,
 }
 
+/// Whether a line is shown to those who look at what is logged as it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Showing {
+    /// Yes: the first line of its exchange.
+    First,
+    /// The same exchange is shown already, by its line for another log.
+    Again,
+    /// No.
+    Never,
+}
+
 impl Client {
     /// The network that the peer is in: the first 24 bits of IPv4, the first 48 of IPv6.
     #[must_use]
@@ -115,6 +126,8 @@ pub struct Record<'a> {
     pub user_agent: &'a [u8],
     /// Whether the whole answer was sent.
     pub complete: bool,
+    /// Whether viewers see the line.
+    pub showing: Showing,
     /// The name of the exchange.
     pub request_id: RequestId<'a>,
     /// How much of addresses is written.
@@ -140,6 +153,7 @@ impl Default for Record<'_> {
             referer: b"",
             user_agent: b"",
             complete: true,
+            showing: Showing::First,
             request_id: RequestId::Own(0),
             addresses: Addresses::Whole,
             details: &Nothing,

@@ -33,6 +33,8 @@ pub enum Target {
     Stdout,
     /// Standard error.
     Stderr,
+    /// A receiver that the logger process reaches by a socket, by its identity.
+    Receiver(String),
 }
 
 impl Target {
@@ -43,6 +45,7 @@ impl Target {
             // A descriptor of its own: the standard handles buffer and lock.
             Self::Stdout => own(&io::stdout()).map_err(Error::Stream),
             Self::Stderr => own(&io::stderr()).map_err(Error::Stream),
+            Self::Receiver(_) => Err(Error::Elsewhere),
         }
     }
 
@@ -52,6 +55,7 @@ impl Target {
             Self::File(path) => path.display().to_string(),
             Self::Stdout => "standard output".to_owned(),
             Self::Stderr => "standard error".to_owned(),
+            Self::Receiver(identity) => identity.clone(),
         }
     }
 }

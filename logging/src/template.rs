@@ -71,7 +71,7 @@ impl fmt::Display for BadTemplate {
         match self {
             Self::Constant => f.write_str("no variable is in it: write for example $remote_addr"),
             Self::Unknown(name) => {
-                write!(f, "there is no variable ${name}: the reference lists those that there are")
+                write!(f, "there is no variable ${name}: docs/logs.md lists those that there are")
             }
             Self::Nameless => f.write_str(
                 "no name follows a $: write a variable such as $status or ${status}, or $$ for a $",
@@ -268,7 +268,7 @@ impl Place {
                 RequestId::Given(id) => put(out, id),
             },
             Variable::Https => {
-                tell(record, Detail::TlsVersion, |value| put(out, value.map_or(b"", |_| b"on")))
+                tell(record, Detail::TlsVersion, |value| put(out, value.map_or(b"", |_| b"on")));
             }
             Variable::Detail(detail) => tell(record, *detail, |value| match value {
                 Some(Value::Number(number)) => decimal(out, number),

@@ -94,8 +94,11 @@ const NAMED: &[(&str, Variable)] = &[
     ("ssl_client_fingerprint", Variable::Detail(Detail::CertificateFingerprint)),
 ];
 
+/// A variable by what follows the name of its family.
+type Member = fn(&str) -> Variable;
+
 /// Variables with a part that the writer of the template chooses.
-const FAMILIES: &[(&str, fn(&str) -> Variable)] = &[
+const FAMILIES: &[(&str, Member)] = &[
     ("http_", |rest| Variable::Field(rest.replace('_', "-").into_bytes().into())),
     ("cookie_", |rest| Variable::Cookie(rest.as_bytes().into())),
     ("arg_", |rest| Variable::Argument(rest.as_bytes().into())),
@@ -107,7 +110,7 @@ impl Variable {
         if let Some((_, variable)) = NAMED.iter().find(|(known, _)| *known == name) {
             return Some(variable.clone());
         }
-        let family = |(prefix, make): &(&str, fn(&str) -> Variable)| {
+        let family = |(prefix, make): &(&str, Member)| {
             name.strip_prefix(prefix).filter(|rest| !rest.is_empty()).map(make)
         };
         FAMILIES.iter().find_map(family)

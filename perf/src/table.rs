@@ -292,6 +292,13 @@ counters! {
     LogLinesDropped "log_lines_dropped" Counter Lines
         "Lines dropped because the logger did not keep up.";
 
+    CometViewers "comet_viewers" Gauge Connections
+        "Viewers of live logs now.";
+    CometRefused "comet_refused" Counter Requests
+        "Requests for live logs answered with 503: there were as many viewers as there may be.";
+    CometLinesMissed "comet_lines_missed" Counter Lines
+        "Lines that were gone before a viewer of live logs had read them.";
+
     Passes "passes" Counter Events
         "Turns of the shard's loop.";
     Parks "parks" Counter Events

@@ -31,7 +31,7 @@ pub const LAYOUT_AT: usize = TALLY_CELLS + 1;
 /// The version that this program makes and reads.
 pub const LAYOUT: u64 = 2;
 /// Cell of the epoch: which life of a server the numbers are of.
-pub const EPOCH_AT: usize = TALLY_CELLS + 3;
+pub const EPOCH_AT: usize = TALLY_CELLS + 4;
 /// All cells that tell of the memory itself, the tally included.
 pub const HEAD_CELLS: usize = 2 * TALLY_CELLS;
 

@@ -88,7 +88,7 @@ pub fn confine(role: Role, served: Vec<PathBuf>) -> Result<(), EnterError> {
         Files::Served => served.into_iter().chain([PROCESSORS.into()]).collect(),
     };
     // The filter on system calls comes last: it denies what Landlock is told by.
-    let enforced = keep_files(&readable).map_err(EnterError::Sandbox)?;
+    let enforced = keep_files(&readable, keep.reach).map_err(EnterError::Sandbox)?;
     if enforced == Enforcement::None {
         log::warn!(
             "this kernel has no Landlock, so that only the user of {role} decides what it can open; \

@@ -79,12 +79,12 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::message::{
-        Audience, BanNeeds, BanReport, CertificateEntry, Command, ControlNeeds, Depth, FileNeeds, Hello,
-        HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener, KeptPassed, KeptPhase,
-        KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, LedgerEntry, ListenNeeds, LogNeeds,
-        LogReport, LoginOutcome, Network, Output, PamLogin, PamNeeds, PamVerdict, PeerEntry, Proof, Rank,
-        RankEntry, ReadNeeds, RealmEntry, Setting, SpillNeeds, Subject, TokenEntry, Trouble, UserEntry,
-        WorkerReport,
+        Audience, BanNeeds, BanReport, CertificateEntry, Command, ControlNeeds, Depth, FileNeeds,
+        GearmanServer, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener,
+        KeptPassed, KeptPhase, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, Labels,
+        LedgerEntry, ListenNeeds, LogNeeds, LogReport, LoginOutcome, Network, Output, PamLogin, PamNeeds,
+        PamVerdict, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, RealmEntry, Receiver, Setting, SpillNeeds,
+        Subject, SyslogFraming, SyslogShape, SyslogWay, TokenEntry, Trouble, UserEntry, WorkerReport,
     };
     use crate::wire::{Bytes, Secret};
 
@@ -275,6 +275,7 @@ pub(crate) mod tests {
             silent: vec![KeptSilent { fd: kept, from: Some(text("[::1]:9")) }],
             doors: vec![KeptDoor { written: text("[::1]:8440"), sockets: vec![kept] }],
             leaving: vec![KeptProcess { pid: 3, process: kept }],
+            tail: Some(kept),
             asker: Some(KeptAsker { fd: kept, who: text("peer"), from: None }),
         }
     }
@@ -366,6 +367,9 @@ pub(crate) mod tests {
                     spilled: true,
                 }),
             ),
+            ("sink-syslog", 4, encode(&to_receiver(syslog()))),
+            ("sink-journald", 4, encode(&to_receiver(journald()))),
+            ("sink-gearman", 4, encode(&to_receiver(gearman()))),
             ("finished", 5, encode(&FromLogger::Finished)),
             ("read", 5, encode(&FromLogger::Read { generation: 1, lines: 2 })),
             ("hello", 6, encode(&ToWorker::Hello { hello: hello(), generation: 1, cores: vec![0, 1] })),
@@ -428,6 +432,50 @@ pub(crate) mod tests {
             ("leave", 20, encode(&ToAgent::Leave)),
             ("connection", 21, encode(&FromAgent::Connection { from: text("[::1]:9") })),
         ]
+    }
+
+    fn to_receiver(receiver: Receiver) -> ToLogger {
+        let [log, identity, title] = ["main", "main:0", "a receiver"].map(str::to_owned);
+        let output = Output::Receiver { log, identity, title, receiver };
+        ToLogger::Sink {
+            number: 2,
+            name: "the log main".to_owned(),
+            output,
+            cells: 1 << 12,
+            hold_at: None,
+            epoch: 9,
+            spilled: false,
+        }
+    }
+
+    fn labels() -> Labels {
+        let [facility, severity, app_name] = ["local0", "info", "kimura"].map(str::to_owned);
+        Labels { facility, severity, app_name }
+    }
+
+    fn syslog() -> Receiver {
+        Receiver::Syslog {
+            way: SyslogWay::Tls {
+                addresses: vec!["127.0.0.1:6514".to_owned(), "[::1]:6514".to_owned()],
+                name: "logs.example".to_owned(),
+                authority: "/etc/ssl/certs/ca-certificates.crt".into(),
+            },
+            shape: SyslogShape::Rfc5424,
+            framing: SyslogFraming::Octets,
+            labels: labels(),
+            host_name: "www1".to_owned(),
+            message_max: 8192,
+        }
+    }
+
+    fn journald() -> Receiver {
+        Receiver::Journald { path: "/run/systemd/journal/socket".into(), labels: labels() }
+    }
+
+    fn gearman() -> Receiver {
+        let server =
+            GearmanServer { name: "jobs:4730".to_owned(), addresses: vec!["127.0.0.1:4730".to_owned()] };
+        Receiver::Gearman { servers: vec![server], function: "kimura_log".to_owned(), batch: 16_384 }
     }
 
     fn with_kind(kind: u8, bytes: &[u8]) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sys::sandbox::Group;
+use sys::sandbox::{Group, Reach};
 use sys::spawn::Stdout;
 
 /// A process, by what it does.
@@ -46,6 +46,8 @@ pub struct Row {
 pub struct Keep {
     /// What it can open, and for reading only.
     pub files: Files,
+    /// Whom it can connect to by TCP, if it can make sockets at all.
+    pub reach: Reach,
     /// The system calls that it can make.
     pub calls: &'static [Group],
 }
@@ -73,6 +75,7 @@ pub const ROLES: &[Row] = &[
         output: Stdout::Nowhere,
         keep: Some(Keep {
             files: Files::All,
+            reach: Reach::Nobody,
             calls: &[
                 Group::Memory,
                 Group::Life,
@@ -80,6 +83,10 @@ pub const ROLES: &[Row] = &[
                 Group::Links,
                 Group::Sealing,
                 Group::Files,
+                // Names of receivers are looked up.
+                Group::Sockets,
+                Group::Connecting,
+                Group::Resolving,
             ],
         }),
     },
@@ -90,6 +97,7 @@ pub const ROLES: &[Row] = &[
         output: Stdout::Nowhere,
         keep: Some(Keep {
             files: Files::None,
+            reach: Reach::Nobody,
             calls: &[
                 Group::Memory,
                 Group::Life,
@@ -107,6 +115,7 @@ pub const ROLES: &[Row] = &[
         output: Stdout::Nowhere,
         keep: Some(Keep {
             files: Files::None,
+            reach: Reach::Nobody,
             calls: &[
                 Group::Memory,
                 Group::Life,
@@ -126,7 +135,17 @@ pub const ROLES: &[Row] = &[
         output: Stdout::Shared,
         keep: Some(Keep {
             files: Files::None,
-            calls: &[Group::Memory, Group::Life, Group::Descriptors, Group::Links, Group::Threads],
+            reach: Reach::Everybody,
+            calls: &[
+                Group::Memory,
+                Group::Life,
+                Group::Descriptors,
+                Group::Links,
+                Group::Threads,
+                Group::Sealing,
+                Group::Sockets,
+                Group::Connecting,
+            ],
         }),
     },
     Row {
@@ -135,6 +154,7 @@ pub const ROLES: &[Row] = &[
         output: Stdout::Nowhere,
         keep: Some(Keep {
             files: Files::Served,
+            reach: Reach::Nobody,
             calls: &[
                 Group::Memory,
                 Group::Life,

@@ -2,7 +2,7 @@
 
 use proto_http::Status;
 
-use crate::{Files, Gate};
+use crate::{Comet, Files, Gate, Part};
 
 /// What the engine shall do for a request.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub enum Action<'s> {
     ToTls(Option<u16>),
     /// Have the client log in; what it may do then, [`decide_admitted`](crate::decide_admitted) says.
     NeedLogin(&'s Gate),
+    /// Show what is logged, as it comes.
+    Comet(&'s Comet, Part),
     /// Send the request's own body back.
     Echo,
 }

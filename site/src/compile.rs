@@ -12,6 +12,7 @@ use config::{Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Problem
 
 use crate::carrier::Carrier;
 use crate::clients::Clients;
+use crate::comet::Comet;
 use crate::host::{Host, Site};
 use crate::location::{ErrorPages, Files, Location, Locations};
 use crate::media::MediaTypes;
@@ -33,6 +34,7 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
         problems: Problems::new(),
         roots: HashMap::new(),
         next_id: 0,
+        place: (String::new(), None),
         carrier: Carrier::default(),
     };
     let hosts = config
@@ -88,6 +90,8 @@ struct Compiler<'c> {
     /// Folders already open, so that locations share them.
     roots: HashMap<PathBuf, Arc<OwnedFd>>,
     next_id: u32,
+    /// The host that is being compiled, and the path that all paths of its part begin with, if there is one.
+    place: (String, Option<String>),
     /// What the host that is being compiled wants to be carried by.
     carrier: Carrier,
 }
@@ -99,11 +103,16 @@ impl Compiler<'_> {
 
     fn host(&mut self, host: &config::Host, listens: &[Listen]) -> Option<Host> {
         self.carrier = Carrier::new(host, listens);
+        self.place = (host.name.to_string(), Some("/".to_owned()));
         let root = self.location(&host.settings, &host.pointer, String::new());
         let mut exact = Vec::new();
         let mut patterns = Vec::new();
         let mut prefixes = Vec::new();
         for part in &host.locations {
+            self.place.1 = match &part.matcher {
+                Matcher::Prefix(path) => Some(path.clone()),
+                Matcher::Exact(_) | Matcher::Pattern(_) => None,
+            };
             let Some(location) = self.location(&part.settings, &part.pointer, part.matcher.to_string())
             else {
                 continue;
@@ -162,9 +171,10 @@ impl Compiler<'_> {
     }
 
     fn chain(&mut self, id: u32, settings: &Settings, pointer: &str, fields: &[u8]) -> Option<Vec<Phase>> {
+        let comet = settings.comet.map(|shows| self.comet(shows, settings, pointer));
         let own = match settings.handler {
-            Handler::Files => ["GET", "HEAD"].as_slice(),
-            Handler::Echo => ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].as_slice(),
+            Handler::Echo if comet.is_none() => ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].as_slice(),
+            Handler::Files | Handler::Echo => ["GET", "HEAD"].as_slice(),
         };
         let own: Vec<String> = own.iter().map(|&method| method.to_owned()).collect();
         let methods = settings.methods.as_ref().unwrap_or(&own);
@@ -181,6 +191,10 @@ impl Compiler<'_> {
         if settings.body_size < u64::MAX {
             chain.push(Phase::BodyLimit(BodyLimit(settings.body_size)));
         }
+        if let Some(comet) = comet {
+            chain.push(Phase::Comet(comet?));
+            return Some(chain);
+        }
         match settings.handler {
             Handler::Echo => chain.push(Phase::Echo),
             Handler::Files => {
@@ -195,6 +209,25 @@ impl Compiler<'_> {
             }
         }
         Some(chain)
+    }
+
+    /// Live logs, where they can be.
+    fn comet(&mut self, shows: config::Comet, settings: &Settings, pointer: &str) -> Option<Comet> {
+        let at = self.setting(pointer, "comet");
+        let (host, base) = self.place.clone();
+        let base = base.filter(|base| base.ends_with('/'));
+        let Some(base) = base else {
+            let cause = "logs are shown below a path, and this location is none that ends with a slash";
+            self.problem(&at, cause, r#"name the location "/live/", or write "comet": "off" here"#);
+            return None;
+        };
+        if settings.auth.is_none() && !denies_somebody(&settings.access) {
+            let cause = "everybody would see the logs";
+            let cure = r#"have viewers log in with "auth", or let in only some with "access""#;
+            self.problem(&at, cause, cure);
+            return None;
+        }
+        Some(Comet::new(shows, host, base))
     }
 
     /// The phase of access rules, if there are any; none at all where they cannot be used.
@@ -317,6 +350,12 @@ impl Compiler<'_> {
         let mut places = std::iter::once(own.clone()).chain(inherited);
         places.find(|place| self.registry.get(place).is_some()).unwrap_or(own)
     }
+}
+
+/// Whether rules do not let everybody in.
+fn denies_somebody(rules: &[String]) -> bool {
+    let deciding = rules.iter().find(|rule| rule.starts_with("deny") || *rule == "allow all");
+    deciding.is_some_and(|rule| rule.starts_with("deny"))
 }
 
 fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &[u8]) -> Files {

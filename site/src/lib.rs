@@ -12,6 +12,7 @@
 mod action;
 mod carrier;
 mod clients;
+mod comet;
 mod compile;
 mod exchange;
 mod host;
@@ -24,6 +25,7 @@ mod security;
 
 pub use action::{Action, Answer};
 pub use clients::Clients;
+pub use comet::{Comet, Part};
 pub use compile::compile;
 pub use exchange::Exchange;
 pub use host::{Host, Place, Site};

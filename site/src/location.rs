@@ -55,6 +55,14 @@ impl Location {
     }
 }
 
+impl Location {
+    /// Whether it shows logs.
+    #[must_use]
+    pub fn shows_logs(&self) -> bool {
+        matches!(self.chain.last(), Some(Phase::Comet(_)))
+    }
+}
+
 impl Files {
     /// Whether a path that leads to the same file is answered with the same head by both.
     #[must_use]

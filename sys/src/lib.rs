@@ -5,6 +5,7 @@
 //! instead of the smallest thing that all Unixes share.
 
 pub mod activation;
+pub mod broadcast;
 pub mod clock;
 pub mod cpu;
 pub mod creds;

@@ -1,6 +1,7 @@
 //! Sockets: addresses to listen on, groups of listeners, and the few calls that connections need beside the ring.
 
 mod address;
+mod client;
 mod error;
 mod holder;
 mod listen;
@@ -8,6 +9,7 @@ mod socket;
 mod unix;
 
 pub use address::{Address, BadAddress};
+pub use client::{datagrams_to, is_out_of_buffers, is_too_large, receive, unacknowledged};
 pub use error::BindError;
 pub use holder::Holder;
 pub(crate) use listen::{Failed, listen as listen_on};

@@ -275,7 +275,11 @@ impl Child {
         Self { pid, handle }
     }
 
-    fn find(pid: u32) -> io::Result<Self> {
+    /// A process of this machine, child or not, whose end can be waited for.
+    ///
+    /// # Errors
+    /// `ESRCH` when there is none.
+    pub fn find(pid: u32) -> io::Result<Self> {
         // SAFETY: pidfd_open takes integers.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
         let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;

@@ -150,6 +150,13 @@ impl Client {
         }
         Ok(())
     }
+
+    /// Says that nothing more will be sent, and appends that to `out`. Without it the end of what was said may be the work
+    /// of somebody between (RFC 8446 6.1).
+    pub fn end(&mut self, out: &mut Vec<u8>) {
+        self.connection.send_close_notify();
+        flush(&mut self.connection, out);
+    }
 }
 
 impl fmt::Debug for Client {

@@ -51,9 +51,19 @@ const PROGRAMS: &[Program] = &[
         packages: &["util-linux"],
     },
     Program {
-        what: "systemd-analyze and systemd-socket-activate",
+        what: "systemd-analyze, systemd-socket-activate and systemd-journald",
         probe: &["systemd-analyze", "--version"],
         packages: &["systemd"],
+    },
+    Program {
+        what: "rsyslogd with TLS",
+        probe: &["sh", "-c", "ls /usr/sbin/rsyslogd /usr/lib/*/rsyslog/lmnsd_ossl.so"],
+        packages: &["rsyslog", "rsyslog-openssl"],
+    },
+    Program {
+        what: "gearmand and its worker tool",
+        probe: &["sh", "-c", "ls /usr/sbin/gearmand /usr/bin/gearman"],
+        packages: &["gearman-job-server", "gearman-tools"],
     },
 ];
 

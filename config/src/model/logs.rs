@@ -2,7 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use super::receiver::Receiver;
 
 /// One log: a section of `/logs`, or a path or stream that an `access_log` names itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +67,8 @@ pub enum Output {
     Stderr,
     /// A file, opened for appending.
     File(PathBuf),
+    /// A receiver that is reached by a socket.
+    Receiver(Arc<Receiver>),
 }
 
 impl fmt::Display for Output {
@@ -72,6 +77,7 @@ impl fmt::Display for Output {
             Output::Stdout => f.write_str("stdout"),
             Output::Stderr => f.write_str("stderr"),
             Output::File(path) => path.display().fmt(f),
+            Output::Receiver(receiver) => receiver.fmt(f),
         }
     }
 }

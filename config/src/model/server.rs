@@ -100,6 +100,8 @@ pub struct Limits {
     pub connections_per_client: Option<NonZeroU32>,
     /// Requests served on one connection before it is closed; `None` is unlimited.
     pub requests_per_connection: Option<NonZeroU32>,
+    /// Viewers of live logs on one shard.
+    pub viewers_per_shard: usize,
 }
 
 /// `/server/timeouts`: bounds on how long a client may take.

@@ -17,6 +17,8 @@ pub struct Settings {
     pub index: Vec<String>,
     /// Who makes the response.
     pub handler: Handler,
+    /// What is shown of the logs in place of what the handler makes; `None` is nothing.
+    pub comet: Option<Comet>,
     /// Rules that allow and deny, as they are written; a later stage reads them.
     pub access: Vec<String>,
     /// Whether a request needs a client certificate; `None` leaves it to the host's TLS.
@@ -57,6 +59,19 @@ pub enum Handler {
     Files,
     /// The request itself, for diagnosis.
     Echo,
+}
+
+/// What is shown of the logs, as it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comet {
+    /// Requests to the host itself.
+    Host,
+    /// Requests to all hosts.
+    Access,
+    /// Messages of the error log.
+    Errors,
+    /// Requests and messages.
+    All,
 }
 
 /// Whether a request needs a client certificate.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::auth;
 use super::logs::{Chosen, Logs};
-use crate::model::{Auth, ClientCertificate, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks};
+use crate::model::{
+    Auth, ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks,
+};
 use crate::problem::Problems;
 use crate::reader::Reader;
 use crate::syntax::FieldName;
@@ -20,6 +22,7 @@ pub(super) struct Layer {
     root: Option<PathBuf>,
     index: Option<Vec<String>>,
     handler: Option<Handler>,
+    comet: Option<Option<Comet>>,
     access: Option<Vec<String>>,
     client_certificate: Option<ClientCertificate>,
     methods: Option<Vec<String>>,
@@ -47,6 +50,7 @@ impl Layer {
             root: reader.get(&settings::ROOT, problems),
             index: reader.get(&settings::INDEX, problems).map(values),
             handler: reader.get(&settings::HANDLER, problems),
+            comet: reader.get(&settings::COMET, problems),
             access: reader.get(&settings::ACCESS, problems).map(values),
             client_certificate: reader.get(&settings::CLIENT_CERTIFICATE, problems),
             methods: reader.get(&settings::METHODS, problems).map(values),
@@ -84,6 +88,7 @@ impl Inherited {
             root: None,
             index: settings::INDEX.default("").into_iter().map(|(_, name)| name).collect(),
             handler: settings::HANDLER.default(""),
+            comet: settings::COMET.default(""),
             access: Vec::new(),
             client_certificate: None,
             methods: None,
@@ -115,6 +120,7 @@ impl Inherited {
         settings.root = layer.root.or(settings.root.take());
         set(&mut settings.index, layer.index);
         set(&mut settings.handler, layer.handler);
+        set(&mut settings.comet, layer.comet);
         set(&mut settings.access, layer.access);
         settings.client_certificate = layer.client_certificate.or(settings.client_certificate);
         settings.methods = layer.methods.or(settings.methods.take());
@@ -138,7 +144,7 @@ impl Inherited {
 
     /// Whether files are to be served and nobody says from where.
     pub(super) fn lacks_root(&self) -> bool {
-        self.settings.handler == Handler::Files && !self.has_root
+        self.settings.comet.is_none() && self.settings.handler == Handler::Files && !self.has_root
     }
 
     pub(super) fn into_settings(self) -> Settings {

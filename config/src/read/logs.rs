@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::receiver;
 use crate::cause::{Cause, Flaw};
 use crate::kind::LogChoice;
-use crate::model::{Log, LogConditions, LogFormat, LogQueue, Output};
+use crate::model::{Log, LogConditions, LogFormat, LogQueue, Output, Receiver};
 use crate::near::nearest;
 use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
@@ -144,11 +145,13 @@ impl Outputs<'_> {
                 let Some(origin) = reader.origin_of(&log::FILE) else { return };
                 self.take_file(path, (&log.pointer, origin), problems);
             }
-            stream => {
+            stream @ (Output::Stdout | Output::Stderr) => {
                 if !self.take_stream(stream, log, reader, problems) {
                     return;
                 }
             }
+            // Each log has a connection of its own.
+            Output::Receiver(_) => {}
         }
         if let (Some(path), Some(origin)) = (&log.queue.spill, reader.origin_of(&log::SPILL)) {
             let pointer = pointer::join(reader.pointer(), log::SPILL.name);
@@ -196,7 +199,7 @@ impl Outputs<'_> {
 
 /// A section of `/logs`, if it is right.
 fn read_log(name: &str, reader: &Reader<'_>, problems: &mut Problems) -> Option<Log> {
-    let output = output(reader, problems);
+    let output = output(name, reader, problems);
     let format = reader.or_default(&log::FORMAT, problems);
     let statuses = reader.or_default(&log::STATUS, problems);
     let sample = reader.or_default(&log::SAMPLE, problems);
@@ -224,10 +227,17 @@ fn read_log(name: &str, reader: &Reader<'_>, problems: &mut Problems) -> Option<
 }
 
 /// Where the lines go, and the key that says so: exactly one of several.
-fn output(reader: &Reader<'_>, problems: &mut Problems) -> Option<(Output, &'static str)> {
+fn output(name: &str, reader: &Reader<'_>, problems: &mut Problems) -> Option<(Output, &'static str)> {
+    let syslog = receiver::syslog(reader, problems);
+    let journald = receiver::journald(reader, problems);
+    let gearman = receiver::gearman(reader, problems);
+    let to = |kind| Output::Receiver(Arc::new(Receiver { log: name.to_owned(), kind }));
     let kinds = [
         (log::FILE.name, reader.has(&log::FILE), reader.get(&log::FILE, problems).map(Output::File)),
         (log::STREAM.name, reader.has(&log::STREAM), reader.get(&log::STREAM, problems)),
+        (log::SYSLOG.name, reader.has(&log::SYSLOG), syslog.map(to)),
+        (log::JOURNALD.name, reader.has(&log::JOURNALD), journald.map(to)),
+        (log::GEARMAN.name, reader.has(&log::GEARMAN), gearman.map(to)),
     ];
     let mut there = kinds.iter().filter(|(_, there, _)| *there).map(|(name, ..)| *name);
     match (there.next(), there.next()) {
@@ -241,7 +251,7 @@ fn output(reader: &Reader<'_>, problems: &mut Problems) -> Option<(Output, &'sta
             let flaw = Flaw::new(what, "keep one of the two; an \"access_log\" can list several logs");
             problems.extend(reader.at_named(second, Cause::Conflict(flaw)));
         }
-        (Some(_), None) => {}
+        (Some(kind), None) => receiver::check(kind, reader, problems),
     }
     kinds.into_iter().find_map(|(name, _, output)| Some((output?, name)))
 }

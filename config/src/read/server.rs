@@ -153,6 +153,7 @@ fn read_limits(reader: &Reader<'_>, problems: &mut Problems) -> Limits {
         connections_per_shard: size(reader.or_default(&limits::CONNECTIONS_PER_SHARD, problems)),
         connections_per_client: reader.or_default(&limits::CONNECTIONS_PER_CLIENT, problems),
         requests_per_connection: reader.or_default(&limits::REQUESTS_PER_CONNECTION, problems),
+        viewers_per_shard: size(reader.or_default(&limits::VIEWERS_PER_SHARD, problems)),
     }
 }
 

@@ -12,8 +12,8 @@ use crate::kind::{
     ObjectOrOff, OrOff, OutputTo, Size, Span, Text,
 };
 use crate::model::{
-    ClientAddress, ClientCertificate, ClientCertificates, Dotfiles, ErrorStatus, Handler, Level, Peer, Rank,
-    Requirement, Satisfy, Symlinks, TlsVersion,
+    ClientAddress, ClientCertificate, ClientCertificates, Comet, Dotfiles, ErrorStatus, Handler, Level, Peer,
+    Rank, Requirement, Satisfy, Symlinks, TlsVersion,
 };
 use crate::name::HostName;
 use crate::syntax::{self, DefaultName, FieldName, Listening};
@@ -309,6 +309,9 @@ keys! {
         REQUESTS_PER_CONNECTION: Count = "requests_per_connection", Count { max: u32::MAX },
             default Some("0"), example "10000",
             "Requests on one connection before it is closed; 0 is unlimited, 1 turns keep-alive off.";
+        VIEWERS_PER_SHARD: Integer = "viewers_per_shard", Integer { min: 1, max: 10_000 },
+            default Some("64"), example "8",
+            "Viewers of live logs (comet) on one shard. More are answered with 503.";
     }
 }
 
@@ -446,6 +449,16 @@ keys! {
             Choice { words: &[("files", Handler::Files), ("echo", Handler::Echo)] },
             default Some(r#""files""#), example r#""echo""#,
             "Who makes the response: \"files\" serves root, \"echo\" sends the request back for diagnosis.";
+        COMET: OrOff<Choice<Comet>> = "comet",
+            OrOff(Choice { words: &[
+                ("host", Comet::Host), ("access", Comet::Access), ("errors", Comet::Errors), ("all", Comet::All),
+            ] }),
+            default Some(r#""off""#), example r#""all""#,
+            "Shows what is logged, as it comes, in place of the handler: the lines of this host's requests (\"host\"), of all \
+             requests (\"access\"), messages of the error log (\"errors\"), or requests and messages (\"all\"). The name of the \
+             location has to end with a slash: a page is served there, and events and poll below it are for programs. \
+             It takes a login (auth), or access rules that deny somebody. Requests that no access log takes do not show, \
+             nor do those to live logs.";
         ACCESS: List<Text<String>> = "access",
             List {
                 item: Text {

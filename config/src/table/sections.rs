@@ -99,7 +99,7 @@ pub(crate) static LOG: Section = Section {
     name: "log",
     place: "a log (/logs/NAME)",
     prose: "A log of requests, which the access_log of a host or location names. NAME has letters, digits, - and _. One \
-            of file and stream says where its lines go.",
+            of file, stream, syslog, journald and gearman says where its lines go.",
     inherited: &[],
     own: log::KEYS,
 };

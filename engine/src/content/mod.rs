@@ -1,6 +1,7 @@
 //! Carrying out what the phases have decided. Everything that goes to a client as a response starts here.
 
 mod answer;
+mod comet;
 mod echo;
 mod file;
 mod multipart;
@@ -56,6 +57,7 @@ pub(crate) async fn send(responder: &mut Responder<'_>, action: Action<'_>) -> R
         // It was admitted or answered before this.
         Action::NeedLogin(_) => Ok(answer::send(responder, &Answer::with(Status::SERVICE_UNAVAILABLE))),
         Action::ToTls(port) => Ok(answer::to_tls(responder, port)),
+        Action::Comet(comet, part) => comet::send(responder, comet, part).await,
         Action::Echo => echo::send(responder).await,
     }
 }

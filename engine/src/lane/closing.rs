@@ -139,11 +139,7 @@ impl Shard {
     /// Whether anything waits for time.
     pub(super) fn needs_ticks(&self) -> bool {
         let paused = || !self.draining() && self.listeners.borrow().paused();
-        !self.wheel.borrow().is_empty()
-            || self.draining()
-            || paused()
-            || self.log.borrow().waits()
-            || self.offenders.wait()
+        !self.wheel.borrow().is_empty() || self.draining() || paused() || self.offenders.wait()
     }
 
     /// Accepts no more; connections close after their response, idle ones as the farewell says. Whoever drains

@@ -20,7 +20,7 @@ impl Shard {
             Event::Received { key, result, more } => self.received(key, result, more),
             Event::Sent { key, result, buffer } => self.sent(key, result, buffer),
             Event::Writable { key } => self.writable(key),
-            Event::Woken { .. } | Event::Tick => unreachable!("the lane keeps these to itself"),
+            Event::Woken { .. } | Event::Tick | Event::Beat => unreachable!("the lane keeps these to itself"),
         }
     }
 

@@ -30,6 +30,7 @@ use crate::connection::Key;
 use crate::inbox::{Letter, Letters};
 use crate::lane::parking::Parking;
 use crate::lane::ring::{Event, Tally};
+use crate::limits::BEAT;
 use crate::shard::{Life, Shard};
 use crate::wheel::{TICK, ticks};
 
@@ -46,6 +47,7 @@ pub(crate) struct Lane {
     events: Vec<Event>,
     turn: Vec<Key>,
     ticking: bool,
+    beating: bool,
     tally: Tally,
 }
 
@@ -61,6 +63,7 @@ impl Lane {
             events: Vec::with_capacity(ring::COMPLETIONS as usize),
             turn: Vec::new(),
             ticking: false,
+            beating: false,
             tally: Tally::default(),
         })
     }
@@ -87,6 +90,7 @@ impl Lane {
     /// One pass; answers whether it found anything to do.
     fn pass(&mut self) -> io::Result<bool> {
         self.ask_for_tick();
+        self.ask_for_beat();
         self.enter()?;
         self.shard.clock.refresh();
         self.shard.ring.borrow_mut().events(&mut self.events);
@@ -97,6 +101,7 @@ impl Lane {
             match event {
                 Event::Woken { more } => self.watch_on(more),
                 Event::Tick => self.tick(),
+                Event::Beat => self.beat(),
                 other => self.shard.apply(other),
             }
         }
@@ -144,6 +149,20 @@ impl Lane {
         }
     }
 
+    /// Lines that wait to be handed over, and those who wait for lines, want to be looked after sooner than the rest.
+    fn ask_for_beat(&mut self) {
+        if !self.beating && (self.shard.log.borrow().waits() || self.shard.viewers.borrow().wait()) {
+            self.beating = true;
+            self.shard.ring.borrow_mut().beat_after(BEAT);
+        }
+    }
+
+    fn beat(&mut self) {
+        self.beating = false;
+        self.shard.log.borrow_mut().tick();
+        self.shard.ready.borrow_mut().extend(self.shard.viewers.borrow_mut().beat());
+    }
+
     fn tick(&mut self) {
         self.ticking = false;
         self.shard.expire();
@@ -153,7 +172,6 @@ impl Lane {
         if !self.shard.draining() {
             self.shard.accept();
         }
-        self.shard.log.borrow_mut().tick();
         self.shard.count_by(Counter::OffencesLost, self.shard.offenders.hand_over() as u64);
         self.publish();
         self.shard.end_drain();

@@ -36,6 +36,8 @@ pub(crate) enum Event {
     Woken { more: bool },
     /// The tick that was asked for.
     Tick,
+    /// The beat that was asked for.
+    Beat,
 }
 
 /// A receive buffer that the kernel has filled.
@@ -61,6 +63,7 @@ enum Kind {
     Writable,
     Wake,
     Tick,
+    Beat,
     /// Completions that tell nothing: cancel and close.
     Quiet,
 }
@@ -97,6 +100,7 @@ pub(crate) struct Ring {
     outgoing: Slab<Outgoing>,
     reaped: Vec<(u64, i32, u32)>,
     tick: Box<Timespec>,
+    beat: Box<Timespec>,
     tally: Tally,
 }
 
@@ -120,6 +124,7 @@ impl Ring {
             outgoing: Slab::new(),
             reaped: Vec::with_capacity(COMPLETIONS as usize),
             tick: Box::new(Timespec::new()),
+            beat: Box::new(Timespec::new()),
             tally: Tally::default(),
         };
         ring.ring.completion().disable_eventfd();
@@ -189,6 +194,13 @@ impl Ring {
         self.push(&entry.user_data(tag(Kind::Tick, 0)));
     }
 
+    /// Asks for one beat after `delay`. At most one may be asked for at a time.
+    pub(crate) fn beat_after(&mut self, delay: Duration) {
+        *self.beat = Timespec::from(delay);
+        let entry = opcode::Timeout::new(&raw const *self.beat).build();
+        self.push(&entry.user_data(tag(Kind::Beat, 0)));
+    }
+
     fn cancel(&mut self, user_data: u64) {
         let entry = opcode::AsyncCancel2::new(CancelBuilder::user_data(user_data)).build();
         self.push(&entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Quiet, 0)));
@@ -199,7 +211,7 @@ impl Ring {
         loop {
             // SAFETY: every pointer in an entry is to memory owned by `self` until the completion is
             // reaped: bytes of `outgoing` (a Vec whose heap block does not move with its slab entry) and
-            // the boxed `tick`. Descriptors belong to connections, which outlive their operations.
+            // the boxed `tick` and `beat`. Descriptors belong to connections, which outlive their operations.
             if unsafe { self.ring.submission().push(entry) }.is_ok() {
                 return;
             }
@@ -301,6 +313,7 @@ impl Ring {
             k if k == Kind::Writable as u8 => Some(Event::Writable { key: Key::from_bits(rest) }),
             k if k == Kind::Wake as u8 => Some(Event::Woken { more }),
             k if k == Kind::Tick as u8 => Some(Event::Tick),
+            k if k == Kind::Beat as u8 => Some(Event::Beat),
             _ => None,
         }
     }

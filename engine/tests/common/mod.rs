@@ -57,6 +57,7 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
         logger: &logger,
         banned: None,
         offenders: None,
+        tail: None,
     };
     let server = Server::start(plan).unwrap_or_else(|error| panic!("{error}"));
     server.open();

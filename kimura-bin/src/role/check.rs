@@ -4,6 +4,7 @@ use super::{Fault, Place, begin_confined, needs};
 use crate::certificates::{Flaw, Material};
 use crate::logins;
 use crate::logs;
+use crate::receivers::Found;
 use crate::remote;
 use crate::settings::{self, Unloadable};
 use config::{Loaded, Problems, Registry};
@@ -28,13 +29,13 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     begin_confined(Role::Check, &hello, place)?;
     let text = text.first().ok_or(Fault::Order)?;
     let text = sys::mem::read_sealed(text.as_fd(), TEXT_MAX).map_err(|error| Fault::Link(error.into()))?;
-    let loaded = match examine(&subject, text, &depth) {
-        Ok(loaded) => loaded,
+    let (loaded, found) = match examine(&subject, text, &depth) {
+        Ok(right) => right,
         Err(Unloadable::Problems(problems)) => return refuse(&link, problems.len(), &problems.to_string()),
         Err(Unloadable::NoText(why)) => return refuse(&link, 1, &why),
     };
     let public = loaded.public_source().map_or_else(String::new, |source| source.text);
-    let needs = sealed::seal(&needs::of(&loaded)).map_err(|error| Fault::Link(error.into()))?;
+    let needs = sealed::seal(&needs::of(&loaded, &found)).map_err(|error| Fault::Link(error.into()))?;
     let right = FromCheck::Needs { subject: settings::public(subject) };
     link.send_waiting(&right, &[seal(public.as_bytes())?.as_fd(), needs.as_fd()])?;
     loop {
@@ -104,19 +105,20 @@ fn judge_agent(loaded: &Loaded, contents: Contents, problems: &mut Problems) {
     }
 }
 
-fn examine(subject: &Subject, text: Vec<u8>, depth: &Depth) -> Result<Loaded, Unloadable> {
+fn examine(subject: &Subject, text: Vec<u8>, depth: &Depth) -> Result<(Loaded, Found), Unloadable> {
     let loaded = settings::load(subject, text)?;
     if matches!(depth, Depth::Text) {
-        return Ok(loaded);
+        return Ok((loaded, Found::default()));
     }
     let Loaded { config, registry } = &loaded;
     let mut problems = logs::check(config, registry);
+    let found = Found::look_up(config, registry, &mut problems);
     if let Err(found) = site::compile(config, registry) {
         problems.extend(found.iter().cloned());
     }
     logins::judge_users(config, registry, &mut problems);
     problems.extend(hashes(&loaded).iter().cloned());
-    problems.or(loaded).map_err(Unloadable::Problems)
+    problems.or((loaded, found)).map_err(Unloadable::Problems)
 }
 
 /// What is wrong with the hashes of passwords.

@@ -1,10 +1,12 @@
 //! Writes the access logs of all workers to descriptors that it was handed.
 
-use super::{Fault, Place, begin_confined, replace_error_log};
-use logging::{Desk, Fed, Pressure, Storage, Target};
+use super::{Fault, Place, begin_confined, receiver, replace_error_log};
+use logging::remote::Remote;
+use logging::{Desk, Fed, Pressure, Storage, Target, error_log};
 use privsep::link::{Link, LinkError};
-use privsep::message::{FromLogger, Output, ToLogger};
+use privsep::message::{FromLogger, Output, Receiver, ToLogger};
 use privsep::role::Role;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -14,6 +16,8 @@ type Up = Link<FromLogger, ToLogger>;
 
 /// How long what waits may take to be delivered at the end. The supervisor waits a little longer.
 const LAST_PATIENCE: Duration = Duration::from_secs(4);
+/// Generation of those who have only messages to show. Workers count from 1.
+const MESSAGES_GENERATION: u32 = 0;
 /// Turns of each worker at the end: more than the packets of one that has ended can fill.
 const LAST_TURNS: usize = 64;
 
@@ -21,9 +25,11 @@ const LAST_TURNS: usize = 64;
 pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     let link = Up::new(link);
     let (ToLogger::Hello { hello }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
+    let own = own_messages(place);
     begin_confined(Role::Logger, &hello, place)?;
-    let (desk, producers) = (Desk::new(), Vec::new());
-    let mut room = Room { link, place, desk, pressure: None, producers, done: false };
+    let producers = own.into_iter().collect();
+    let (desk, receivers) = (Desk::new(), BTreeMap::new());
+    let mut room = Room { link, place, desk, pressure: None, producers, receivers, done: false };
     let ended = loop {
         match room.turn() {
             Ok(()) if room.done => break Ok(()),
@@ -42,6 +48,17 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     ended
 }
 
+/// Where this process hears its own messages, so that viewers see them as they see those of the others. A thread's are
+/// those of its process.
+fn own_messages(place: Place) -> Option<Producer> {
+    if place == Place::Thread {
+        return None;
+    }
+    let (own, heard) = sys::packet::pair().ok()?;
+    error_log::show_by(own);
+    Some(Producer { generation: MESSAGES_GENERATION, socket: heard })
+}
+
 struct Room {
     link: Up,
     place: Place,
@@ -49,6 +66,8 @@ struct Room {
     /// Where it says which logs cannot keep up.
     pressure: Option<Pressure>,
     producers: Vec<Producer>,
+    /// The receivers as they were told of, with the PEM of those who vouch for them.
+    receivers: BTreeMap<u16, (Receiver, Vec<u8>)>,
     done: bool,
 }
 
@@ -72,7 +91,8 @@ impl Room {
         let desk = &mut self.desk;
         let ended = |producer: &mut Producer| fed.next().unwrap_or_default() && !keep(desk, producer);
         let ended: Vec<Producer> = self.producers.extract_if(.., ended).collect();
-        for Producer { generation, .. } in ended {
+        let workers = ended.into_iter().filter(|producer| producer.generation != MESSAGES_GENERATION);
+        for Producer { generation, .. } in workers {
             let lines = self.desk.lines_of(generation);
             self.link.send_waiting(&FromLogger::Read { generation, lines }, &[])?;
         }
@@ -102,6 +122,11 @@ impl Room {
             (ToLogger::Producer { generation }, Some(socket)) => {
                 self.producers.push(Producer { generation, socket });
             }
+            (ToLogger::Tail, Some(fd)) => {
+                if let Err(error) = self.desk.tail(fd) {
+                    log::error!("live logs: {error}");
+                }
+            }
             (ToLogger::ErrorLog, Some(fd)) => replace_error_log(&[fd], self.place),
             (ToLogger::Finish, _) => self.done = true,
             // The greeting is over, and the link has seen to the descriptors.
@@ -120,10 +145,33 @@ impl Room {
             Output::Stdout => self.desk.stream(number, &Target::Stdout, storage),
             Output::Stderr => self.desk.stream(number, &Target::Stderr, storage),
             Output::File { .. } => self.desk.file(number, name, fd, storage),
+            Output::Receiver { log, receiver, .. } => {
+                self.receiver(number, name, (log, receiver), (&fd, storage))
+            }
         });
         if let Err(error) = placed {
             log::error!("{name} is not logged to: {error}");
         }
+    }
+
+    /// A receiver that is as it was keeps its connection. One that makes no sense gets its lines never: they wait and are
+    /// dropped as those of any receiver that is away.
+    fn receiver(
+        &mut self,
+        number: u16,
+        name: &str,
+        (log, receiver): (&str, &Receiver),
+        (sealed, storage): (&OwnedFd, Storage),
+    ) -> Result<(), logging::Error> {
+        let authority = receiver::authority(receiver, sealed.as_fd()).unwrap_or_default();
+        let told = (receiver.clone(), authority);
+        if self.receivers.get(&number) == Some(&told) {
+            return Ok(());
+        }
+        let remote = receiver::remote(log, receiver, &told.1).unwrap_or_else(Remote::Unusable);
+        self.desk.remote(number, name, &remote, storage)?;
+        self.receivers.insert(number, told);
+        Ok(())
     }
 
     /// What has come before the end. A worker that goes on sending is left to the next logger.

@@ -1,5 +1,6 @@
 //! What a configuration needs of the supervisor.
 
+use crate::receivers::Found;
 use crate::{certificates, logins, remote};
 use config::{Config, Level, Listen, Loaded, Log, Origin, Output, Peer, Rank, Shards, Transport, WhenFull};
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
@@ -12,7 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 /// All of it.
-pub(super) fn of(loaded: &Loaded) -> Needs {
+pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
     let Loaded { config, registry } = loaded;
     let server = &config.server;
     let promised = registry.get("/server/limits/connections_per_shard");
@@ -21,10 +22,10 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
         backlog: server.backlog,
         access_logs: crate::logs::access_logs(config)
             .into_iter()
-            .map(|log| log_needs(log, server.limits.connections_per_shard))
+            .map(|log| log_needs(log, found, server.limits.connections_per_shard))
             .collect(),
         error_log: LogNeeds {
-            output: output(&server.error_log),
+            output: output(&server.error_log, found),
             cells: 0,
             cells_per_shard: 0,
             hold_at: None,
@@ -55,12 +56,12 @@ pub(super) fn of(loaded: &Loaded) -> Needs {
     }
 }
 
-fn log_needs(log: &Log, connections_per_shard: usize) -> LogNeeds {
+fn log_needs(log: &Log, found: &Found, connections_per_shard: usize) -> LogNeeds {
     let size = usize::try_from(log.queue.size).unwrap_or(usize::MAX);
     let blocks = log.queue.when_full == WhenFull::Block;
     let under_way = if blocks { logging::under_way(connections_per_shard) } else { 0 };
     LogNeeds {
-        output: output(&log.output),
+        output: output(&log.output, found),
         cells: logging::cells_for(size) as u64,
         cells_per_shard: logging::cells_of_lines(under_way) as u64,
         hold_at: blocks.then_some(log.queue.size),
@@ -198,11 +199,12 @@ fn message_rank(rank: Rank) -> message::Rank {
     }
 }
 
-fn output(output: &Output) -> message::Output {
+fn output(output: &Output, found: &Found) -> message::Output {
     match output {
         Output::Stdout => message::Output::Stdout,
         Output::Stderr => message::Output::Stderr,
         Output::File(path) => message::Output::File { path: path.clone() },
+        Output::Receiver(receiver) => found.output(receiver),
     }
 }
 

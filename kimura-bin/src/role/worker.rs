@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use sys::broadcast::Reader;
 use sys::fs::{Cached, Symlinks, open_beneath};
 use tls::TicketKey;
 
@@ -56,6 +57,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     engine::prepare();
     let mut luggage = Luggage::new(cores);
     while luggage.take(link.receive_waiting()?)? {}
+    luggage.log.iter().for_each(|log| show_messages(log, place));
     let Serving { server, logger, offenders } = match luggage.start(Sandbox::of(&hello, place)) {
         Ok(serving) => serving,
         Err(why) => {
@@ -168,6 +170,8 @@ struct Luggage {
     log: Option<OwnedFd>,
     /// Which logs cannot keep up.
     pressure: Option<PressureView>,
+    /// What viewers of the logs see.
+    tail: Option<Arc<Reader>>,
     targets: Vec<Target>,
     /// Who is banned from the first connection on.
     banned: Option<BanTable>,
@@ -186,7 +190,7 @@ impl Luggage {
     fn new(cores: Vec<u32>) -> Self {
         let setup = Setup::default();
         let (blocks, targets) = (Vec::new(), Vec::new());
-        Self { cores, blocks, log: None, pressure: None, targets, banned: None, setup }
+        Self { cores, blocks, log: None, pressure: None, tail: None, targets, banned: None, setup }
     }
 
     /// Takes one message; `false` when it was the last before the start.
@@ -205,6 +209,7 @@ impl Luggage {
                 self.pressure = view.ok();
             }
             (ToWorker::Log, Some(fd)) => self.log = Some(fd),
+            (ToWorker::Tail, Some(fd)) => self.tail = open_tail(&fd),
             (ToWorker::Sink { output }, None) => self.targets.push(target(output)),
             (ToWorker::Configuration { subject }, Some(text)) => {
                 self.setup.configuration = Some((subject, text));
@@ -254,6 +259,7 @@ impl Luggage {
             logger: &logger,
             banned: self.banned.map(Arc::new),
             offenders: Some(offenders.0.clone()),
+            tail: self.tail,
         };
         let server = Server::start(plan).map_err(|error| error.to_string())?;
         if sandbox == Sandbox::On {
@@ -264,11 +270,23 @@ impl Luggage {
     }
 }
 
+fn open_tail(fd: &OwnedFd) -> Option<Arc<Reader>> {
+    Reader::open(fd).map(Arc::new).inspect_err(|error| log::error!("live logs: {error}")).ok()
+}
+
+/// Has the messages of a process shown to viewers of the logs; a thread's are those of its process.
+fn show_messages(log: &OwnedFd, place: Place) {
+    if let (Place::Process, Ok(way)) = (place, log.try_clone()) {
+        error_log::show_by(way);
+    }
+}
+
 fn target(output: Output) -> Target {
     match output {
         Output::Stdout => Target::Stdout,
         Output::Stderr => Target::Stderr,
         Output::File { path } => Target::File(path),
+        Output::Receiver { identity, .. } => Target::Receiver(identity),
     }
 }
 

@@ -3,10 +3,10 @@
 //! | Cells | What |
 //! |---|---|
 //! | 8 | the [`perf::Tally`] |
-//! | 8 | mark, version of the layout, number of blocks, epoch |
+//! | 8 | mark, version of the layout, number of blocks, name, epoch, where numbers of lines begin |
 //! | 32 | the change under way: how many cells it has, then place and value of each |
 //! | 32 x 3 | who has sent: the generation of a worker, the number of its last packet, its lines |
-//! | 8 for each block | what it is, see [`field`] |
+//! | 9 for each block | what it is, see [`field`] |
 //! | the rest | the lines of the blocks |
 
 use perf::TALLY_CELLS;
@@ -18,12 +18,16 @@ pub(super) const BLOCK_BYTES: usize = crate::batch::BATCH_BYTES;
 pub(super) const BLOCK_CELLS: usize = BLOCK_BYTES / size_of::<u64>();
 
 pub(super) const BLOCKS_AT: usize = TALLY_CELLS + 2;
+/// Names the queue for good.
+pub(super) const NAME_AT: usize = TALLY_CELLS + 3;
+/// A line has the number that stands here, and how many have come before it in this life of the server.
+pub(super) const NUMBERS_AT: usize = TALLY_CELLS + 5;
 
 /// Cells that one change can have.
 pub(super) const CHANGES: usize = 15;
 pub(super) const JOURNAL_AT: usize = HEAD_CELLS;
 const JOURNAL_CELLS: usize = 32;
-const _: () = assert!(1 + 2 * CHANGES <= JOURNAL_CELLS);
+const _: () = assert!(2 * CHANGES < JOURNAL_CELLS);
 
 /// Workers that are known at once; more than ever run side by side.
 pub(super) const SENDERS: usize = 32;
@@ -33,7 +37,7 @@ pub(super) const SENDER_CELLS: usize = 3;
 
 const HEADS_AT: usize = SENDERS_AT + SENDERS * SENDER_CELLS;
 /// Cells that tell of a block.
-const FIELDS: usize = 8;
+const FIELDS: usize = 9;
 
 /// Cells of what a block is, from its head on.
 pub(super) mod field {
@@ -51,8 +55,10 @@ pub(super) mod field {
     pub(in crate::queue) const LINES_DONE: usize = 5;
     /// Where the outlet was when the delivery that is under way began, and 1; 0 when none is.
     pub(in crate::queue) const BEGUN_AT: usize = 6;
-    /// Names what the outlet wrote to then.
-    pub(in crate::queue) const BEGUN_IN: usize = 7;
+    /// The number of its first line.
+    pub(in crate::queue) const FIRST: usize = 7;
+    /// Names what the outlet wrote to when that delivery began.
+    pub(in crate::queue) const BEGUN_IN: usize = 8;
 }
 
 /// Nothing is in the block.

@@ -6,7 +6,7 @@ use perf::tally::{self, LAYOUT, LAYOUT_AT, MARK, MARK_AT};
 use sys::mem::Cells;
 
 use super::layout::{
-    BLOCKS_AT, BLOCKS_MIN, CHANGES, FREE, JOURNAL_AT, blocks_in, field, head, is_changed, lines_at,
+    BLOCKS_AT, BLOCKS_MIN, CHANGES, FREE, JOURNAL_AT, NAME_AT, blocks_in, field, head, is_changed, lines_at,
 };
 use crate::error::Error;
 
@@ -33,8 +33,7 @@ impl Memory {
             // New, or killed before the mark was made: nothing is in it.
             (0, 0 | LAYOUT, _) => {
                 memory.put(LAYOUT_AT, LAYOUT);
-                memory.put(BLOCKS_AT, blocks as u64);
-                memory.put(MARK_AT, MARK);
+                memory.begin();
             }
             (MARK, LAYOUT, known) if known == blocks as u64 => memory.recover(),
             (MARK, LAYOUT, _) => return Err(Error::Queue("it has another size")),
@@ -42,6 +41,21 @@ impl Memory {
         }
         memory.mend(epoch);
         Ok(memory)
+    }
+
+    /// Makes it a queue.
+    fn begin(&self) {
+        self.name();
+        self.put(BLOCKS_AT, self.count as u64);
+        self.put(MARK_AT, MARK);
+    }
+
+    /// Gives it a name that no queue has had.
+    pub(super) fn name(&self) {
+        let mut name = [0; CELL];
+        // The kernel has had enough randomness since its start; without any, the time tells queues apart.
+        let random = sys::random::fill(&mut name).map(|()| u64::from_ne_bytes(name));
+        self.put(NAME_AT, random.unwrap_or_else(|_| sys::clock::now_monotonic_ns()));
     }
 
     pub(super) fn cells(&self) -> &Cells {

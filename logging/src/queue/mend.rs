@@ -4,12 +4,18 @@
 
 use perf::tally::{self, EPOCH_AT};
 
-use super::layout::{BLOCK_BYTES, FREE, LEAVING, SENDER_CELLS, SENDERS, SENDERS_AT, WAITING, field, head};
+use super::layout::{
+    BLOCK_BYTES, FREE, LEAVING, NUMBERS_AT, SENDER_CELLS, SENDERS, SENDERS_AT, WAITING, field, head,
+};
 use super::memory::Memory;
 use super::newlines;
 
 /// No count comes to more in the life of a server, and sums of a few of these are numbers still.
 const COUNT_MAX: u64 = 1 << 60;
+/// Nor does a number of a line.
+const NUMBER_MAX: u64 = 1 << 62;
+/// More lines than come in one life of a server.
+const LIFE_LINES: u64 = 1 << 40;
 
 /// What all blocks are found to hold.
 #[derive(Default)]
@@ -20,6 +26,8 @@ struct Found {
     broken: u64,
     /// Whether a block leaves.
     leaves: bool,
+    /// Beyond the numbers of all of them.
+    next: u64,
 }
 
 /// Whose the numbers are.
@@ -44,6 +52,7 @@ impl Memory {
         }
         // Workers and their packets are counted anew.
         (SENDERS_AT..SENDERS_AT + SENDERS * SENDER_CELLS).for_each(|at| self.put(at, 0));
+        self.number_on(found.next);
         let lines = found.waiting + found.broken;
         self.change(&[
             (tally::TAKEN, lines),
@@ -57,13 +66,25 @@ impl Memory {
         self.put(EPOCH_AT, epoch);
     }
 
+    /// Lines that come have numbers that none has had: of what was written last, the disk may not know.
+    fn number_on(&self, next: u64) {
+        let known = self.get(NUMBERS_AT).saturating_add(self.get(tally::TAKEN)).max(next);
+        if known < COUNT_MAX {
+            return self.put(NUMBERS_AT, (known / LIFE_LINES + 1) * LIFE_LINES);
+        }
+        self.name();
+        self.put(NUMBERS_AT, COUNT_MAX);
+    }
+
     /// Whether the counts are possible, with so many lines that wait.
     fn counts_well(&self, waiting: u64) -> bool {
         let counts = [tally::TAKEN, tally::DELIVERED, tally::DROPPED, tally::LEFT].map(|at| self.get(at));
         let [taken, delivered, dropped, left] = counts;
         let sender = |sender| self.get(SENDERS_AT + sender * SENDER_CELLS + 2);
         let small = |count: u64| count < COUNT_MAX;
-        counts.into_iter().all(small)
+        let numbers = self.get(NUMBERS_AT);
+        numbers <= COUNT_MAX
+            && counts.into_iter().all(small)
             && (0..SENDERS).map(sender).all(small)
             && self.get(tally::QUEUED) == waiting
             && left <= taken
@@ -86,6 +107,7 @@ impl Memory {
             return self.empty(block);
         }
         found.waiting += lines;
+        found.next = found.next.max(cell(field::FIRST) + cell(field::LINES));
         // One at a time leaves.
         if cell(field::STATE) == LEAVING && std::mem::replace(&mut found.leaves, true) {
             self.put(head(block, field::STATE), WAITING);
@@ -97,6 +119,7 @@ impl Memory {
         let cell = |field| self.field(block, field);
         matches!(cell(field::STATE), WAITING | LEAVING)
             && cell(field::ORDER) < COUNT_MAX
+            && cell(field::FIRST) < NUMBER_MAX
             && cell(field::LEN) <= BLOCK_BYTES as u64
             && cell(field::DONE) < cell(field::LEN)
             && cell(field::LINES) <= cell(field::LEN)

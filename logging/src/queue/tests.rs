@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use super::layout::{BLOCKS_MIN, cells_for};
 use super::*;
-use crate::outlet::Undelivered;
+use crate::outlet::{Offer, Undelivered};
 use crate::pressure::Pressure;
 
 fn memory(blocks: usize) -> Cells {
@@ -115,6 +115,31 @@ fn requests_wait_from_the_full_size_to_half_of_it() {
 }
 
 #[test]
+fn a_line_that_comes_again_has_its_number_again() {
+    let cells = memory(BLOCKS_MIN);
+    let queue = Queue::open(again(&cells)).unwrap();
+    let mut buffer = Vec::new();
+    queue.take(packet(1), b"0\n1\n2\n");
+    let portion = queue.waiting(&mut buffer).unwrap();
+    queue.take(packet(2), b"3\n");
+    queue.delivered(&portion, 2, 1);
+    let name = portion.queue;
+    // Another process takes over.
+    let queue = Queue::open(again(&cells)).unwrap();
+    for (wanted, first) in [("1\n2\n", 1), ("3\n", 3)] {
+        for _ in 0..2 {
+            let portion = queue.waiting(&mut buffer).unwrap();
+            assert_eq!(
+                (str::from_utf8(&buffer).unwrap(), portion.first, portion.queue),
+                (wanted, first, name)
+            );
+        }
+        let portion = queue.waiting(&mut buffer).unwrap();
+        queue.delivered(&portion, buffer.len(), newlines(&buffer));
+    }
+}
+
+#[test]
 fn workers_are_forgotten_when_many_have_come_after_them() {
     let queue = Queue::open(memory(BLOCKS_MIN)).unwrap();
     for generation in 1..=SENDERS as u32 + 1 {
@@ -145,7 +170,7 @@ fn memory_that_is_not_a_queue() {
 struct Disk(Arc<Mutex<Vec<u8>>>);
 
 impl Outlet for Disk {
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
+    fn deliver(&mut self, Offer { lines, .. }: Offer<'_>) -> Result<(), Undelivered> {
         let mut bytes = self.0.lock().unwrap();
         for (done, byte) in lines.iter().enumerate() {
             if !fuse::burns() {
@@ -272,6 +297,38 @@ fn another_life_begins_with_the_packets_anew() {
 }
 
 #[test]
+fn numbers_of_lines_are_those_of_no_other_life() {
+    let cells = memory(BLOCKS_MIN);
+    let mut seen = std::collections::BTreeSet::new();
+    let mut buffer = Vec::new();
+    let mut names = std::collections::BTreeSet::new();
+    for epoch in 1..5 {
+        let queue = Queue::open(Storage { epoch, ..again(&cells).into() }).unwrap();
+        // One that is left by the life before comes again, as what it was.
+        if epoch > 1 {
+            let left = queue.waiting(&mut buffer).unwrap();
+            assert!(seen.contains(&left.first) && names.contains(&left.queue), "{left:?}");
+            queue.delivered(&left, buffer.len(), 1);
+        }
+        for number in 1..4 {
+            queue.take(packet(number), b"a line\n");
+            let portion = queue.waiting(&mut buffer).unwrap();
+            names.insert(portion.queue);
+            assert!(seen.insert(portion.first), "{portion:?}");
+            if number < 3 {
+                queue.delivered(&portion, buffer.len(), 1);
+            }
+        }
+    }
+    assert_eq!(names.len(), 1);
+    // A disk may have lost the last numbers, and made nonsense of them.
+    cells[layout::NUMBERS_AT].store(u64::MAX, std::sync::atomic::Ordering::Relaxed);
+    let queue = Queue::open(Storage { epoch: 9, ..again(&cells).into() }).unwrap();
+    queue.take(packet(1), b"a line\n");
+    assert!(!names.contains(&queue.waiting(&mut buffer).unwrap().queue));
+}
+
+#[test]
 fn a_block_that_power_has_cut_short_is_given_up_and_counted() {
     let check = |spoil: &dyn Fn(&Cells), known: (u64, u64), other: (u64, u64)| {
         for (epoch, (left, dropped)) in [(0, known), (1, other)] {
@@ -306,8 +363,8 @@ fn a_block_that_power_has_cut_short_is_given_up_and_counted() {
 struct Successor(Disk);
 
 impl Outlet for Successor {
-    fn deliver(&mut self, lines: &[u8]) -> Result<(), Undelivered> {
-        self.0.deliver(lines)
+    fn deliver(&mut self, offer: Offer<'_>) -> Result<(), Undelivered> {
+        self.0.deliver(offer)
     }
 
     fn position(&self) -> Option<u64> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{BanNeeds, Hello, Message, PamNeeds, Rank};
+use super::{BanNeeds, Hello, Message, PamNeeds, Rank, Receiver};
 use crate::wire::{Bytes, records, variants};
 
 variants! {
@@ -116,6 +116,17 @@ variants! {
         3 File {
             /// Its path.
             path: PathBuf,
+        },
+        /// A receiver that is reached by a socket.
+        4 Receiver {
+            /// Name of the log.
+            log: String,
+            /// Names what the configuration says of it: the same text for the same.
+            identity: String,
+            /// What messages call it.
+            title: String,
+            /// What it is.
+            receiver: Receiver,
         },
     }
 }

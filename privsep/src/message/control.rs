@@ -56,6 +56,8 @@ variants! {
         },
         /// Tell who is banned.
         30 Bans,
+        /// Show what is logged, as it comes.
+        40 Logs,
         /// Ban somebody.
         31 Ban {
             /// Whom.
@@ -105,6 +107,8 @@ variants! {
         },
         /// Who is banned. Comes with an encoded [`super::BansReport`] in sealed memory.
         30 Bans,
+        /// The logs, as they come. Comes with a ring of [`sys::broadcast`], for reading.
+        40 Logs,
     }
 }
 
@@ -216,6 +220,9 @@ impl Message for Request {}
 
 impl Message for Answer {
     fn descriptors(&self) -> usize {
-        usize::from(matches!(self, Self::Status | Self::Plan | Self::Bans | Self::Problems { .. }))
+        usize::from(matches!(
+            self,
+            Self::Status | Self::Plan | Self::Bans | Self::Logs | Self::Problems { .. }
+        ))
     }
 }

@@ -34,6 +34,8 @@ variants! {
             /// The worker's generation.
             generation: u32,
         },
+        /// Where to show what comes. Comes with a ring of [`sys::broadcast`].
+        40 Tail,
         /// A new error log. Comes with its descriptor.
         4 ErrorLog,
         /// Where it says which logs cannot keep up. Comes with a cell for each number.
@@ -63,7 +65,7 @@ impl Message for ToLogger {
     fn descriptors(&self) -> usize {
         match self {
             Self::Sink { .. } => 2,
-            Self::Producer { .. } | Self::ErrorLog | Self::Pressure { .. } => 1,
+            Self::Producer { .. } | Self::ErrorLog | Self::Tail | Self::Pressure { .. } => 1,
             Self::Hello { .. } | Self::Finish => 0,
         }
     }

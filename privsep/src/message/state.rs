@@ -9,7 +9,7 @@ use super::{LedgerEntry, Message, Network, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
-pub const STATE_VERSION: u32 = 5;
+pub const STATE_VERSION: u32 = 6;
 
 /// The number of a descriptor.
 pub type Kept = u32;
@@ -93,6 +93,8 @@ records! {
         doors: Vec<KeptDoor>,
         /// Agents that end when whoever is there is answered.
         leaving: Vec<KeptProcess>,
+        /// What viewers of the logs read.
+        tail: Option<Kept>,
         /// Whoever waits for an answer to the command that this came from.
         asker: Option<KeptAsker>,
     }

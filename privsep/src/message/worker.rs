@@ -24,6 +24,8 @@ variants! {
             /// How many cells they are.
             sinks: u32,
         },
+        /// What viewers of the logs see. Comes with a ring of [`sys::broadcast`], for reading.
+        40 Tail,
         /// The configuration that the next `Start` or `Prepare` is about. Comes with its text, without secrets, in
         /// sealed memory.
         4 Configuration {
@@ -146,6 +148,7 @@ impl Message for ToWorker {
             Self::Counters
                 | Self::Log
                 | Self::Pressure { .. }
+                | Self::Tail
                 | Self::Configuration { .. }
                 | Self::Files
                 | Self::Bans

@@ -74,6 +74,7 @@ pub fn serve(
     let signals = Signals::block(HEARD).map_err(Refusal::system("receive signals"))?;
     let mut supervisor = Supervisor::new(house, stage, signals, ground);
     supervisor.pid_file = pid_file;
+    supervisor.make_tail();
     supervisor.start()?;
     if let Some(ready) = background {
         ready.serving().map_err(Refusal::system("let go of the terminal"))?;

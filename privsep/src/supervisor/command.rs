@@ -119,6 +119,7 @@ impl Supervisor<'_> {
                 self.begin_drain();
             }
             Command::Bans => self.report_bans(id),
+            Command::Logs => self.show_tail(id),
             Command::Ban { ref network, seconds, ref reason } => {
                 self.ban(id, network, seconds, reason.clone());
             }

@@ -51,6 +51,7 @@ impl Supervisor<'_> {
         if lines.missing() > 0 {
             log::warn!("{lines}");
         }
+        self.end_tail();
         self.estate.bans.finish();
         self.control.remove_file();
         self.estate.remove_files();

@@ -2,8 +2,9 @@
 //! these stay, so that no connection in a queue is lost with them.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use perf::Tally;
 use sys::net::{Address, ListenOptions, local_address};
@@ -15,7 +16,9 @@ use super::passed::Passed;
 use super::pressure::Pressure;
 use super::room::Room;
 use super::tickets::Tickets;
-use crate::message::{ListenNeeds, LogNeeds, Needs, Output, State, Trouble};
+use crate::message::{
+    AUTHORITY_MAX, ListenNeeds, LogNeeds, Needs, Output, Receiver, State, SyslogWay, Trouble,
+};
 
 /// One listening socket.
 #[derive(Debug)]
@@ -143,6 +146,14 @@ impl Estate {
         for log in &needs.access_logs {
             if let Some(known) = self.sinks.iter().find(|known| known.output == log.output) {
                 known.compare(log, group);
+                continue;
+            }
+            if let Some(known) = self.sinks.iter_mut().find(|known| is_same(&known.output, &log.output)) {
+                known.compare(log, group);
+                match open_log(log) {
+                    Ok(file) => (known.output, known.file) = (log.output.clone(), file),
+                    Err(trouble) => troubles.push(trouble),
+                }
                 continue;
             }
             match open_sink(log, group) {
@@ -317,6 +328,15 @@ pub(crate) fn name(output: &Output) -> String {
         Output::Stdout => "standard output".to_owned(),
         Output::Stderr => "standard error".to_owned(),
         Output::File { path } => path.display().to_string(),
+        Output::Receiver { log, title, .. } => format!("the log {log} ({title})"),
+    }
+}
+
+/// Whether both are the same receiver, which has other addresses now.
+fn is_same(known: &Output, new: &Output) -> bool {
+    match (known, new) {
+        (Output::Receiver { identity: known, .. }, Output::Receiver { identity: new, .. }) => known == new,
+        _ => false,
     }
 }
 
@@ -339,14 +359,39 @@ pub(crate) fn epoch() -> io::Result<u64> {
     Ok(u64::from_ne_bytes(bytes) | 1)
 }
 
-/// Opens a log file for appending; standard streams have theirs open already.
+/// Opens a log file for appending; standard streams have theirs open already. With a receiver come those who
+/// vouch for it.
 pub(crate) fn open_log(log: &LogNeeds) -> Result<Option<File>, Trouble> {
+    if let Output::Receiver {
+        receiver: Receiver::Syslog { way: SyslogWay::Tls { authority, .. }, .. }, ..
+    } = &log.output
+    {
+        return open_authority(authority, log).map(Some);
+    }
     let Output::File { path } = &log.output else { return Ok(None) };
     let file = sys::fs::open_log(path, LOG_MODE);
     file.map(Some).map_err(|error| Trouble {
         pointer: log.pointer.clone(),
         cause: error.cause(),
         cure: error.cure().to_owned(),
+    })
+}
+
+/// What the file says of those who vouch for a receiver, sealed.
+fn open_authority(path: &Path, log: &LogNeeds) -> Result<File, Trouble> {
+    let read = || {
+        let mut text = Vec::new();
+        let file = sys::fs::open_file(path)?;
+        file.take(AUTHORITY_MAX as u64 + 1).read_to_end(&mut text)?;
+        if AUTHORITY_MAX < text.len() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        sys::mem::sealed("kimura-authority", &text)
+    };
+    read().map(File::from).map_err(|error| Trouble {
+        pointer: log.pointer.clone(),
+        cause: format!("the file {} cannot be read: {error}", path.display()),
+        cure: "correct the path, or let the user that starts the server read it".to_owned(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! What the supervisor needs from the program around it: everything that is about text, logs or a terminal.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use perf::Snapshot;
@@ -34,6 +35,9 @@ pub trait House {
     /// # Errors
     /// Why it cannot.
     fn errors_to(&self, output: &Output) -> Result<(), String>;
+
+    /// Has the supervisor's own messages shown to viewers of the logs, too: `socket` is a way to the logger.
+    fn messages_by(&self, socket: OwnedFd);
 
     /// Sets the least important level of the supervisor's own messages: 1 errors to 5 traces.
     fn verbosity(&self, level: u32);

@@ -51,6 +51,7 @@ mod resume;
 mod room;
 mod run;
 mod shards;
+mod tail;
 mod tickets;
 mod upgrade;
 mod watch;

@@ -29,6 +29,7 @@ impl Supervisor<'_> {
             let hello = self.hello();
             let errors = self.errors.as_ref().map(AsFd::as_fd);
             self.logger.fill(&self.stage, errors, |link| link.send(&ToLogger::Hello { hello }, &[]));
+            self.tell_tail();
             self.tell_sinks();
             self.tell_producers();
         }

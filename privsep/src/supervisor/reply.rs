@@ -17,6 +17,8 @@ pub(crate) enum Reply {
     Plan(Box<PlanReport>),
     /// Who is banned.
     Bans(Box<BansReport>),
+    /// The logs as they come: a ring of [`sys::broadcast`], for reading.
+    Logs(OwnedFd),
     /// The proof is wrong, or does not suffice.
     Denied,
     /// It cannot be done now: why.
@@ -41,7 +43,7 @@ impl Reply {
     /// What the audit log says of the command.
     pub(crate) fn result(&self) -> &'static str {
         match self {
-            Self::Done(_) | Self::Status(_) | Self::Plan(_) | Self::Bans(_) => "done",
+            Self::Done(_) | Self::Status(_) | Self::Plan(_) | Self::Bans(_) | Self::Logs(_) => "done",
             Self::Denied => "denied",
             Self::Refused(_) | Self::Problems(..) => "refused",
         }
@@ -54,6 +56,7 @@ impl Reply {
             Self::Status(report) => (Answer::Status, Some(seal(&*report)?)),
             Self::Plan(report) => (Answer::Plan, Some(seal(&*report)?)),
             Self::Bans(report) => (Answer::Bans, Some(seal(&*report)?)),
+            Self::Logs(ring) => (Answer::Logs, Some(ring)),
             Self::Denied => (Answer::Denied { why: WRONG.to_owned() }, None),
             Self::Refused(why) => (Answer::Refused { why: harmless(&why) }, None),
             Self::Problems(count, text) => (Answer::Problems { count }, Some(text)),

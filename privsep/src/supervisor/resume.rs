@@ -155,6 +155,10 @@ impl Supervisor<'_> {
             self.control.inherit_silent(legacy.take(kept.fd)?, kept.from.clone());
         }
         self.agent.inherit(state, legacy)?;
+        match state.tail {
+            Some(tail) => self.inherit_tail(legacy.take(tail)?)?,
+            None => self.make_tail(),
+        }
         Ok(match &state.asker {
             Some(kept) => {
                 let socket = legacy.take(kept.fd)?;

@@ -25,8 +25,9 @@ use super::post::Post;
 use super::pressure::Pressure;
 use super::readiness::Readiness;
 use super::refusal::Refusal;
+use super::tail::Tail;
 use super::watch::Watch;
-use super::worker::{Birth, Phase, Worker};
+use super::worker::{Birth, Phase, Seen, Worker};
 use super::{Deployment, shards};
 use crate::link::LinkError;
 use crate::message::{
@@ -58,6 +59,8 @@ pub(super) struct Supervisor<'h> {
     pub(super) logins: Logins,
     pub(super) pam: Pam,
     pub(super) logger: Post<ToLogger, FromLogger>,
+    /// What viewers of the logs read; none where there is no memory for it.
+    pub(super) tail: Option<Tail>,
     /// What became of the lines of the logs.
     pub(super) lines: Lines,
     pub(super) agent: Agent,
@@ -139,6 +142,7 @@ impl<'h> Supervisor<'h> {
             auth: Post::new(Role::Auth),
             auth_ready: false,
             logger: Post::new(Role::Logger),
+            tail: None,
             lines: Lines::default(),
             agent: Agent::new(),
             workers: Vec::new(),
@@ -442,11 +446,12 @@ impl<'h> Supervisor<'h> {
         let identity = identity.filter(|_| own).map(IdentityEntry::from);
         let hello = Hello { identity, sandbox: needs.sandbox, ..self.hello() };
         let (log, lines) = sys::packet::pair()?;
-        let pressure = self.estate.pressure.as_ref();
         let errors = self.errors.as_ref().map(AsFd::as_fd);
         let (life, link) = self.stage.start(Role::Worker, errors)?;
-        let worker =
-            Worker::greet(life, link, Birth { generation, hello, cores: &cores, log, lines, pressure })?;
+        let tail = self.tail.as_ref().map(Tail::reading);
+        let seen = Seen { pressure: self.estate.pressure.as_ref(), tail };
+        let birth = Birth { generation, hello, cores: &cores, log, lines, seen };
+        let worker = Worker::greet(life, link, birth)?;
         self.logger.send(&ToLogger::Producer { generation }, &[worker.lines.as_fd()]);
         Ok(worker)
     }

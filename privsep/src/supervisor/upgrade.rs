@@ -209,6 +209,7 @@ impl Supervisor<'_> {
                 .leaving()
                 .map(|(pid, process)| KeptProcess { pid, process: case.put(process) })
                 .collect(),
+            tail: self.tail.as_ref().map(|tail| case.put(tail.memory())),
             asker: asker.map(|(fd, who, origin)| KeptAsker {
                 fd: case.put(fd),
                 who: who.to_owned(),

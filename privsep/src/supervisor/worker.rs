@@ -1,7 +1,7 @@
 //! One generation of workers, as the supervisor sees it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use perf::Block;
@@ -61,8 +61,17 @@ pub(crate) struct Birth<'b> {
     pub(crate) log: OwnedFd,
     /// Where they come out.
     pub(crate) lines: OwnedFd,
-    /// Where the logger says which logs cannot keep up.
+    /// What it is to see of the logger.
+    pub(crate) seen: Seen<'b>,
+}
+
+/// What a worker reads that the logger writes; nothing in a rehearsal.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Seen<'b> {
+    /// Which logs cannot keep up.
     pub(crate) pressure: Option<&'b Pressure>,
+    /// What viewers of the logs read.
+    pub(crate) tail: Option<BorrowedFd<'b>>,
 }
 
 impl Worker {
@@ -91,7 +100,7 @@ impl Worker {
             let_go: false,
             sinks: 0,
         };
-        match worker.hand_over(&hello, &birth.log, birth.pressure) {
+        match worker.hand_over(&hello, &birth.log, birth.seen) {
             Ok(()) => Ok(worker),
             Err(error) => {
                 end(worker.life, &worker.link);
@@ -100,18 +109,16 @@ impl Worker {
         }
     }
 
-    fn hand_over(
-        &self,
-        hello: &ToWorker,
-        log: &OwnedFd,
-        pressure: Option<&Pressure>,
-    ) -> Result<(), LinkError> {
+    fn hand_over(&self, hello: &ToWorker, log: &OwnedFd, seen: Seen<'_>) -> Result<(), LinkError> {
         self.link.send(hello, &[])?;
         for block in &self.blocks {
             self.link.send(&ToWorker::Counters, &[block.fd()])?;
         }
-        if let Some(pressure) = pressure {
+        if let Some(pressure) = seen.pressure {
             self.link.send(&ToWorker::Pressure { sinks: Pressure::SINKS }, &[pressure.view()])?;
+        }
+        if let Some(tail) = seen.tail {
+            self.link.send(&ToWorker::Tail, &[tail])?;
         }
         self.link.send(&ToWorker::Log, &[log.as_fd()])
     }

@@ -274,7 +274,7 @@ impl Double<FromPam, ToPam> {
 
 impl Double<FromLogger, ToLogger> {
     fn logger(mut self) {
-        while let Some((message, descriptors)) = self.hear() {
+        while let Some((message, mut descriptors)) = self.hear() {
             if let ToLogger::Hello { hello } = &message {
                 self.folder.clone_from(&hello.folder);
             }
@@ -283,13 +283,32 @@ impl Double<FromLogger, ToLogger> {
                 ToLogger::Pressure { .. } => self.tools.shared.extend(descriptors),
                 ToLogger::Sink { number: 0, .. } if self.tools.shared.len() == 1 => {
                     // The memory of the queue comes last.
-                    self.tools.shared.extend(descriptors.into_iter().last());
+                    self.tools.shared.extend(descriptors.pop());
                     self.goes_on(When::Serving);
+                }
+                ToLogger::Producer { generation } => {
+                    descriptors.pop().into_iter().for_each(|lines| self.read_out(generation, lines));
                 }
                 ToLogger::Finish => return self.say(&FromLogger::Finished),
                 _ => {}
             }
         }
+    }
+}
+
+impl Double<FromLogger, ToLogger> {
+    /// Says when a worker has nothing more to say: the supervisor keeps its socket until then.
+    fn read_out(&self, generation: u32, lines: OwnedFd) {
+        let link = self.link.fd().try_clone_to_owned().expect("a descriptor is left");
+        std::thread::spawn(move || {
+            let mut buffer = [0; 1024];
+            let receive = || sys::packet::receive(lines.as_fd(), &mut buffer, 0, sys::packet::Wait::Block);
+            if std::iter::repeat_with(receive).any(|got| !got.is_ok_and(|received| received.len > 0)) {
+                let link = Link::<FromLogger, ToLogger>::new(link);
+                // Without a supervisor nobody hears it.
+                let _ = link.send_waiting(&FromLogger::Read { generation, lines: 0 }, &[]);
+            }
+        });
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the supervisor needs of the program around it.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -49,6 +50,8 @@ impl House for Home {
     fn errors_to(&self, _output: &Output) -> Result<(), String> {
         Ok(())
     }
+
+    fn messages_by(&self, _socket: OwnedFd) {}
 
     fn verbosity(&self, _level: u32) {}
 

@@ -19,10 +19,13 @@ const HANDED: &[(&str, &str)] = &[
     ("pam-login", "PROGRAM"),
     ("logger", "socket "),
     ("logger", "FOLDER/access.log"),
+    // Where lines wait, where it stands which logs cannot keep up, and where viewers see lines.
     ("logger", "/memfd:kimura-log"),
     ("logger", "/memfd:kimura-pressure"),
+    ("logger", "/memfd:kimura-tail"),
     ("worker", "/memfd:kimura-counters-"),
     ("worker", "/memfd:kimura-pressure"),
+    ("worker", "/memfd:kimura-tail"),
     // What the certificates and keys hold.
     ("worker", "/memfd:kimura-files-workers"),
     // The text without secrets.

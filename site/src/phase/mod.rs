@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use proto_http::Status;
 
+use crate::comet::Comet;
 use crate::location::Files;
 use crate::{Action, Answer, Exchange};
 
@@ -46,6 +47,7 @@ pub(crate) enum Phase {
     BodyLimit(BodyLimit),
     Dotfiles(Dotfiles),
     Files(Arc<Files>),
+    Comet(Comet),
     Echo,
 }
 
@@ -61,6 +63,10 @@ impl Phase {
             Phase::BodyLimit(phase) => phase.run(exchange),
             Phase::Dotfiles(phase) => phase.run(exchange),
             Phase::Files(files) => Flow::Done(Action::File(files)),
+            Phase::Comet(comet) => match comet.part(exchange.path) {
+                Some(part) => Flow::Done(Action::Comet(comet, part)),
+                None => Flow::Next,
+            },
             Phase::Echo => Flow::Done(Action::Echo),
         }
     }

@@ -42,6 +42,10 @@ pub enum Group {
     Sockets,
     /// Connections to sockets that listen, and pairs of sockets of its own.
     Accepting,
+    /// Sockets of its own that go to others.
+    Connecting,
+    /// What a name is looked up with, beside sockets and files.
+    Resolving,
     /// Rings: made, used, registered with. What a ring does is not seen here.
     Rings,
 }
@@ -86,6 +90,8 @@ const HANDLING: When = OneOf(
 );
 /// To end a connection by a reset.
 const LINGER: When = When::Option(libc::SOL_SOCKET as u64, libc::SO_LINGER as u64);
+/// Those of networks and of this machine: no raw packets, no talk with the kernel.
+const FAMILIES: When = OneOf(0, &[libc::AF_UNIX as u64, libc::AF_INET as u64, libc::AF_INET6 as u64]);
 const CONFINING: When = OneOf(0, &[libc::PR_SET_NAME as u64, libc::PR_SET_NO_NEW_PRIVS as u64]);
 
 impl Group {
@@ -101,6 +107,8 @@ impl Group {
         Group::Files,
         Group::Sockets,
         Group::Accepting,
+        Group::Connecting,
+        Group::Resolving,
         Group::Rings,
     ];
 
@@ -118,6 +126,8 @@ impl Group {
             Group::Files => "files",
             Group::Sockets => "sockets",
             Group::Accepting => "accepting",
+            Group::Connecting => "connecting",
+            Group::Resolving => "resolving",
             Group::Rings => "rings",
         }
     }
@@ -213,16 +223,18 @@ impl Group {
             Group::Sockets => &[
                 (libc::SYS_eventfd2, Always),
                 (libc::SYS_getpeername, Always),
-                (libc::SYS_ioctl, OneOf(1, &[libc::FIONBIO])),
+                // Whether it waits, what has come, and what the other side has not acknowledged.
+                (libc::SYS_ioctl, OneOf(1, &[libc::FIONBIO, libc::FIONREAD, libc::TIOCOUTQ])),
+                (libc::SYS_recvfrom, Always),
                 (libc::SYS_sendfile, Always),
                 (libc::SYS_sendto, Always),
                 (libc::SYS_setsockopt, LINGER),
             ],
-            Group::Accepting => &[
-                (libc::SYS_accept4, Always),
-                (libc::SYS_recvfrom, Always),
-                (libc::SYS_socketpair, OneOf(0, &[libc::AF_UNIX as u64])),
-            ],
+            Group::Accepting => {
+                &[(libc::SYS_accept4, Always), (libc::SYS_socketpair, OneOf(0, &[libc::AF_UNIX as u64]))]
+            }
+            Group::Connecting => &[(libc::SYS_connect, Always), (libc::SYS_socket, FAMILIES)],
+            Group::Resolving => &[(libc::SYS_sendmmsg, Always), (libc::SYS_uname, Always)],
             Group::Rings => &[
                 (libc::SYS_io_uring_enter, Always),
                 (libc::SYS_io_uring_register, Always),

@@ -23,18 +23,31 @@ pub enum Enforcement {
     None,
 }
 
+/// Whom a process can connect to by TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Nobody.
+    Nobody,
+    /// Everybody.
+    Everybody,
+}
+
 /// From now on this thread, and all that it starts, can open nothing but what lies at or beneath `readable`, and that
-/// only for reading; it can bind and connect to no TCP port, signal no process of others, and reach no abstract Unix
+/// only for reading; it can bind no TCP port, connect to none beyond `reach`, signal no process of others, and reach no abstract Unix
 /// socket of others. What is open already stays usable. Paths that are not there are left out.
 ///
 /// # Errors
 /// When the kernel has Landlock and does not take the rules.
-pub fn keep_files<P: AsRef<Path>>(readable: &[P]) -> Result<Enforcement, SandboxError> {
+pub fn keep_files<P: AsRef<Path>>(readable: &[P], reach: Reach) -> Result<Enforcement, SandboxError> {
     let reading: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
+    let ports = match reach {
+        Reach::Nobody => AccessNet::from_all(NEWEST),
+        Reach::Everybody => AccessNet::BindTcp.into(),
+    };
     let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
-        .handle_access(AccessNet::from_all(NEWEST))?
+        .handle_access(ports)?
         .scope(Scope::from_all(NEWEST))?
         .create()?;
     let restricted = ruleset.add_rules(path_beneath_rules(readable, reading))?.restrict_self()?;

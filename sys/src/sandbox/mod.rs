@@ -11,7 +11,7 @@ use std::fmt;
 use std::io;
 
 pub use calls::{Group, give_up_rings, keep_calls};
-pub use files::{Enforcement, keep_files};
+pub use files::{Enforcement, Reach, keep_files};
 
 /// Why a process is not confined as it should be.
 #[derive(Debug)]

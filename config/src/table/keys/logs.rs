@@ -4,8 +4,30 @@ use std::time::Duration;
 
 use super::{AnyKey, GIB, HOUR, KIB, Key};
 use crate::kind::{Choice, FilePath, Flag, Integer, LineFormat, List, Size, Span, Text};
-use crate::model::{LogStatus, Output, WhenFull};
-use crate::syntax;
+use crate::model::{LogStatus, Output, Place, SyslogFraming, SyslogShape, SyslogTransport, WhenFull};
+use crate::{place, syntax};
+
+/// Names of themselves.
+const fn words<const N: usize>(names: [&'static str; N]) -> [(&'static str, &'static str); N] {
+    let mut words = [("", ""); N];
+    let mut at = 0;
+    while at < N {
+        words[at] = (names[at], names[at]);
+        at += 1;
+    }
+    words
+}
+
+/// RFC 5424 6.2.1.
+static FACILITIES: [(&str, &str); 24] = words([
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+    "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
+    "local7",
+]);
+static SEVERITIES: [(&str, &str); 8] =
+    words(["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"]);
+
+const WORD: &str = "a word without spaces";
 
 keys! {
     /// Keys of `/logs/NAME`.
@@ -16,6 +38,62 @@ keys! {
         STREAM: Choice<Output> = "stream", Choice { words: &[("stdout", Output::Stdout), ("stderr", Output::Stderr)] },
             default None, example r#""stderr""#,
             "The stream of the server that lines are written to.";
+        SYSLOG: Text<SyslogTransport> = "syslog",
+            Text { noun: "a receiver such as tls://logs.example.org", pattern: Some("^((udp|tcp|tls)://.+|unix:/.+)$"), parse: place::syslog },
+            default None, example r#""tls://logs.example.org:6514""#,
+            "The receiver that each line is sent to as a syslog message: udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT \
+             or unix:PATH. Over TCP and TLS a line arrives at least once; the sequence id of RFC 5424 tells one that \
+             comes twice. Names are looked up when the configuration is read.";
+        SYSLOG_FORMAT: Choice<SyslogShape> = "syslog_format",
+            Choice { words: &[
+                ("rfc5424", SyslogShape::Rfc5424), ("rfc3164", SyslogShape::Rfc3164), ("local", SyslogShape::Local),
+            ] },
+            default None, example r#""rfc3164""#,
+            "The head of a syslog message. local is rfc3164 without the name of the machine, as receivers on the same \
+             machine want it. Without the key it is local over a Unix socket and rfc5424 otherwise.";
+        FRAMING: Choice<SyslogFraming> = "framing",
+            Choice { words: &[("octets", SyslogFraming::Octets), ("newline", SyslogFraming::Newline)] },
+            default Some(r#""octets""#), example r#""newline""#,
+            "How syslog messages are told apart over TCP and TLS: by the length before each, or by a newline behind it.";
+        FACILITY: Choice<&'static str> = "facility", Choice { words: &FACILITIES },
+            default Some(r#""local0""#), example r#""daemon""#,
+            "The facility of syslog messages and of entries of the journal.";
+        SEVERITY: Choice<&'static str> = "severity", Choice { words: &SEVERITIES },
+            default Some(r#""info""#), example r#""notice""#,
+            "The severity of syslog messages and of entries of the journal.";
+        APP_NAME: Text<String> = "app_name", Text { noun: WORD, pattern: None, parse: place::app_name },
+            default Some(r#""kimura""#), example r#""www""#,
+            "The name of the program in syslog messages and in entries of the journal.";
+        HOST_NAME: Text<String> = "host_name", Text { noun: WORD, pattern: None, parse: place::host_name },
+            default None, example r#""www1""#,
+            "The name of this machine in syslog messages. Without the key it is the one that the system has.";
+        MESSAGE_MAX: Size = "message_max", Size::between(480, 65_000),
+            default None, example "2048",
+            "Most bytes of a syslog message; longer ones are clipped. Without the key it is 2048 over UDP and 8192 \
+             otherwise, which is what receivers take.";
+        AUTHORITY: FilePath = "authority", FilePath,
+            default None, example r#""/etc/kimura/logs-authority.pem""#,
+            "PEM file with the certificates of those who vouch for the receiver with tls://. Without the key it is \
+             whom the system trusts.";
+        SERVER_NAME: Text<String> = "server_name",
+            Text { noun: "a name", pattern: None, parse: place::server_name },
+            default None, example r#""logs.example.org""#,
+            "The name that the certificate of the receiver with tls:// must have. Without the key it is the host's.";
+        JOURNALD: Text<std::path::PathBuf> = "journald",
+            Text { noun: "the path of a socket", pattern: None, parse: place::socket },
+            default None, example r#""/run/systemd/journal/socket""#,
+            "The socket of systemd-journald, which gets an entry for each line.";
+        GEARMAN: List<Text<Place>> = "gearman",
+            List { item: Text { noun: "a server with a port", pattern: None, parse: place::gearman }, min: 1 },
+            default None, example r#"["jobs1.example.org:4730", "jobs2.example.org:4730"]"#,
+            "Gearman servers that get lines as background jobs: the first one that is there. A line arrives at least \
+             once; a job that comes twice has the same id. Names are looked up when the configuration is read.";
+        FUNCTION: Text<String> = "function", Text { noun: WORD, pattern: None, parse: place::function },
+            default Some(r#""kimura_log""#), example r#""access_log""#,
+            "The function that Gearman workers have for the jobs.";
+        BATCH: Size = "batch", Size::between(0, 64 * KIB),
+            default Some(r#""16K""#), example "0",
+            "Lines are gathered to Gearman jobs of up to so many bytes; 0 makes each line a job, without its newline.";
         FORMAT: LineFormat = "format", LineFormat,
             default Some(r#""json""#), example r#""$remote_addr [$time_local] \"$request\" $status $request_time""#,
             "How a line looks. A template has the variables of nginx's log_format; docs/logs.md lists them, and the keys of \
