@@ -22,7 +22,10 @@ pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
 pub use control::{Control, Peer, Rank, Remote};
 pub use host::{DefaultHost, Host, Location, Matcher};
-pub use logs::{Log, LogConditions, LogFormat, LogQueue, LogStatus, Output, WhenFull};
+pub use logs::{
+    Compress, Every, Log, LogConditions, LogFormat, LogQueue, LogStatus, Output, Rotate, RotatedNames,
+    TimeZone, WhenFull,
+};
 pub use receiver::{
     Labels, Place, Receiver, ReceiverKind, Syslog, SyslogFraming, SyslogShape, SyslogTransport,
 };

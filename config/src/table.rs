@@ -13,12 +13,12 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    auth, bans, certificate, control, file_cache, host, limits, log, remote, server, settings, timeouts, tls,
-    top,
+    auth, bans, certificate, control, file_cache, host, limits, log, remote, rotate, server, settings,
+    timeouts, tls, top,
 };
 pub(crate) use sections::{
-    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, SERVER,
-    TIMEOUTS, TLS, TOP,
+    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, ROTATE,
+    SERVER, TIMEOUTS, TLS, TOP,
 };
 
 /// One key.
@@ -185,7 +185,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 15] = [
+pub(crate) const SECTIONS: [&Section; 16] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -194,6 +194,7 @@ pub(crate) const SECTIONS: [&Section; 15] = [
     &CONTROL,
     &REMOTE,
     &LOG,
+    &ROTATE,
     &DEFAULTS,
     &HOST,
     &BANS,
@@ -225,7 +226,7 @@ mod tests {
             "bans": {}
         },
         "logs": {
-            "file": {"file": "base.log"},
+            "file": {"file": "base.log", "rotate": {}},
             "stream": {"stream": "stdout"},
             "syslog": {"syslog": "tls://base.example"},
             "journald": {"journald": "/base"},
@@ -254,12 +255,13 @@ mod tests {
         match section.name {
             // A log has one key of those that say where to.
             "log" => match key {
-                "file" | "format" => "/logs/file",
+                "file" | "format" | "rotate" => "/logs/file",
                 "stream" => "/logs/stream",
                 "journald" => "/logs/journald",
                 "gearman" | "function" | "batch" => "/logs/gearman",
                 _ => "/logs/syslog",
             },
+            "rotate" => "/logs/file/rotate",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",

@@ -70,6 +70,7 @@ fn locations_inherit_from_hosts_and_hosts_from_defaults() {
         conditions: LogConditions::default(),
         anonymize: false,
         queue: LogQueue::default(),
+        rotate: None,
         pointer,
     };
     assert_eq!(host.settings.access_logs, [Arc::new(log)]);

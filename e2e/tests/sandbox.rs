@@ -468,7 +468,15 @@ const OPEN: &[(&str, &[&str])] = &[
     (AGENT, &["/dev/null", "pipe:", "socket:"]),
     (
         LOGGER,
-        &["/dev/null", "pipe:", "socket:", "/memfd:kimura-log", "/memfd:kimura-tail", "${folder}/access.log"],
+        &[
+            "/dev/null",
+            "pipe:",
+            "socket:",
+            "/memfd:kimura-log",
+            "/memfd:kimura-pressure",
+            "/memfd:kimura-tail",
+            "${folder}/access.log",
+        ],
     ),
     (WORKER, &["/dev/null", "pipe:", "socket:", "anon_inode:", "/memfd:kimura", "${folder}/www"]),
 ];

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
 use crate::error::Error;
+use crate::notice::{Notice, Notices};
 use crate::outlet::{Offer, Outlet, Undelivered};
-use crate::queue::{Begun, Next, Portion, Queue, newlines};
+use crate::queue::{Next, Portion, Queue, Replacement, newlines};
+use crate::rotation::Watch;
 
 /// Pause after the first failed delivery; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -17,17 +19,40 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Bytes of stack; a server can have thousands of logs.
 const STACK: usize = 256 * 1024;
 
+/// What a courier begins with.
+pub(crate) struct Start {
+    /// Of the log, in messages.
+    pub(crate) name: String,
+    /// Of the log, in notices.
+    pub(crate) number: u16,
+    pub(crate) queue: Arc<Queue>,
+    /// Where lines go, and what is to be known of that.
+    pub(crate) first: Replacement,
+    /// Files that lines went to before.
+    pub(crate) before: Vec<Box<dyn Outlet>>,
+    /// Where it says what others have to do; nobody does it without.
+    pub(crate) notices: Option<Notices>,
+}
+
 /// Starts it. It ends when the queue does, and lets go of `alive` then.
-pub(crate) fn start(
-    name: String,
-    queue: Arc<Queue>,
-    outlet: Box<dyn Outlet>,
-    alive: Sender<()>,
-) -> Result<(), Error> {
-    let courier = Courier { name, queue, outlet, buffer: Vec::new(), outage: None, pause: PAUSE_MIN };
+pub(crate) fn start(start: Start, alive: Sender<()>) -> Result<(), Error> {
+    let Start { name, number, queue, first: Replacement { outlet, plan }, before, notices } = start;
+    let watch = Watch::new(plan.rotation, outlet.found());
+    let courier = Courier {
+        name,
+        number,
+        queue,
+        outlet,
+        before,
+        watch,
+        notices,
+        buffer: Vec::new(),
+        outage: None,
+        pause: PAUSE_MIN,
+    };
     let builder = thread::Builder::new().name("kimura-courier".to_owned()).stack_size(STACK);
     let run = move || {
-        courier.run();
+        courier.run(plan.turn);
         drop(alive);
     };
     builder.spawn(run).map(drop).map_err(Error::Thread)
@@ -36,8 +61,14 @@ pub(crate) fn start(
 pub(crate) struct Courier {
     /// In messages.
     name: String,
+    /// In notices.
+    number: u16,
     queue: Arc<Queue>,
     outlet: Box<dyn Outlet>,
+    /// Files that lines went to before.
+    before: Vec<Box<dyn Outlet>>,
+    watch: Watch,
+    notices: Option<Notices>,
     buffer: Vec<u8>,
     outage: Option<Outage>,
     /// Pause after the first failed delivery.
@@ -52,14 +83,51 @@ struct Outage {
 }
 
 impl Courier {
-    fn run(mut self) {
+    fn run(mut self, turn: u32) {
+        self.settle();
+        self.say(Notice::Switched { number: self.number, turn });
         loop {
-            match self.queue.next(&mut self.buffer) {
+            self.look();
+            let patience = self.watch.patience(sys::clock::now_realtime_secs());
+            match self.queue.next(&mut self.buffer, patience) {
                 Next::Deliver(portion) => self.deliver(&portion),
-                Next::Replace(outlet) => self.replace(outlet),
+                Next::Replace(replacement) => self.replace(replacement),
+                Next::Nothing => {}
                 Next::End => return,
             }
         }
+    }
+
+    fn say(&self, notice: Notice) {
+        if let Some(notices) = &self.notices {
+            notices.send(notice);
+        }
+    }
+
+    /// Says so when it is time for another file.
+    fn look(&mut self) {
+        if self.watch.is_idle() {
+            return;
+        }
+        let Some(found) = self.outlet.found() else { return };
+        if self.watch.is_time(found.len, sys::clock::now_realtime_secs(), Instant::now()) {
+            self.say(Notice::Due { number: self.number });
+        }
+    }
+
+    /// Accounts for what a process that was killed had under way to a file that is no more the one of this log. A line
+    /// that has begun there is ended there.
+    fn settle(&mut self) {
+        let before = std::mem::take(&mut self.before);
+        let Some(portion) = self.queue.leaving(&mut self.buffer) else { return };
+        let begun_in = self.queue.begun_in(&portion);
+        let is_it =
+            |file: &Box<dyn Outlet>| file.position().is_some_and(|position| position.outlet == begun_in);
+        let Some(file) = before.into_iter().find(is_it) else { return };
+        let present = std::mem::replace(&mut self.outlet, file);
+        self.had_arrived(&portion);
+        self.end_line();
+        self.outlet = present;
     }
 
     fn deliver(&mut self, portion: &Portion) {
@@ -67,7 +135,7 @@ impl Courier {
             return;
         }
         if let Some(position) = self.outlet.position() {
-            self.queue.begin(portion, Begun { place: self.outlet.place(), position });
+            self.queue.begin(portion, position);
         }
         let Portion { queue, first, .. } = *portion;
         match self.outlet.deliver(Offer { queue, first, lines: &self.buffer }) {
@@ -86,10 +154,13 @@ impl Courier {
 
     /// Whether a process that was killed had delivered some of it; that is accounted for then, and the rest comes anew.
     fn had_arrived(&mut self, portion: &Portion) -> bool {
-        let begun = portion.begun.filter(|begun| begun.place == self.outlet.place());
-        let (Some(begun), Some(now)) = (begun, self.outlet.position()) else { return false };
-        let arrived =
-            usize::try_from(now.saturating_sub(begun.position)).unwrap_or(usize::MAX).min(self.buffer.len());
+        let (Some(begun), Some(now)) = (portion.begun_at, self.outlet.position()) else { return false };
+        if begun.outlet != now.outlet {
+            // It says nothing of this one.
+            return false;
+        }
+        let arrived = usize::try_from(now.bytes.saturating_sub(begun.bytes)).unwrap_or(usize::MAX);
+        let arrived = arrived.min(self.buffer.len());
         if arrived > 0 {
             self.queue.delivered(portion, arrived, newlines(&self.buffer[..arrived]));
         }
@@ -127,9 +198,11 @@ impl Courier {
     }
 
     /// Goes on with another outlet; a line that has begun is ended in the one before, so that none is in two files.
-    fn replace(&mut self, outlet: Box<dyn Outlet>) {
+    fn replace(&mut self, Replacement { outlet, plan }: Replacement) {
         self.end_line();
+        self.watch = Watch::new(plan.rotation, outlet.found());
         self.outlet = outlet;
+        self.say(Notice::Switched { number: self.number, turn: plan.turn });
         if let Some(outage) = &mut self.outage {
             outage.pause = self.pause;
         }
@@ -137,6 +210,9 @@ impl Courier {
 
     fn end_line(&mut self) {
         let Some((portion, rest)) = self.queue.begun_line(&mut self.buffer) else { return };
+        if let Some(position) = self.outlet.position() {
+            self.queue.begin(&portion, position);
+        }
         let Portion { queue, first, .. } = portion;
         match self.outlet.deliver(Offer { queue, first, lines: &self.buffer[..rest] }) {
             Ok(()) => self.queue.delivered(&portion, rest, 1),
@@ -167,11 +243,36 @@ pub(crate) mod tests {
         }
     }
 
+    impl Courier {
+        /// Delivers what waits, however often that fails.
+        pub(crate) fn insist(&mut self) {
+            while !crate::queue::fuse::is_out()
+                && let Some(portion) = self.queue.waiting(&mut self.buffer)
+            {
+                self.deliver(&portion);
+            }
+        }
+
+        /// Begins where another process has ended, which may have written to these before.
+        pub(crate) fn begin(&mut self, before: Vec<Box<dyn Outlet>>) {
+            self.before = before;
+            self.settle();
+        }
+
+        pub(crate) fn switch(&mut self, outlet: Box<dyn Outlet>) {
+            self.replace(Replacement { outlet, plan: crate::rotation::Plan::default() });
+        }
+    }
+
     pub(crate) fn courier(queue: Arc<Queue>, outlet: Box<dyn Outlet>) -> Courier {
         Courier {
             name: "a disk".to_owned(),
+            number: 0,
             queue,
             outlet,
+            before: Vec::new(),
+            watch: Watch::new(None, None),
+            notices: None,
             buffer: Vec::new(),
             outage: None,
             pause: Duration::ZERO,
@@ -212,7 +313,7 @@ pub(crate) mod tests {
             if courier.outage.is_some() {
                 seen += 1;
                 if seen == outages {
-                    courier.replace(Box::new(other.clone()));
+                    courier.switch(Box::new(other.clone()));
                 }
             }
         }

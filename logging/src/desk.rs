@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use sys::packet;
 
-use crate::courier;
+use crate::courier::{self, Start};
 use crate::error::Error;
 use crate::forward::{MESSAGES, PACKET_MAX, Parsed, parse};
+use crate::notice::Notices;
 use crate::outlet::{FileOutlet, Outlet, StreamOutlet};
-use crate::queue::{Packet, Queue, Storage, newlines};
+use crate::queue::{Packet, Queue, Replacement, Storage, newlines};
 use crate::remote::Remote;
+use crate::rotation::Plan;
 use crate::sink::Target;
 use crate::tail::Tail;
 
@@ -38,6 +40,12 @@ pub struct Desk {
     /// Every courier holds a sender.
     couriers: (Sender<()>, Receiver<()>),
     packet: Vec<u8>,
+    /// Where couriers say what others have to do.
+    notices: Option<Notices>,
+    /// Files that lines went to before, of logs that are still to be placed.
+    before: BTreeMap<u16, Vec<Box<dyn Outlet>>>,
+    /// What is to be known of the next file of a log.
+    plans: BTreeMap<u16, Plan>,
     /// Where viewers see what comes.
     tail: Tail,
     /// Lines for sinks that nobody has named.
@@ -54,8 +62,33 @@ impl Desk {
     /// Without sinks.
     #[must_use]
     pub fn new() -> Self {
-        let (packet, tail) = (vec![0; PACKET_MAX], Tail::default());
-        Self { queues: BTreeMap::new(), couriers: bounded(0), packet, tail, unknown: 0 }
+        Self {
+            queues: BTreeMap::new(),
+            couriers: bounded(0),
+            packet: vec![0; PACKET_MAX],
+            notices: None,
+            before: BTreeMap::new(),
+            plans: BTreeMap::new(),
+            tail: Tail::default(),
+            unknown: 0,
+        }
+    }
+
+    /// Its couriers say to `notices` what others have to do.
+    #[must_use]
+    pub fn with(notices: Notices) -> Self {
+        Self { notices: Some(notices), ..Self::new() }
+    }
+
+    /// What is to be known of the file that comes next for this number.
+    pub fn plan(&mut self, number: u16, plan: Plan) {
+        self.plans.insert(number, plan);
+    }
+
+    /// A file that lines went to before the one that comes for this number: what a process that was killed had begun
+    /// there is ended there.
+    pub fn before(&mut self, number: u16, fd: OwnedFd) {
+        self.before.entry(number).or_default().push(Box::new(FileOutlet(fd.into())));
     }
 
     /// A file that somebody else has opened for appending, new or in place of the one with this number. What waits is in
@@ -110,12 +143,22 @@ impl Desk {
         outlet: Box<dyn Outlet>,
         storage: impl Into<Storage>,
     ) -> Result<(), Error> {
+        let replacement = Replacement { outlet, plan: self.plans.remove(&number).unwrap_or_default() };
+        let before = self.before.remove(&number).unwrap_or_default();
         if let Some(queue) = self.queues.get(&number) {
-            queue.replace(outlet);
+            queue.replace(replacement);
             return Ok(());
         }
         let queue = Arc::new(Queue::open(storage)?);
-        courier::start(name.to_owned(), Arc::clone(&queue), outlet, self.couriers.0.clone())?;
+        let start = Start {
+            name: name.to_owned(),
+            number,
+            queue: Arc::clone(&queue),
+            first: replacement,
+            before,
+            notices: self.notices.clone(),
+        };
+        courier::start(start, self.couriers.0.clone())?;
         self.queues.insert(number, queue);
         Ok(())
     }

@@ -92,6 +92,11 @@ pub(crate) enum Fit {
 
 /// Appends the inside of a JSON string.
 pub(crate) fn json(out: &mut Vec<u8>, value: &[u8], room: usize) -> Fit {
+    // Nearly every value.
+    if value.len() <= room && value.iter().all(|&byte| PLAIN[usize::from(byte)]) {
+        out.extend_from_slice(value);
+        return Fit::Whole;
+    }
     let end = out.len() + room;
     for chunk in value.utf8_chunks() {
         if json_text(out, chunk.valid(), end) == Fit::Clipped {

@@ -12,29 +12,28 @@ pub(crate) fn object(out: &mut Vec<u8>, record: &Record<'_>, stamp: &Stamp) {
     time(out, record.unix_ms, stamp);
     out.extend_from_slice(b"\",\"client\":\"");
     address(out, record.client, record.addresses);
-    out.push(b'"');
-    let mut clipped = false;
-    for (name, value, room) in [
-        ("user", record.user, room::USER),
-        ("host", record.host, room::HOST),
-        ("method", record.method, room::METHOD),
-        ("target", record.target, room::TARGET),
-        ("protocol", record.protocol, room::PROTOCOL),
-        ("referer", record.referer, room::REFERER),
-        ("user_agent", record.user_agent, room::USER_AGENT),
-    ] {
-        clipped |= string(out, name, value, room) == Fit::Clipped;
+    let user = string(out, b"\",\"user\":", record.user, room::USER);
+    let host = string(out, b",\"host\":", record.host, room::HOST);
+    let method = string(out, b",\"method\":", record.method, room::METHOD);
+    let target = string(out, b",\"target\":", record.target, room::TARGET);
+    let protocol = string(out, b",\"protocol\":", record.protocol, room::PROTOCOL);
+    let referer = string(out, b",\"referer\":", record.referer, room::REFERER);
+    let user_agent = string(out, b",\"user_agent\":", record.user_agent, room::USER_AGENT);
+    out.extend_from_slice(b",\"status\":");
+    match record.status {
+        0 => out.extend_from_slice(b"null"),
+        status => decimal(out, u64::from(status)),
     }
-    number(out, "status", (record.status != 0).then_some(u64::from(record.status)));
-    number(out, "body_bytes_sent", Some(record.body_bytes_sent));
-    number(out, "bytes_received", Some(record.bytes_received));
-    number(out, "duration_us", Some(record.duration_ns / 1000));
-    flag(out, "complete", record.complete);
-    clipped |= request_id(out, record.request_id) == Fit::Clipped;
-    if clipped {
-        flag(out, "clipped", true);
-    }
-    out.push(b'}');
+    out.extend_from_slice(b",\"body_bytes_sent\":");
+    decimal(out, record.body_bytes_sent);
+    out.extend_from_slice(b",\"bytes_received\":");
+    decimal(out, record.bytes_received);
+    out.extend_from_slice(b",\"duration_us\":");
+    decimal(out, record.duration_ns / 1000);
+    out.extend_from_slice(if record.complete { b",\"complete\":true" } else { b",\"complete\":false" });
+    let id = request_id(out, record.request_id);
+    let fits = [user, host, method, target, protocol, referer, user_agent, id];
+    out.extend_from_slice(if fits.contains(&Fit::Clipped) { b",\"clipped\":true}" } else { b"}" });
 }
 
 /// RFC 3339 with milliseconds: `2000-10-10T13:55:36.042Z`.
@@ -45,14 +44,14 @@ fn time(out: &mut Vec<u8>, unix_ms: u64, stamp: &Stamp) {
     out.extend_from_slice(&fraction);
 }
 
-fn member(out: &mut Vec<u8>, name: &str) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
+/// Appends a member. `name` is all that stands before its value, as a constant: so that it is copied by a few moves.
+#[inline(always)]
+fn string<const LEN: usize>(out: &mut Vec<u8>, name: &[u8; LEN], value: &[u8], room: usize) -> Fit {
+    out.extend_from_slice(name);
+    value_or_null(out, value, room)
 }
 
-fn string(out: &mut Vec<u8>, name: &str, value: &[u8], room: usize) -> Fit {
-    member(out, name);
+fn value_or_null(out: &mut Vec<u8>, value: &[u8], room: usize) -> Fit {
     if value.is_empty() {
         out.extend_from_slice(b"null");
         return Fit::Whole;
@@ -64,27 +63,14 @@ fn string(out: &mut Vec<u8>, name: &str, value: &[u8], room: usize) -> Fit {
 }
 
 fn request_id(out: &mut Vec<u8>, id: RequestId<'_>) -> Fit {
+    out.extend_from_slice(b",\"request_id\":");
     match id {
         RequestId::Own(id) => {
-            member(out, "request_id");
             out.push(b'"');
             out.extend_from_slice(&hexadecimal(id));
             out.push(b'"');
             Fit::Whole
         }
-        RequestId::Given(id) => string(out, "request_id", id, room::REQUEST_ID),
+        RequestId::Given(id) => value_or_null(out, id, room::REQUEST_ID),
     }
-}
-
-fn number(out: &mut Vec<u8>, name: &str, value: Option<u64>) {
-    member(out, name);
-    match value {
-        Some(value) => decimal(out, value),
-        None => out.extend_from_slice(b"null"),
-    }
-}
-
-fn flag(out: &mut Vec<u8>, name: &str, value: bool) {
-    member(out, name);
-    out.extend_from_slice(if value { b"true" } else { b"false" });
 }

@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::AsFd;
+
+use sys::fs::Found;
 
 /// Where a sink's lines go, used by the sink's own thread: it may block, but only within its own deadlines.
 pub(crate) trait Outlet: Send {
@@ -10,15 +12,24 @@ pub(crate) trait Outlet: Send {
     /// again later, with the same numbers.
     fn deliver(&mut self, offer: Offer<'_>) -> Result<(), Undelivered>;
 
-    /// How many bytes this has ever taken, where that can be seen even after a crash; `None` where it cannot.
-    fn position(&self) -> Option<u64> {
+    /// How far this is, where that can be seen even after a crash; `None` where it cannot.
+    fn position(&self) -> Option<Position> {
         None
     }
 
-    /// Names what that is a position in: after a crash it is compared only with one in the same.
-    fn place(&self) -> u64 {
-        0
+    /// The file that this is, if it is one.
+    fn found(&self) -> Option<Found> {
+        None
     }
+}
+
+/// How far an outlet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Which outlet it is; two that are used one after the other have different ones.
+    pub(crate) outlet: u64,
+    /// How many bytes it has ever taken.
+    pub(crate) bytes: u64,
 }
 
 /// Lines to be delivered.
@@ -48,12 +59,13 @@ impl Outlet for FileOutlet {
         write_all(&mut self.0, offer.lines)
     }
 
-    fn place(&self) -> u64 {
-        self.0.metadata().map_or(0, |metadata| metadata.ino() ^ metadata.dev().rotate_left(u32::BITS))
+    fn position(&self) -> Option<Position> {
+        let found = self.found()?;
+        Some(Position { outlet: found.id.mark(), bytes: found.len })
     }
 
-    fn position(&self) -> Option<u64> {
-        self.0.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len())
+    fn found(&self) -> Option<Found> {
+        Found::of(self.0.as_fd()).ok().flatten()
     }
 }
 

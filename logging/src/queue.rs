@@ -21,8 +21,9 @@ use perf::tally;
 use sys::mem::Cells;
 
 use crate::error::Error;
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, Position};
 use crate::pressure::Hold;
+use crate::rotation::Plan;
 use layout::{BLOCK_BYTES, FREE, LEAVING, SENDER_CELLS, SENDERS, SENDERS_AT, WAITING, field, head};
 use memory::Memory;
 
@@ -60,16 +61,7 @@ pub(crate) struct Portion {
     /// The number of the first line in the queue.
     pub(crate) first: u64,
     /// Where the outlet was when their delivery began, if it had begun when a process was killed.
-    pub(crate) begun: Option<Begun>,
-}
-
-/// Where a delivery has begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Begun {
-    /// In what: see [`Outlet::place`].
-    pub(crate) place: u64,
-    /// See [`Outlet::position`].
-    pub(crate) position: u64,
+    pub(crate) begun_at: Option<Position>,
 }
 
 /// What there is to do for whoever delivers.
@@ -77,9 +69,17 @@ pub(crate) enum Next {
     /// These lines, which are in the buffer now.
     Deliver(Portion),
     /// Another outlet takes over.
-    Replace(Box<dyn Outlet>),
+    Replace(Replacement),
+    /// Nothing has come for as long as one wanted to wait.
+    Nothing,
     /// Nothing comes any more.
     End,
+}
+
+/// What comes after an outlet.
+pub(crate) struct Replacement {
+    pub(crate) outlet: Box<dyn Outlet>,
+    pub(crate) plan: Plan,
 }
 
 /// The queue of one log. One thread fills it, one empties it.
@@ -92,7 +92,7 @@ pub(crate) struct Queue {
 struct State {
     memory: Memory,
     hold: Option<Hold>,
-    replacement: Option<Box<dyn Outlet>>,
+    replacement: Option<Replacement>,
     /// Until when what waits may still be delivered; set at the end.
     end: Option<Instant>,
 }
@@ -122,8 +122,8 @@ impl Queue {
     }
 
     /// Lines go elsewhere from now on.
-    pub(crate) fn replace(&self, outlet: Box<dyn Outlet>) {
-        self.lock().replacement = Some(outlet);
+    pub(crate) fn replace(&self, replacement: Replacement) {
+        self.lock().replacement = Some(replacement);
         self.changed.notify_one();
     }
 
@@ -133,12 +133,13 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Waits for something to do. Lines are put into `buffer`.
-    pub(crate) fn next(&self, buffer: &mut Vec<u8>) -> Next {
+    /// Waits for something to do, for `patience` if there is one. Lines are put into `buffer`.
+    pub(crate) fn next(&self, buffer: &mut Vec<u8>, patience: Option<Duration>) -> Next {
+        let until = patience.map(|patience| Instant::now() + patience);
         let mut state = self.lock();
         loop {
-            if let Some(outlet) = state.replacement.take() {
-                return Next::Replace(outlet);
+            if let Some(replacement) = state.replacement.take() {
+                return Next::Replace(replacement);
             }
             if state.end.is_some_and(|end| end <= Instant::now()) {
                 return Next::End;
@@ -149,8 +150,26 @@ impl Queue {
             if state.end.is_some() {
                 return Next::End;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return Next::Nothing,
+                Some(left) => {
+                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
+    }
+
+    /// Lines whose delivery had begun.
+    pub(crate) fn leaving(&self, buffer: &mut Vec<u8>) -> Option<Portion> {
+        let mut state = self.lock();
+        state.memory.blocks(LEAVING).next()?;
+        state.portion(buffer)
+    }
+
+    /// The outlet that got the last part of lines whose delivery had begun.
+    pub(crate) fn begun_in(&self, portion: &Portion) -> u64 {
+        self.lock().memory.field(portion.block, field::BEGUN_IN)
     }
 
     /// What comes next, without waiting for it.
@@ -189,11 +208,11 @@ impl Queue {
         Some((portion, rest))
     }
 
-    /// A delivery begins.
-    pub(crate) fn begin(&self, portion: &Portion, begun: Begun) {
-        let at = |field| head(portion.block, field);
-        let position = begun.position.saturating_add(1);
-        self.lock().memory.change(&[(at(field::BEGUN_IN), begun.place), (at(field::BEGUN_AT), position)]);
+    /// A delivery begins while the outlet is at `position`.
+    pub(crate) fn begin(&self, portion: &Portion, position: Position) {
+        let at = head(portion.block, field::BEGUN_AT);
+        let outlet = (head(portion.block, field::BEGUN_IN), position.outlet);
+        self.lock().memory.change(&[(at, position.bytes.saturating_add(1)), outlet]);
     }
 
     /// So many bytes of a portion, with so many ends of lines, have arrived.
@@ -333,13 +352,13 @@ impl State {
         let len = cell(field::LEN).min(BLOCK_BYTES);
         buffer.clear();
         memory.read(block, cell(field::DONE).min(len), len, buffer);
-        let position = memory.field(block, field::BEGUN_AT).checked_sub(1);
-        let place = memory.field(block, field::BEGUN_IN);
+        let begun_at = memory.field(block, field::BEGUN_AT).checked_sub(1);
+        let outlet = memory.field(block, field::BEGUN_IN);
         Some(Portion {
             block,
             queue: memory.get(layout::NAME_AT),
             first: memory.field(block, field::FIRST).saturating_add(memory.field(block, field::LINES_DONE)),
-            begun: position.map(|position| Begun { place, position }),
+            begun_at: begun_at.map(|bytes| Position { outlet, bytes }),
         })
     }
 
@@ -366,5 +385,5 @@ impl State {
 
 /// Ends of lines in `bytes`.
 pub(crate) fn newlines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
+    memchr::memchr_iter(b'\n', bytes).count() as u64
 }

@@ -29,7 +29,7 @@ pub const MARK: u64 = u64::from_ne_bytes(*b"KIMURALQ");
 /// Cell of the version of what comes behind: [`LAYOUT`].
 pub const LAYOUT_AT: usize = TALLY_CELLS + 1;
 /// The version that this program makes and reads.
-pub const LAYOUT: u64 = 2;
+pub const LAYOUT: u64 = 3;
 /// Cell of the epoch: which life of a server the numbers are of.
 pub const EPOCH_AT: usize = TALLY_CELLS + 4;
 /// All cells that tell of the memory itself, the tally included.

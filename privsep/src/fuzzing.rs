@@ -79,12 +79,13 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::message::{
-        Audience, BanNeeds, BanReport, CertificateEntry, Command, ControlNeeds, Depth, FileNeeds,
-        GearmanServer, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile, KeptListener,
-        KeptPassed, KeptPhase, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, Labels,
-        LedgerEntry, ListenNeeds, LogNeeds, LogReport, LoginOutcome, Network, Output, PamLogin, PamNeeds,
-        PamVerdict, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, RealmEntry, Receiver, Setting, SpillNeeds,
-        Subject, SyslogFraming, SyslogShape, SyslogWay, TokenEntry, Trouble, UserEntry, WorkerReport,
+        Audience, BanNeeds, BanReport, CertificateEntry, Clocks, Command, ControlNeeds, Depth, Every,
+        FileNeeds, GearmanServer, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile,
+        KeptListener, KeptPassed, KeptPhase, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker,
+        Labels, LedgerEntry, ListenNeeds, LogNeeds, LogReport, LoginOutcome, Method, Naming, Network, Output,
+        PamLogin, PamNeeds, PamVerdict, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, RealmEntry, Receiver,
+        RotationNeeds, Setting, SpillNeeds, Subject, SyslogFraming, SyslogShape, SyslogWay, TokenEntry,
+        Trouble, UserEntry, WorkerReport,
     };
     use crate::wire::{Bytes, Secret};
 
@@ -148,14 +149,29 @@ pub(crate) mod tests {
         BansReport { now: 2, bans: vec![ban] }
     }
 
+    fn rotation() -> RotationNeeds {
+        RotationNeeds {
+            size: Some(1 << 20),
+            every: Some(Every::Week),
+            clocks: Clocks::Utc,
+            keep: 14,
+            keep_seconds: Some(86_400),
+            budget: Some(1 << 30),
+            method: Some(Method::Zstd),
+            naming: Naming::Number,
+        }
+    }
+
     pub(crate) fn needs() -> Needs {
         let pointer = || text("/server");
+        let rotation = Some(rotation());
         let log = |output| LogNeeds {
             output,
             cells: 1 << 12,
             cells_per_shard: 1 << 10,
             hold_at: Some(1 << 14),
             spill: Some(SpillNeeds { path: "/var/spill".into(), pointer: pointer() }),
+            rotation,
             pointer: pointer(),
         };
         let entry = |name, rank| RankEntry { name: text(name), rank };
@@ -303,6 +319,8 @@ pub(crate) mod tests {
                 dropped: 1,
                 queued: 1,
                 failing: true,
+                put_aside: 1,
+                troubles: 1,
             }],
         }
     }
@@ -365,6 +383,8 @@ pub(crate) mod tests {
                     hold_at: Some(1 << 14),
                     epoch: 9,
                     spilled: true,
+                    turn: 4,
+                    rotation: Some(rotation()),
                 }),
             ),
             ("sink-syslog", 4, encode(&to_receiver(syslog()))),
@@ -372,6 +392,14 @@ pub(crate) mod tests {
             ("sink-gearman", 4, encode(&to_receiver(gearman()))),
             ("finished", 5, encode(&FromLogger::Finished)),
             ("read", 5, encode(&FromLogger::Read { generation: 1, lines: 2 })),
+            ("before", 4, encode(&ToLogger::Before { number: 2 })),
+            ("compress", 4, encode(&ToLogger::Compress { job: 3, method: Method::Gzip })),
+            ("sync", 4, encode(&ToLogger::Sync { job: 3 })),
+            ("rotate", 5, encode(&FromLogger::Rotate { number: 2 })),
+            ("switched", 5, encode(&FromLogger::Switched { number: 2, turn: 4 })),
+            ("compressed", 5, encode(&FromLogger::Compressed { job: 3 })),
+            ("synced", 5, encode(&FromLogger::Synced { job: 3 })),
+            ("failed", 5, encode(&FromLogger::Failed { job: 3, error: 28 })),
             ("hello", 6, encode(&ToWorker::Hello { hello: hello(), generation: 1, cores: vec![0, 1] })),
             (
                 "login",
@@ -445,6 +473,8 @@ pub(crate) mod tests {
             hold_at: None,
             epoch: 9,
             spilled: false,
+            turn: 0,
+            rotation: None,
         }
     }
 

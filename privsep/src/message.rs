@@ -9,6 +9,7 @@ mod control;
 mod logger;
 mod pam;
 mod receiver;
+mod rotation;
 mod state;
 mod worker;
 
@@ -29,6 +30,7 @@ pub use control::{
 pub use logger::{FromLogger, ToLogger};
 pub use pam::{FromPam, PamLogin, PamNeeds, PamVerdict, ToPam};
 pub use receiver::{AUTHORITY_MAX, GearmanServer, Labels, Receiver, SyslogFraming, SyslogShape, SyslogWay};
+pub use rotation::{Clocks, Every, Method, Naming, RotationNeeds};
 pub use state::{
     FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFailures, KeptFile, KeptKind, KeptListener, KeptPassed,
     KeptPhase, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State, ToRehearsal,

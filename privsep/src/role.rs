@@ -145,6 +145,8 @@ pub const ROLES: &[Row] = &[
                 Group::Sealing,
                 Group::Sockets,
                 Group::Connecting,
+                Group::Yielding,
+                Group::Syncing,
             ],
         }),
     },

@@ -6,6 +6,7 @@
 
 pub mod activation;
 pub mod broadcast;
+pub mod calendar;
 pub mod clock;
 pub mod cpu;
 pub mod creds;

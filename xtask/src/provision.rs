@@ -43,6 +43,9 @@ const PROGRAMS: &[Program] = &[
         probe: &["sh", "-c", "command -v certutil && command -v pk12util"],
         packages: &["libnss3-tools"],
     },
+    Program { what: "logrotate", probe: &["logrotate", "--version"], packages: &["logrotate"] },
+    Program { what: "gzip", probe: &["gzip", "--version"], packages: &["gzip"] },
+    Program { what: "zstd", probe: &["zstd", "--version"], packages: &["zstd"] },
     Program { what: "valgrind", probe: &["valgrind", "--version"], packages: &["valgrind"] },
     Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },
     Program {

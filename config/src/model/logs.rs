@@ -22,6 +22,8 @@ pub struct Log {
     pub anonymize: bool,
     /// What becomes of lines that cannot be delivered yet.
     pub queue: LogQueue,
+    /// When its file is put aside, and what becomes of it then; `None` when others see to that.
+    pub rotate: Option<Rotate>,
     /// JSON Pointer of what says where to, for a problem that only opening can find.
     pub pointer: String,
 }
@@ -120,4 +122,65 @@ pub enum LogStatus {
     Code(u16),
     /// `5xx`: all of a class, 1..=5.
     Class(u8),
+}
+
+/// When the file of a log is put aside and a new one begun, and what becomes of those that were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotate {
+    /// When it has so many bytes.
+    pub size: Option<u64>,
+    /// When such a time has passed; there is one of the two.
+    pub every: Option<Every>,
+    /// By whose clocks.
+    pub zone: TimeZone,
+    /// How many files are kept; at least 1.
+    pub keep: u32,
+    /// How long they are kept.
+    pub keep_for: Option<Duration>,
+    /// How many bytes all of them may have together.
+    pub budget: Option<u64>,
+    /// How they are compressed.
+    pub compress: Compress,
+    /// How they are called.
+    pub names: RotatedNames,
+}
+
+/// A span of time that begins with a full hour, midnight, or the midnight before a Monday.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Every {
+    /// `hour`
+    Hour,
+    /// `day`
+    Day,
+    /// `week`
+    Week,
+}
+
+/// Whose clocks are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeZone {
+    /// `local`: those of the machine.
+    Local,
+    /// `utc`
+    Utc,
+}
+
+/// How a file that was put aside is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compress {
+    /// `off`
+    Off,
+    /// `gzip`: RFC 1952.
+    Gzip,
+    /// `zstd`: RFC 8878.
+    Zstd,
+}
+
+/// How files that were put aside are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RotatedNames {
+    /// `date`: `access.log-20261126-130000`
+    Date,
+    /// `number`: `access.log.1` is the newest.
+    Number,
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::receiver;
 use crate::cause::{Cause, Flaw};
 use crate::kind::LogChoice;
-use crate::model::{Log, LogConditions, LogFormat, LogQueue, Output, Receiver};
+use crate::model::{Every, Log, LogConditions, LogFormat, LogQueue, Output, Receiver, Rotate, RotatedNames};
 use crate::near::nearest;
 use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
 use crate::source::{Origin, Source};
-use crate::table::{log, settings, top};
+use crate::table::{log, rotate, settings, top};
 use crate::tree::quoted;
 use crate::{pointer, syntax};
 
@@ -52,6 +52,7 @@ impl Chosen {
                 conditions: LogConditions::default(),
                 anonymize: false,
                 queue: queue.clone(),
+                rotate: None,
                 pointer: pointer.clone(),
             }),
         }
@@ -214,6 +215,7 @@ fn read_log(name: &str, reader: &Reader<'_>, problems: &mut Problems) -> Option<
         when_full: reader.or_default(&log::WHEN_FULL, problems),
         spill: reader.get(&log::SPILL, problems),
     };
+    let rotate = read_rotate(reader, problems);
     let (output, key) = output?;
     Some(Log {
         name: Some(name.to_owned()),
@@ -222,8 +224,43 @@ fn read_log(name: &str, reader: &Reader<'_>, problems: &mut Problems) -> Option<
         conditions,
         anonymize,
         queue,
+        rotate,
         pointer: pointer::join(reader.pointer(), key),
     })
+}
+
+/// Most files that are numbered: each of them gets another name every time.
+const NUMBERED_MAX: u32 = 1000;
+
+/// What is said of rotation, if anything is.
+fn read_rotate(log: &Reader<'_>, problems: &mut Problems) -> Option<Rotate> {
+    let reader = log.section(&log::ROTATE, problems);
+    if !reader.exists() {
+        return None;
+    }
+    if !log.has(&log::FILE) {
+        let flaw = Flaw::new("only a file can be put aside", "remove \"rotate\", or write to a \"file\"");
+        problems.extend(log.at_value(&log::ROTATE, Cause::Conflict(flaw)));
+    }
+    let (size, every) = (reader.get(&rotate::SIZE, problems), reader.get(&rotate::EVERY, problems));
+    let timed = reader.has(&rotate::EVERY) || reader.has(&rotate::SIZE);
+    let keep = reader.or_default(&rotate::KEEP, problems);
+    let rotation = Rotate {
+        size,
+        every: if timed { every } else { Some(Every::Day) },
+        zone: reader.or_default(&rotate::TIME_ZONE, problems),
+        keep: u32::try_from(keep).unwrap_or(u32::MAX),
+        keep_for: reader.get(&rotate::KEEP_FOR, problems),
+        budget: reader.get(&rotate::BUDGET, problems),
+        compress: reader.or_default(&rotate::COMPRESS, problems),
+        names: reader.or_default(&rotate::NAMES, problems),
+    };
+    if rotation.names == RotatedNames::Number && rotation.keep > NUMBERED_MAX {
+        let what = format!("each of {} numbered files would get another name every time", rotation.keep);
+        let flaw = Flaw::new(what, format!("keep at most {NUMBERED_MAX}, or write \"names\": \"date\""));
+        problems.extend(reader.at_value(&rotate::KEEP, Cause::Conflict(flaw)));
+    }
+    Some(rotation)
 }
 
 /// Where the lines go, and the key that says so: exactly one of several.

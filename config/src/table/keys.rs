@@ -42,7 +42,7 @@ macro_rules! keys {
 
 mod logs;
 
-pub(crate) use logs::log;
+pub(crate) use logs::{log, rotate};
 
 /// Written down here, read by a later stage.
 const NETWORK: Text<String> =

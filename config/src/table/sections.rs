@@ -2,8 +2,8 @@
 
 use super::Section;
 use super::keys::{
-    auth, bans, certificate, control, file_cache, host, limits, log, remote, server, settings, timeouts, tls,
-    top,
+    auth, bans, certificate, control, file_cache, host, limits, log, remote, rotate, server, settings,
+    timeouts, tls, top,
 };
 
 /// The whole file.
@@ -102,6 +102,16 @@ pub(crate) static LOG: Section = Section {
             of file, stream, syslog, journald and gearman says where its lines go.",
     inherited: &[],
     own: log::KEYS,
+};
+
+/// `/logs/NAME/rotate`.
+pub(crate) static ROTATE: Section = Section {
+    name: "rotate",
+    place: "rotation of a log (/logs/NAME/rotate)",
+    prose: "When the file of a log is put aside, and what becomes of those that were. Nothing but files whose names this \
+            rotation makes is ever renamed or removed.",
+    inherited: &[],
+    own: rotate::KEYS,
 };
 
 /// `/hosts/NAME`.

@@ -47,6 +47,8 @@ fn status(report: &StatusReport) -> Value {
             "dropped": log.dropped,
             "queued": log.queued,
             "failing": log.failing,
+            "put_aside": log.put_aside,
+            "troubles": log.troubles,
         })
     });
     json!({

@@ -42,8 +42,13 @@ fn status(report: &StatusReport) -> String {
     line(&mut text, "log lines", &sum(&report.lines, "lines"));
     for log in &report.logs {
         let state = if log.failing { ", FAILS at present" } else { "" };
+        let files = match (log.put_aside, log.troubles) {
+            (0, 0) => String::new(),
+            (files, 0) => format!(", {files} files put aside"),
+            (files, troubles) => format!(", {files} files put aside, {troubles} times trouble"),
+        };
         let what = format!(
-            "{}: {} delivered, {} dropped, {} queued{state}",
+            "{}: {} delivered, {} dropped, {} queued{files}{state}",
             log.name, log.delivered, log.dropped, log.queued
         );
         line(&mut text, "log", &what);

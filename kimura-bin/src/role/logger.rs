@@ -2,9 +2,11 @@
 
 use super::{Fault, Place, begin_confined, receiver, replace_error_log};
 use logging::remote::Remote;
-use logging::{Desk, Fed, Pressure, Storage, Target, error_log};
+use logging::{
+    Desk, Fed, Inbox, Notice, Notices, Plan, Press, Pressure, Rotation, Storage, Target, Task, error_log,
+};
 use privsep::link::{Link, LinkError};
-use privsep::message::{FromLogger, Output, Receiver, ToLogger};
+use privsep::message::{FromLogger, Method, Output, Receiver, RotationNeeds, ToLogger};
 use privsep::role::Role;
 use std::collections::BTreeMap;
 use std::io;
@@ -25,11 +27,16 @@ const LAST_TURNS: usize = 64;
 pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     let link = Up::new(link);
     let (ToLogger::Hello { hello }, _) = link.receive_waiting()? else { return Err(Fault::Order) };
+    // What it could not do later: read the time zone, and make a descriptor.
+    sys::calendar::learn_zone();
+    let (notices, inbox) = Notices::new().map_err(|error| Fault::Link(error.into()))?;
     let own = own_messages(place);
     begin_confined(Role::Logger, &hello, place)?;
     let producers = own.into_iter().collect();
-    let (desk, receivers) = (Desk::new(), BTreeMap::new());
-    let mut room = Room { link, place, desk, pressure: None, producers, receivers, done: false };
+    let press = Press::new(notices.clone());
+    let (desk, receivers) = (Desk::with(notices), BTreeMap::new());
+    let mut room =
+        Room { link, place, desk, inbox, press, pressure: None, producers, receivers, done: false };
     let ended = loop {
         match room.turn() {
             Ok(()) if room.done => break Ok(()),
@@ -65,6 +72,9 @@ struct Room {
     desk: Desk,
     /// Where it says which logs cannot keep up.
     pressure: Option<Pressure>,
+    /// What the threads have to say.
+    inbox: Inbox,
+    press: Press,
     producers: Vec<Producer>,
     /// The receivers as they were told of, with the PEM of those who vouch for them.
     receivers: BTreeMap<u16, (Receiver, Vec<u8>)>,
@@ -80,11 +90,12 @@ struct Producer {
 impl Room {
     /// Waits for something and does it.
     fn turn(&mut self) -> Result<(), Fault> {
-        let mut fds: Vec<BorrowedFd<'_>> = vec![self.link.fd()];
+        let mut fds: Vec<BorrowedFd<'_>> = vec![self.link.fd(), self.inbox.fd()];
         fds.extend(self.producers.iter().map(|producer| producer.socket.as_fd()));
         let ready = sys::poll::any_readable(&fds, None).map_err(|error| Fault::Link(error.into()))?;
         let mut ready = ready.into_iter();
         let told = ready.next().unwrap_or_default();
+        let noticed = ready.next().unwrap_or_default();
         let fed: Vec<bool> = ready.collect();
         // Lines first: a file may be about to be replaced.
         let mut fed = fed.into_iter();
@@ -96,18 +107,27 @@ impl Room {
             let lines = self.desk.lines_of(generation);
             self.link.send_waiting(&FromLogger::Read { generation, lines }, &[])?;
         }
+        if noticed {
+            for notice in self.inbox.take() {
+                self.link.send_waiting(&in_words(notice), &[])?;
+            }
+        }
         if told {
             while let Some((message, descriptors)) = self.link.receive()? {
-                self.hear(message, descriptors);
+                self.hear(message, descriptors)?;
             }
         }
         Ok(())
     }
 
-    fn hear(&mut self, message: ToLogger, mut descriptors: Vec<OwnedFd>) {
+    fn hear(&mut self, message: ToLogger, mut descriptors: Vec<OwnedFd>) -> Result<(), Fault> {
         match (message, descriptors.pop()) {
-            (ToLogger::Sink { number, name, output, cells, hold_at, epoch, spilled }, Some(queue)) => {
-                let Some(fd) = descriptors.pop() else { return };
+            (
+                ToLogger::Sink { number, name, output, cells, hold_at, epoch, spilled, turn, rotation },
+                Some(queue),
+            ) => {
+                let Some(fd) = descriptors.pop() else { return Ok(()) };
+                self.desk.plan(number, Plan { turn, rotation: rotation.as_ref().map(rules) });
                 let hold = self.pressure.as_ref().zip(hold_at);
                 let hold = hold.and_then(|(pressure, at)| pressure.hold(number, at));
                 let map = if spilled { Cells::from_file } else { Cells::from_fd };
@@ -119,6 +139,19 @@ impl Room {
                 Ok(cells) => self.pressure = Some(Pressure::new(cells)),
                 Err(error) => log::error!("no request will wait for a log: {error}"),
             },
+            (ToLogger::Before { number }, Some(fd)) => self.desk.before(number, fd),
+            (ToLogger::Compress { job, method }, Some(target)) => {
+                if let Some(source) = descriptors.pop() {
+                    let method = match method {
+                        Method::Gzip => logging::Method::Gzip,
+                        Method::Zstd => logging::Method::Zstd,
+                    };
+                    self.pressed(job, Task::Compress, |press| press.compress(job, method, source, target))?;
+                }
+            }
+            (ToLogger::Sync { job }, Some(folder)) => {
+                self.pressed(job, Task::Sync, |press| press.sync(job, folder))?;
+            }
             (ToLogger::Producer { generation }, Some(socket)) => {
                 self.producers.push(Producer { generation, socket });
             }
@@ -132,6 +165,21 @@ impl Room {
             // The greeting is over, and the link has seen to the descriptors.
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Gives the press a task, or says why it cannot be carried out.
+    fn pressed(
+        &mut self,
+        job: u32,
+        task: Task,
+        give: impl FnOnce(&mut Press) -> Result<(), logging::Error>,
+    ) -> Result<(), Fault> {
+        if let Err(error) = give(&mut self.press) {
+            let notice = Notice::Pressed { job, task, result: Err(io::Error::other(error)) };
+            self.link.send_waiting(&in_words(notice), &[])?;
+        }
+        Ok(())
     }
 
     fn sink(
@@ -182,6 +230,26 @@ impl Room {
                     break;
                 }
             }
+        }
+    }
+}
+
+/// When a file is to be put aside, as threads of this process see to it.
+fn rules(needs: &RotationNeeds) -> Rotation {
+    let every = needs.every.map(|every| (every.into(), needs.clocks.into()));
+    Rotation { size: needs.size, every }
+}
+
+/// What the supervisor is told of a notice.
+fn in_words(notice: Notice) -> FromLogger {
+    match notice {
+        Notice::Due { number } => FromLogger::Rotate { number },
+        Notice::Switched { number, turn } => FromLogger::Switched { number, turn },
+        Notice::Pressed { job, task: Task::Compress, result: Ok(()) } => FromLogger::Compressed { job },
+        Notice::Pressed { job, task: Task::Sync, result: Ok(()) } => FromLogger::Synced { job },
+        Notice::Pressed { job, result: Err(error), .. } => {
+            let error = error.raw_os_error().and_then(|error| u32::try_from(error).ok());
+            FromLogger::Failed { job, error: error.unwrap_or_default() }
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use crate::receivers::Found;
 use crate::{certificates, logins, remote};
-use config::{Config, Level, Listen, Loaded, Log, Origin, Output, Peer, Rank, Shards, Transport, WhenFull};
+use config::{
+    Compress, Config, Every, Level, Listen, Loaded, Log, Origin, Output, Peer, Rank, Rotate, RotatedNames,
+    Shards, TimeZone, Transport, WhenFull,
+};
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
 use privsep::message::{
     Audience, BanNeeds, CertificateEntry, FileNeeds, Network, ReadNeeds, Secrets, SpillNeeds,
 };
-use privsep::message::{TokenEntry, UserEntry};
+use privsep::message::{Clocks, Method, Naming, RotationNeeds, TokenEntry, UserEntry};
 use privsep::wire::{Bytes, encode};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -30,6 +33,7 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
             cells_per_shard: 0,
             hold_at: None,
             spill: None,
+            rotation: None,
             pointer: "/server/error_log".to_owned(),
         },
         error_level: level(server.error_log_level),
@@ -70,7 +74,36 @@ fn log_needs(log: &Log, found: &Found, connections_per_shard: usize) -> LogNeeds
             .spill
             .as_ref()
             .map(|path| SpillNeeds { path: path.clone(), pointer: crate::logs::spill_pointer(log) }),
+        rotation: log.rotate.as_ref().map(rotation),
         pointer: log.pointer.clone(),
+    }
+}
+
+/// When the file of a log is put aside, and what becomes of it.
+fn rotation(rotate: &Rotate) -> RotationNeeds {
+    RotationNeeds {
+        size: rotate.size,
+        every: rotate.every.map(|every| match every {
+            Every::Hour => message::Every::Hour,
+            Every::Day => message::Every::Day,
+            Every::Week => message::Every::Week,
+        }),
+        clocks: match rotate.zone {
+            TimeZone::Local => Clocks::Local,
+            TimeZone::Utc => Clocks::Utc,
+        },
+        keep: rotate.keep,
+        keep_seconds: rotate.keep_for.map(|time| time.as_secs()),
+        budget: rotate.budget,
+        method: match rotate.compress {
+            Compress::Off => None,
+            Compress::Gzip => Some(Method::Gzip),
+            Compress::Zstd => Some(Method::Zstd),
+        },
+        naming: match rotate.names {
+            RotatedNames::Date => Naming::Date,
+            RotatedNames::Number => Naming::Number,
+        },
     }
 }
 

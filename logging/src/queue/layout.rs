@@ -57,7 +57,7 @@ pub(super) mod field {
     pub(in crate::queue) const BEGUN_AT: usize = 6;
     /// The number of its first line.
     pub(in crate::queue) const FIRST: usize = 7;
-    /// Names what the outlet wrote to when that delivery began.
+    /// Which outlet that was, or the one to which the last part went: see [`crate::outlet::Position`].
     pub(in crate::queue) const BEGUN_IN: usize = 8;
 }
 

@@ -80,6 +80,17 @@ impl Memory {
         self.count
     }
 
+    /// Whole cells, from `at` on; one after the other, without looking each up.
+    fn put_all(&self, at: usize, values: &[[u8; CELL]]) {
+        for (cell, value) in self.cells[at..at + values.len()].iter().zip(values) {
+            #[cfg(test)]
+            if !super::fuse::burns() {
+                return;
+            }
+            cell.store(u64::from_ne_bytes(*value), Release);
+        }
+    }
+
     /// The blocks in a state.
     pub(super) fn blocks(&self, state: u64) -> impl Iterator<Item = usize> {
         (0..self.count).filter(move |&block| self.field(block, field::STATE) == state)
@@ -137,11 +148,9 @@ impl Memory {
         let mut cell = self.get(at).to_ne_bytes();
         cell[len % CELL..][..first.len()].copy_from_slice(first);
         self.put(at, u64::from_ne_bytes(cell));
-        let (cells, last) = rest.as_chunks::<CELL>();
-        for cell in cells {
-            at += 1;
-            self.put(at, u64::from_ne_bytes(*cell));
-        }
+        let (whole, last) = rest.as_chunks::<CELL>();
+        self.put_all(at + 1, whole);
+        at += whole.len();
         if !last.is_empty() {
             let mut cell = [0; CELL];
             cell[..last.len()].copy_from_slice(last);
@@ -154,8 +163,10 @@ impl Memory {
         let lines = lines_at(self.count, block);
         let (first, last) = (from / CELL, to.div_ceil(CELL));
         let begin = out.len();
-        for at in first..last {
-            out.extend_from_slice(&self.get(lines + at).to_ne_bytes());
+        let cells = &self.cells[lines + first..lines + last];
+        out.resize(begin + cells.len() * CELL, 0);
+        for (bytes, cell) in out[begin..].as_chunks_mut::<CELL>().0.iter_mut().zip(cells) {
+            *bytes = cell.load(Relaxed).to_ne_bytes();
         }
         out.truncate(begin + to - first * CELL);
         out.drain(begin..begin + from % CELL);

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use super::layout::{BLOCKS_MIN, cells_for};
 use super::*;
-use crate::outlet::{Offer, Undelivered};
+use crate::outlet::{Offer, Position, Undelivered};
 use crate::pressure::Pressure;
 
 fn memory(blocks: usize) -> Cells {
@@ -167,13 +167,19 @@ fn memory_that_is_not_a_queue() {
 
 /// A file that outlives processes; each byte that it takes is a step.
 #[derive(Clone, Default)]
-struct Disk(Arc<Mutex<Vec<u8>>>);
+struct Disk {
+    number: u64,
+    bytes: Arc<Mutex<Vec<u8>>>,
+    /// Bytes that the first delivery has room for, where there is a limit.
+    room: Arc<Mutex<Option<usize>>>,
+}
 
 impl Outlet for Disk {
     fn deliver(&mut self, Offer { lines, .. }: Offer<'_>) -> Result<(), Undelivered> {
-        let mut bytes = self.0.lock().unwrap();
+        let mut bytes = self.bytes.lock().unwrap();
+        let room = self.room.lock().unwrap().take().unwrap_or(lines.len());
         for (done, byte) in lines.iter().enumerate() {
-            if !fuse::burns() {
+            if done == room || !fuse::burns() {
                 return Err(Undelivered { done, cause: io::Error::from(ErrorKind::Other) });
             }
             bytes.push(*byte);
@@ -181,8 +187,8 @@ impl Outlet for Disk {
         Ok(())
     }
 
-    fn position(&self) -> Option<u64> {
-        Some(self.0.lock().unwrap().len() as u64)
+    fn position(&self) -> Option<Position> {
+        Some(Position { outlet: self.number, bytes: self.bytes.lock().unwrap().len() as u64 })
     }
 }
 
@@ -222,7 +228,7 @@ fn a_kill_at_any_moment_neither_loses_nor_doubles_a_line() {
         let killed = fuse::is_out();
         fuse::set(None);
         live((&cells, &flags), &disk, next, PACKETS);
-        let text = String::from_utf8(disk.0.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(disk.bytes.lock().unwrap().clone()).unwrap();
         assert_eq!(text, wanted, "killed after {steps} steps");
         let tally = perf::Tally::read(&cells);
         assert_eq!(
@@ -237,6 +243,121 @@ fn a_kill_at_any_moment_neither_loses_nor_doubles_a_line() {
         steps += 1;
     }
     assert!(steps > 500, "only {steps} moments were tried");
+}
+
+/// The files of a log, the present one last, as the supervisor has them: it lives on.
+struct Shelf {
+    files: Vec<Disk>,
+    /// The first file that a process may still write to.
+    confirmed: usize,
+}
+
+impl Shelf {
+    fn new() -> Self {
+        let mut shelf = Self { files: Vec::new(), confirmed: 0 };
+        shelf.turn();
+        shelf
+    }
+
+    fn turn(&mut self) {
+        // Each file has room for the half of its first line only, at first.
+        let room = Arc::new(Mutex::new(Some(3)));
+        self.files.push(Disk { number: self.files.len() as u64 + 1, room, ..Disk::default() });
+    }
+
+    fn present(&self) -> Box<dyn Outlet> {
+        Box::new(self.files.last().unwrap().clone())
+    }
+
+    fn before(&self) -> Vec<Box<dyn Outlet>> {
+        let (_, before) = self.files.split_last().unwrap();
+        before[self.confirmed..].iter().map(|disk| Box::new(disk.clone()) as Box<dyn Outlet>).collect()
+    }
+
+    /// A process has switched to the present file, and has come to say so.
+    fn confirm(&mut self) {
+        if fuse::burns() {
+            self.confirmed = self.files.len() - 1;
+        }
+    }
+}
+
+/// As [`live`], while the file is exchanged now and then: the name of the old one goes first, then lines go on to it.
+fn live_turning(cells: &Cells, shelf: &mut Shelf, from: u64, to: u64) -> u64 {
+    let Ok(queue) = Queue::open(again(cells)) else { return from };
+    let mut courier = crate::courier::tests::courier(Arc::new(queue), shelf.present());
+    courier.begin(shelf.before());
+    shelf.confirm();
+    for number in from..to {
+        courier.queue().take(packet(number), lines(number).as_bytes());
+        if !fuse::burns() {
+            return number;
+        }
+        if number % 2 == 0 {
+            shelf.turn();
+            if !fuse::burns() {
+                return number + 1;
+            }
+            courier.empty();
+            courier.switch(shelf.present());
+            shelf.confirm();
+        } else if number % 3 == 0 {
+            courier.insist();
+        }
+        if fuse::is_out() {
+            return number + 1;
+        }
+    }
+    courier.insist();
+    to
+}
+
+#[test]
+fn a_kill_while_files_are_exchanged_neither_loses_nor_doubles_nor_breaks_a_line() {
+    const PACKETS: u64 = 8;
+    let wanted: String = (1..PACKETS).map(lines).collect();
+    let mut steps = 0;
+    loop {
+        let (cells, mut shelf) = (memory(BLOCKS_MIN), Shelf::new());
+        fuse::set(Some(steps));
+        let next = live_turning(&cells, &mut shelf, 1, PACKETS);
+        let killed = fuse::is_out();
+        // Once more, soon after.
+        fuse::set(Some(steps % 97));
+        let next = live_turning(&cells, &mut shelf, next, PACKETS);
+        fuse::set(None);
+        live_turning(&cells, &mut shelf, next, PACKETS);
+        let files: Vec<String> = shelf
+            .files
+            .iter()
+            .map(|disk| String::from_utf8(disk.bytes.lock().unwrap().clone()).unwrap())
+            .collect();
+        assert_eq!(files.concat(), wanted, "killed after {steps} steps");
+        let whole = |text: &String| text.is_empty() || text.ends_with('\n');
+        assert!(files.iter().all(whole), "killed after {steps} steps: {files:?}");
+        let tally = perf::Tally::read(&cells);
+        assert!(tally.even() && tally.queued == 0 && tally.dropped == 0, "after {steps} steps");
+        if !killed {
+            break;
+        }
+        steps += 1;
+    }
+    assert!(steps > 500, "only {steps} moments were tried");
+}
+
+#[test]
+fn what_was_begun_in_one_file_says_nothing_of_another() {
+    let cells = memory(BLOCKS_MIN);
+    let queue = Arc::new(Queue::open(again(&cells)).unwrap());
+    let full = Disk { number: 1, room: Arc::new(Mutex::new(Some(0))), ..Disk::default() };
+    let other = Disk { number: 2, bytes: Arc::new(Mutex::new(b"was here\n".to_vec())), ..Disk::default() };
+    let mut courier = crate::courier::tests::courier(queue, Box::new(full.clone()));
+    courier.queue().take(packet(1), b"one\ntwo\n");
+    courier.empty();
+    courier.switch(Box::new(other.clone()));
+    courier.insist();
+    assert!(full.bytes.lock().unwrap().is_empty());
+    assert_eq!(other.bytes.lock().unwrap().as_slice(), b"was here\none\ntwo\n");
 }
 
 /// Another life of the server: delivers what is there. Its packets begin with 1 again.
@@ -258,7 +379,7 @@ fn killed_twice(steps: u64, more: u64) -> bool {
     let killed = fuse::is_out();
     fuse::set(None);
     let tally = next_life(&cells, &disk).expect("a queue");
-    let text = String::from_utf8(disk.0.lock().unwrap().clone()).unwrap();
+    let text = String::from_utf8(disk.bytes.lock().unwrap().clone()).unwrap();
     // What was not taken went with the server; the packet that was just being taken may have gone.
     let taken = |packets| (1..packets).map(lines).collect::<String>();
     assert!([next, next + 1].map(taken).contains(&text), "killed after {steps} and {more} steps: {text:?}");
@@ -357,50 +478,4 @@ fn a_block_that_power_has_cut_short_is_given_up_and_counted() {
     check(&set(head(0, field::LINES), u64::MAX), (0, BLOCK_BYTES as u64), (0, BLOCK_BYTES as u64));
     check(&set(head(1, field::LEN), 5), (2, 0), (2, 0));
     check(&set(tally::DELIVERED, u64::MAX), (2, 0), (2, 0));
-}
-
-/// Another file, in whose place the one before has been.
-struct Successor(Disk);
-
-impl Outlet for Successor {
-    fn deliver(&mut self, offer: Offer<'_>) -> Result<(), Undelivered> {
-        self.0.deliver(offer)
-    }
-
-    fn position(&self) -> Option<u64> {
-        self.0.position()
-    }
-
-    fn place(&self) -> u64 {
-        self.0.place() + 1
-    }
-}
-
-#[test]
-fn a_delivery_that_has_begun_in_another_file_begins_anew() {
-    let wanted = "one\ntwo\nthree\n";
-    let mut anew = 0;
-    for steps in 0.. {
-        let (cells, disk) = (memory(BLOCKS_MIN), Disk::default());
-        let queue = Queue::open(again(&cells)).unwrap();
-        queue.take(packet(1), wanted.as_bytes());
-        fuse::set(Some(steps));
-        crate::courier::tests::courier(Arc::new(queue), Box::new(disk.clone())).empty();
-        let killed = fuse::is_out();
-        fuse::set(None);
-        // It is longer than the one before has ever been.
-        let other = Disk::default();
-        other.0.lock().unwrap().extend_from_slice(&[b'-'; 100]);
-        let queue = Queue::open(again(&cells)).unwrap();
-        let left = queue.tally().queued;
-        let outlet = Box::new(Successor(other.clone()));
-        crate::courier::tests::courier(Arc::new(queue), outlet).empty();
-        let text = String::from_utf8(other.0.lock().unwrap()[100..].to_vec()).unwrap();
-        assert_eq!(text, if left == 3 { wanted } else { "" }, "after {steps} steps");
-        anew += u64::from(left == 3 && !disk.0.lock().unwrap().is_empty());
-        if !killed {
-            break;
-        }
-    }
-    assert!(anew > 10, "only {anew} deliveries were cut");
 }

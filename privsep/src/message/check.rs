@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{BanNeeds, Hello, Message, PamNeeds, Rank, Receiver};
+use super::{BanNeeds, Hello, Message, PamNeeds, Rank, Receiver, RotationNeeds};
 use crate::wire::{Bytes, records, variants};
 
 variants! {
@@ -228,6 +228,8 @@ records! {
         hold_at: Option<u64>,
         /// The file in which its lines wait; none when they wait in memory.
         spill: Option<SpillNeeds>,
+        /// When its file is put aside; none where others see to that.
+        rotation: Option<RotationNeeds>,
         /// Where the configuration says so.
         pointer: String,
     }

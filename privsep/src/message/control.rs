@@ -171,6 +171,10 @@ records! {
         queued: u64,
         /// Whether delivery fails at present.
         failing: bool,
+        /// Files that were put aside.
+        put_aside: u64,
+        /// How often a file could not be put aside, looked after or compressed.
+        troubles: u64,
     }
 
     /// One number of the ledger.

@@ -1,6 +1,6 @@
 //! Supervisor and logger: descriptors in, totals out.
 
-use super::{Hello, Message, Output};
+use super::{Hello, Message, Method, Output, RotationNeeds};
 use crate::wire::variants;
 
 variants! {
@@ -28,6 +28,10 @@ variants! {
             epoch: u64,
             /// Whether the memory is a file.
             spilled: bool,
+            /// Counts the files of this destination.
+            turn: u32,
+            /// When its file is to be put aside; none when never.
+            rotation: Option<RotationNeeds>,
         },
         /// A worker's end, from which batches come. Comes with its descriptor.
         3 Producer {
@@ -45,6 +49,24 @@ variants! {
         },
         /// Write what is there and end.
         6 Finish,
+        /// A file that lines of a destination went to before; what a logger that was killed had begun there is ended
+        /// there. Comes with its descriptor, before the destination itself.
+        7 Before {
+            /// The number of the destination.
+            number: u16,
+        },
+        /// Compress a file that was put aside. Comes with its descriptor and that of an empty file for the result.
+        8 Compress {
+            /// Names the task.
+            job: u32,
+            /// How.
+            method: Method,
+        },
+        /// Bring to the disk which files a folder has. Comes with its descriptor.
+        9 Sync {
+            /// The task that it belongs to.
+            job: u32,
+        },
     }
 
     /// From the logger.
@@ -58,14 +80,48 @@ variants! {
             /// Lines that it has sent.
             lines: u64,
         },
+        /// The file of a destination should be put aside.
+        3 Rotate {
+            /// The number of the destination.
+            number: u16,
+        },
+        /// Nothing is written any more to any file that a destination had before this one.
+        4 Switched {
+            /// The number of the destination.
+            number: u16,
+            /// As it was told with the file.
+            turn: u32,
+        },
+        /// The result is whole, and on the disk.
+        5 Compressed {
+            /// The task.
+            job: u32,
+        },
+        /// The folder is on the disk.
+        6 Synced {
+            /// The task.
+            job: u32,
+        },
+        /// A task cannot be carried out.
+        7 Failed {
+            /// The task.
+            job: u32,
+            /// What the system says, as errno(3) has it; 0 for anything else.
+            error: u32,
+        },
     }
 }
 
 impl Message for ToLogger {
     fn descriptors(&self) -> usize {
         match self {
-            Self::Sink { .. } => 2,
-            Self::Producer { .. } | Self::ErrorLog | Self::Tail | Self::Pressure { .. } => 1,
+            Self::Sink { .. } | Self::Compress { .. } => 2,
+            Self::Producer { .. }
+            | Self::ErrorLog
+            | Self::Tail
+            | Self::Pressure { .. }
+            | Self::Before { .. }
+            | Self::Sync { .. } => 1,
             Self::Hello { .. } | Self::Finish => 0,
         }
     }

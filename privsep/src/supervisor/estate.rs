@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use perf::Tally;
+use sys::fs::FileId;
 use sys::net::{Address, ListenOptions, local_address};
 use sys::spawn::Legacy;
 
@@ -16,6 +17,7 @@ use super::passed::Passed;
 use super::pressure::Pressure;
 use super::room::Room;
 use super::tickets::Tickets;
+use super::turning::Turning;
 use crate::message::{
     AUTHORITY_MAX, ListenNeeds, LogNeeds, Needs, Output, Receiver, State, SyslogWay, Trouble,
 };
@@ -70,6 +72,8 @@ pub(crate) struct Sink {
     pub(crate) room: Option<Room>,
     /// Bytes of lines with which requests begin to wait; none when the oldest lines are given up instead.
     pub(crate) hold_at: Option<u64>,
+    /// When its file is put aside, and what is known of that.
+    pub(crate) turning: Turning,
 }
 
 impl Sink {
@@ -86,7 +90,7 @@ impl Sink {
     /// As if only its file was asked for.
     fn file_needs(&self) -> LogNeeds {
         let (output, pointer) = (self.output.clone(), String::new());
-        LogNeeds { output, cells: 0, cells_per_shard: 0, hold_at: None, spill: None, pointer }
+        LogNeeds { output, cells: 0, cells_per_shard: 0, hold_at: None, spill: None, rotation: None, pointer }
     }
 
     /// What has become of its lines.
@@ -110,7 +114,7 @@ pub(crate) struct Opened {
 /// Most destinations of access logs.
 pub(crate) const SINKS_MAX: usize = 4096;
 /// Who may read and write a new log file, less the umask.
-const LOG_MODE: u32 = 0o666;
+pub(super) const LOG_MODE: u32 = 0o666;
 
 impl Estate {
     /// Nothing but what the service manager has passed.
@@ -235,8 +239,8 @@ impl Estate {
         for kept in &state.sinks {
             let file = kept.fd.map(|fd| legacy.take(fd)).transpose()?.map(File::from);
             let room = kept.queue.map(|fd| Room::inherit(legacy.take(fd)?, kept.cells, kept.spill.clone()));
-            let (output, room) = (kept.output.clone(), room.transpose()?);
-            estate.sinks.push(Sink { output, file, room, hold_at: kept.hold_at });
+            let (output, room, turning) = (kept.output.clone(), room.transpose()?, Turning::default());
+            estate.sinks.push(Sink { output, file, room, hold_at: kept.hold_at, turning });
         }
         let pressure = state.pressure.map(|fd| Pressure::inherit(legacy.take(fd)?));
         estate.pressure = pressure.transpose()?;
@@ -252,8 +256,13 @@ impl Estate {
             let sockets = vec![estate.number(fd)];
             estate.listeners.push(Listener { written: listen.address.clone(), actual, sockets });
         }
-        let sink =
-            |log: &LogNeeds| Sink { output: log.output.clone(), file: None, room: None, hold_at: None };
+        let sink = |log: &LogNeeds| Sink {
+            output: log.output.clone(),
+            file: None,
+            room: None,
+            hold_at: None,
+            turning: Turning::default(),
+        };
         estate.sinks = needs.access_logs.iter().map(sink).collect();
         estate
     }
@@ -278,12 +287,31 @@ impl Estate {
         &self.sinks
     }
 
-    /// Opens all log files again, after somebody has moved them away. One that cannot be opened stays as it was.
-    pub(crate) fn reopen_sinks(&mut self) -> Vec<Trouble> {
-        let mut troubles = Vec::new();
+    /// The same, to be changed.
+    pub(crate) fn sinks_mut(&mut self) -> &mut [Sink] {
+        &mut self.sinks
+    }
+
+    /// Logs are put aside as `needs` say from now on. Whether that is news.
+    pub(crate) fn retune(&mut self, needs: &Needs) -> bool {
+        let unix = sys::clock::now_realtime_secs();
+        let mut news = false;
         for sink in &mut self.sinks {
+            let log = needs.access_logs.iter().find(|log| log.output == sink.output);
+            news |= sink.retune(log.and_then(|log| log.rotation), unix);
+        }
+        news
+    }
+
+    /// Opens the files of the logs again of which `wanted` is true, after somebody has moved them away. One that cannot
+    /// be opened stays as it was.
+    pub(crate) fn reopen_sinks(&mut self, wanted: fn(&Sink) -> bool) -> Vec<Trouble> {
+        let unix = sys::clock::now_realtime_secs();
+        let mut troubles = Vec::new();
+        for sink in self.sinks.iter_mut().filter(|sink| wanted(sink)) {
             match open_log(&sink.file_needs()) {
-                Ok(file) => sink.file = file,
+                Ok(Some(file)) if !is_same_file(sink.file.as_ref(), &file) => sink.exchange(file, unix),
+                Ok(_) => {}
                 Err(trouble) => troubles.push(trouble),
             }
         }
@@ -345,11 +373,20 @@ fn cells(log: &LogNeeds, shards: usize) -> u64 {
     log.cells.saturating_add(log.cells_per_shard.saturating_mul(shards as u64))
 }
 
+/// Whether both are the same file.
+fn is_same_file(known: Option<&File>, new: &File) -> bool {
+    let id = |file: &File| FileId::of(file.as_fd()).ok();
+    known.is_some_and(|known| id(known).is_some() && id(known) == id(new))
+}
+
 /// Opens an access log, and makes room for the lines that wait.
 fn open_sink(log: &LogNeeds, shards: usize) -> Result<Sink, Trouble> {
     let file = open_log(log)?;
     let room = Room::make(log, cells(log, shards))?;
-    Ok(Sink { output: log.output.clone(), file, room: Some(room), hold_at: log.hold_at })
+    let (output, turning) = (log.output.clone(), Turning::default());
+    let mut sink = Sink { output, file, room: Some(room), hold_at: log.hold_at, turning };
+    sink.retune(log.rotation, sys::clock::now_realtime_secs());
+    Ok(sink)
 }
 
 /// A name for a life of the server, which nobody has had; not 0, which stands in new memory.

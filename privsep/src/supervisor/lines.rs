@@ -78,12 +78,26 @@ impl Supervisor<'_> {
                 Some(FromLogger::Read { generation, lines }) if generation <= self.generations => {
                     self.lines.read(generation, lines);
                 }
-                Some(_) => {
-                    log::error!("the logger said what it may not say now; it is started again");
-                    self.logger.dismiss();
+                Some(message) => {
+                    if !self.hear_of_files(&message) {
+                        log::error!("the logger said what it may not say now; it is started again");
+                        self.logger.dismiss();
+                    }
                 }
                 None => return,
             }
+        }
+    }
+
+    /// What the logger says of files; whether it may.
+    fn hear_of_files(&mut self, message: &FromLogger) -> bool {
+        match *message {
+            FromLogger::Rotate { number } => self.hear_rotate(number),
+            FromLogger::Switched { number, turn } => self.hear_switched(number, turn),
+            FromLogger::Compressed { job } => self.hear_compressed(job),
+            FromLogger::Synced { job } => self.hear_synced(job),
+            FromLogger::Failed { job, error } => self.hear_failed(job, error),
+            FromLogger::Finished | FromLogger::Read { .. } => false,
         }
     }
 
@@ -118,6 +132,8 @@ impl Supervisor<'_> {
                 dropped: tally.dropped,
                 queued: tally.queued,
                 failing: tally.failing,
+                put_aside: sink.turning.turned,
+                troubles: sink.turning.trouble.count,
             })
         };
         self.estate.sinks().iter().filter_map(report).collect()

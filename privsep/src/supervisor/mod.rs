@@ -17,6 +17,7 @@
 //! - `control`, `command`, `reply`: commands; `permit`: who may give which.
 
 mod agent;
+mod archive;
 mod backoff;
 mod bans;
 mod boot;
@@ -40,6 +41,7 @@ mod permit;
 mod plan;
 mod post;
 mod posts;
+mod press;
 mod pressure;
 mod readiness;
 mod refusal;
@@ -49,10 +51,12 @@ mod reload;
 mod reply;
 mod resume;
 mod room;
+mod rotation;
 mod run;
 mod shards;
 mod tail;
 mod tickets;
+mod turning;
 mod upgrade;
 mod watch;
 mod worker;

@@ -30,6 +30,8 @@ impl Supervisor<'_> {
             let errors = self.errors.as_ref().map(AsFd::as_fd);
             self.logger.fill(&self.stage, errors, |link| link.send(&ToLogger::Hello { hello }, &[]));
             self.tell_tail();
+            self.forget_job();
+            self.tell_files_before();
             self.tell_sinks();
             self.tell_producers();
         }

@@ -297,6 +297,9 @@ impl Supervisor<'_> {
         let Next { deployment, opened, control, mut plan, identity, generation } = *next;
         self.estate.adopt(opened);
         self.estate.keep_only(&deployment.needs);
+        if self.estate.retune(&deployment.needs) {
+            self.tell_sinks();
+        }
         self.control.adopt(control);
         let old = std::mem::replace(&mut self.deployment, deployment);
         self.identity = identity;

@@ -177,6 +177,9 @@ impl Supervisor<'_> {
             return Err(Refusal::Worker(why));
         }
         self.estate.keep_only(&self.deployment.needs);
+        if self.estate.retune(&self.deployment.needs) {
+            self.tell_sinks();
+        }
         self.upgrades += 1;
         let patience = self.drain_patience();
         let old = self.workers.iter_mut().filter(|worker| worker.generation <= state.generations);

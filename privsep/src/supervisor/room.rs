@@ -206,6 +206,7 @@ mod tests {
             cells_per_shard: 0,
             hold_at: None,
             spill: Some(needs.clone()),
+            rotation: None,
             pointer: String::new(),
         };
         Spill::open(&needs, &log, cells).map_err(|trouble| {

@@ -15,13 +15,14 @@ use super::backoff::Backoff;
 use super::boot::Ground;
 use super::change::{Asker, Change, Step};
 use super::control::{self, Control};
-use super::estate::{Estate, Opened};
+use super::estate::{Estate, Opened, Sink};
 use super::house::House;
 use super::ledger::Ledger;
 use super::lines::Lines;
 use super::logins::{Logins, Question};
 use super::pam::Pam;
 use super::post::Post;
+use super::press::Press;
 use super::pressure::Pressure;
 use super::readiness::Readiness;
 use super::refusal::Refusal;
@@ -63,6 +64,8 @@ pub(super) struct Supervisor<'h> {
     pub(super) tail: Option<Tail>,
     /// What became of the lines of the logs.
     pub(super) lines: Lines,
+    /// What the logger compresses.
+    pub(super) press: Press,
     pub(super) agent: Agent,
     pub(super) workers: Vec<Worker>,
     pub(super) generations: u32,
@@ -144,6 +147,7 @@ impl<'h> Supervisor<'h> {
             logger: Post::new(Role::Logger),
             tail: None,
             lines: Lines::default(),
+            press: Press::default(),
             agent: Agent::new(),
             workers: Vec::new(),
             generations: 0,
@@ -280,6 +284,7 @@ impl<'h> Supervisor<'h> {
             self.control.due(),
             self.estate.bans.due(),
             self.files_due(),
+            self.rotation_due(),
             self.report_due(),
             (self.house.ticks() && self.served).then_some(self.next_tick),
         ];
@@ -309,6 +314,7 @@ impl<'h> Supervisor<'h> {
         }
         self.control.on_time(now);
         self.look_after_bans(now);
+        self.look_after_rotation(now);
         if self.files_due().is_some_and(|due| due <= now) {
             self.look_after_files(now);
         }
@@ -364,7 +370,7 @@ impl<'h> Supervisor<'h> {
             // Nothing can be changed before there is something; afterwards it is done.
             Signal::Hangup if !self.served => self.reload_wanted = true,
             Signal::Hangup => self.begin_reload(Asker::Signal, false),
-            Signal::User1 => self.rotate_logs(),
+            Signal::User1 => self.reopen_logs(|_| true),
             Signal::User2 => self.begin_upgrade(Asker::Signal, None),
             Signal::Child => {}
         }
@@ -388,27 +394,32 @@ impl<'h> Supervisor<'h> {
         if let Some(pressure) = &self.estate.pressure {
             self.logger.send(&ToLogger::Pressure { sinks: Pressure::SINKS }, &[pressure.fd()]);
         }
-        let null = File::options().write(true).open("/dev/null");
-        for (number, sink) in self.estate.sinks().iter().enumerate() {
-            let Some(room) = &sink.room else { continue };
-            let name = super::estate::name(&sink.output);
-            let message = ToLogger::Sink {
-                number: number as u16,
-                name,
-                output: sink.output.clone(),
-                cells: room.cells(),
-                hold_at: sink.hold_at,
-                epoch: self.estate.epoch,
-                spilled: room.spill().is_some(),
-            };
-            // The standard streams are there already; something has to come with the message.
-            let fd = sink.file.as_ref().or(null.as_ref().ok()).map(AsFd::as_fd);
-            if let Some(fd) = fd
-                && !self.logger.send(&message, &[fd, room.fd()])
-            {
+        for at in 0..self.estate.sinks().len() {
+            if !self.tell_sink(at) {
                 return;
             }
         }
+    }
+
+    /// Tells the logger a destination; `false` when it cannot be told.
+    pub(super) fn tell_sink(&mut self, at: usize) -> bool {
+        let sink = &self.estate.sinks()[at];
+        let Some(room) = &sink.room else { return true };
+        let message = ToLogger::Sink {
+            number: at as u16,
+            name: super::estate::name(&sink.output),
+            output: sink.output.clone(),
+            cells: room.cells(),
+            hold_at: sink.hold_at,
+            epoch: self.estate.epoch,
+            spilled: room.spill().is_some(),
+            turn: sink.turning.turn,
+            rotation: sink.turning.needs,
+        };
+        // The standard streams are there already; something has to come with the message.
+        let null = File::options().write(true).open("/dev/null");
+        let fd = sink.file.as_ref().or(null.as_ref().ok()).map(AsFd::as_fd);
+        fd.is_none_or(|fd| self.logger.send(&message, &[fd, room.fd()]))
     }
 
     /// Starts a worker for what is in force.
@@ -596,9 +607,15 @@ impl<'h> Supervisor<'h> {
 
     // Logs and numbers.
 
-    /// Opens all log files again.
+    /// Puts the files of logs aside that have rules for that, and opens all others again.
     pub(super) fn rotate_logs(&mut self) {
-        for trouble in self.estate.reopen_sinks() {
+        self.rotate_inside();
+        self.reopen_logs(|sink| sink.turning.needs.is_none());
+    }
+
+    /// Opens the log files again of which `wanted` is true, and the error log.
+    fn reopen_logs(&mut self, wanted: fn(&Sink) -> bool) {
+        for trouble in self.estate.reopen_sinks(wanted) {
             log::error!("{}; what was open before stays in use", trouble.cause);
         }
         self.tell_sinks();

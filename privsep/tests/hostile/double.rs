@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use privsep::link::Link;
 use privsep::message::{
-    ControlNeeds, FromAgent, FromAuth, FromCheck, FromLogger, FromPam, FromRehearsal, FromWorker, HostNeeds,
-    ListenNeeds, LogNeeds, Message, Needs, Output, PamNeeds, PamVerdict, Proof, Rank, RankEntry, Realms,
-    Secrets, State, Subject, ToAgent, ToAuth, ToCheck, ToLogger, ToPam, ToRehearsal, ToWorker, UserEntry,
+    Clocks, ControlNeeds, FromAgent, FromAuth, FromCheck, FromLogger, FromPam, FromRehearsal, FromWorker,
+    HostNeeds, ListenNeeds, LogNeeds, Message, Method, Naming, Needs, Output, PamNeeds, PamVerdict, Proof,
+    Rank, RankEntry, Realms, RotationNeeds, Secrets, State, Subject, ToAgent, ToAuth, ToCheck, ToLogger,
+    ToPam, ToRehearsal, ToWorker, UserEntry,
 };
 use privsep::role::Role;
 use privsep::sealed::{seal, unseal};
@@ -148,7 +149,19 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         cells_per_shard: 0,
         hold_at: None,
         spill: None,
+        rotation: None,
         pointer: String::new(),
+    };
+    // It is to be put aside with its first line.
+    let rotation = RotationNeeds {
+        size: Some(1),
+        every: None,
+        clocks: Clocks::Utc,
+        keep: 10,
+        keep_seconds: None,
+        budget: None,
+        method: Some(Method::Gzip),
+        naming: Naming::Number,
     };
     Needs {
         sandbox: false,
@@ -160,7 +173,10 @@ pub(crate) fn needs(folder: &Path) -> Needs {
             pointer: String::new(),
         }],
         backlog: 16,
-        access_logs: vec![log(Output::File { path: folder.join("access.log") })],
+        access_logs: vec![LogNeeds {
+            rotation: Some(rotation),
+            ..log(Output::File { path: folder.join("access.log") })
+        }],
         error_log: log(Output::Stderr),
         error_level: 3,
         user: None,
@@ -279,18 +295,25 @@ impl Double<FromLogger, ToLogger> {
                 self.folder.clone_from(&hello.folder);
             }
             self.note(&descriptors);
-            match message {
-                ToLogger::Pressure { .. } => self.tools.shared.extend(descriptors),
-                ToLogger::Sink { number: 0, .. } if self.tools.shared.len() == 1 => {
-                    // The memory of the queue comes last.
-                    self.tools.shared.extend(descriptors.pop());
-                    self.goes_on(When::Serving);
+            match (&message, descriptors.pop()) {
+                (ToLogger::Pressure { .. }, Some(flags)) => self.tools.shared.push(flags),
+                (ToLogger::Producer { generation }, Some(lines)) => self.read_out(*generation, lines),
+                (&ToLogger::Sink { number, turn, .. }, memory) => {
+                    self.say(&FromLogger::Switched { number, turn });
+                    if self.tools.shared.len() == 1 {
+                        self.tools.shared.extend(memory);
+                        self.goes_on(When::Serving);
+                    }
                 }
-                ToLogger::Producer { generation } => {
-                    descriptors.pop().into_iter().for_each(|lines| self.read_out(generation, lines));
+                (&ToLogger::Compress { job, .. }, Some(target)) => {
+                    File::from(target).write_all(b"compressed").expect("there is room");
+                    self.say(&FromLogger::Compressed { job });
                 }
-                ToLogger::Finish => return self.say(&FromLogger::Finished),
+                (&ToLogger::Sync { job }, _) => self.say(&FromLogger::Synced { job }),
                 _ => {}
+            }
+            if message == ToLogger::Finish {
+                return self.say(&FromLogger::Finished);
             }
         }
     }

@@ -39,6 +39,8 @@ const THREADS: &str = "threads";
 const PATIENCE: Duration = Duration::from_secs(40);
 /// How often it is looked what the honest supervisor has open.
 const LOOKS: usize = 20;
+/// Files of a log of one line, when one was put aside before: these three, and one that is being compressed.
+const LOG_FILES_MAX: usize = 4;
 /// With it a request just fits a frame.
 const LONG_PROOF: usize = FRAME_MAX - 18;
 /// Supervisors at the same time: enough to fill the waits, few enough for two cores.
@@ -137,6 +139,10 @@ impl Stand {
         let folder = scratch.join(place).join(name.replace(' ', "-"));
         fs::create_dir(&folder).expect("a folder");
         let errors = File::create(folder.join("errors")).expect("a file");
+        // One line to be put aside, and a file that is to be compressed.
+        for log in ["access.log", "access.log.1"] {
+            fs::write(folder.join(log), "line\n").expect("a file");
+        }
         let program = std::env::current_exe().expect("this program has a path");
         let mut command = Command::new(program);
         command.arg(place).arg(&folder).current_dir(&folder);
@@ -230,11 +236,20 @@ impl Stand {
         });
         let strayed = observed::strayed(&self.folder);
         self.check(strayed.is_empty(), || format!("handed over: {strayed:#?}"));
+        self.check(self.files_of_the_log() <= LOG_FILES_MAX, || {
+            "a file was put aside that was empty".to_owned()
+        });
         let told = self.give(Order::Stop);
         self.check(matches!(told.answer, Answer::Done { .. }), || format!("{told:?}"));
         let ended = self.until("it ends", || self.process.borrow_mut().try_wait().expect("it is a child"));
         self.check(ended.success(), || format!("{ended}"));
         possessions
+    }
+
+    /// How many files the log has, whatever their form.
+    fn files_of_the_log(&self) -> usize {
+        let entries = fs::read_dir(&self.folder).expect("it can be listed").flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("access.log")).count()
     }
 
     /// A proof that fits a request but no question to auth is wrong, and auth is there for others.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// What a descriptor may be that a role is handed: the role, and the begin of what it is.
+/// What a descriptor may be that a role is handed: the role, and the begin of what it is, or all of it up to a `$`.
 const HANDED: &[(&str, &str)] = &[
     ("check", "/memfd:kimura-configuration"),
     ("check", "/memfd:kimura-files-"),
@@ -19,6 +19,8 @@ const HANDED: &[(&str, &str)] = &[
     ("pam-login", "PROGRAM"),
     ("logger", "socket "),
     ("logger", "FOLDER/access.log"),
+    // To be brought to the disk, and this folder alone.
+    ("logger", "FOLDER$"),
     // Where lines wait, where it stands which logs cannot keep up, and where viewers see lines.
     ("logger", "/memfd:kimura-log"),
     ("logger", "/memfd:kimura-pressure"),
@@ -108,7 +110,10 @@ pub(crate) fn strayed(folder: &Path) -> Vec<String> {
         let allowed = HANDED.iter().map(|(role, begin)| {
             format!("{role} {}", begin.replace("FOLDER", &own).replace("PROGRAM", &program))
         });
-        !allowed.into_iter().any(|allowed| line.starts_with(&allowed))
+        !allowed.into_iter().any(|allowed| match allowed.strip_suffix('$') {
+            Some(whole) => **line == *whole,
+            None => line.starts_with(&allowed),
+        })
     });
     strayed.map(str::to_owned).collect()
 }

@@ -233,6 +233,20 @@ pub(crate) const TRICKS: &[Trick] = &[
     logger("logger floods", |tools| tools.flood(&FINISHED)),
     logger("logger read of nobody", |tools| tools.frame(&FromLogger::Read { generation: 77, lines: 1 }, 0)),
     logger("logger counts nonsense", nonsense),
+    logger("logger rotates the file of nobody", |tools| tools.frame(&FromLogger::Rotate { number: 77 }, 0)),
+    logger("logger rotates without end", |tools| tools.flood(&FromLogger::Rotate { number: 0 })),
+    logger("logger has switched to a file that is not there", |tools| {
+        tools.frame(&FromLogger::Switched { number: 0, turn: u32::MAX }, 0)
+    }),
+    logger("logger switches without end", |tools| tools.flood(&FromLogger::Switched { number: 0, turn: 0 })),
+    logger("logger has compressed what nobody gave it", |tools| {
+        tools.frame(&FromLogger::Compressed { job: 77 }, 0)
+    }),
+    logger("logger has compressed nothing", |tools| tools.flood(&FromLogger::Compressed { job: 1 })),
+    logger("logger has brought nothing to the disk", |tools| tools.flood(&FromLogger::Synced { job: 1 })),
+    logger("logger fails at what nobody gave it", |tools| {
+        tools.flood(&FromLogger::Failed { job: 1, error: u32::MAX })
+    }),
     logger("logger ends", |tools| tools.half_close(Shutdown::Both)),
     logger("logger stops hearing", deaf),
     check("check noise", noise),

@@ -101,7 +101,8 @@ impl std::error::Error for LogError {
 /// [`LogError`].
 pub fn open_log(path: &Path, mode: u32) -> Result<File, LogError> {
     let failed = |source| LogError::System { path: path.to_owned(), source };
-    let place = safe_place(path)?;
+    let name = path.file_name().ok_or_else(|| LogError::NoFile(path.to_owned(), "a folder"))?;
+    let place = safe_folder(path)?.join(name);
     let file = open(&place, mode).map_err(|source| match source.raw_os_error() {
         Some(libc::ELOOP) => LogError::Link(path.to_owned()),
         Some(libc::EISDIR) => LogError::NoFile(path.to_owned(), "a folder"),
@@ -123,13 +124,11 @@ pub fn open_log(path: &Path, mode: u32) -> Result<File, LogError> {
     Ok(file)
 }
 
-/// Where the file at `path` is, by a way that as root nobody else could have chosen.
-pub(super) fn safe_place(path: &Path) -> Result<PathBuf, LogError> {
+/// The folder in which the log file `path` lies; as root one that nobody else can have put there.
+pub(super) fn safe_folder(path: &Path) -> Result<PathBuf, LogError> {
     let failed = |source| LogError::System { path: path.to_owned(), source };
-    let name = path.file_name().ok_or_else(|| LogError::NoFile(path.to_owned(), "a folder"))?;
     let folder = std::path::absolute(path.parent().unwrap_or(path)).map_err(failed)?;
-    let folder = if nix::unistd::Uid::effective().is_root() { trusted(path, &folder)? } else { folder };
-    Ok(folder.join(name))
+    if nix::unistd::Uid::effective().is_root() { trusted(path, &folder) } else { Ok(folder) }
 }
 
 fn open(place: &Path, mode: u32) -> io::Result<File> {

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::log::{LogError, is_only_name, safe_place};
+use super::log::{LogError, is_only_name, safe_folder};
 
 /// Nobody else reads what waits.
 const MODE: u32 = 0o600;
@@ -90,11 +90,13 @@ impl std::error::Error for SpillError {
 /// [`SpillError`].
 pub fn open_spill(path: &Path) -> Result<File, SpillError> {
     let failed = |source| SpillError::System { path: path.to_owned(), source };
-    let place = safe_place(path).map_err(|error| match error {
+    let name = path.file_name().ok_or_else(|| SpillError::NoFile(path.to_owned(), "a folder"))?;
+    let folder = safe_folder(path).map_err(|error| match error {
         LogError::Folder { path, folder } => SpillError::Folder { path, folder },
         LogError::System { path, source } => SpillError::System { path, source },
         _ => SpillError::NoFile(path.to_owned(), "a folder"),
     })?;
+    let place = folder.join(name);
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     let mut options = OpenOptions::new();
     let options = options.read(true).write(true).create(true).truncate(false).mode(MODE).custom_flags(flags);

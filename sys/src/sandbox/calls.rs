@@ -36,6 +36,8 @@ pub enum Group {
     Threads,
     /// Going behind all others.
     Yielding,
+    /// Files that are open are brought to the disk.
+    Syncing,
     /// Files, as far as their user and Landlock let it: opened for reading, looked at, read.
     Files,
     /// Sockets that are open.
@@ -104,6 +106,7 @@ impl Group {
         Group::Sealing,
         Group::Threads,
         Group::Yielding,
+        Group::Syncing,
         Group::Files,
         Group::Sockets,
         Group::Accepting,
@@ -123,6 +126,7 @@ impl Group {
             Group::Sealing => "sealing",
             Group::Threads => "threads",
             Group::Yielding => "yielding",
+            Group::Syncing => "syncing",
             Group::Files => "files",
             Group::Sockets => "sockets",
             Group::Accepting => "accepting",
@@ -210,6 +214,7 @@ impl Group {
                 (libc::SYS_sched_setaffinity, Always),
             ],
             Group::Yielding => &[(libc::SYS_sched_setscheduler, OneOf(1, &[libc::SCHED_IDLE as u64]))],
+            Group::Syncing => &[(libc::SYS_fsync, Always)],
             Group::Files => &[
                 (CACHESTAT, Always),
                 (libc::SYS_fadvise64, Always),

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use super::super::sections::ROTATE as ROTATE_SECTION;
 use super::{AnyKey, GIB, HOUR, KIB, Key};
-use crate::kind::{Choice, FilePath, Flag, Integer, LineFormat, List, Size, Span, Text};
-use crate::model::{LogStatus, Output, Place, SyslogFraming, SyslogShape, SyslogTransport, WhenFull};
+use crate::kind::{Choice, FilePath, Flag, Integer, LineFormat, List, Object, Size, Span, Text};
+use crate::model::{
+    Compress, Every, LogStatus, Output, Place, RotatedNames, SyslogFraming, SyslogShape, SyslogTransport,
+    TimeZone, WhenFull,
+};
 use crate::{place, syntax};
 
 /// Names of themselves.
@@ -35,6 +39,9 @@ keys! {
         FILE: FilePath = "file", FilePath,
             default None, example r#""/var/log/kimura/access.log""#,
             "The file that lines are appended to; its folder has to be there.";
+        ROTATE: Object = "rotate", Object(&ROTATE_SECTION),
+            default None, example r#"{"every": "hour", "keep": 48}"#,
+            "When the file is put aside and a new one begun. Without it others may see to that (kimura rotate-logs).";
         STREAM: Choice<Output> = "stream", Choice { words: &[("stdout", Output::Stdout), ("stderr", Output::Stderr)] },
             default None, example r#""stderr""#,
             "The stream of the server that lines are written to.";
@@ -134,5 +141,45 @@ keys! {
             default None, example r#""/var/lib/kimura/main.spill""#,
             "A file in which lines wait, in place of memory: what could not be written when the server or the machine ended is \
              written after the next start. It has the size of the queue, on the disk at once. Another file takes a restart.";
+    }
+}
+
+const DAY: u64 = 24 * HOUR;
+const TIB: u64 = 1 << 40;
+
+keys! {
+    /// Keys of `/logs/NAME/rotate`.
+    rotate {
+        SIZE: Size = "size", Size::between(4 * KIB, TIB),
+            default None, example r#""100M""#,
+            "The file is put aside when it has so many bytes.";
+        EVERY: Choice<Every> = "every",
+            Choice { words: &[("hour", Every::Hour), ("day", Every::Day), ("week", Every::Week)] },
+            default None, example r#""hour""#,
+            "The file is put aside, unless it is empty, with each full hour, at midnight, or at the midnight before \
+             Monday. Where neither size nor every is there, it is every day.";
+        TIME_ZONE: Choice<TimeZone> = "time_zone",
+            Choice { words: &[("local", TimeZone::Local), ("utc", TimeZone::Utc)] },
+            default Some(r#""local""#), example r#""utc""#,
+            "Whose clocks are meant by every and by names: those of the machine, or UTC.";
+        KEEP: Integer = "keep", Integer { min: 1, max: 10_000 },
+            default Some("14"), example "48",
+            "How many files are kept beside the one that is written; the oldest go. At most 1000 with numbers for names.";
+        KEEP_FOR: Span = "keep_for",
+            Span { min: Duration::from_secs(60), max: Duration::from_secs(36_500 * DAY) },
+            default None, example r#""90d""#,
+            "How long a file is kept after its last line.";
+        BUDGET: Size = "budget", Size::between(4 * KIB, 1024 * TIB),
+            default None, example r#""10G""#,
+            "How many bytes all files that were put aside may have together; the oldest go.";
+        COMPRESS: Choice<Compress> = "compress",
+            Choice { words: &[("off", Compress::Off), ("gzip", Compress::Gzip), ("zstd", Compress::Zstd)] },
+            default Some(r#""gzip""#), example r#""zstd""#,
+            "How files that were put aside are compressed, by a thread that gets only the time that no other wants.";
+        NAMES: Choice<RotatedNames> = "names",
+            Choice { words: &[("date", RotatedNames::Date), ("number", RotatedNames::Number)] },
+            default Some(r#""date""#), example r#""number""#,
+            "Whether the file access.log becomes access.log-20261126-130000, by the time when it is put aside, or \
+             access.log.1, and what was called so access.log.2. Compressed ones end with .gz or .zst.";
     }
 }
