@@ -23,7 +23,8 @@ pub use bans::Bans;
 pub use control::{Control, Peer, Rank, Remote};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use logs::{
-    Compress, Every, Log, LogConditions, LogFormat, LogStatus, Output, Rotate, RotatedNames, TimeZone,
+    Compress, Every, Log, LogConditions, LogFormat, LogQueue, LogStatus, Output, Rotate, RotatedNames,
+    TimeZone, WhenFull,
 };
 pub use receiver::{
     Labels, Place, Receiver, ReceiverKind, Syslog, SyslogFraming, SyslogShape, SyslogTransport,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{
-    Config, DefaultHost, ErrorStatus, Handler, HostName, Loaded, Log, LogConditions, LogFormat, LogStatus,
-    Matcher, Origin, Output, Override, ReceiverKind, Settings, Shards, Source, Symlinks, SyslogFraming,
-    SyslogShape, builtin, load,
+    Config, DefaultHost, ErrorStatus, Handler, HostName, Loaded, Log, LogConditions, LogFormat, LogQueue,
+    LogStatus, Matcher, Origin, Output, Override, ReceiverKind, Settings, Shards, Source, Symlinks,
+    SyslogFraming, SyslogShape, builtin, load,
 };
 use serde_json::json;
 
@@ -69,6 +69,7 @@ fn locations_inherit_from_hosts_and_hosts_from_defaults() {
         format: LogFormat::Json,
         conditions: LogConditions::default(),
         anonymize: false,
+        queue: LogQueue::default(),
         rotate: None,
         pointer,
     };

@@ -488,6 +488,7 @@ const OPEN: &[(&str, &[&str])] = &[
             "socket:",
             "anon_inode:[eventfd]",
             "/memfd:kimura-log",
+            "/memfd:kimura-pressure",
             "/memfd:kimura-tail",
             "${folder}/access.log",
         ],

@@ -22,6 +22,11 @@ impl AccessLog {
         self.waiting = true;
     }
 
+    /// Whether a line for any of these sinks had better not be made now.
+    pub(crate) fn holds(&self, sinks: &[SinkId]) -> bool {
+        self.shard.holds(sinks)
+    }
+
     /// Whether lines wait to be handed over.
     pub(crate) fn waits(&self) -> bool {
         self.waiting

@@ -48,6 +48,8 @@ pub(crate) enum Wait {
     Body,
     /// Somebody has to judge a password.
     Login,
+    /// A log has to have room for the line of a request.
+    Log,
     /// The client has to take what was sent.
     Write,
     /// The last response has left; the client has to close.

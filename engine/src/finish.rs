@@ -9,7 +9,8 @@ use site::Place;
 
 use crate::content::Sent;
 use crate::details::Facts;
-use crate::logs::Outcome;
+use crate::holding::Room;
+use crate::logs::{LogTo, Outcome};
 use crate::offenders;
 use crate::serve::Refusal;
 use crate::served::Served;
@@ -29,6 +30,8 @@ pub(crate) struct Finished<'x> {
     pub(crate) path: &'x [u8],
     pub(crate) refusal: Option<Refusal>,
     pub(crate) place: Option<Place<'x>>,
+    /// Whether its logs had room for its line.
+    pub(crate) room: Room,
     /// The id that the server has made.
     pub(crate) own_id: u128,
     /// The id that the request goes by.
@@ -68,6 +71,12 @@ pub(crate) fn record(finished: &Finished<'_>) {
     if let Some(place) = finished.place {
         write_log(shard, finished, place, duration);
     }
+}
+
+/// Counts a request whose client has gone before anything was done for it.
+pub(crate) fn gone(shard: &Shard, gone: Gone) -> Gone {
+    shard.count(Counter::RequestsAborted);
+    gone
 }
 
 /// Tells whoever counts that a request was bad.
@@ -113,8 +122,10 @@ pub(crate) fn count_bad(shard: &Shard, bad: BadRequest) {
 fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_ns: u64) {
     let status = finished.sent.map_or(0, |sent| sent.status.code());
     let outcome = Outcome { status, duration_ns, id: finished.own_id };
-    let mut logs =
-        finished.served.logs(place.location.id).iter().filter(|log| log.wants(&outcome)).peekable();
+    // A log that had no room for the request has none for its refusal.
+    let has_room = |log: &&LogTo| finished.room == Room::There || !log.holds();
+    let logs = finished.served.logs(place.location.id).iter().filter(has_room);
+    let mut logs = logs.filter(|log| log.wants(&outcome)).peekable();
     if logs.peek().is_none() {
         return;
     }

@@ -20,6 +20,7 @@ mod error;
 mod file_cache;
 mod file_lookup;
 mod finish;
+mod holding;
 mod inbox;
 mod jobs;
 mod lane;

@@ -50,6 +50,9 @@ pub(crate) const LOGINS_WAITING_MAX: usize = 64;
 /// How long a request waits for that.
 const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a request waits for room in its log.
+const LOG_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Bytes a second that a body has to come with on the whole. Without this a client could make a small body last
 /// for ever, a byte at a time, and never miss the deadline between two reads.
 pub(crate) const BODY_RATE_MIN: u64 = 512;
@@ -119,6 +122,7 @@ impl Limits {
             Wait::Header => self.header,
             Wait::Body => self.body,
             Wait::Login => LOGIN_PATIENCE,
+            Wait::Log => LOG_PATIENCE,
             Wait::Write => self.write,
             Wait::Linger => self.linger,
         }

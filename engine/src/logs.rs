@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use config::{LogConditions, LogFormat, LogStatus};
+use config::{LogConditions, LogFormat, LogStatus, WhenFull};
 use logging::{Addresses, Format, Logger, SinkId, Target, Template};
 use site::Site;
 
@@ -15,11 +15,20 @@ pub(crate) struct LogTo {
     pub(crate) addresses: Addresses,
     /// None takes every request.
     conditions: Option<Box<Conditions>>,
+    when_full: WhenFull,
+}
+
+/// The logs of one location.
+#[derive(Default)]
+pub(crate) struct LocationLogs {
+    pub(crate) all: Box<[LogTo]>,
+    /// The sinks of those that requests wait for.
+    pub(crate) holding: Box<[SinkId]>,
 }
 
 /// The logs of all locations, by their ids. Shards share them.
 #[derive(Clone)]
-pub(crate) struct Logs(Arc<[Box<[LogTo]>]>);
+pub(crate) struct Logs(Arc<[LocationLogs]>);
 
 impl Logs {
     /// # Errors
@@ -29,18 +38,20 @@ impl Logs {
         for location in site.locations() {
             let index = location.id as usize;
             if logs.len() <= index {
-                logs.resize_with(index + 1, Box::default);
+                logs.resize_with(index + 1, LocationLogs::default);
             }
             let of_location: Result<Vec<Option<LogTo>>, Error> =
                 location.logs.iter().map(|log| LogTo::new(log, logger)).collect();
-            logs[index] = of_location?.into_iter().flatten().collect();
+            let all: Box<[LogTo]> = of_location?.into_iter().flatten().collect();
+            let holding = all.iter().filter(|log| log.holds()).map(|log| log.sink).collect();
+            logs[index] = LocationLogs { all, holding };
         }
         Ok(Logs(logs.into()))
     }
 
     /// Those of one location.
-    pub(crate) fn of(&self, location: u32) -> &[LogTo] {
-        self.0.get(location as usize).map_or(&[], |logs| logs)
+    pub(crate) fn of(&self, location: u32) -> Option<&LocationLogs> {
+        self.0.get(location as usize)
     }
 }
 
@@ -57,7 +68,18 @@ impl LogTo {
         let addresses = if log.anonymize { Addresses::Networks } else { Addresses::Whole };
         let conditions =
             (log.conditions != LogConditions::default()).then(|| Box::new(Conditions::new(&log.conditions)));
-        Ok(logger.sink(&target).map(|sink| LogTo { sink, format, addresses, conditions }))
+        Ok(logger.sink(&target).map(|sink| LogTo {
+            sink,
+            format,
+            addresses,
+            conditions,
+            when_full: log.queue.when_full,
+        }))
+    }
+
+    /// Whether requests wait while it cannot keep up.
+    pub(crate) fn holds(&self) -> bool {
+        self.when_full == WhenFull::Block
     }
 
     /// Whether a request is logged here.

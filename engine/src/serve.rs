@@ -17,6 +17,7 @@ use site::{Action, Answer, Exchange, Place, Security, Site, decide, decide_admit
 use crate::connection::Wait;
 use crate::content::{self, Responder};
 use crate::finish::{self, Finished};
+use crate::holding::{self, Room};
 use crate::limits::{INPUT_CAPACITY, OUTPUT_MAX, REQUESTS_PER_TURN};
 use crate::logins::{self, Admission};
 use crate::port::Port;
@@ -210,11 +211,24 @@ async fn exchange(
         (Some(request), _) => locate_and_decide(served, (address, origin), request, &mut work.path),
         (None, refused) => Decision::refuse(refused.map_or_else(Refusal::status, |_| Status::BAD_REQUEST)),
     };
+    // What has no place of its own gets the pages, the fields and the log of the default host.
+    let shown = place.or_else(|| served.fallback(address));
+    let holding = shown.map_or(&[][..], |place| served.holding(place.location.id));
+    let left = |gone| finish::gone(shard, gone);
+    let room = match holding {
+        [] => Room::There,
+        sinks => stream.room_in(sinks, &mut work.out).await.map_err(left)?,
+    };
+    if room == Room::None {
+        action = holding::refuse(&head);
+    }
     let mut user = None;
     if let (Action::NeedLogin(gate), Some(place), Some(request)) = (&action, place, &request) {
-        // The one thing that a request waits for between its head and its answer.
         let gate = *gate;
-        (action, user) = match logins::admit(stream, gate, (client, request), &mut work.out).await? {
+        (action, user) = match logins::admit(stream, gate, (client, request), &mut work.out)
+            .await
+            .map_err(left)?
+        {
             Admission::Granted(user) => (decide_admitted(&seen(origin, request, path, place)), Some(user)),
             Admission::Refused(answer, user) => (Action::Respond(answer), user),
             Admission::Challenged => {
@@ -226,8 +240,7 @@ async fn exchange(
     if let Some(place) = place {
         body.set_limit(place.location.body_size);
     }
-    // What has no place of its own gets the pages, the fields and the log of the default host.
-    let place = place.or_else(|| served.fallback(address));
+    let place = shown;
     let own_id = shard.ids.next();
     let id = request_ids::known_by(own_id, served, peer, request.as_ref());
     if let Err(status) = body.make_way_for(&action).await? {
@@ -259,6 +272,7 @@ async fn exchange(
         path,
         refusal: head.err(),
         place,
+        room,
         own_id,
         id,
         user: user.as_deref(),

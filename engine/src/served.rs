@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use logging::SinkId;
 use site::Site;
 
 use crate::change::Offer;
@@ -56,7 +57,12 @@ impl Served {
 
     /// Where a location logs to.
     pub(crate) fn logs(&self, location: u32) -> &[LogTo] {
-        self.logs.of(location)
+        self.logs.of(location).map_or(&[], |logs| &logs.all)
+    }
+
+    /// The sinks of those of its logs that requests wait for.
+    pub(crate) fn holding(&self, location: u32) -> &[SinkId] {
+        self.logs.of(location).map_or(&[], |logs| &logs.holding)
     }
 
     /// What is known of the files of a location.

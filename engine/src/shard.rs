@@ -2,7 +2,7 @@
 //! job pool and the logger, and none of these is written to on the way of a request.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -80,6 +80,8 @@ pub(crate) struct Shard {
     pub(crate) jobs: Jobs,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) logins: RefCell<Logins>,
+    /// Connections whose requests wait for room in a log.
+    pub(crate) held_back: RefCell<HashSet<Key>>,
     /// Those who look at the logs.
     pub(crate) viewers: RefCell<Viewers>,
     pub(crate) life: Cell<Life>,
@@ -143,6 +145,7 @@ impl Shard {
             jobs: parts.jobs,
             inbox: parts.inbox,
             logins: RefCell::new(parts.logins),
+            held_back: RefCell::default(),
             viewers: RefCell::new(Viewers::new(parts.tail)),
             life: Cell::new(Life::Serving),
             open: Cell::new(false),

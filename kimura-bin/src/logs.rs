@@ -17,6 +17,13 @@ pub(crate) fn check(config: &Config, registry: &Registry) -> Problems {
             problems.push(registry.problem(&pointer, cause, CURE));
         }
     }
+    for log in self::access_logs(config) {
+        let Some(path) = &log.queue.spill else { continue };
+        if !path.parent().is_none_or(Path::is_dir) {
+            let cause = format!("lines cannot wait in {}: its folder does not exist", path.display());
+            problems.push(registry.problem(&spill_pointer(log), cause, CURE));
+        }
+    }
     check_templates(config, registry, &mut problems);
     problems
 }
@@ -54,14 +61,23 @@ fn near(bad: &BadTemplate) -> Option<String> {
 
 const CURE: &str = "create the folder, or let the user of the server write there";
 
-/// Every access log once, with the place that names it first.
+/// The first log of each output.
 pub(crate) fn access_logs(config: &Config) -> Vec<&Log> {
     let mut seen = HashSet::new();
     places(config)
         .flat_map(|(settings, _)| &settings.access_logs)
-        .filter(|log| seen.insert(&log.output))
         .map(|log| &**log)
+        .filter(|log| seen.insert(&log.output))
         .collect()
+}
+
+/// Where the configuration names the file in which lines of a log wait.
+pub(crate) fn spill_pointer(log: &Log) -> String {
+    // The queue of a log without a name is that of one with a name.
+    match &log.name {
+        Some(name) => format!("/logs/{name}/spill"),
+        None => log.pointer.clone(),
+    }
 }
 
 /// Hosts and locations, each with its JSON Pointer.

@@ -37,17 +37,16 @@ impl Found {
         let host_name = std::fs::read_to_string(HOST_NAME).unwrap_or_default().trim().to_owned();
         let mut found = Self { addresses: BTreeMap::new(), authority, host_name };
         for log in access_logs(config) {
-            let (output, pointer) = (&log.output, log.pointer.clone());
-            let Output::Receiver(receiver) = output else { continue };
+            let (Output::Receiver(receiver), pointer) = (&log.output, &log.pointer) else { continue };
             for place in places(receiver) {
                 if let Err(cause) = found.resolve(place) {
                     let cure = "correct the name, or write the address; names are looked up when the server starts or \
                                 reloads";
-                    problems.push(registry.problem(&pointer, cause, cure));
+                    problems.push(registry.problem(pointer, cause, cure));
                 }
             }
             if let ReceiverKind::Syslog(syslog) = &receiver.kind {
-                found.judge(syslog, &pointer, registry, problems);
+                found.judge(syslog, pointer, registry, problems);
             }
         }
         found

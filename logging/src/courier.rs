@@ -170,9 +170,13 @@ impl Courier {
         let outage = match &mut self.outage {
             Some(outage) => outage,
             None => {
+                let when_full = if self.queue.holds() {
+                    "its requests do"
+                } else {
+                    "the oldest are given up and counted"
+                };
                 log::error!(
-                    "writing to {} fails: {cause}; its lines wait, and when no more can wait the oldest are given up and \
-                     counted",
+                    "writing to {} fails: {cause}; its lines wait, and when no more can wait {when_full}",
                     self.name
                 );
                 self.queue.set_failing(true);

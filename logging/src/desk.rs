@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use sys::mem::Cells;
 use sys::packet;
 
 use crate::courier::{self, Start};
@@ -15,7 +14,7 @@ use crate::error::Error;
 use crate::forward::{MESSAGES, PACKET_MAX, Parsed, parse};
 use crate::notice::Notices;
 use crate::outlet::{FileOutlet, Outlet, StreamOutlet};
-use crate::queue::{Packet, Queue, Replacement, newlines};
+use crate::queue::{Packet, Queue, Replacement, Storage, newlines};
 use crate::remote::Remote;
 use crate::rotation::Plan;
 use crate::sink::Target;
@@ -93,28 +92,40 @@ impl Desk {
     }
 
     /// A file that somebody else has opened for appending, new or in place of the one with this number. What waits is in
-    /// `memory`.
+    /// `storage`.
     ///
     /// # Errors
     /// [`Error::Queue`] for memory that cannot be used, [`Error::Thread`].
-    pub fn file(&mut self, number: u16, name: &str, fd: OwnedFd, memory: Cells) -> Result<(), Error> {
-        self.place(number, name, Box::new(FileOutlet(fd.into())), memory)
+    pub fn file(
+        &mut self,
+        number: u16,
+        name: &str,
+        fd: OwnedFd,
+        storage: impl Into<Storage>,
+    ) -> Result<(), Error> {
+        self.place(number, name, Box::new(FileOutlet(fd.into())), storage)
     }
 
     /// One of the process's own standard streams.
     ///
     /// # Errors
     /// [`Error::Stream`] when the process has none, and those of [`Desk::file`].
-    pub fn stream(&mut self, number: u16, target: &Target, memory: Cells) -> Result<(), Error> {
-        self.place(number, &target.name(), Box::new(StreamOutlet(target.open()?)), memory)
+    pub fn stream(&mut self, number: u16, target: &Target, storage: impl Into<Storage>) -> Result<(), Error> {
+        self.place(number, &target.name(), Box::new(StreamOutlet(target.open()?)), storage)
     }
 
     /// A receiver that is reached by a socket, new or in place of the one with this number.
     ///
     /// # Errors
     /// As for [`Desk::file`].
-    pub fn remote(&mut self, number: u16, name: &str, remote: &Remote, memory: Cells) -> Result<(), Error> {
-        self.place(number, name, remote.outlet(), memory)
+    pub fn remote(
+        &mut self,
+        number: u16,
+        name: &str,
+        remote: &Remote,
+        storage: impl Into<Storage>,
+    ) -> Result<(), Error> {
+        self.place(number, name, remote.outlet(), storage)
     }
 
     /// The ring that viewers read: whatever comes is shown there from now on.
@@ -130,7 +141,7 @@ impl Desk {
         number: u16,
         name: &str,
         outlet: Box<dyn Outlet>,
-        memory: Cells,
+        storage: impl Into<Storage>,
     ) -> Result<(), Error> {
         let replacement = Replacement { outlet, plan: self.plans.remove(&number).unwrap_or_default() };
         let before = self.before.remove(&number).unwrap_or_default();
@@ -138,7 +149,7 @@ impl Desk {
             queue.replace(replacement);
             return Ok(());
         }
-        let queue = Arc::new(Queue::open(memory)?);
+        let queue = Arc::new(Queue::open(storage)?);
         let start = Start {
             name: name.to_owned(),
             number,

@@ -1,6 +1,12 @@
 //! Properties that hold for every packet of lines and for all that a Gearman server may say, checked by fuzzers and tests. Not part of the interface.
 
+use std::sync::atomic::Ordering::Relaxed;
+
+use perf::tally::{LAYOUT, LAYOUT_AT, MARK, MARK_AT};
+use sys::mem::Cells;
+
 use crate::forward::{FACTS_HEADER, HEADER, Parsed, parse};
+use crate::queue::{Packet, Queue, Storage, newlines};
 use crate::tail::facts;
 
 /// A packet is whole lines for one sink with their facts, and nothing is left of it or added to it; or it is refused.
@@ -26,6 +32,34 @@ pub fn packet(input: &[u8]) {
     }
 }
 
+/// Whatever lies in the memory of a queue, it can be used: all that waits is delivered, in pieces, and every line is
+/// accounted for. The first byte says of which life it is, the rest lies at its beginning.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn queue(input: &[u8]) {
+    let Some((&life, bytes)) = input.split_first() else { return };
+    let Ok(cells) = Cells::create("fuzz", crate::cells_for(0)) else { return };
+    let (words, _) = bytes.as_chunks::<8>();
+    cells.iter().zip(words).for_each(|(cell, word)| cell.store(u64::from_ne_bytes(*word), Relaxed));
+    // Anything else is refused.
+    cells[MARK_AT].store(MARK, Relaxed);
+    cells[LAYOUT_AT].store(LAYOUT, Relaxed);
+    let storage = Storage { epoch: u64::from(life), ..cells.into() };
+    let Ok(queue) = Queue::open(storage) else { return };
+    assert!(queue.tally().even(), "{:?}", queue.tally());
+    queue.take(Packet { generation: 1, number: u64::MAX }, b"a line\n");
+    let mut buffer = Vec::new();
+    while let Some(portion) = queue.waiting(&mut buffer) {
+        assert!(!buffer.is_empty() && buffer.len() <= crate::batch::BATCH_BYTES);
+        let half = buffer.len().div_ceil(2);
+        let piece = if buffer.len() % 3 == 0 { half } else { buffer.len() };
+        queue.delivered(&portion, piece, newlines(&buffer[..piece]));
+    }
+    let tally = queue.tally();
+    assert!(tally.left <= tally.taken, "{tally:?}");
+}
+
 /// What a Gearman server says is read without a panic, and each response takes some of it and no more than there is.
 pub fn gearman(input: &[u8]) {
     crate::remote::gearman::read_all(input);
@@ -34,6 +68,29 @@ pub fn gearman(input: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// All inputs that fuzzing has begun with.
+    #[test]
+    fn queues_of_the_seeds() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/queue");
+        let seeds: Vec<_> = std::fs::read_dir(folder).unwrap().map(|seed| seed.unwrap().path()).collect();
+        assert!(seeds.len() >= 3, "{seeds:?}");
+        seeds.iter().for_each(|seed| queue(&std::fs::read(seed).unwrap()));
+    }
+
+    /// Seeds with one cell after the other become what a broken disk could make of it.
+    #[test]
+    fn queues_of_every_shape() {
+        let seed =
+            std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/queue/two-blocks")).unwrap();
+        for at in (1..seed.len() - 8).step_by(8) {
+            for value in [0, 1, 2, 7, 1 << 16, (1 << 16) + 1, 1 << 60, u64::MAX - 1, u64::MAX] {
+                let mut input = seed.clone();
+                input[at..at + 8].copy_from_slice(&u64::to_ne_bytes(value));
+                queue(&input);
+            }
+        }
+    }
 
     #[test]
     fn packets_of_every_shape() {

@@ -4,6 +4,7 @@ use crate::batch::{BATCH_BYTES, Batch, FACTS_BYTES, Lines};
 use crate::error::Error;
 use crate::error_log;
 use crate::forward::{Forward, Totals};
+use crate::pressure::PressureView;
 use crate::shard::{Lane, ShardLog};
 use crate::sink::{SinkId, Target};
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded, never};
@@ -26,6 +27,8 @@ pub struct Logger {
     finished: Receiver<Totals>,
     /// The sinks that the logger process has, by number.
     targets: RwLock<Vec<Target>>,
+    /// Which of them cannot keep up.
+    pressure: Option<PressureView>,
 }
 
 impl Logger {
@@ -46,12 +49,18 @@ impl Logger {
             done.send(totals).ok();
         };
         match thread::Builder::new().name("kimura-logger".to_owned()).spawn(run) {
-            Ok(_) => Ok(Self { control, finished, targets: RwLock::new(targets) }),
+            Ok(_) => Ok(Self { control, finished, targets: RwLock::new(targets), pressure: None }),
             Err(cause) => {
                 error_log::end_queue();
                 Err(Error::Thread(cause))
             }
         }
+    }
+
+    /// Has shards that are made from now on look which logs cannot keep up.
+    #[must_use]
+    pub fn heeding(self, pressure: Option<PressureView>) -> Self {
+        Self { pressure, ..self }
     }
 
     /// The sink of `target`.
@@ -68,7 +77,7 @@ impl Logger {
     /// The producing end for one more shard.
     #[must_use]
     pub fn shard(&self) -> ShardLog {
-        let (shard, lane) = ShardLog::new();
+        let (shard, lane) = ShardLog::new(self.pressure.clone());
         // Without a logger thread the lane is gone, and the shard counts its lines as dropped.
         self.control.send(Control::Attach(lane)).ok();
         shard

@@ -8,10 +8,11 @@
 pub(crate) mod fuse;
 mod layout;
 mod memory;
+mod mend;
 #[cfg(test)]
 mod tests;
 
-pub use layout::cells_for;
+pub use layout::{cells_for, cells_of_lines};
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,9 +22,26 @@ use sys::mem::Cells;
 
 use crate::error::Error;
 use crate::outlet::{Outlet, Position};
+use crate::pressure::Hold;
 use crate::rotation::Plan;
 use layout::{BLOCK_BYTES, FREE, LEAVING, SENDER_CELLS, SENDERS, SENDERS_AT, WAITING, field, head};
 use memory::Memory;
+
+/// Where the lines of a log wait, and what happens when there is no more room.
+pub struct Storage {
+    /// The memory: new, or as somebody has left it.
+    pub cells: Cells,
+    /// Names the life of the server: what another one has left is delivered, but its workers are not known any more.
+    pub epoch: u64,
+    /// Has requests wait while there is much in it; without it the oldest lines are given up when it is full.
+    pub hold: Option<Hold>,
+}
+
+impl From<Cells> for Storage {
+    fn from(cells: Cells) -> Self {
+        Self { cells, epoch: 0, hold: None }
+    }
+}
 
 /// Names a packet for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +91,7 @@ pub(crate) struct Queue {
 
 struct State {
     memory: Memory,
+    hold: Option<Hold>,
     replacement: Option<Replacement>,
     /// Until when what waits may still be delivered; set at the end.
     end: Option<Instant>,
@@ -80,8 +99,11 @@ struct State {
 
 impl Queue {
     /// In memory that is new, or that somebody has left.
-    pub(crate) fn open(cells: Cells) -> Result<Self, Error> {
-        let state = State { memory: Memory::open(cells)?, replacement: None, end: None };
+    pub(crate) fn open(storage: impl Into<Storage>) -> Result<Self, Error> {
+        let Storage { cells, epoch, hold } = storage.into();
+        let memory = Memory::open(cells, epoch)?;
+        let state = State { memory, hold, replacement: None, end: None };
+        state.weigh();
         Ok(Self { state: Mutex::new(state), changed: Condvar::new() })
     }
 
@@ -92,7 +114,10 @@ impl Queue {
 
     /// Takes whole lines in; once, however often they are offered. When there is no room, the oldest are given up.
     pub(crate) fn take(&self, packet: Packet, lines: &[u8]) {
-        self.lock().take(packet, lines);
+        let mut state = self.lock();
+        state.take(packet, lines);
+        state.weigh();
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -148,7 +173,6 @@ impl Queue {
     }
 
     /// What comes next, without waiting for it.
-    #[cfg(test)]
     pub(crate) fn waiting(&self, buffer: &mut Vec<u8>) -> Option<Portion> {
         self.lock().portion(buffer)
     }
@@ -193,12 +217,23 @@ impl Queue {
 
     /// So many bytes of a portion, with so many ends of lines, have arrived.
     pub(crate) fn delivered(&self, portion: &Portion, bytes: usize, lines: u64) {
-        self.lock().leave(portion.block, bytes, lines, tally::DELIVERED);
+        self.leave(portion, bytes, lines, tally::DELIVERED);
     }
 
     /// So many bytes of a portion, with so many ends of lines, are given up.
     pub(crate) fn give_up(&self, portion: &Portion, bytes: usize, lines: u64) {
-        self.lock().leave(portion.block, bytes, lines, tally::DROPPED);
+        self.leave(portion, bytes, lines, tally::DROPPED);
+    }
+
+    fn leave(&self, portion: &Portion, bytes: usize, lines: u64, fate: usize) {
+        let mut state = self.lock();
+        state.leave(portion.block, bytes, lines, fate);
+        state.weigh();
+    }
+
+    /// Whether requests wait when no more lines can.
+    pub(crate) fn holds(&self) -> bool {
+        self.lock().hold.is_some()
     }
 
     /// Whether deliveries fail.
@@ -221,6 +256,13 @@ impl Queue {
 }
 
 impl State {
+    /// Has requests wait, or not any more.
+    fn weigh(&self) {
+        if let Some(hold) = &self.hold {
+            hold.weigh(self.memory.used() * BLOCK_BYTES);
+        }
+    }
+
     fn take(&mut self, packet: Packet, lines: &[u8]) {
         let sender = self.sender(packet.generation);
         let (generation_at, number_at, lines_at) = (sender, sender + 1, sender + 2);
@@ -245,7 +287,8 @@ impl State {
         let (block, order) = self.room(lines.len());
         let memory = &self.memory;
         let len = memory.field(block, field::LEN) as usize;
-        let first = if len == 0 { memory.get(tally::TAKEN) } else { memory.field(block, field::FIRST) };
+        let next = memory.get(layout::NUMBERS_AT) + memory.get(tally::TAKEN);
+        let first = if len == 0 { next } else { memory.field(block, field::FIRST) };
         memory.write(block, len, lines);
         memory.change(&[
             sent[0],

@@ -1,14 +1,33 @@
 //! The end of the log that a shard holds.
 
-use crate::batch::Batch;
+use crate::batch::{BATCH_BYTES, Batch};
 use crate::civil::Stamp;
 use crate::format::Format;
+use crate::pressure::PressureView;
 use crate::record::Record;
 use crate::sink::SinkId;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 /// Buffers of one shard: one being filled, the others on their way or waiting.
 pub(crate) const BUFFERS: usize = 8;
+/// Of these, as many are kept for requests under way.
+const RESERVE: usize = 2;
+
+/// Bytes that a line has as a rule; requests under way can have much longer ones, but not all of them.
+const LINE_USUAL: usize = 512;
+/// Workers whose lines can come at once: one, and another that takes its place.
+const WORKERS: usize = 2;
+/// Connections of a shard, at most, of which each has a request under way when its log begins to block.
+const UNDER_WAY_MAX: usize = 1 << 14;
+
+/// Bytes of lines that can still come of one shard with so many connections when new requests wait: in its buffers, in the
+/// socket and of requests that have begun.
+#[must_use]
+pub fn under_way(connections: usize) -> usize {
+    // Buffers are not always full, but each takes a block of a queue at worst.
+    let buffers = 2 * BUFFERS * BATCH_BYTES;
+    WORKERS * (buffers + connections.min(UNDER_WAY_MAX) * LINE_USUAL)
+}
 
 /// The producing end of one shard. It never waits: no lock, no allocation, and one wake-up of the logger per batch.
 ///
@@ -18,6 +37,8 @@ pub struct ShardLog {
     full: Sender<Batch>,
     spent: Receiver<Batch>,
     stamp: Stamp,
+    /// Which logs cannot keep up; none when no request waits for one.
+    pressure: Option<PressureView>,
     /// Lines given up because every buffer was in flight or the logger thread had ended.
     dropped: u64,
 }
@@ -30,14 +51,15 @@ pub(crate) struct Lane {
 
 impl ShardLog {
     /// Both ends of a new lane. Each channel holds every buffer there is, so handing one over always succeeds.
-    pub(crate) fn new() -> (Self, Lane) {
+    pub(crate) fn new(pressure: Option<PressureView>) -> (Self, Lane) {
         let (full, filled) = bounded(BUFFERS);
         let (give_back, spent) = bounded(BUFFERS);
         for _ in 1..BUFFERS {
             let sent = give_back.try_send(Batch::new());
             debug_assert!(sent.is_ok(), "the channel has room for every buffer");
         }
-        let shard = Self { filling: Some(Batch::new()), full, spent, stamp: Stamp::new(), dropped: 0 };
+        let shard =
+            Self { filling: Some(Batch::new()), full, spent, stamp: Stamp::new(), pressure, dropped: 0 };
         (shard, Lane { full: filled, spent: give_back })
     }
 
@@ -53,6 +75,14 @@ impl ShardLog {
             Some(batch) => batch.push(sink, format, record, &mut self.stamp),
             None => self.dropped += 1,
         }
+    }
+
+    /// Whether a line for any of `sinks` had better not be made now: its log cannot keep up, or so many buffers are in
+    /// flight that the lines of requests under way may need the others.
+    #[must_use]
+    pub fn holds(&self, sinks: &[SinkId]) -> bool {
+        let raised = |pressure: &PressureView| sinks.iter().any(|&sink| pressure.is_raised(sink));
+        self.pressure.as_ref().is_some_and(raised) || self.spent.len() < RESERVE
     }
 
     /// Hands over what has gathered. Call it about once a second: that bounds the age of a line.
@@ -90,7 +120,6 @@ impl Drop for ShardLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::BATCH_BYTES;
     use crate::sink::Target;
 
     fn any_sink() -> SinkId {
@@ -99,7 +128,7 @@ mod tests {
 
     #[test]
     fn buffers_are_allocated_once_and_never_grow() {
-        let (mut shard, lane) = ShardLog::new();
+        let (mut shard, lane) = ShardLog::new(None);
         let sink = any_sink();
         let long = vec![0xff_u8; 100_000];
         let record = Record { method: b"GET", target: &long, user_agent: &long, ..Record::default() };
@@ -119,7 +148,7 @@ mod tests {
 
     #[test]
     fn without_a_consumer_lines_are_dropped_and_counted() {
-        let (mut shard, lane) = ShardLog::new();
+        let (mut shard, lane) = ShardLog::new(None);
         drop(lane);
         for _ in 0..3 {
             shard.write(any_sink(), &Format::Common, &Record::default());

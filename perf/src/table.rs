@@ -183,6 +183,10 @@ counters! {
         "Requests that ended before their response was sent whole: the client left, a timeout passed or the content failed half-way.";
     RequestsRefusedBan "requests_refused_ban" Counter Requests
         "Requests answered with 403 because a trusted proxy has passed them on for a client that is banned.";
+    RequestsHeldLog "requests_held_log" Counter Requests
+        "Requests that had to wait because a log of theirs with \"when_full\": \"block\" could not keep up.";
+    RequestsRefusedLog "requests_refused_log" Counter Requests
+        "Of these, requests answered with 503 because it could not for half a minute. They are not in that log.";
     Responses1xx "responses_1xx" Counter Responses
         "Interim responses, such as 100 Continue.";
     Responses2xx "responses_2xx" Counter Responses

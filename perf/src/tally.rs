@@ -19,6 +19,21 @@ pub const DROPPED: usize = 3;
 pub const QUEUED: usize = 4;
 /// Cell that says whether delivery fails at present: 0 or 1.
 pub const FAILING: usize = 5;
+/// Cell of [`Tally::left`].
+pub const LEFT: usize = 6;
+
+/// Cell of the mark, behind the tally: [`MARK`] once the memory is made.
+pub const MARK_AT: usize = TALLY_CELLS;
+/// Tells such memory from anything else.
+pub const MARK: u64 = u64::from_ne_bytes(*b"KIMURALQ");
+/// Cell of the version of what comes behind: [`LAYOUT`].
+pub const LAYOUT_AT: usize = TALLY_CELLS + 1;
+/// The version that this program makes and reads.
+pub const LAYOUT: u64 = 3;
+/// Cell of the epoch: which life of a server the numbers are of.
+pub const EPOCH_AT: usize = TALLY_CELLS + 4;
+/// All cells that tell of the memory itself, the tally included.
+pub const HEAD_CELLS: usize = 2 * TALLY_CELLS;
 
 /// Looks until one says that nobody writes for good: the writer has died in the middle of a change.
 const LOOKS: usize = 1000;
@@ -36,6 +51,8 @@ pub struct Tally {
     pub queued: u64,
     /// Whether delivery fails at present.
     pub failing: bool,
+    /// Of those that have come in, lines that a server before this one has left.
+    pub left: u64,
 }
 
 impl Tally {
@@ -64,6 +81,7 @@ impl Tally {
             dropped: cell(DROPPED),
             queued: cell(QUEUED),
             failing: cell(FAILING) != 0,
+            left: cell(LEFT),
         }
     }
 
@@ -76,6 +94,7 @@ impl Tally {
             dropped: self.dropped.saturating_add(other.dropped),
             queued: self.queued.saturating_add(other.queued),
             failing: self.failing || other.failing,
+            left: self.left.saturating_add(other.left),
         }
     }
 

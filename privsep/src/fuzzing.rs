@@ -84,8 +84,8 @@ pub(crate) mod tests {
         KeptListener, KeptPassed, KeptPhase, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker,
         Labels, LedgerEntry, ListenNeeds, LogNeeds, LogReport, LoginOutcome, Method, Naming, Network, Output,
         PamLogin, PamNeeds, PamVerdict, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, RealmEntry, Receiver,
-        RotationNeeds, Setting, Subject, SyslogFraming, SyslogShape, SyslogWay, TokenEntry, Trouble,
-        UserEntry, WorkerReport,
+        RotationNeeds, Setting, SpillNeeds, Subject, SyslogFraming, SyslogShape, SyslogWay, TokenEntry,
+        Trouble, UserEntry, WorkerReport,
     };
     use crate::wire::{Bytes, Secret};
 
@@ -165,7 +165,15 @@ pub(crate) mod tests {
     pub(crate) fn needs() -> Needs {
         let pointer = || text("/server");
         let rotation = Some(rotation());
-        let log = |output| LogNeeds { output, cells: 1 << 12, rotation, pointer: pointer() };
+        let log = |output| LogNeeds {
+            output,
+            cells: 1 << 12,
+            cells_per_shard: 1 << 10,
+            hold_at: Some(1 << 14),
+            spill: Some(SpillNeeds { path: "/var/spill".into(), pointer: pointer() }),
+            rotation,
+            pointer: pointer(),
+        };
         let entry = |name, rank| RankEntry { name: text(name), rank };
         Needs {
             listeners: vec![ListenNeeds { address: text("[::1]:80"), secure: true, pointer: pointer() }],
@@ -256,7 +264,16 @@ pub(crate) mod tests {
             tickets: vec![Bytes(vec![7; 48])],
             bans: kept,
             failures: kept,
-            sinks: vec![KeptSink { output: Output::Stdout, fd: None, queue: Some(41), cells: 1 << 12 }],
+            sinks: vec![KeptSink {
+                output: Output::Stdout,
+                fd: None,
+                queue: Some(41),
+                cells: 1 << 12,
+                hold_at: Some(1 << 14),
+                spill: Some("/var/spill".into()),
+            }],
+            pressure: Some(43),
+            epoch: 9,
             control: Some(KeptFile { path: "/c".into(), fd: kept }),
             pid_file: None,
             counters: vec![text("requests_begun")],
@@ -363,6 +380,9 @@ pub(crate) mod tests {
                     name: text("a"),
                     output: Output::Stderr,
                     cells: 1 << 12,
+                    hold_at: Some(1 << 14),
+                    epoch: 9,
+                    spilled: true,
                     turn: 4,
                     rotation: Some(rotation()),
                 }),
@@ -450,6 +470,9 @@ pub(crate) mod tests {
             name: "the log main".to_owned(),
             output,
             cells: 1 << 12,
+            hold_at: None,
+            epoch: 9,
+            spilled: false,
             turn: 0,
             rotation: None,
         }

@@ -21,7 +21,7 @@ pub use auth::{
 pub use bans::{BanNeeds, BanReport, BansReport, Network};
 pub use check::{
     Audience, Contents, ControlNeeds, Depth, FileNeeds, FromCheck, HostNeeds, ListenNeeds, LogNeeds, Needs,
-    Output, PeerEntry, RankEntry, ReadNeeds, Setting, Subject, ToCheck, Trouble,
+    Output, PeerEntry, RankEntry, ReadNeeds, Setting, SpillNeeds, Subject, ToCheck, Trouble,
 };
 pub use control::{
     Answer, Command, LedgerEntry, LogReport, NONCE_LEN, PlanReport, Rank, Request, StatusReport,

@@ -44,12 +44,26 @@ impl Cells {
         Self::map(fd, len)
     }
 
+    /// Maps `len` cells of an ordinary file, which stay when all processes have gone. Whoever shortens the file kills
+    /// whoever has it mapped, at its next look: so only a process that can be replaced does this, with a file that nobody
+    /// else can open.
+    ///
+    /// # Errors
+    /// `InvalidData` when `fd` is no file or holds fewer than `len` cells; else as for [`Cells::create`].
+    pub fn from_file(fd: OwnedFd, len: usize) -> io::Result<Self> {
+        let found = crate::fs::stat(fd.as_fd())?;
+        if found.kind != crate::fs::Kind::File || found.len < byte_len(len)? as u64 {
+            return Err(invalid_data("the file is shorter than it was"));
+        }
+        Self::map(fd, len)
+    }
+
     /// The memfd, to be handed to another process.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
-    /// `fd` must hold `len` cells at least and be sealed against shrinking; both callers have seen to it.
+    /// `fd` must hold `len` cells at least, and be sealed against shrinking unless it is an ordinary file.
     fn map(fd: OwnedFd, len: usize) -> io::Result<Self> {
         let start = map(&fd, len, libc::PROT_READ | libc::PROT_WRITE)?;
         Ok(Self { fd, start, len })
@@ -73,7 +87,8 @@ impl Cells {
 /// Mode of a memfd that others have for reading: it cannot be opened anew for writing by the user alone.
 const READ_ONLY_MODE: libc::mode_t = 0o400;
 
-/// `fd` must hold `len` cells at least and be sealed against shrinking; all callers have seen to it.
+/// `fd` must hold `len` cells at least, and be sealed against shrinking unless it is an ordinary file; all callers have
+/// seen to it.
 fn map(fd: &OwnedFd, len: usize, protection: libc::c_int) -> io::Result<NonNull<AtomicU64>> {
     // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
     let start = unsafe {
@@ -89,8 +104,9 @@ impl Deref for Cells {
     type Target = [AtomicU64];
 
     fn deref(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping is page-aligned, holds `len` cells that are valid for any bit pattern, cannot
-        // shrink (it is sealed), and lives as long as `self`. Others change it only through atomics.
+        // SAFETY: the mapping is page-aligned, holds `len` cells that are valid for any bit pattern, and lives as long as
+        // `self`; it cannot shrink (it is sealed), or is that of a file, where a look beyond its end gives no value but
+        // ends the process (SIGBUS). Others change it only through atomics.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
@@ -267,6 +283,23 @@ mod tests {
         assert_eq!(too_many.unwrap_err().kind(), io::ErrorKind::InvalidData);
         let file = std::fs::File::open("/proc/self/exe").unwrap();
         assert_eq!(Cells::from_fd(file.into(), 1).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn cells_of_a_file_stay_in_it() {
+        let scratch = crate::testing::Scratch::new();
+        let path = scratch.path().join("cells");
+        let open =
+            || std::fs::File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        open().unwrap().set_len(800).unwrap();
+        Cells::from_file(open().unwrap().into(), 100).unwrap()[99].store(7, Relaxed);
+        assert_eq!(Cells::from_file(open().unwrap().into(), 100).unwrap()[99].load(Relaxed), 7);
+        assert_eq!(std::fs::read(&path).unwrap()[792..], 7_u64.to_ne_bytes());
+        for (fd, len) in
+            [(OwnedFd::from(open().unwrap()), 101), (std::fs::File::open("/dev/null").unwrap().into(), 1)]
+        {
+            assert_eq!(Cells::from_file(fd, len).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        }
     }
 
     #[test]

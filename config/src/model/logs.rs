@@ -20,10 +20,44 @@ pub struct Log {
     pub conditions: LogConditions,
     /// Whether addresses are cut to the networks that they are in.
     pub anonymize: bool,
+    /// What becomes of lines that cannot be delivered yet.
+    pub queue: LogQueue,
     /// When its file is put aside, and what becomes of it then; `None` when others see to that.
     pub rotate: Option<Rotate>,
     /// JSON Pointer of what says where to, for a problem that only opening can find.
     pub pointer: String,
+}
+
+/// How lines wait. All logs of one output have the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogQueue {
+    /// Bytes of lines that may wait.
+    pub size: u64,
+    /// What happens when so many do.
+    pub when_full: WhenFull,
+    /// The file in which lines wait; `None` for memory.
+    pub spill: Option<PathBuf>,
+}
+
+/// What happens when a log cannot keep up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The oldest lines are given up, and counted.
+    #[default]
+    DropOldest,
+    /// Requests that it is to have wait.
+    Block,
+}
+
+impl LogQueue {
+    /// Bytes of lines that may wait where nothing is said: at 250 bytes a line, some 16,000.
+    pub const SIZE: u64 = 4 << 20;
+}
+
+impl Default for LogQueue {
+    fn default() -> LogQueue {
+        LogQueue { size: LogQueue::SIZE, when_full: WhenFull::default(), spill: None }
+    }
 }
 
 /// Where log lines go.

@@ -1,13 +1,13 @@
 //! `/logs`, and what hosts and locations choose from it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::receiver;
 use crate::cause::{Cause, Flaw};
 use crate::kind::LogChoice;
-use crate::model::{Every, Log, LogConditions, LogFormat, Output, Receiver, Rotate, RotatedNames};
+use crate::model::{Every, Log, LogConditions, LogFormat, LogQueue, Output, Receiver, Rotate, RotatedNames};
 use crate::near::nearest;
 use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
@@ -27,8 +27,17 @@ pub(super) struct Logs {
 pub(super) enum Chosen {
     /// One of `/logs`.
     Named(Arc<Log>),
-    /// A path or stream, and the JSON Pointer of the text that names it. How its lines look can be said elsewhere.
-    Unnamed(Output, String),
+    /// A path or stream.
+    Unnamed(Unnamed),
+}
+
+/// A path or stream that a place names itself. How its lines look can be said elsewhere.
+#[derive(Clone)]
+pub(super) struct Unnamed {
+    output: Output,
+    queue: LogQueue,
+    /// JSON Pointer of the text that names it.
+    pointer: String,
 }
 
 impl Chosen {
@@ -36,12 +45,13 @@ impl Chosen {
     pub(super) fn log(&self, format: &LogFormat) -> Arc<Log> {
         match self {
             Chosen::Named(log) => Arc::clone(log),
-            Chosen::Unnamed(output, pointer) => Arc::new(Log {
+            Chosen::Unnamed(Unnamed { output, queue, pointer }) => Arc::new(Log {
                 name: None,
                 output: output.clone(),
                 format: format.clone(),
                 conditions: LogConditions::default(),
                 anonymize: false,
+                queue: queue.clone(),
                 rotate: None,
                 pointer: pointer.clone(),
             }),
@@ -51,7 +61,7 @@ impl Chosen {
 
 impl Logs {
     pub(super) fn read(top: &Reader<'_>, source: Option<&Source>, problems: &mut Problems) -> Logs {
-        let mut files = Files { taken: HashMap::new(), source };
+        let mut outputs = Outputs { files: HashMap::new(), streams: HashMap::new(), source };
         let mut logs = Vec::new();
         for (member, reader) in top.named(&top::LOGS, problems) {
             if let Err(flaw) = syntax::log_name(&member.name) {
@@ -60,7 +70,7 @@ impl Logs {
             }
             let log = read_log(&member.name, &reader, problems);
             if let Some(log) = &log {
-                files.take(log, &reader, problems);
+                outputs.take(log, &reader, problems);
             }
             logs.push((member.name.clone(), log.map(Arc::new)));
         }
@@ -99,12 +109,21 @@ impl Logs {
         }
     }
 
+    /// How lines for an output wait that a log of `/logs` may have, too.
+    fn queue_of(&self, output: &Output) -> LogQueue {
+        let mut logs = self.logs.iter().filter_map(|(_, log)| log.as_ref());
+        logs.find(|log| log.output == *output).map(|log| log.queue.clone()).unwrap_or_default()
+    }
+
     /// A file has one log: what is said of how it is kept would otherwise be said twice.
     fn unnamed(&self, output: Output, pointer: String) -> Result<Chosen, Cause> {
         let logs = self.logs.iter().filter_map(|(name, log)| Some((name, log.as_ref()?)));
         let same = |log: &Log| matches!(output, Output::File(_)) && log.output == output;
         match logs.into_iter().find(|(_, log)| same(log)) {
-            None => Ok(Chosen::Unnamed(output, pointer)),
+            None => {
+                let queue = self.queue_of(&output);
+                Ok(Chosen::Unnamed(Unnamed { output, queue, pointer }))
+            }
             Some((name, _)) => {
                 let what = format!("the file is that of the log {}", quoted(name));
                 Err(Cause::Conflict(Flaw::new(what, format!("write its name: {}", quoted(name)))))
@@ -113,22 +132,67 @@ impl Logs {
     }
 }
 
-/// The files of the logs so far, and where they are named.
-struct Files<'s> {
-    taken: HashMap<PathBuf, Origin>,
+/// The outputs of the logs so far, and where they are named.
+struct Outputs<'s> {
+    files: HashMap<PathBuf, Origin>,
+    streams: HashMap<Output, (LogQueue, Origin)>,
     source: Option<&'s Source>,
 }
 
-impl Files<'_> {
+impl Outputs<'_> {
     fn take(&mut self, log: &Log, reader: &Reader<'_>, problems: &mut Problems) {
-        let (Output::File(path), Some(origin)) = (&log.output, reader.origin_of(&log::FILE)) else { return };
-        match self.taken.get(path) {
-            None => drop(self.taken.insert(path.clone(), origin.clone())),
+        match &log.output {
+            Output::File(path) => {
+                let Some(origin) = reader.origin_of(&log::FILE) else { return };
+                self.take_file(path, (&log.pointer, origin), problems);
+            }
+            stream @ (Output::Stdout | Output::Stderr) => {
+                if !self.take_stream(stream, log, reader, problems) {
+                    return;
+                }
+            }
+            // Each log has a connection of its own.
+            Output::Receiver(_) => {}
+        }
+        if let (Some(path), Some(origin)) = (&log.queue.spill, reader.origin_of(&log::SPILL)) {
+            let pointer = pointer::join(reader.pointer(), log::SPILL.name);
+            self.take_file(path, (&pointer, origin), problems);
+        }
+    }
+
+    fn take_file(&mut self, path: &Path, (pointer, origin): (&str, &Origin), problems: &mut Problems) {
+        match self.files.get(path) {
+            None => drop(self.files.insert(path.to_owned(), origin.clone())),
             Some(first) => {
                 let cure = "give each log a file of its own, or let hosts share one log";
                 let flaw = Flaw::new("another log has the same file", cure);
+                let problem = Problem::new(self.source, origin, pointer, Cause::Conflict(flaw));
+                problems.push(problem.note("first", self.source, first));
+            }
+        }
+    }
+
+    /// Several logs can write to a stream, where their lines wait together; `true` for the first one.
+    fn take_stream(
+        &mut self,
+        stream: &Output,
+        log: &Log,
+        reader: &Reader<'_>,
+        problems: &mut Problems,
+    ) -> bool {
+        let Some(origin) = reader.origin_of(&log::STREAM) else { return false };
+        match self.streams.get(stream) {
+            None => {
+                self.streams.insert(stream.clone(), (log.queue.clone(), origin.clone()));
+                true
+            }
+            Some((queue, _)) if *queue == log.queue => false,
+            Some((_, first)) => {
+                let what = "another log has the same stream, and lets lines wait there in another way";
+                let flaw = Flaw::new(what, "say the same for both, or nothing");
                 let problem = Problem::new(self.source, origin, &log.pointer, Cause::Conflict(flaw));
                 problems.push(problem.note("first", self.source, first));
+                false
             }
         }
     }
@@ -146,6 +210,11 @@ fn read_log(name: &str, reader: &Reader<'_>, problems: &mut Problems) -> Option<
         sample: u32::try_from(sample).unwrap_or(u32::MAX),
     };
     let anonymize = reader.or_default(&log::ANONYMIZE, problems);
+    let queue = LogQueue {
+        size: reader.or_default(&log::QUEUE, problems),
+        when_full: reader.or_default(&log::WHEN_FULL, problems),
+        spill: reader.get(&log::SPILL, problems),
+    };
     let rotate = read_rotate(reader, problems);
     let (output, key) = output?;
     Some(Log {
@@ -154,6 +223,7 @@ fn read_log(name: &str, reader: &Reader<'_>, problems: &mut Problems) -> Option<
         format,
         conditions,
         anonymize,
+        queue,
         rotate,
         pointer: pointer::join(reader.pointer(), key),
     })

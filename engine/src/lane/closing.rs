@@ -116,6 +116,7 @@ impl Shard {
             Wait::Header => Counter::TimeoutsHeader,
             Wait::Body => Counter::TimeoutsBody,
             Wait::Login => Counter::LoginsUnavailable,
+            Wait::Log => Counter::RequestsRefusedLog,
             Wait::Write => Counter::TimeoutsWrite,
         });
         self.timed_out(key, wait);

@@ -166,6 +166,8 @@ impl Lane {
     fn tick(&mut self) {
         self.ticking = false;
         self.shard.expire();
+        // Those whose logs still have no room come back.
+        self.shard.ready.borrow_mut().extend(self.shard.held_back.borrow_mut().drain());
         // Descriptors may have become free anywhere in the process.
         if !self.shard.draining() {
             self.shard.accept();

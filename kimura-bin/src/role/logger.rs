@@ -2,11 +2,14 @@
 
 use super::{Fault, Place, begin_confined, receiver, replace_error_log};
 use logging::remote::Remote;
-use logging::{Desk, Fed, Inbox, Notice, Notices, Plan, Press, Rotation, Target, Task, error_log};
+use logging::{
+    Desk, Fed, Inbox, Notice, Notices, Plan, Press, Pressure, Rotation, Storage, Target, Task, error_log,
+};
 use privsep::link::{Link, LinkError};
 use privsep::message::{FromLogger, Method, Output, Receiver, RotationNeeds, ToLogger};
 use privsep::role::Role;
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 use sys::mem::Cells;
@@ -32,7 +35,8 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
     let producers = own.into_iter().collect();
     let press = Press::new(notices.clone());
     let (desk, receivers) = (Desk::with(notices), BTreeMap::new());
-    let mut room = Room { link, place, desk, inbox, press, producers, receivers, done: false };
+    let mut room =
+        Room { link, place, desk, inbox, press, pressure: None, producers, receivers, done: false };
     let ended = loop {
         match room.turn() {
             Ok(()) if room.done => break Ok(()),
@@ -66,6 +70,8 @@ struct Room {
     link: Up,
     place: Place,
     desk: Desk,
+    /// Where it says which logs cannot keep up.
+    pressure: Option<Pressure>,
     /// What the threads have to say.
     inbox: Inbox,
     press: Press,
@@ -116,12 +122,23 @@ impl Room {
 
     fn hear(&mut self, message: ToLogger, mut descriptors: Vec<OwnedFd>) -> Result<(), Fault> {
         match (message, descriptors.pop()) {
-            (ToLogger::Sink { number, name, output, cells, turn, rotation }, Some(queue)) => {
-                if let Some(fd) = descriptors.pop() {
-                    self.desk.plan(number, Plan { turn, rotation: rotation.as_ref().map(rules) });
-                    self.sink(number, &name, &output, (fd, queue, cells));
-                }
+            (
+                ToLogger::Sink { number, name, output, cells, hold_at, epoch, spilled, turn, rotation },
+                Some(queue),
+            ) => {
+                let Some(fd) = descriptors.pop() else { return Ok(()) };
+                self.desk.plan(number, Plan { turn, rotation: rotation.as_ref().map(rules) });
+                let hold = self.pressure.as_ref().zip(hold_at);
+                let hold = hold.and_then(|(pressure, at)| pressure.hold(number, at));
+                let map = if spilled { Cells::from_file } else { Cells::from_fd };
+                let cells = map(queue, usize::try_from(cells).unwrap_or_default());
+                let storage = cells.map(|cells| Storage { cells, epoch, hold });
+                self.sink(number, &name, &output, (fd, storage));
             }
+            (ToLogger::Pressure { sinks }, Some(fd)) => match Cells::from_fd(fd, sinks as usize) {
+                Ok(cells) => self.pressure = Some(Pressure::new(cells)),
+                Err(error) => log::error!("no request will wait for a log: {error}"),
+            },
             (ToLogger::Before { number }, Some(fd)) => self.desk.before(number, fd),
             (ToLogger::Compress { job, method }, Some(target)) => {
                 if let Some(source) = descriptors.pop() {
@@ -159,7 +176,7 @@ impl Room {
         give: impl FnOnce(&mut Press) -> Result<(), logging::Error>,
     ) -> Result<(), Fault> {
         if let Err(error) = give(&mut self.press) {
-            let notice = Notice::Pressed { job, task, result: Err(std::io::Error::other(error)) };
+            let notice = Notice::Pressed { job, task, result: Err(io::Error::other(error)) };
             self.link.send_waiting(&in_words(notice), &[])?;
         }
         Ok(())
@@ -170,15 +187,14 @@ impl Room {
         number: u16,
         name: &str,
         output: &Output,
-        (fd, queue, cells): (OwnedFd, OwnedFd, u64),
+        (fd, storage): (OwnedFd, io::Result<Storage>),
     ) {
-        let queue = Cells::from_fd(queue, usize::try_from(cells).unwrap_or_default());
-        let placed = queue.map_err(logging::Error::Memory).and_then(|queue| match output {
-            Output::Stdout => self.desk.stream(number, &Target::Stdout, queue),
-            Output::Stderr => self.desk.stream(number, &Target::Stderr, queue),
-            Output::File { .. } => self.desk.file(number, name, fd, queue),
+        let placed = storage.map_err(logging::Error::Memory).and_then(|storage| match output {
+            Output::Stdout => self.desk.stream(number, &Target::Stdout, storage),
+            Output::Stderr => self.desk.stream(number, &Target::Stderr, storage),
+            Output::File { .. } => self.desk.file(number, name, fd, storage),
             Output::Receiver { log, receiver, .. } => {
-                self.receiver(number, name, (log, receiver), (&fd, queue))
+                self.receiver(number, name, (log, receiver), (&fd, storage))
             }
         });
         if let Err(error) = placed {
@@ -193,7 +209,7 @@ impl Room {
         number: u16,
         name: &str,
         (log, receiver): (&str, &Receiver),
-        (sealed, queue): (&OwnedFd, Cells),
+        (sealed, storage): (&OwnedFd, Storage),
     ) -> Result<(), logging::Error> {
         let authority = receiver::authority(receiver, sealed.as_fd()).unwrap_or_default();
         let told = (receiver.clone(), authority);
@@ -201,7 +217,7 @@ impl Room {
             return Ok(());
         }
         let remote = receiver::remote(log, receiver, &told.1).unwrap_or_else(Remote::Unusable);
-        self.desk.remote(number, name, &remote, queue)?;
+        self.desk.remote(number, name, &remote, storage)?;
         self.receivers.insert(number, told);
         Ok(())
     }

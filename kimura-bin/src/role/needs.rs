@@ -3,11 +3,13 @@
 use crate::receivers::Found;
 use crate::{certificates, logins, remote};
 use config::{
-    Compress, Config, Every, Level, Listen, Loaded, Origin, Output, Peer, Rank, Rotate, RotatedNames, Shards,
-    TimeZone, Transport,
+    Compress, Config, Every, Level, Listen, Loaded, Log, Origin, Output, Peer, Rank, Rotate, RotatedNames,
+    Shards, TimeZone, Transport, WhenFull,
 };
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
-use privsep::message::{Audience, BanNeeds, CertificateEntry, FileNeeds, Network, ReadNeeds, Secrets};
+use privsep::message::{
+    Audience, BanNeeds, CertificateEntry, FileNeeds, Network, ReadNeeds, Secrets, SpillNeeds,
+};
 use privsep::message::{Clocks, Method, Naming, RotationNeeds, TokenEntry, UserEntry};
 use privsep::wire::{Bytes, encode};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,16 +25,14 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
         backlog: server.backlog,
         access_logs: crate::logs::access_logs(config)
             .into_iter()
-            .map(|log| LogNeeds {
-                output: output(&log.output, found),
-                cells: cells(),
-                rotation: log.rotate.as_ref().map(rotation),
-                pointer: log.pointer.clone(),
-            })
+            .map(|log| log_needs(log, found, server.limits.connections_per_shard))
             .collect(),
         error_log: LogNeeds {
             output: output(&server.error_log, found),
             cells: 0,
+            cells_per_shard: 0,
+            hold_at: None,
+            spill: None,
             rotation: None,
             pointer: "/server/error_log".to_owned(),
         },
@@ -57,6 +57,25 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
         realms: Bytes(encode(&logins::realms(config))),
         bans: server.bans.as_ref().map(|bans| ban_needs(bans, &server.trusted)),
         pam: logins::pam(config),
+    }
+}
+
+fn log_needs(log: &Log, found: &Found, connections_per_shard: usize) -> LogNeeds {
+    let size = usize::try_from(log.queue.size).unwrap_or(usize::MAX);
+    let blocks = log.queue.when_full == WhenFull::Block;
+    let under_way = if blocks { logging::under_way(connections_per_shard) } else { 0 };
+    LogNeeds {
+        output: output(&log.output, found),
+        cells: logging::cells_for(size) as u64,
+        cells_per_shard: logging::cells_of_lines(under_way) as u64,
+        hold_at: blocks.then_some(log.queue.size),
+        spill: log
+            .queue
+            .spill
+            .as_ref()
+            .map(|path| SpillNeeds { path: path.clone(), pointer: crate::logs::spill_pointer(log) }),
+        rotation: log.rotate.as_ref().map(rotation),
+        pointer: log.pointer.clone(),
     }
 }
 
@@ -87,14 +106,6 @@ fn rotation(rotate: &Rotate) -> RotationNeeds {
         },
     }
 }
-
-/// Room for the lines of a log that wait.
-fn cells() -> u64 {
-    logging::cells_for(QUEUE) as u64
-}
-
-/// Bytes of lines that wait for a log that cannot keep up: at 250 bytes a line, some 16,000.
-const QUEUE: usize = 4 << 20;
 
 fn ban_needs(bans: &config::Bans, trusted: &[String]) -> BanNeeds {
     // What is no network was found before; one word of those that are trusted names whoever has no address.

@@ -9,7 +9,7 @@ use auth::bans::BanTable;
 use auth::limits::BANS_FILE_LEN_MAX;
 use config::{Config, Loaded};
 use engine::{Change, Farewell, Listening, Outcome, Plan, Secured, Server, ShardPlan};
-use logging::{Logger, Target, error_log};
+use logging::{Logger, PressureView, Target, error_log};
 use perf::Block;
 use privsep::child::confine;
 use privsep::link::{Link, LinkError};
@@ -168,6 +168,8 @@ struct Luggage {
     cores: Vec<u32>,
     blocks: Vec<Block>,
     log: Option<OwnedFd>,
+    /// Which logs cannot keep up.
+    pressure: Option<PressureView>,
     /// What viewers of the logs see.
     tail: Option<Arc<Reader>>,
     targets: Vec<Target>,
@@ -188,7 +190,7 @@ impl Luggage {
     fn new(cores: Vec<u32>) -> Self {
         let setup = Setup::default();
         let (blocks, targets) = (Vec::new(), Vec::new());
-        Self { cores, blocks, log: None, tail: None, targets, banned: None, setup }
+        Self { cores, blocks, log: None, pressure: None, tail: None, targets, banned: None, setup }
     }
 
     /// Takes one message; `false` when it was the last before the start.
@@ -200,6 +202,11 @@ impl Luggage {
                     Fault::Order
                 })?;
                 self.blocks.push(block);
+            }
+            (ToWorker::Pressure { sinks }, Some(fd)) => {
+                let view = PressureView::open(&fd, sinks as usize);
+                let view = view.inspect_err(|error| log::error!("no request will wait for a log: {error}"));
+                self.pressure = view.ok();
             }
             (ToWorker::Log, Some(fd)) => self.log = Some(fd),
             (ToWorker::Tail, Some(fd)) => self.tail = open_tail(&fd),
@@ -235,6 +242,7 @@ impl Luggage {
         let config = loaded.config;
         let log = self.log.ok_or("no way to the logger")?;
         let logger = Logger::start(self.targets, log).map_err(|error| error.to_string())?;
+        let logger = logger.heeding(self.pressure);
         let listeners = self.setup.listeners(self.cores.len());
         let shards = self.cores.iter().zip(listeners).zip(self.blocks);
         let shards = shards.map(|((&cpu, listeners), block)| ShardPlan {

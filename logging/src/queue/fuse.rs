@@ -12,7 +12,7 @@ pub(super) fn set(steps: Option<u64>) {
 }
 
 /// Takes one step; `false` when none is left.
-pub(super) fn burns() -> bool {
+pub(crate) fn burns() -> bool {
     match LEFT.get() {
         None => true,
         Some(0) => false,

@@ -3,29 +3,29 @@
 //! | Cells | What |
 //! |---|---|
 //! | 8 | the [`perf::Tally`] |
-//! | 8 | mark, version of the layout, number of blocks, name |
+//! | 8 | mark, version of the layout, number of blocks, name, epoch, where numbers of lines begin |
 //! | 32 | the change under way: how many cells it has, then place and value of each |
 //! | 32 x 3 | who has sent: the generation of a worker, the number of its last packet, its lines |
 //! | 9 for each block | what it is, see [`field`] |
 //! | the rest | the lines of the blocks |
 
 use perf::TALLY_CELLS;
+use perf::tally::HEAD_CELLS;
 
 /// Bytes of lines in a block: as many as a worker sends at once, at most.
 pub(super) const BLOCK_BYTES: usize = crate::batch::BATCH_BYTES;
 /// The same in cells.
 pub(super) const BLOCK_CELLS: usize = BLOCK_BYTES / size_of::<u64>();
 
-pub(super) const MARK_AT: usize = TALLY_CELLS;
-pub(super) const VERSION_AT: usize = TALLY_CELLS + 1;
 pub(super) const BLOCKS_AT: usize = TALLY_CELLS + 2;
+/// Names the queue for good.
 pub(super) const NAME_AT: usize = TALLY_CELLS + 3;
-pub(super) const MARK: u64 = u64::from_ne_bytes(*b"KIMURALQ");
-pub(super) const VERSION: u64 = 2;
+/// A line has the number that stands here, and how many have come before it in this life of the server.
+pub(super) const NUMBERS_AT: usize = TALLY_CELLS + 5;
 
 /// Cells that one change can have.
 pub(super) const CHANGES: usize = 15;
-pub(super) const JOURNAL_AT: usize = 2 * TALLY_CELLS;
+pub(super) const JOURNAL_AT: usize = HEAD_CELLS;
 const JOURNAL_CELLS: usize = 32;
 const _: () = assert!(2 * CHANGES < JOURNAL_CELLS);
 
@@ -36,7 +36,8 @@ pub(super) const SENDERS_AT: usize = JOURNAL_AT + JOURNAL_CELLS;
 pub(super) const SENDER_CELLS: usize = 3;
 
 const HEADS_AT: usize = SENDERS_AT + SENDERS * SENDER_CELLS;
-const HEAD_CELLS: usize = 9;
+/// Cells that tell of a block.
+const FIELDS: usize = 9;
 
 /// Cells of what a block is, from its head on.
 pub(super) mod field {
@@ -77,17 +78,28 @@ pub fn cells_for(bytes: usize) -> usize {
     lines_at(blocks, blocks)
 }
 
+/// The cells that a queue has in addition for `bytes` more.
+#[must_use]
+pub fn cells_of_lines(bytes: usize) -> usize {
+    bytes.div_ceil(BLOCK_BYTES) * (FIELDS + BLOCK_CELLS)
+}
+
 /// How many blocks `cells` have room for.
 pub(super) fn blocks_in(cells: usize) -> usize {
-    cells.saturating_sub(HEADS_AT) / (HEAD_CELLS + BLOCK_CELLS)
+    cells.saturating_sub(HEADS_AT) / (FIELDS + BLOCK_CELLS)
 }
 
 /// The cell of a field of a block.
 pub(super) fn head(block: usize, field: usize) -> usize {
-    HEADS_AT + block * HEAD_CELLS + field
+    HEADS_AT + block * FIELDS + field
 }
 
 /// The first cell of the lines of a block, in a queue of `blocks`.
 pub(super) fn lines_at(blocks: usize, block: usize) -> usize {
-    HEADS_AT + blocks * HEAD_CELLS + block * BLOCK_CELLS
+    HEADS_AT + blocks * FIELDS + block * BLOCK_CELLS
+}
+
+/// Whether a change may have this cell, in a queue of `blocks`: numbers, but no lines.
+pub(super) fn is_changed(blocks: usize, at: usize) -> bool {
+    at < TALLY_CELLS || (SENDERS_AT..lines_at(blocks, 0)).contains(&at)
 }

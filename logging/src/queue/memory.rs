@@ -2,12 +2,11 @@
 
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
-use perf::tally;
+use perf::tally::{self, LAYOUT, LAYOUT_AT, MARK, MARK_AT};
 use sys::mem::Cells;
 
 use super::layout::{
-    BLOCKS_AT, BLOCKS_MIN, CHANGES, JOURNAL_AT, MARK, MARK_AT, NAME_AT, VERSION, VERSION_AT, blocks_in,
-    field, head, lines_at,
+    BLOCKS_AT, BLOCKS_MIN, CHANGES, FREE, JOURNAL_AT, NAME_AT, blocks_in, field, head, is_changed, lines_at,
 };
 use crate::error::Error;
 
@@ -22,35 +21,41 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// New memory, all zero, or what somebody else has left.
-    pub(super) fn open(cells: Cells) -> Result<Self, Error> {
+    /// New memory, all zero, or what somebody else has left. What that is of another life of a server, or says what cannot
+    /// be, is mended.
+    pub(super) fn open(cells: Cells, epoch: u64) -> Result<Self, Error> {
         let blocks = blocks_in(cells.len());
         if blocks < BLOCKS_MIN {
             return Err(Error::Queue("it is too small"));
         }
         let memory = Self { cells, count: blocks };
-        match (memory.get(MARK_AT), memory.get(VERSION_AT), memory.get(BLOCKS_AT)) {
-            (0, 0, 0) => {
-                memory.put(VERSION_AT, VERSION);
+        match (memory.get(MARK_AT), memory.get(LAYOUT_AT), memory.get(BLOCKS_AT)) {
+            // New, or killed before the mark was made: nothing is in it.
+            (0, 0 | LAYOUT, _) => {
+                memory.put(LAYOUT_AT, LAYOUT);
                 memory.begin();
             }
-            // Killed before the mark was made: nothing is in it.
-            (0, VERSION, _) => memory.begin(),
-            (MARK, VERSION, known) if known == blocks as u64 => memory.recover(),
-            (MARK, VERSION, _) => return Err(Error::Queue("it has another size")),
+            (MARK, LAYOUT, known) if known == blocks as u64 => memory.recover(),
+            (MARK, LAYOUT, _) => return Err(Error::Queue("it has another size")),
             _ => return Err(Error::Queue("another version of the program has made it")),
         }
+        memory.mend(epoch);
         Ok(memory)
     }
 
     /// Makes it a queue.
     fn begin(&self) {
+        self.name();
+        self.put(BLOCKS_AT, self.count as u64);
+        self.put(MARK_AT, MARK);
+    }
+
+    /// Gives it a name that no queue has had.
+    pub(super) fn name(&self) {
         let mut name = [0; CELL];
         // The kernel has had enough randomness since its start; without any, the time tells queues apart.
         let random = sys::random::fill(&mut name).map(|()| u64::from_ne_bytes(name));
         self.put(NAME_AT, random.unwrap_or_else(|_| sys::clock::now_monotonic_ns()));
-        self.put(BLOCKS_AT, self.count as u64);
-        self.put(MARK_AT, MARK);
     }
 
     pub(super) fn cells(&self) -> &Cells {
@@ -62,12 +67,17 @@ impl Memory {
     }
 
     /// In the order of the program: a kill is no power failure.
-    fn put(&self, at: usize, value: u64) {
+    pub(super) fn put(&self, at: usize, value: u64) {
         #[cfg(test)]
         if !super::fuse::burns() {
             return;
         }
         self.cells[at].store(value, Release);
+    }
+
+    /// How many blocks there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
     }
 
     /// Whole cells, from `at` on; one after the other, without looking each up.
@@ -84,6 +94,11 @@ impl Memory {
     /// The blocks in a state.
     pub(super) fn blocks(&self, state: u64) -> impl Iterator<Item = usize> {
         (0..self.count).filter(move |&block| self.field(block, field::STATE) == state)
+    }
+
+    /// Blocks in which something is.
+    pub(super) fn used(&self) -> usize {
+        self.count - self.blocks(FREE).count()
     }
 
     /// A field of a block.
@@ -119,7 +134,7 @@ impl Memory {
         let len = (self.get(JOURNAL_AT) as usize).min(CHANGES);
         let change =
             |index| (self.get(JOURNAL_AT + 1 + 2 * index) as usize, self.get(JOURNAL_AT + 2 + 2 * index));
-        let known = |&(at, _): &(usize, u64)| at < self.cells.len();
+        let known = |&(at, _): &(usize, u64)| is_changed(self.count, at);
         if len > 0 {
             let changes: Vec<_> = (0..len).map(change).filter(known).collect();
             self.apply(changes.into_iter());

@@ -222,8 +222,22 @@ records! {
         output: Output,
         /// Cells of 64 bits for the lines that wait; none when none do.
         cells: u64,
+        /// Cells in addition for what comes of one shard when requests have begun to wait.
+        cells_per_shard: u64,
+        /// Bytes of lines with which requests begin to wait; none when the oldest lines are given up instead.
+        hold_at: Option<u64>,
+        /// The file in which its lines wait; none when they wait in memory.
+        spill: Option<SpillNeeds>,
         /// When its file is put aside; none where others see to that.
         rotation: Option<RotationNeeds>,
+        /// Where the configuration says so.
+        pointer: String,
+    }
+
+    /// A file in which lines wait.
+    pub struct SpillNeeds {
+        /// Its path.
+        path: PathBuf,
         /// Where the configuration says so.
         pointer: String,
     }

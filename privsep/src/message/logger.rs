@@ -22,6 +22,12 @@ variants! {
             output: Output,
             /// Cells of the memory.
             cells: u64,
+            /// Bytes of lines with which requests begin to wait; none when the oldest lines are given up instead.
+            hold_at: Option<u64>,
+            /// Names the life of the server, which numbers packets anew.
+            epoch: u64,
+            /// Whether the memory is a file.
+            spilled: bool,
             /// Counts the files of this destination.
             turn: u32,
             /// When its file is to be put aside; none when never.
@@ -36,6 +42,11 @@ variants! {
         40 Tail,
         /// A new error log. Comes with its descriptor.
         4 ErrorLog,
+        /// Where it says which logs cannot keep up. Comes with a cell for each number.
+        35 Pressure {
+            /// How many cells they are.
+            sinks: u32,
+        },
         /// Write what is there and end.
         6 Finish,
         /// A file that lines of a destination went to before; what a logger that was killed had begun there is ended
@@ -105,9 +116,12 @@ impl Message for ToLogger {
     fn descriptors(&self) -> usize {
         match self {
             Self::Sink { .. } | Self::Compress { .. } => 2,
-            Self::Producer { .. } | Self::ErrorLog | Self::Tail | Self::Before { .. } | Self::Sync { .. } => {
-                1
-            }
+            Self::Producer { .. }
+            | Self::ErrorLog
+            | Self::Tail
+            | Self::Pressure { .. }
+            | Self::Before { .. }
+            | Self::Sync { .. } => 1,
             Self::Hello { .. } | Self::Finish => 0,
         }
     }

@@ -9,7 +9,7 @@ use super::{LedgerEntry, Message, Network, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
-pub const STATE_VERSION: u32 = 5;
+pub const STATE_VERSION: u32 = 6;
 
 /// The number of a descriptor.
 pub type Kept = u32;
@@ -71,6 +71,10 @@ records! {
         failures: Kept,
         /// Destinations of access logs, by number.
         sinks: Vec<KeptSink>,
+        /// Where the logger says which of them cannot keep up.
+        pressure: Option<Kept>,
+        /// Names the life of the server.
+        epoch: u64,
         /// The socket for commands.
         control: Option<KeptFile>,
         /// The pid file, locked.
@@ -129,6 +133,10 @@ records! {
         queue: Option<Kept>,
         /// Cells of that memory.
         cells: u64,
+        /// Bytes of lines with which requests begin to wait.
+        hold_at: Option<u64>,
+        /// The path of that memory, if it is a file.
+        spill: Option<PathBuf>,
     }
 
     /// Where connections of the agent come.

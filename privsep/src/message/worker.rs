@@ -19,6 +19,11 @@ variants! {
         2 Counters,
         /// Where batches of log lines go. Comes with a socket to the logger.
         3 Log,
+        /// Where the logger says which logs cannot keep up. Comes with a cell for each number, for reading.
+        35 Pressure {
+            /// How many cells they are.
+            sinks: u32,
+        },
         /// What viewers of the logs see. Comes with a ring of [`sys::broadcast`], for reading.
         40 Tail,
         /// The configuration that the next `Start` or `Prepare` is about. Comes with its text, without secrets, in
@@ -142,6 +147,7 @@ impl Message for ToWorker {
             self,
             Self::Counters
                 | Self::Log
+                | Self::Pressure { .. }
                 | Self::Tail
                 | Self::Configuration { .. }
                 | Self::Files

@@ -12,10 +12,11 @@ use sys::signal::{Signal, Signals};
 
 use super::bans::Bans;
 use super::control::Control;
-use super::estate::{Estate, open_log};
+use super::estate::{self, Estate, open_log};
 use super::examination::{Deployment, Examination, Found, Verdict};
 use super::house::House;
 use super::passed::Passed;
+use super::pressure::Pressure;
 use super::refusal::Refusal;
 use super::run::Supervisor;
 use super::tickets::Tickets;
@@ -94,6 +95,8 @@ fn prepare(house: &mut dyn House, passed: Passed) -> Result<Ground, Refusal> {
     }
     let mut estate = Estate::with(passed);
     estate.tickets = Tickets::new().map_err(Refusal::system("get random bytes"))?;
+    estate.epoch = estate::epoch().map_err(Refusal::system("get random bytes"))?;
+    estate.pressure = Some(Pressure::new().map_err(Refusal::system("make room for the logs"))?);
     or_explain(&mut examination, bans::check(needs))?;
     let opened = estate.open(needs, shards::group(shards));
     estate.adopt(or_explain(&mut examination, opened)?);

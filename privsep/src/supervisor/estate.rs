@@ -6,15 +6,16 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use perf::{TALLY_CELLS, Tally};
+use perf::Tally;
 use sys::fs::FileId;
-use sys::mem::Cells;
 use sys::net::{Address, ListenOptions, local_address};
 use sys::spawn::Legacy;
 
 use super::bans::Bans;
 use super::doors::Doors;
 use super::passed::Passed;
+use super::pressure::Pressure;
+use super::room::Room;
 use super::tickets::Tickets;
 use super::turning::Turning;
 use crate::message::{
@@ -55,6 +56,10 @@ pub(crate) struct Estate {
     /// Every destination of access logs that there ever was; its place is its number. A number stays even when the
     /// change that brought it is given up: workers and logger may have heard of it.
     sinks: Vec<Sink>,
+    /// Where the logger says which of them cannot keep up: a cell for each number. None in a rehearsal.
+    pub(crate) pressure: Option<Pressure>,
+    /// Names the life of the server: another one numbers workers and their packets anew.
+    pub(crate) epoch: u64,
 }
 
 /// A destination of access logs.
@@ -63,16 +68,39 @@ pub(crate) struct Sink {
     pub(crate) output: Output,
     /// None for the standard streams.
     pub(crate) file: Option<File>,
-    /// The memory in which its lines wait; none in a rehearsal, which writes none.
-    pub(crate) queue: Option<Cells>,
+    /// Where its lines wait; none in a rehearsal, which writes none.
+    pub(crate) room: Option<Room>,
+    /// Bytes of lines with which requests begin to wait; none when the oldest lines are given up instead.
+    pub(crate) hold_at: Option<u64>,
     /// When its file is put aside, and what is known of that.
     pub(crate) turning: Turning,
 }
 
 impl Sink {
+    /// Says so when lines wait in another way than is asked for now.
+    fn compare(&self, log: &LogNeeds, shards: usize) {
+        let Some(room) = &self.room else { return };
+        let spill = log.spill.as_ref().map(|spill| spill.path.as_path());
+        let is_same = (room.spill(), self.hold_at) == (spill, log.hold_at);
+        if !is_same || room.cells() != cells(log, shards) {
+            log::warn!("lines for {} wait as before: restart the server to change that", name(&self.output));
+        }
+    }
+
+    /// As if only its file was asked for.
+    fn file_needs(&self) -> LogNeeds {
+        let (output, pointer) = (self.output.clone(), String::new());
+        LogNeeds { output, cells: 0, cells_per_shard: 0, hold_at: None, spill: None, rotation: None, pointer }
+    }
+
     /// What has become of its lines.
-    pub(crate) fn tally(&self) -> Option<Tally> {
-        self.queue.as_ref().map(|cells| Tally::read(cells))
+    pub(crate) fn tally(&self, epoch: u64) -> Option<Tally> {
+        self.room.as_ref().map(|room| room.tally(epoch))
+    }
+
+    /// Whether a next server will find the lines that wait.
+    pub(crate) fn outlives(&self) -> bool {
+        self.room.as_ref().is_some_and(|room| room.spill().is_some())
     }
 }
 
@@ -84,9 +112,7 @@ pub(crate) struct Opened {
 }
 
 /// Most destinations of access logs.
-const SINKS_MAX: usize = 4096;
-/// Most cells for the lines of one log: 1 GiB and what describes them.
-const CELLS_MAX: usize = (1 << 27) + (1 << 20);
+pub(crate) const SINKS_MAX: usize = 4096;
 /// Who may read and write a new log file, less the umask.
 pub(super) const LOG_MODE: u32 = 0o666;
 
@@ -122,17 +148,19 @@ impl Estate {
             }
         }
         for log in &needs.access_logs {
-            if self.sinks.iter().any(|known| known.output == log.output) {
+            if let Some(known) = self.sinks.iter().find(|known| known.output == log.output) {
+                known.compare(log, group);
                 continue;
             }
             if let Some(known) = self.sinks.iter_mut().find(|known| is_same(&known.output, &log.output)) {
+                known.compare(log, group);
                 match open_log(log) {
                     Ok(file) => (known.output, known.file) = (log.output.clone(), file),
                     Err(trouble) => troubles.push(trouble),
                 }
                 continue;
             }
-            match open_sink(log) {
+            match open_sink(log, group) {
                 Ok(_) if self.sinks.len() >= SINKS_MAX => troubles.push(too_many_logs(log)),
                 Ok(sink) => self.sinks.push(sink),
                 Err(trouble) => troubles.push(trouble),
@@ -210,11 +238,13 @@ impl Estate {
         }
         for kept in &state.sinks {
             let file = kept.fd.map(|fd| legacy.take(fd)).transpose()?.map(File::from);
-            let cells = usize::try_from(kept.cells).map_err(io::Error::other)?;
-            let queue = kept.queue.map(|fd| Cells::from_fd(legacy.take(fd)?, cells)).transpose()?;
-            let turning = Turning::default();
-            estate.sinks.push(Sink { output: kept.output.clone(), file, queue, turning });
+            let room = kept.queue.map(|fd| Room::inherit(legacy.take(fd)?, kept.cells, kept.spill.clone()));
+            let (output, room, turning) = (kept.output.clone(), room.transpose()?, Turning::default());
+            estate.sinks.push(Sink { output, file, room, hold_at: kept.hold_at, turning });
         }
+        let pressure = state.pressure.map(|fd| Pressure::inherit(legacy.take(fd)?));
+        estate.pressure = pressure.transpose()?;
+        estate.epoch = state.epoch;
         Ok(estate)
     }
 
@@ -229,7 +259,8 @@ impl Estate {
         let sink = |log: &LogNeeds| Sink {
             output: log.output.clone(),
             file: None,
-            queue: None,
+            room: None,
+            hold_at: None,
             turning: Turning::default(),
         };
         estate.sinks = needs.access_logs.iter().map(sink).collect();
@@ -278,8 +309,7 @@ impl Estate {
         let unix = sys::clock::now_realtime_secs();
         let mut troubles = Vec::new();
         for sink in self.sinks.iter_mut().filter(|sink| wanted(sink)) {
-            let output = sink.output.clone();
-            match open_log(&LogNeeds { output, cells: 0, rotation: None, pointer: String::new() }) {
+            match open_log(&sink.file_needs()) {
                 Ok(Some(file)) if !is_same_file(sink.file.as_ref(), &file) => sink.exchange(file, unix),
                 Ok(_) => {}
                 Err(trouble) => troubles.push(trouble),
@@ -338,6 +368,11 @@ fn is_same(known: &Output, new: &Output) -> bool {
     }
 }
 
+/// Cells for the lines of a log that wait, with so many shards at most.
+fn cells(log: &LogNeeds, shards: usize) -> u64 {
+    log.cells.saturating_add(log.cells_per_shard.saturating_mul(shards as u64))
+}
+
 /// Whether both are the same file.
 fn is_same_file(known: Option<&File>, new: &File) -> bool {
     let id = |file: &File| FileId::of(file.as_fd()).ok();
@@ -345,23 +380,20 @@ fn is_same_file(known: Option<&File>, new: &File) -> bool {
 }
 
 /// Opens an access log, and makes room for the lines that wait.
-fn open_sink(log: &LogNeeds) -> Result<Sink, Trouble> {
+fn open_sink(log: &LogNeeds, shards: usize) -> Result<Sink, Trouble> {
     let file = open_log(log)?;
-    let cells = usize::try_from(log.cells).ok().filter(|cells| (TALLY_CELLS..=CELLS_MAX).contains(cells));
-    let made = cells.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput));
-    match made.and_then(|cells| Cells::create("kimura-log", cells)) {
-        Ok(queue) => {
-            let output = log.output.clone();
-            let mut sink = Sink { output, file, queue: Some(queue), turning: Turning::default() };
-            sink.retune(log.rotation, sys::clock::now_realtime_secs());
-            Ok(sink)
-        }
-        Err(error) => Err(Trouble {
-            pointer: log.pointer.clone(),
-            cause: format!("there is no memory for the lines of {}: {error}", name(&log.output)),
-            cure: "let fewer lines wait".to_owned(),
-        }),
-    }
+    let room = Room::make(log, cells(log, shards))?;
+    let (output, turning) = (log.output.clone(), Turning::default());
+    let mut sink = Sink { output, file, room: Some(room), hold_at: log.hold_at, turning };
+    sink.retune(log.rotation, sys::clock::now_realtime_secs());
+    Ok(sink)
+}
+
+/// A name for a life of the server, which nobody has had; not 0, which stands in new memory.
+pub(crate) fn epoch() -> io::Result<u64> {
+    let mut bytes = [0; size_of::<u64>()];
+    sys::random::fill(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes) | 1)
 }
 
 /// Opens a log file for appending; standard streams have theirs open already. With a receiver come those who

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use perf::{Counter, Snapshot, Tally};
 
+use super::estate::Sink;
 use super::run::{Supervisor, TURN};
 use super::worker::Worker;
 use crate::message::{FromLogger, LedgerEntry, LogReport, ToLogger};
@@ -104,19 +105,26 @@ impl Supervisor<'_> {
     pub(super) fn line_ledger(&self) -> LineLedger {
         let blocks = self.workers.iter().flat_map(|worker| &worker.blocks);
         let made = Snapshot::read(blocks.chain([&self.grave]));
-        let tallies = self.estate.sinks().iter().filter_map(super::estate::Sink::tally);
+        let epoch = self.estate.epoch;
+        let sum = |kept: fn(&Sink) -> bool| {
+            let sinks = self.estate.sinks().iter().filter(|sink| kept(sink));
+            sinks.filter_map(|sink| sink.tally(epoch)).fold(Tally::default(), Tally::and)
+        };
+        let (in_files, in_memory) = (sum(Sink::outlives), sum(|sink| !sink.outlives()));
+        let tally = in_files.and(in_memory);
         LineLedger {
-            written: made.get(Counter::LogLines),
+            written: made.get(Counter::LogLines).saturating_add(tally.left),
             dropped_by_shards: made.get(Counter::LogLinesDropped),
-            tally: tallies.fold(Tally::default(), Tally::and),
+            tally,
+            waits_on: in_files.queued,
             lost: self.lines.lost,
         }
     }
 
     /// The logs one by one, those that were ever written to.
     pub(super) fn log_reports(&self) -> Vec<LogReport> {
-        let report = |sink: &super::estate::Sink| {
-            let tally = sink.tally()?;
+        let report = |sink: &Sink| {
+            let tally = sink.tally(self.estate.epoch)?;
             Some(LogReport {
                 name: super::estate::name(&sink.output),
                 taken: tally.taken,
@@ -132,12 +140,14 @@ impl Supervisor<'_> {
     }
 }
 
-/// Written = delivered + dropped + queued + under way + lost.
+/// Written, also by a server before this one, = delivered + dropped + queued + under way + lost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LineLedger {
     written: u64,
     dropped_by_shards: u64,
     tally: Tally,
+    /// Of the lines that are queued, those that a next server will find.
+    waits_on: u64,
     lost: u64,
 }
 
@@ -173,7 +183,8 @@ impl LineLedger {
 
     /// Lines that did not arrive.
     pub(super) fn missing(&self) -> u64 {
-        self.dropped().saturating_add(self.tally.queued).saturating_add(self.lost)
+        let gone = self.tally.queued.saturating_sub(self.waits_on);
+        self.dropped().saturating_add(gone).saturating_add(self.lost)
     }
 }
 
@@ -216,8 +227,9 @@ mod tests {
 
     #[test]
     fn every_line_is_somewhere() {
-        let tally = Tally { taken: 90, delivered: 70, dropped: 5, queued: 15, failing: false };
-        let ledger = LineLedger { written: 100, dropped_by_shards: 3, tally, lost: 2 };
+        let tally = Tally { taken: 90, delivered: 70, dropped: 5, queued: 15, failing: false, left: 0 };
+        let ledger = LineLedger { written: 100, dropped_by_shards: 3, tally, waits_on: 15, lost: 2 };
+        assert_eq!(ledger.missing(), 10);
         assert_eq!(
             ledger.to_string(),
             "lines of the access logs: 100 written = 70 delivered + 8 dropped + 15 queued + 5 under way + 2 lost"

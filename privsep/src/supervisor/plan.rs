@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use crate::message::{HostNeeds, ListenNeeds, Needs, PlanReport, ReadNeeds};
+use crate::message::{HostNeeds, ListenNeeds, LogNeeds, Needs, Output, PlanReport, ReadNeeds};
 
 /// Compares what is in force with what is wanted. Takes time in proportion to their size: there may be many thousand
 /// hosts, and nobody else is heard meanwhile.
@@ -31,8 +31,23 @@ pub(crate) fn plan(old: &Needs, new: &Needs) -> PlanReport {
             ("/server/daemon", old.daemon != new.daemon),
             ("/server/pid_file", old.pid_file != new.pid_file),
             ("/server/privsep", old.privsep != new.privsep),
-        ]),
+        ])
+        .into_iter()
+        .chain(rooms(old, new))
+        .collect(),
     }
+}
+
+fn by_output(needs: &Needs) -> HashMap<&Output, &LogNeeds> {
+    needs.access_logs.iter().map(|log| (&log.output, log)).collect()
+}
+
+/// The logs whose lines are to wait in another way than those of the same output do.
+fn rooms(old: &Needs, new: &Needs) -> Vec<String> {
+    let known = by_output(old);
+    let room = |log: &LogNeeds| (log.cells, log.hold_at, log.spill.as_ref().map(|spill| spill.path.clone()));
+    let other = |log: &&LogNeeds| known.get(&log.output).is_some_and(|known| room(known) != room(log));
+    new.access_logs.iter().filter(other).map(|log| log.pointer.clone()).collect()
 }
 
 /// The digests of all hosts, by name.
@@ -73,6 +88,13 @@ pub(crate) fn without_restart(old: &Needs, mut new: Needs) -> Needs {
     new.daemon = old.daemon;
     new.pid_file.clone_from(&old.pid_file);
     new.privsep = old.privsep;
+    let logs = by_output(old);
+    for log in &mut new.access_logs {
+        if let Some(known) = logs.get(&log.output) {
+            (log.cells, log.cells_per_shard) = (known.cells, known.cells_per_shard);
+            (log.hold_at, log.spill) = (known.hold_at, known.spill.clone());
+        }
+    }
     new
 }
 
@@ -120,6 +142,28 @@ mod tests {
         assert_eq!(report.closed, ["[::1]:0", "[::1]:1", "[::1]:2"]);
         let uncovered = ["host-300000", "host-300001", "host-300002"];
         assert_eq!(report.new_worker, uncovered.map(|host| format!("/hosts/{host}/root")));
+    }
+
+    #[test]
+    fn lines_wait_in_another_way_after_a_restart_only() {
+        let with = |change: fn(&mut LogNeeds)| {
+            let mut needs = needs();
+            needs.access_logs.iter_mut().for_each(change);
+            needs
+        };
+        let old = needs();
+        let pointers: Vec<String> = old.access_logs.iter().map(|log| log.pointer.clone()).collect();
+        for (change, wanted) in [
+            ((|_| {}) as fn(&mut LogNeeds), &[][..]),
+            (|log| log.cells += 1, &pointers),
+            (|log| log.hold_at = None, &pointers),
+            (|log| log.spill = None, &pointers),
+            (|log| log.output = Output::Stderr, &[]),
+        ] {
+            let new = with(change);
+            assert_eq!(plan(&old, &new).restart, wanted);
+            assert!(plan(&old, &without_restart(&old, new)).restart.is_empty());
+        }
     }
 
     #[test]

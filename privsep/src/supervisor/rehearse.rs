@@ -14,7 +14,7 @@ use super::estate::{Estate, Opened};
 use super::house::House;
 use super::refusal::Refusal;
 use super::shards;
-use super::worker::{Birth, Worker};
+use super::worker::{Birth, Seen, Worker};
 use crate::message::{FromWorker, Hello, IdentityEntry, LINK_VERSION, STATE_VERSION, State};
 use crate::role::Role;
 use crate::stage::Stage;
@@ -94,7 +94,7 @@ impl Troupe {
         let cores = shards::cores(deployment.needs.shards)?;
         let (log, lines) = sys::packet::pair()?;
         let (life, link) = stage.start(Role::Worker, None)?;
-        let birth = Birth { generation: 0, hello, cores: &cores, log, lines, tail: None };
+        let birth = Birth { generation: 0, hello, cores: &cores, log, lines, seen: Seen::default() };
         let mut troupe = Self(Worker::greet(life, link, birth)?);
         let sockets = listeners.iter().map(|(_, fd)| fd.try_clone()).collect::<io::Result<Vec<_>>>()?;
         let estate = Estate::of(&deployment.needs, sockets);

@@ -23,11 +23,12 @@ use super::logins::{Logins, Question};
 use super::pam::Pam;
 use super::post::Post;
 use super::press::Press;
+use super::pressure::Pressure;
 use super::readiness::Readiness;
 use super::refusal::Refusal;
 use super::tail::Tail;
 use super::watch::Watch;
-use super::worker::{Birth, Phase, Worker};
+use super::worker::{Birth, Phase, Seen, Worker};
 use super::{Deployment, shards};
 use crate::link::LinkError;
 use crate::message::{
@@ -390,6 +391,9 @@ impl<'h> Supervisor<'h> {
 
     /// Tells the logger all destinations.
     pub(super) fn tell_sinks(&mut self) {
+        if let Some(pressure) = &self.estate.pressure {
+            self.logger.send(&ToLogger::Pressure { sinks: Pressure::SINKS }, &[pressure.fd()]);
+        }
         for at in 0..self.estate.sinks().len() {
             if !self.tell_sink(at) {
                 return;
@@ -400,21 +404,22 @@ impl<'h> Supervisor<'h> {
     /// Tells the logger a destination; `false` when it cannot be told.
     pub(super) fn tell_sink(&mut self, at: usize) -> bool {
         let sink = &self.estate.sinks()[at];
+        let Some(room) = &sink.room else { return true };
         let message = ToLogger::Sink {
             number: at as u16,
             name: super::estate::name(&sink.output),
             output: sink.output.clone(),
-            cells: sink.queue.as_ref().map_or(0, |queue| queue.len() as u64),
+            cells: room.cells(),
+            hold_at: sink.hold_at,
+            epoch: self.estate.epoch,
+            spilled: room.spill().is_some(),
             turn: sink.turning.turn,
             rotation: sink.turning.needs,
         };
         // The standard streams are there already; something has to come with the message.
         let null = File::options().write(true).open("/dev/null");
         let fd = sink.file.as_ref().or(null.as_ref().ok()).map(AsFd::as_fd);
-        match (fd, &sink.queue) {
-            (Some(fd), Some(queue)) => self.logger.send(&message, &[fd, queue.fd()]),
-            _ => true,
-        }
+        fd.is_none_or(|fd| self.logger.send(&message, &[fd, room.fd()]))
     }
 
     /// Starts a worker for what is in force.
@@ -455,7 +460,9 @@ impl<'h> Supervisor<'h> {
         let errors = self.errors.as_ref().map(AsFd::as_fd);
         let (life, link) = self.stage.start(Role::Worker, errors)?;
         let tail = self.tail.as_ref().map(Tail::reading);
-        let worker = Worker::greet(life, link, Birth { generation, hello, cores: &cores, log, lines, tail })?;
+        let seen = Seen { pressure: self.estate.pressure.as_ref(), tail };
+        let birth = Birth { generation, hello, cores: &cores, log, lines, seen };
+        let worker = Worker::greet(life, link, birth)?;
         self.logger.send(&ToLogger::Producer { generation }, &[worker.lines.as_fd()]);
         Ok(worker)
     }

@@ -246,7 +246,8 @@ mod tests {
     fn sink(path: &Path) -> Sink {
         let file = sys::fs::open_log(path, LOG_MODE).unwrap();
         let output = Output::File { path: path.to_owned() };
-        let mut sink = Sink { output, file: Some(file), queue: None, turning: Turning::default() };
+        let (room, turning) = (None, Turning::default());
+        let mut sink = Sink { output, file: Some(file), room, hold_at: None, turning };
         assert!(sink.retune(Some(needs()), NOON) && !sink.retune(Some(needs()), NOON));
         sink
     }

@@ -12,6 +12,7 @@ use super::change::{Asker, Change, Step};
 use super::doors::Door;
 use super::rehearsal::Rehearsal;
 use super::reply::Reply;
+use super::room::Room;
 use super::run::Supervisor;
 use super::worker::Worker;
 use crate::message::{
@@ -177,10 +178,14 @@ impl Supervisor<'_> {
                 .map(|sink| KeptSink {
                     output: sink.output.clone(),
                     fd: sink.file.as_ref().map(|file| case.put(file.as_fd())),
-                    queue: sink.queue.as_ref().map(|queue| case.put(queue.fd())),
-                    cells: sink.queue.as_ref().map_or(0, |queue| queue.len() as u64),
+                    queue: sink.room.as_ref().map(|room| case.put(room.fd())),
+                    cells: sink.room.as_ref().map_or(0, Room::cells),
+                    hold_at: sink.hold_at,
+                    spill: sink.room.as_ref().and_then(Room::spill).map(Path::to_owned),
                 })
                 .collect(),
+            pressure: self.estate.pressure.as_ref().map(|cells| case.put(cells.fd())),
+            epoch: self.estate.epoch,
             control: self
                 .control
                 .socket()

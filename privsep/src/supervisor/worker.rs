@@ -9,6 +9,7 @@ use sys::net::listen_again;
 
 use super::Deployment;
 use super::estate::{Estate, Opened};
+use super::pressure::Pressure;
 use crate::link::{Link, LinkError};
 use crate::message::{FromWorker, Hello, KeptPhase, ToWorker, WorkerReport};
 use crate::stage::Life;
@@ -60,6 +61,15 @@ pub(crate) struct Birth<'b> {
     pub(crate) log: OwnedFd,
     /// Where they come out.
     pub(crate) lines: OwnedFd,
+    /// What it is to see of the logger.
+    pub(crate) seen: Seen<'b>,
+}
+
+/// What a worker reads that the logger writes; nothing in a rehearsal.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Seen<'b> {
+    /// Which logs cannot keep up.
+    pub(crate) pressure: Option<&'b Pressure>,
     /// What viewers of the logs read.
     pub(crate) tail: Option<BorrowedFd<'b>>,
 }
@@ -90,7 +100,7 @@ impl Worker {
             let_go: false,
             sinks: 0,
         };
-        match worker.hand_over(&hello, &birth.log, birth.tail) {
+        match worker.hand_over(&hello, &birth.log, birth.seen) {
             Ok(()) => Ok(worker),
             Err(error) => {
                 end(worker.life, &worker.link);
@@ -99,17 +109,15 @@ impl Worker {
         }
     }
 
-    fn hand_over(
-        &self,
-        hello: &ToWorker,
-        log: &OwnedFd,
-        tail: Option<BorrowedFd<'_>>,
-    ) -> Result<(), LinkError> {
+    fn hand_over(&self, hello: &ToWorker, log: &OwnedFd, seen: Seen<'_>) -> Result<(), LinkError> {
         self.link.send(hello, &[])?;
         for block in &self.blocks {
             self.link.send(&ToWorker::Counters, &[block.fd()])?;
         }
-        if let Some(tail) = tail {
+        if let Some(pressure) = seen.pressure {
+            self.link.send(&ToWorker::Pressure { sinks: Pressure::SINKS }, &[pressure.view()])?;
+        }
+        if let Some(tail) = seen.tail {
             self.link.send(&ToWorker::Tail, &[tail])?;
         }
         self.link.send(&ToWorker::Log, &[log.as_fd()])

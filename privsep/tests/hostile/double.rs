@@ -21,7 +21,7 @@ use crate::tricks::{TRICKS, Then, Tools, When};
 
 /// Plays a role until its link is closed.
 pub(crate) fn play(role: Role, socket: OwnedFd) {
-    let tools = Tools { socket: socket.try_clone().expect("a duplicate"), counters: Vec::new() };
+    let tools = Tools { socket: socket.try_clone().expect("a duplicate"), shared: Vec::new() };
     match role {
         Role::Check => Double::<FromCheck, ToCheck>::new(role, socket, tools).check(),
         Role::Rehearsal => Double::<FromRehearsal, ToRehearsal>::new(role, socket, tools).rehearsal(),
@@ -143,7 +143,15 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         tokens: Vec::new(),
         certificates: Vec::new(),
     };
-    let log = |output| LogNeeds { output, cells: 1 << 12, rotation: None, pointer: String::new() };
+    let log = |output| LogNeeds {
+        output,
+        cells: 1 << 12,
+        cells_per_shard: 0,
+        hold_at: None,
+        spill: None,
+        rotation: None,
+        pointer: String::new(),
+    };
     // It is to be put aside with its first line.
     let rotation = RotationNeeds {
         size: Some(1),
@@ -285,12 +293,18 @@ impl Double<FromLogger, ToLogger> {
         while let Some((message, mut descriptors)) = self.hear() {
             if let ToLogger::Hello { hello } = &message {
                 self.folder.clone_from(&hello.folder);
-                self.goes_on(When::Serving);
             }
             self.note(&descriptors);
             match (&message, descriptors.pop()) {
+                (ToLogger::Pressure { .. }, Some(flags)) => self.tools.shared.push(flags),
                 (ToLogger::Producer { generation }, Some(lines)) => self.read_out(*generation, lines),
-                (&ToLogger::Sink { number, turn, .. }, _) => self.say(&FromLogger::Switched { number, turn }),
+                (&ToLogger::Sink { number, turn, .. }, memory) => {
+                    self.say(&FromLogger::Switched { number, turn });
+                    if self.tools.shared.len() == 1 {
+                        self.tools.shared.extend(memory);
+                        self.goes_on(When::Serving);
+                    }
+                }
                 (&ToLogger::Compress { job, .. }, Some(target)) => {
                     File::from(target).write_all(b"compressed").expect("there is room");
                     self.say(&FromLogger::Compressed { job });
@@ -329,7 +343,7 @@ impl Double<FromWorker, ToWorker> {
             }
             self.note(&descriptors);
             match message {
-                ToWorker::Counters => self.tools.counters.extend(descriptors),
+                ToWorker::Counters => self.tools.shared.extend(descriptors),
                 ToWorker::Start => {
                     self.say(&FromWorker::Serving);
                     self.goes_on(When::Serving);

@@ -21,10 +21,12 @@ const HANDED: &[(&str, &str)] = &[
     ("logger", "FOLDER/access.log"),
     // To be brought to the disk, and this folder alone.
     ("logger", "FOLDER$"),
-    // Where lines wait, and where viewers see them.
+    // Where lines wait, where it stands which logs cannot keep up, and where viewers see lines.
     ("logger", "/memfd:kimura-log"),
+    ("logger", "/memfd:kimura-pressure"),
     ("logger", "/memfd:kimura-tail"),
     ("worker", "/memfd:kimura-counters-"),
+    ("worker", "/memfd:kimura-pressure"),
     ("worker", "/memfd:kimura-tail"),
     // What the certificates and keys hold.
     ("worker", "/memfd:kimura-files-workers"),

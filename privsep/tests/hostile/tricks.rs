@@ -64,8 +64,8 @@ pub(crate) enum Reload {
 pub(crate) struct Tools {
     /// The link of the child.
     pub(crate) socket: OwnedFd,
-    /// The counters of a worker.
-    pub(crate) counters: Vec<OwnedFd>,
+    /// Memory that the supervisor reads: the counters of a worker, the queue of a logger.
+    pub(crate) shared: Vec<OwnedFd>,
 }
 
 /// One row.
@@ -232,6 +232,7 @@ pub(crate) const TRICKS: &[Trick] = &[
     logger("logger surplus descriptor", |tools| tools.frame(&FINISHED, 2)),
     logger("logger floods", |tools| tools.flood(&FINISHED)),
     logger("logger read of nobody", |tools| tools.frame(&FromLogger::Read { generation: 77, lines: 1 }, 0)),
+    logger("logger counts nonsense", nonsense),
     logger("logger rotates the file of nobody", |tools| tools.frame(&FromLogger::Rotate { number: 77 }, 0)),
     logger("logger rotates without end", |tools| tools.flood(&FromLogger::Rotate { number: 0 })),
     logger("logger has switched to a file that is not there", |tools| {
@@ -415,8 +416,8 @@ fn verdicts(tools: &Tools) -> Then {
 
 /// Everything that the worker shares with the supervisor becomes as large as can be.
 fn nonsense(tools: &Tools) -> Then {
-    assert!(!tools.counters.is_empty(), "a worker has counters");
-    for fd in &tools.counters {
+    assert!(!tools.shared.is_empty(), "something is shared");
+    for fd in &tools.shared {
         let fd = fd.try_clone().expect("a duplicate");
         let len = File::from(fd.try_clone().expect("a duplicate")).metadata().expect("its length").len();
         let cells = Cells::from_fd(fd, len as usize / size_of::<u64>()).expect("cells");

@@ -145,7 +145,7 @@ fn wait_for_device(file: &File) -> io::Result<()> {
 
 /// Whether the open file has `place` for its name, and no other, at one moment. Looking at the open file alone would
 /// not tell: somebody could have removed a hard link again once it was open.
-fn is_only_name(place: &Path, open: &Metadata) -> bool {
+pub(super) fn is_only_name(place: &Path, open: &Metadata) -> bool {
     place
         .symlink_metadata()
         .is_ok_and(|found| (found.dev(), found.ino()) == (open.dev(), open.ino()) && found.nlink() == 1)

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::super::sections::ROTATE as ROTATE_SECTION;
-use super::{AnyKey, HOUR, KIB, Key};
+use super::{AnyKey, GIB, HOUR, KIB, Key};
 use crate::kind::{Choice, FilePath, Flag, Integer, LineFormat, List, Object, Size, Span, Text};
 use crate::model::{
     Compress, Every, LogStatus, Output, Place, RotatedNames, SyslogFraming, SyslogShape, SyslogTransport,
-    TimeZone,
+    TimeZone, WhenFull,
 };
 use crate::{place, syntax};
 
@@ -126,6 +126,21 @@ keys! {
             default Some("false"), example "true",
             "Whether addresses are cut to their networks: IPv4 to 24 bits, IPv6 to 48. Fields of requests, such as \
              $http_x_forwarded_for, and names stay as they are.";
+        QUEUE: Size = "queue", Size::between(256 * KIB, GIB),
+            default Some(r#""4m""#), example r#""64m""#,
+            "How many bytes of lines may wait while they cannot be written. Memory is used as far as lines wait. Another size \
+             takes a restart.";
+        WHEN_FULL: Choice<WhenFull> = "when_full", Choice {
+                words: &[("drop_oldest", WhenFull::DropOldest), ("block", WhenFull::Block)],
+            },
+            default Some(r#""drop_oldest""#), example r#""block""#,
+            "What happens when more lines would wait than may. drop_oldest: the oldest are given up, and counted. block: \
+             requests that would be in this log wait before anything is done for them, for half a minute, and are answered \
+             with 503 then; all others are served. Another choice takes a restart.";
+        SPILL: FilePath = "spill", FilePath,
+            default None, example r#""/var/lib/kimura/main.spill""#,
+            "A file in which lines wait, in place of memory: what could not be written when the server or the machine ended is \
+             written after the next start. It has the size of the queue, on the disk at once. Another file takes a restart.";
     }
 }
 
