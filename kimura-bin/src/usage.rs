@@ -74,32 +74,9 @@ impl Usage {
 
     /// An unknown `--name`.
     pub(crate) fn unknown_long(name: &str) -> Self {
-        let near = nearest(name);
+        let near = config::nearest(name, OPTIONS.iter().map(|option| option.long));
         Self::Unknown { typed: format!("--{name}"), near }
     }
-}
-
-/// The long name that is the fewest letters away, if it is near enough to be what was meant.
-fn nearest(typed: &str) -> Option<&'static str> {
-    // A name of which more than half the letters are wrong is another word.
-    let near_enough =
-        |&(distance, name): &(usize, &str)| distance <= 2 && distance * 2 <= name.len().max(typed.len());
-    let all = OPTIONS.iter().map(|option| (distance(typed.as_bytes(), option.long.as_bytes()), option.long));
-    all.filter(near_enough).min().map(|(_, name)| name)
-}
-
-/// Letters to insert, remove or replace (Levenshtein).
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, right) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(left != right);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 impl From<lexopt::Error> for Usage {

@@ -239,7 +239,7 @@ impl Group {
                 &[(libc::SYS_accept4, Always), (libc::SYS_socketpair, OneOf(0, &[libc::AF_UNIX as u64]))]
             }
             Group::Connecting => &[(libc::SYS_connect, Always), (libc::SYS_socket, FAMILIES)],
-            Group::Resolving => &[(libc::SYS_sendmmsg, Always), (libc::SYS_uname, Always)],
+            Group::Resolving => &[(libc::SYS_sendmmsg, Always)],
             Group::Rings => &[
                 (libc::SYS_io_uring_enter, Always),
                 (libc::SYS_io_uring_register, Always),
