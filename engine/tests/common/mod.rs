@@ -4,8 +4,9 @@ use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use config::Loaded;
@@ -27,6 +28,8 @@ pub(crate) struct Running {
     pub(crate) blocks: Vec<Arc<Block>>,
     pub(crate) folder: PathBuf,
     pub(crate) logger: Logger,
+    /// What writes the logs, until it is awaited.
+    desk: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Starts `shards` shards with a configuration of one address, in which `ROOT` stands for a folder that `fill` has
@@ -38,7 +41,7 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
     std::fs::create_dir_all(&folder).expect("a folder");
     fill(&folder);
     let (loaded, site) = load(&folder, configuration);
-    let logger = start_logger(&folder);
+    let (logger, desk) = start_logger(&folder);
     let (address, sockets) = listen(shards);
     let cpus = sys::cpu::available().expect("cores");
     let blocks: Vec<Arc<Block>> =
@@ -61,11 +64,11 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
     };
     let server = Server::start(plan).unwrap_or_else(|error| panic!("{error}"));
     server.open();
-    Running { server, address, blocks, folder, logger }
+    Running { server, address, blocks, folder, logger, desk }
 }
 
 /// Starts what writes `access.log` and `other.log`, as the logger process does.
-fn start_logger(folder: &Path) -> Logger {
+fn start_logger(folder: &Path) -> (Logger, Mutex<Option<JoinHandle<()>>>) {
     let paths = ["access.log", "other.log"].map(|log| folder.join(log));
     let (own, other) = sys::packet::pair().expect("a pair of sockets");
     let mut desk = Desk::new();
@@ -74,13 +77,13 @@ fn start_logger(folder: &Path) -> Logger {
         let queue = Cells::create("test", logging::cells_for(1 << 20)).expect("memory");
         desk.file(number as u16, "a log", file.into(), queue).expect("a queue");
     }
-    std::thread::spawn(move || {
+    let desk = std::thread::spawn(move || {
         while desk.read(1, other.as_fd()).expect("packets") != Fed::Closed {
             sys::poll::readable(other.as_fd(), None).expect("a socket");
         }
         desk.finish(PATIENCE);
     });
-    Logger::start(paths.map(Target::File).into(), own).expect("a logger")
+    (Logger::start(paths.map(Target::File).into(), own).expect("a logger"), Mutex::new(Some(desk)))
 }
 
 /// Compiles a configuration in which `ROOT` stands for this folder.
@@ -120,7 +123,9 @@ impl Running {
     pub(crate) fn stop(&self) -> Outcome {
         self.server.stop();
         let outcome = self.server.wait();
-        self.logger.stop(PATIENCE).expect("the logs are written");
+        self.logger.stop(PATIENCE).expect("all lines are sent");
+        let desk = self.desk.lock().expect("nobody has failed with it").take();
+        desk.into_iter().for_each(|desk| desk.join().expect("the logs are written"));
         outcome
     }
 }
