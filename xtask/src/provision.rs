@@ -43,6 +43,11 @@ const PROGRAMS: &[Program] = &[
         probe: &["sh", "-c", "command -v certutil && command -v pk12util"],
         packages: &["libnss3-tools"],
     },
+    Program {
+        what: "time zones",
+        probe: &["test", "-e", "/usr/share/zoneinfo/Europe/Berlin"],
+        packages: &["tzdata"],
+    },
     Program { what: "logrotate", probe: &["logrotate", "--version"], packages: &["logrotate"] },
     Program { what: "gzip", probe: &["gzip", "--version"], packages: &["gzip"] },
     Program { what: "zstd", probe: &["zstd", "--version"], packages: &["zstd"] },
