@@ -5,7 +5,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::JoinHandle;
 
@@ -33,6 +33,13 @@ struct Server {
     pid: i32,
 }
 
+/// Copies the program by a process of its own. What writes here would be inherited by whatever another test starts
+/// meanwhile, and a program that somebody writes cannot be started.
+fn copy_program(path: &Path) {
+    let copied = Command::new("cp").arg(binary::path()).arg(path).status().expect("cp runs");
+    assert!(copied.success());
+}
+
 impl Server {
     fn start() -> Server {
         Server::with("kimura.conf")
@@ -45,7 +52,7 @@ impl Server {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address").to_string();
         drop(listener);
-        fs::copy(binary::path(), folder.path().join("kimura")).expect("a copy");
+        copy_program(&folder.path().join("kimura"));
         let mut server = Server { folder, address, pid: 0 };
         server.folder.write("kimura.conf", server.text().as_bytes()).expect("write");
         let mut command = Command::new("./kimura");
@@ -136,7 +143,7 @@ fn the_process_stays_and_everything_carries_over() {
         until("their lines", || lines() == 2 * round);
         // What lies at the path now is not what runs.
         fs::remove_file(server.path("kimura")).expect("removed");
-        fs::copy(binary::path(), server.path("kimura")).expect("a copy");
+        copy_program(&server.path("kimura"));
         match round {
             1 => kill(Pid::from_raw(server.pid), Signal::SIGUSR2).expect("it runs"),
             2 => assert_eq!(server.give(&["upgrade"]).0, Some(0)),
