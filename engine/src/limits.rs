@@ -125,6 +125,8 @@ impl Limits {
             Wait::Log => LOG_PATIENCE,
             Wait::Write => self.write,
             Wait::Linger => self.linger,
+            // Links have a patience of their own.
+            Wait::Connect | Wait::Request | Wait::Response | Wait::Spare => self.idle,
         }
     }
 }

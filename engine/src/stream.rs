@@ -234,7 +234,7 @@ impl Shard {
     fn send_now(&self, port: &Port, bytes: &[u8], send: fn(RawFd, &[u8]) -> io::Result<usize>) -> usize {
         match send(port.fd.get(), bytes) {
             Ok(sent) => {
-                self.count_by(Counter::BytesSent, sent as u64);
+                self.count_by(port.sent_counter(), sent as u64);
                 sent
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
