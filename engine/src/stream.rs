@@ -53,7 +53,7 @@ impl Stream {
         true
     }
 
-    fn poll_receive(&self, input: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
+    pub(crate) fn poll_receive(&self, input: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
         let paused = BACKLOG_MAX < self.port.backlog();
         if self.take_received(input) {
             if paused {
@@ -101,7 +101,7 @@ impl Stream {
         self.shard.recycle(sealed);
     }
 
-    fn poll_send(&self, out: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
+    pub(crate) fn poll_send(&self, out: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
         if let Some(gone) = self.gone() {
             out.clear();
             return Poll::Ready(Err(gone));
