@@ -107,7 +107,6 @@ impl<'x> RequestBody<'x> {
             Action::Respond(answer) => !answer.close,
             Action::File(_)
             | Action::Comet(..)
-            | Action::Relay(_)
             | Action::ToTls(_)
             | Action::NeedLogin(_) => true,
         };

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use site::upstream::Seat;
+
 use crate::connection::{Key, Wait};
 use crate::limits::INPUT_CAPACITY;
 use crate::port::{Port, Side};
@@ -25,8 +27,8 @@ pub(crate) struct Patience {
 /// A connection to a server.
 pub(crate) struct Link {
     pub(crate) port: Rc<Port>,
-    /// Tells the server from all others, over changes of the configuration.
-    pub(crate) server: u64,
+    /// The server, over changes of the configuration.
+    pub(crate) server: Seat,
     pub(crate) patience: Patience,
     /// The connection of the client whose request it carries; none for a spare one.
     client: Cell<Option<Key>>,
@@ -37,7 +39,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(server: u64, patience: Patience, client: Key) -> Link {
+    pub(crate) fn new(server: Seat, patience: Patience, client: Key) -> Link {
         Link {
             port: Rc::new(Port::new(Side::Server)),
             server,
@@ -89,7 +91,7 @@ impl Link {
 /// The spare links of a shard.
 #[derive(Default)]
 pub(crate) struct Spares {
-    by_server: HashMap<u64, Vec<Rc<Link>>, foldhash::fast::RandomState>,
+    by_server: HashMap<Seat, Vec<Rc<Link>>, foldhash::fast::RandomState>,
 }
 
 /// Received bytes that a spare link keeps room for.
@@ -97,7 +99,7 @@ const KEPT_BYTES_MAX: usize = 32 * 1024;
 
 impl Spares {
     /// The one that was used last, which is the least likely to be closed by its server.
-    pub(crate) fn take(&mut self, server: u64) -> Option<Rc<Link>> {
+    pub(crate) fn take(&mut self, server: Seat) -> Option<Rc<Link>> {
         self.by_server.get_mut(&server)?.pop()
     }
 
@@ -124,7 +126,7 @@ impl Spares {
     }
 
     /// Takes the links to servers that are not known any more.
-    pub(crate) fn leave(&mut self, known: impl Fn(u64) -> bool) -> Vec<Rc<Link>> {
+    pub(crate) fn leave(&mut self, known: impl Fn(Seat) -> bool) -> Vec<Rc<Link>> {
         let mut left = Vec::new();
         self.by_server.retain(|&server, spares| {
             let keeps = known(server);
@@ -139,11 +141,40 @@ impl Spares {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use config::{UpstreamPart, UpstreamTimeouts};
+    use proto_http::{Head, HeadParser, Limits};
+    use site::upstream::{Balancers, Group, GroupId, Server, Visit};
+
     use super::*;
 
-    fn link(server: u64) -> Rc<Link> {
-        let second = Duration::from_secs(1);
-        let patience = Patience { connect: second, request: second, response: second, spare: second };
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Two servers.
+    fn seats() -> [Seat; 2] {
+        let server = |port: u16| {
+            let name = format!("127.0.0.1:{port}");
+            let address = name.parse().unwrap();
+            Arc::new(Server { name, address, weight: 1, part: UpstreamPart::Regular })
+        };
+        let group = Arc::new(Group {
+            id: GroupId::of("a"),
+            name: "a".to_owned(),
+            servers: vec![server(1), server(2)],
+            keep_alive: 1,
+            timeouts: UpstreamTimeouts { connect: SECOND, send: SECOND, response: SECOND, idle: SECOND },
+        });
+        let mut balancers = Balancers::default();
+        balancers.renew(&[Arc::clone(&group)]);
+        let (text, mut head) = (b"GET / HTTP/1.0\r\n\r\n", Head::new());
+        HeadParser::default().parse(text, &Limits::default(), &mut head).unwrap();
+        let visit = Visit { request: head.view(text), client: None, tried: &[] };
+        [(); 2].map(|()| balancers.choose(&group, &visit, 0).unwrap())
+    }
+
+    fn link(server: Seat) -> Rc<Link> {
+        let patience = Patience { connect: SECOND, request: SECOND, response: SECOND, spare: SECOND };
         let link = Link::new(server, patience, Key::from_bits(1));
         link.lend(None);
         Rc::new(link)
@@ -151,14 +182,15 @@ mod tests {
 
     #[test]
     fn the_last_one_comes_first_and_no_more_are_kept_than_may() {
+        let [one, two] = seats();
         let mut spares = Spares::default();
-        let links: Vec<Rc<Link>> = (0..3).map(|_| link(7)).collect();
+        let links: Vec<Rc<Link>> = (0..3).map(|_| link(one)).collect();
         assert!(spares.keep(&links[0], 2) && spares.keep(&links[1], 2));
         assert!(!spares.keep(&links[2], 2));
-        assert!(spares.take(8).is_none());
-        assert!(Rc::ptr_eq(&spares.take(7).unwrap(), &links[1]));
+        assert!(spares.take(two).is_none());
+        assert!(Rc::ptr_eq(&spares.take(one).unwrap(), &links[1]));
         spares.forget(&links[0]);
-        assert!(spares.take(7).is_none());
+        assert!(spares.take(one).is_none());
     }
 
     #[test]
@@ -171,7 +203,7 @@ mod tests {
             |port| port.received.borrow_mut().push(b'x'),
         ];
         for harm in harms {
-            let link = link(7);
+            let link = link(seats()[0]);
             harm(&link.port);
             assert!(!Spares::default().keep(&link, 2));
         }
@@ -179,17 +211,18 @@ mod tests {
 
     #[test]
     fn links_to_servers_that_are_gone_leave() {
+        let [one, two] = seats();
         let mut spares = Spares::default();
-        let (stays, goes) = (link(1), link(2));
+        let (stays, goes) = (link(one), link(two));
         assert!(spares.keep(&stays, 1) && spares.keep(&goes, 1));
-        let left = spares.leave(|server| server == 1);
+        let left = spares.leave(|server| server == one);
         assert!(left.len() == 1 && Rc::ptr_eq(&left[0], &goes));
-        assert!(spares.take(2).is_none() && spares.take(1).is_some());
+        assert!(spares.take(two).is_none() && spares.take(one).is_some());
     }
 
     #[test]
     fn a_client_is_told_once_until_it_looks() {
-        let link = link(1);
+        let link = link(seats()[0]);
         assert!(link.note() && !link.note());
         link.look();
         assert!(link.note());

@@ -196,16 +196,11 @@ impl Shard {
 
     /// Ends everything where it stands.
     pub(super) fn stop(self: &Rc<Self>) {
-        let (keys, links) = {
-            let connections = self.connections.borrow();
-            (connections.keys(), connections.keys_of_links())
-        };
+        let keys = self.connections.borrow().keys();
         for key in keys {
             self.abandon(key);
         }
-        for key in links {
-            self.close(key);
-        }
+        self.abandon_links();
         self.life.set(Life::Stopped);
     }
 

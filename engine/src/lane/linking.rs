@@ -5,6 +5,7 @@ use std::os::fd::IntoRawFd;
 use std::rc::Rc;
 
 use perf::Counter;
+use site::upstream::Seat;
 use sys::net::Address;
 
 use crate::connection::{Deadline, Key, Peer, State, Wait};
@@ -24,7 +25,7 @@ impl Shard {
     pub(crate) fn link_to(
         &self,
         address: &Address,
-        (server, patience): (u64, Patience),
+        (server, patience): (Seat, Patience),
         client: Key,
     ) -> io::Result<Rc<Link>> {
         let fd = sys::net::connect_to(address)?.into_raw_fd();
@@ -48,7 +49,7 @@ impl Shard {
     }
 
     /// A spare link to a server, for the request of a client.
-    pub(crate) fn spare_link(&self, server: u64, client: Key) -> Option<Rc<Link>> {
+    pub(crate) fn spare_link(&self, server: Seat, client: Key) -> Option<Rc<Link>> {
         let link = self.spares.borrow_mut().take(server)?;
         link.lend(Some(client));
         self.count(Counter::UpstreamConnectionsReused);
@@ -92,9 +93,21 @@ impl Shard {
     }
 
     /// Closes the spare links to servers that are not known any more.
-    pub(super) fn leave_servers(&self, known: impl Fn(u64) -> bool) {
+    pub(super) fn leave_servers(&self, known: impl Fn(Seat) -> bool) {
         let left = self.spares.borrow_mut().leave(known);
         left.iter().for_each(|link| self.drop_link(link));
+    }
+
+    /// Ends all links where they stand; the process's end closes the sockets.
+    pub(super) fn abandon_links(&self) {
+        self.leave_servers(|_| false);
+        let keys = self.connections.borrow().keys_of_links();
+        for key in keys {
+            if let Some(connection) = self.connections.borrow_mut().remove(key) {
+                let _ = sys::net::shutdown_both(connection.fd);
+            }
+        }
+        self.publish_links();
     }
 
     pub(super) fn publish_links(&self) {

@@ -12,19 +12,20 @@ use super::answer::{Answered, Answering, Teller};
 use super::order::Order;
 use super::upload::{self, Gathered};
 use super::way::{Failure, Way};
-use super::{Links, Responder, Sent, Trouble, Work};
+use super::super::{Responder, Sent};
+use super::{Links, Trouble, Work};
 use crate::stream::Stream;
 use crate::upstream::{Link, Patience};
 
 /// How far an exchange has come.
 #[derive(Debug, Default)]
-struct Course {
+pub(super) struct Course {
     /// Whether the link had carried a request before.
-    used: bool,
+    pub(super) used: bool,
     /// Whether anything has come from the server.
-    heard: bool,
+    pub(super) heard: bool,
     /// Whether the client has got something of the answer.
-    told: bool,
+    pub(super) told: bool,
 }
 
 /// Has a server answer.
@@ -75,7 +76,7 @@ async fn go(
         way.client.shard.count(Counter::Responses1xx);
         way.client.send(out).await.map_err(Failure::Client)?;
     }
-    let mut answering = Answering { way: &way, course, teller, reading, out };
+    let answering = Answering { way: &way, course, teller, reading, out };
     let answered = if gathered == Gathered::All {
         way.send(to_server).await?;
         way.has_asked();

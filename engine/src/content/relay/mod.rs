@@ -17,7 +17,6 @@ use std::rc::Rc;
 
 use perf::Counter;
 use proto_http::Status;
-use proto_http::upstream::{ResponseHead, ResponseParser};
 use site::Answer;
 use site::upstream::{Outcome, Relay, Seat, Visit};
 
@@ -25,20 +24,16 @@ use super::{Responder, Sent, answer as own};
 use crate::limits::{INPUT_CAPACITY, TRIES_MAX};
 use crate::shard::Shard;
 use crate::stream::Gone;
+use answer::Reading;
 use order::Order;
 use way::Failure;
 
 /// Buffers that relaying needs; they go from connection to connection.
 #[derive(Default)]
 pub(crate) struct Work {
-    /// Received from the server; begins with what is being read.
-    input: Vec<u8>,
-    parser: ResponseParser,
-    head: ResponseHead,
     /// On its way to the server.
     out: Vec<u8>,
-    /// Fields that are added to the answer, when there are some of different origin.
-    lines: Vec<u8>,
+    reading: Reading,
 }
 
 /// Buffers beyond this are not kept between connections.
@@ -47,12 +42,15 @@ const KEPT_BYTES_MAX: usize = 32 * 1024;
 impl Work {
     /// Lets go of what a rare large answer has left.
     pub(crate) fn slim(&mut self) {
-        for buffer in [&mut self.input, &mut self.out, &mut self.lines] {
-            buffer.clear();
-            if KEPT_BYTES_MAX < buffer.capacity() {
-                buffer.shrink_to(INPUT_CAPACITY);
-            }
-        }
+        slim(&mut self.out);
+        self.reading.slim();
+    }
+}
+
+fn slim(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    if KEPT_BYTES_MAX < buffer.capacity() {
+        buffer.shrink_to(INPUT_CAPACITY);
     }
 }
 
@@ -85,7 +83,7 @@ pub(super) async fn send(responder: &mut Responder<'_>, relay: &Relay) -> Result
         if let Some(counter) = trouble.failure.counter() {
             shard.count(counter);
         }
-        let again = trouble.again(&order);
+        let again = trouble.again(order.is_idempotent());
         turn.outcome = trouble.outcome(again);
         match again {
             Again::Never if trouble.told => return Err(trouble.gone()),
@@ -159,14 +157,14 @@ enum Again {
 impl Trouble {
     /// A request that may have reached a server is sent again only if doing it twice is as good as once
     /// (RFC 9110 section 9.2.2).
-    fn again(&self, order: &Order<'_>) -> Again {
+    fn again(&self, idempotent: bool) -> Again {
         let over = matches!(self.failure, Failure::Client(_) | Failure::Body(_));
         if over || self.told || !self.whole {
             return Again::Never;
         }
         match self.failure {
             Failure::Refused | Failure::NotTaken => Again::Elsewhere,
-            _ if !order.is_idempotent() => Again::Never,
+            _ if !idempotent => Again::Never,
             Failure::Ended | Failure::Broken if self.stale => Again::ByNewLink,
             _ => Again::Elsewhere,
         }

@@ -50,10 +50,7 @@ impl<'r> Order<'r> {
 
     /// Whether doing it twice is as good as doing it once (RFC 9110 section 9.2.2).
     pub(super) fn is_idempotent(&self) -> bool {
-        matches!(
-            self.request.method(),
-            Method::Get | Method::Head | Method::Put | Method::Delete | Method::Options | Method::Trace
-        )
+        is_idempotent(self.request.method())
     }
 
     /// Appends the head for a server.
@@ -79,6 +76,11 @@ impl<'r> Order<'r> {
         };
         head.write(out);
     }
+}
+
+pub(super) fn is_idempotent(method: Method) -> bool {
+    use Method::{Delete, Get, Head, Options, Put, Trace};
+    matches!(method, Get | Head | Put | Delete | Options | Trace)
 }
 
 /// What a server is called in `Host`. The path of a Unix socket is no name of a host.
