@@ -46,7 +46,9 @@ fn head(stream: &mut TcpStream) -> String {
 }
 
 fn configuration(backend: SocketAddr) -> String {
-    format!(r#"{{ "hosts": {{ "localhost": {{ "proxy": "http://{backend}", "access_log": "ROOT/access.log" }} }} }}"#)
+    format!(
+        r#"{{ "hosts": {{ "localhost": {{ "proxy": "http://{backend}", "access_log": "ROOT/access.log" }} }} }}"#
+    )
 }
 
 /// Sends each request by the same connection, and compares the last lines of the answers, up to the end of the
@@ -66,7 +68,10 @@ fn check(texts: &'static [&'static str], requests: &str, expected: &str) {
     assert_eq!(heard.len(), texts.len());
     let block = &running.blocks[0];
     let count = |counter| block.get(counter);
-    assert_eq!(count(Counter::RequestsBegun), count(Counter::RequestsAnswered) + count(Counter::RequestsAborted));
+    assert_eq!(
+        count(Counter::RequestsBegun),
+        count(Counter::RequestsAnswered) + count(Counter::RequestsAborted)
+    );
     assert_eq!(count(Counter::UpstreamConnectionsOpen), 0);
     assert_eq!(
         count(Counter::ConnectionsAccepted),
@@ -99,7 +104,8 @@ fn answers_come_back() {
 #[test]
 fn one_link_carries_many_requests() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-    let expected = "HTTP/1.1 200 OK\nContent-Length: 2\n\nokHTTP/1.1 200 OK\nConnection: close\nContent-Length: 2\n\nok";
+    let expected =
+        "HTTP/1.1 200 OK\nContent-Length: 2\n\nokHTTP/1.1 200 OK\nConnection: close\nContent-Length: 2\n\nok";
     check(&[ANSWER, ANSWER], &format!("{GET}{LAST}"), expected);
     assert_eq!(answer, ANSWER);
 }

@@ -339,10 +339,12 @@ impl When {
                 values.iter().map(|&value| rule(argument, Compare::Eq, value)).collect::<Result<_, _>>()?
             }
             When::Options(options) => {
-                let both =
-                    |level, name| Ok(vec![condition(1, Compare::Eq, level)?, condition(2, Compare::Eq, name)?]);
+                let both = |level, name| {
+                    Ok(vec![condition(1, Compare::Eq, level)?, condition(2, Compare::Eq, name)?])
+                };
                 let option = |&(level, name): &(u64, u64)| {
-                    both(level, name).and_then(|conditions: Vec<SeccompCondition>| SeccompRule::new(conditions))
+                    both(level, name)
+                        .and_then(|conditions: Vec<SeccompCondition>| SeccompRule::new(conditions))
                 };
                 options.iter().map(option).collect::<Result<_, _>>()?
             }

@@ -5,8 +5,8 @@ use perf::Counter;
 use proto_http::body::{BodyLimits, Decoder};
 use proto_http::response::{self, Facts};
 use proto_http::upstream::{
-    AnswerHead, Asked, Delivery, FieldNames, Framing, ResponseHead, ResponseLimits, ResponseParser,
-    Rules, ServerField, write_interim,
+    AnswerHead, Asked, Delivery, FieldNames, Framing, ResponseHead, ResponseLimits, ResponseParser, Rules,
+    ServerField, write_interim,
 };
 use proto_http::{Progress, Request, Status, Version, chunk};
 
@@ -141,7 +141,8 @@ impl Answering<'_, '_> {
         let shard = &self.way.client.shard;
         shard.count(Counter::UpstreamResponses1xx);
         let response = self.reading.head.view(&self.reading.input[self.reading.at..]);
-        let passes = response.status() != Status::CONTINUE && self.teller.request.version() == Version::Http11;
+        let passes =
+            response.status() != Status::CONTINUE && self.teller.request.version() == Version::Http11;
         if passes {
             write_interim(&response, self.out);
             shard.count(Counter::Responses1xx);

@@ -8,11 +8,11 @@ use std::task::Poll;
 use perf::Counter;
 use site::upstream::{Relay, Seat};
 
+use super::super::{Responder, Sent};
 use super::answer::{Answered, Answering, Teller};
 use super::order::Order;
 use super::upload::{self, Gathered};
 use super::way::{Failure, Way};
-use super::super::{Responder, Sent};
 use super::{Links, Trouble, Work};
 use crate::stream::Stream;
 use crate::upstream::{Link, Patience};
@@ -98,7 +98,11 @@ async fn go(
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A link to a server that takes requests.
-async fn link<'x>(client: &'x Stream, relay: &Relay, (seat, links): (Seat, Links)) -> Result<Way<'x>, Failure> {
+async fn link<'x>(
+    client: &'x Stream,
+    relay: &Relay,
+    (seat, links): (Seat, Links),
+) -> Result<Way<'x>, Failure> {
     let shard = &client.shard;
     let key = client.port.key.get();
     if links == Links::Any
@@ -114,12 +118,8 @@ async fn link<'x>(client: &'x Stream, relay: &Relay, (seat, links): (Seat, Links
 fn begin(client: &Stream, relay: &Relay, seat: Seat) -> Option<Rc<Link>> {
     let shard = &client.shard;
     let times = &relay.group.timeouts;
-    let patience = Patience {
-        connect: times.connect,
-        request: times.send,
-        response: times.response,
-        spare: times.idle,
-    };
+    let patience =
+        Patience { connect: times.connect, request: times.send, response: times.response, spare: times.idle };
     let balancers = shard.balancers.borrow();
     let server = balancers.server(seat)?;
     shard.link_to(&server.address, (seat, patience), client.port.key.get()).ok()
