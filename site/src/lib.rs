@@ -22,6 +22,7 @@ mod names;
 mod page;
 mod phase;
 mod security;
+pub mod upstream;
 
 pub use action::{Action, Answer};
 pub use clients::Clients;
@@ -34,3 +35,4 @@ pub use media::MediaTypes;
 pub use page::Page;
 pub use phase::{Gate, decide, decide_admitted};
 pub use security::{Client, Identity, Security};
+pub use upstream::Relay;
