@@ -1,7 +1,7 @@
 //! Requests that other servers answer, through the engine alone.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::JoinHandle;
 
 use perf::Counter;
@@ -81,33 +81,65 @@ fn check(texts: &'static [&'static str], requests: &str, expected: &str) {
 
 const GET: &str = "GET /a?b HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const LAST: &str = "GET /a?b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const TOLD: &str = "HTTP/1.1 200 OK\nContent-Length: 2\n\nok";
+const TOLD_LAST: &str = "HTTP/1.1 200 OK\nConnection: close\nContent-Length: 2\n\nok";
 
 #[test]
-fn answers_come_back() {
+fn answers_come_back_whole_however_they_end() {
+    let chunks = "HTTP/1.1 200 OK\nConnection: close\nTransfer-Encoding: chunked\n\n5\nhello\n0\n\n";
     check(
         &["HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello"],
         LAST,
         "HTTP/1.1 200 OK\nX-A: b\nConnection: close\nContent-Length: 5\n\nhello",
     );
+    check(&["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"], LAST, chunks);
+    check(&["HTTP/1.0 200 OK\r\n\r\nhello|"], LAST, chunks);
+    // HTTP/1.0 knows no chunks.
     check(
         &["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"],
-        LAST,
-        "HTTP/1.1 200 OK\nConnection: close\nTransfer-Encoding: chunked\n\n5\nhello\n0\n\n",
-    );
-    check(
-        &["HTTP/1.0 200 OK\r\n\r\nhello|"],
-        LAST,
-        "HTTP/1.1 200 OK\nConnection: close\nTransfer-Encoding: chunked\n\n5\nhello\n0\n\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "HTTP/1.1 200 OK\n\nhello",
     );
 }
 
 #[test]
 fn one_link_carries_many_requests() {
-    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-    let expected =
-        "HTTP/1.1 200 OK\nContent-Length: 2\n\nokHTTP/1.1 200 OK\nConnection: close\nContent-Length: 2\n\nok";
-    check(&[ANSWER, ANSWER], &format!("{GET}{LAST}"), expected);
-    assert_eq!(answer, ANSWER);
+    check(&[OK, OK, OK], &format!("{GET}{GET}{LAST}"), &format!("{TOLD}{TOLD}{TOLD_LAST}"));
 }
 
-const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+#[test]
+fn a_link_that_its_server_has_closed_is_replaced() {
+    const CLOSING: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok|";
+    check(&[CLOSING, OK], &format!("{GET}{LAST}"), &format!("{TOLD}{TOLD_LAST}"));
+    // Without a word before: the request is sent again.
+    check(
+        &["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "|", OK],
+        &format!("{GET}{LAST}"),
+        &format!("{TOLD}{TOLD_LAST}"),
+    );
+}
+
+#[test]
+fn interim_answers_pass() {
+    check(
+        &["HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"],
+        LAST,
+        &format!("HTTP/1.1 103 Early Hints\nLink: </a>\n\n{TOLD_LAST}"),
+    );
+}
+
+#[test]
+fn a_link_is_kept_between_requests_of_different_clients() {
+    let (address, backend) = backend(&[OK, OK]);
+    let running = common::start(1, &configuration(address), |_| {});
+    for _ in 0..2 {
+        let mut client = running.connect();
+        client.write_all(GET.as_bytes()).expect("a request is sent");
+        assert!(common::answer(&mut client).ends_with(b"ok"));
+    }
+    assert_eq!(running.stop(), engine::Outcome::Stopped);
+    assert_eq!(backend.join().expect("the backend ends").len(), 2);
+    assert_eq!(running.blocks[0].get(Counter::UpstreamConnectionsOpened), 1);
+    assert_eq!(running.blocks[0].get(Counter::UpstreamConnectionsReused), 1);
+}
