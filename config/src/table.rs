@@ -14,11 +14,11 @@ use crate::tree::Node;
 
 pub(crate) use keys::{
     auth, bans, certificate, control, file_cache, host, limits, log, remote, rotate, server, settings,
-    timeouts, tls, top, upstream, upstream_timeouts,
+    timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
 };
 pub(crate) use sections::{
     AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, ROTATE,
-    SERVER, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_TIMEOUTS,
+    SERVER, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -185,7 +185,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 18] = [
+pub(crate) const SECTIONS: [&Section; 19] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -196,6 +196,7 @@ pub(crate) const SECTIONS: [&Section; 18] = [
     &LOG,
     &ROTATE,
     &UPSTREAM,
+    &UPSTREAM_EJECT,
     &UPSTREAM_TIMEOUTS,
     &DEFAULTS,
     &HOST,
@@ -266,6 +267,7 @@ mod tests {
             },
             "rotate" => "/logs/file/rotate",
             "upstream" => "/upstreams/app",
+            "upstream_eject" => "/upstreams/app/eject",
             "upstream_timeouts" => "/upstreams/app/timeouts",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",
