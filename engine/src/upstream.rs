@@ -141,11 +141,8 @@ impl Spares {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use config::{UpstreamPart, UpstreamTimeouts};
     use proto_http::{Head, HeadParser, Limits};
-    use site::upstream::{Balancers, Group, GroupId, Server, Visit};
+    use site::upstream::{Balancers, Visit};
 
     use super::*;
 
@@ -153,24 +150,17 @@ mod tests {
 
     /// Two servers.
     fn seats() -> [Seat; 2] {
-        let server = |port: u16| {
-            let name = format!("127.0.0.1:{port}");
-            let address = name.parse().unwrap();
-            Arc::new(Server { name, address, weight: 1, part: UpstreamPart::Regular })
-        };
-        let group = Arc::new(Group {
-            id: GroupId::of("a"),
-            name: "a".to_owned(),
-            servers: vec![server(1), server(2)],
-            keep_alive: 1,
-            timeouts: UpstreamTimeouts { connect: SECOND, send: SECOND, response: SECOND, idle: SECOND },
-        });
-        let mut balancers = Balancers::default();
-        balancers.renew(&[Arc::clone(&group)]);
+        let text = r#"{ "upstreams": { "app": { "servers": ["127.0.0.1:1", "127.0.0.1:2"] } },
+            "hosts": { "localhost": { "proxy": "app" } } }"#;
+        let source = config::Source { name: "test.conf".to_owned(), text: text.to_owned() };
+        let loaded = config::load(Some(source), &[]).unwrap();
+        let site = site::compile(&loaded.config, &loaded.registry).unwrap();
+        let mut balancers = Balancers::new(0);
+        balancers.renew(site.groups(), 0);
         let (text, mut head) = (b"GET / HTTP/1.0\r\n\r\n", Head::new());
         HeadParser::default().parse(text, &Limits::default(), &mut head).unwrap();
         let visit = Visit { request: head.view(text), client: None, tried: &[] };
-        [(); 2].map(|()| balancers.choose(&group, &visit, 0).unwrap())
+        [(); 2].map(|()| balancers.choose(&site.groups()[0], &visit, 0).unwrap())
     }
 
     fn link(server: Seat) -> Rc<Link> {

@@ -123,7 +123,9 @@ fn a_link_that_its_server_has_closed_is_replaced() {
 #[test]
 fn interim_answers_pass() {
     check(
-        &["HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"],
+        &[
+            "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        ],
         LAST,
         &format!("HTTP/1.1 103 Early Hints\nLink: </a>\n\n{TOLD_LAST}"),
     );

@@ -14,11 +14,12 @@ mod upload;
 mod way;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use perf::Counter;
 use proto_http::Status;
 use site::Answer;
-use site::upstream::{Outcome, Relay, Seat, Visit};
+use site::upstream::{Ejected, Outcome, Relay, Seat, Visit};
 
 use super::{Responder, Sent, answer as own};
 use crate::limits::{INPUT_CAPACITY, TRIES_MAX};
@@ -67,6 +68,7 @@ pub(super) async fn send(responder: &mut Responder<'_>, relay: &Relay) -> Result
     let mut tried = Vec::new();
     let mut links = Links::Any;
     let mut last = None;
+    let mut reached = false;
     while tried.len() < TRIES_MAX {
         let visit = Visit { request: order.request, client: responder.client, tried: &tried };
         let Some(mut turn) = Turn::take(&shard, relay, &visit) else { break };
@@ -91,16 +93,21 @@ pub(super) async fn send(responder: &mut Responder<'_>, relay: &Relay) -> Result
             Again::ByNewLink => links = Links::New,
             Again::Elsewhere => tried.push(turn.seat),
         }
+        reached |= !trouble.failure.is_unsent();
         last = Some(trouble);
     }
     match last {
+        // Of several servers, none is there.
+        Some(_) if 1 < tried.len() && !reached => Ok(unavailable(responder)),
         Some(trouble) => trouble.answer(responder),
-        None => {
-            shard.count(Counter::UpstreamsUnavailable);
-            let answer = Answer::with(Status::SERVICE_UNAVAILABLE);
-            Ok(own::send(responder, &Answer { retry_after: Some(RETRY_SECONDS), ..answer }))
-        }
+        None => Ok(unavailable(responder)),
     }
+}
+
+fn unavailable(responder: &mut Responder<'_>) -> Sent {
+    responder.stream.shard.count(Counter::UpstreamsUnavailable);
+    let answer = Answer::with(Status::SERVICE_UNAVAILABLE);
+    own::send(responder, &Answer { retry_after: Some(RETRY_SECONDS), ..answer })
 }
 
 /// By which links a request may go.
@@ -128,7 +135,16 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.shard.balancers.borrow_mut().ended(self.seat, self.outcome, self.shard.clock.now());
+        let now = self.shard.clock.now();
+        let ejected = self.shard.balancers.borrow_mut().ended(self.seat, self.outcome, now);
+        if let Some(Ejected { group, server, duration }) = ejected {
+            self.shard.count(Counter::UpstreamEjections);
+            let seconds = Duration::from_nanos(duration).as_secs_f32();
+            log::warn!(
+                "upstream {group}: {} has failed, and gets no request for {seconds:.1} s",
+                server.name
+            );
+        }
     }
 }
 
@@ -163,7 +179,7 @@ impl Trouble {
             return Again::Never;
         }
         match self.failure {
-            Failure::Refused | Failure::NotTaken => Again::Elsewhere,
+            failure if failure.is_unsent() => Again::Elsewhere,
             _ if !idempotent => Again::Never,
             Failure::Ended | Failure::Broken if self.stale => Again::ByNewLink,
             _ => Again::Elsewhere,

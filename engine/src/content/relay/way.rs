@@ -51,6 +51,11 @@ impl Failure {
         }
     }
 
+    /// Whether nothing of the request can have reached the server.
+    pub(super) fn is_unsent(self) -> bool {
+        matches!(self, Failure::Refused | Failure::NotTaken)
+    }
+
     /// What counts it; what has run out of time is counted where that is seen.
     pub(super) fn counter(self) -> Option<Counter> {
         match self {
