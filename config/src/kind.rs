@@ -3,6 +3,7 @@
 mod list;
 mod number;
 mod output;
+mod rate;
 mod text;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use crate::tree::{Data, Node};
 pub(crate) use list::{List, MapOf};
 pub(crate) use number::{AutoCount, Count, Integer, Size, Span};
 pub(crate) use output::{LineFormat, LogChoice, LogList, OutputTo};
+pub(crate) use rate::{BYTE_RATE, REQUEST_RATE};
 pub(crate) use text::{Choice, Text};
 
 /// How one kind of value is read.

@@ -12,6 +12,7 @@ mod logs;
 mod receiver;
 mod server;
 mod settings;
+mod shaping;
 mod tls;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use receiver::{
 };
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
+pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 
 /// Everything the server was told to do.

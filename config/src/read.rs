@@ -6,6 +6,7 @@ mod layer;
 mod logs;
 mod receiver;
 mod server;
+mod shaping;
 mod tls;
 
 use layer::{Inherited, Layer};

@@ -13,12 +13,12 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    auth, bans, certificate, control, file_cache, host, limits, log, remote, rotate, server, settings,
-    timeouts, tls, top,
+    auth, bans, certificate, control, file_cache, host, limits, log, quota, remote, rotate, server, settings,
+    shaping, timeouts, tls, top,
 };
 pub(crate) use sections::{
     AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, ROTATE,
-    SERVER, TIMEOUTS, TLS, TOP,
+    SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP,
 };
 
 /// One key.
@@ -185,7 +185,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 16] = [
+pub(crate) const SECTIONS: [&Section; 20] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -202,6 +202,10 @@ pub(crate) const SECTIONS: [&Section; 16] = [
     &CERTIFICATE,
     &LOCATION,
     &AUTH,
+    &SHAPING,
+    &SHAPING_TOTAL,
+    &SHAPING_CLIENT,
+    &SHAPING_CONNECTION,
 ];
 
 /// Where else a key of this name exists: "/server", "/defaults or a host".
@@ -223,7 +227,8 @@ mod tests {
     const BASE: &str = r#"{
         "server": {
             "control": {"remote": {"listen": ["127.0.0.1:1"], "chain": "chain.pem", "key": "key.pem"}},
-            "bans": {}
+            "bans": {},
+            "shaping": {"total": {}, "client": {}, "connection": {}}
         },
         "logs": {
             "file": {"file": "base.log", "rotate": {}},
@@ -267,6 +272,10 @@ mod tests {
             "certificate" => "/hosts/example.org/tls/certificates/main",
             "auth" => "/hosts/example.org/locations/~1b~1/auth",
             "location" => "/hosts/example.org/locations/~1a~1",
+            "shaping" => "/server/shaping",
+            "shaping_total" => "/server/shaping/total",
+            "shaping_client" => "/server/shaping/client",
+            "shaping_connection" => "/server/shaping/connection",
             "configuration" => "",
             _ => section.place,
         }

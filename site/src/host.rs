@@ -1,9 +1,12 @@
 //! The compiled site: which host and which location a request is for.
 
+use std::sync::Arc;
+
 use proto_http::{Request, Status};
 
 use crate::location::Locations;
 use crate::names::Names;
+use crate::shaping::Shaping;
 use crate::{Clients, Location};
 
 /// Everything that is served; immutable, shared by all shards.
@@ -14,6 +17,8 @@ pub struct Site {
     pub(crate) hosts: Vec<Host>,
     /// Who clients are.
     pub clients: Clients,
+    /// What they may use; none where it is not limited.
+    pub shaping: Option<Arc<Shaping>>,
 }
 
 /// One virtual host: a context of its own.

@@ -27,7 +27,7 @@ pub(super) fn read(
         let name = names.of_key(member, reader.pointer(), problems);
         let aliases = reader.get(&host::NAMES, problems).unwrap_or_default();
         names.of_aliases(member, &aliases, problems);
-        let inherited = defaults.with(Layer::read(&reader, logs, problems));
+        let inherited = defaults.with(Layer::read(&reader, logs, problems)).shaped_at(reader.pointer());
         let locations = locations(&reader, (&inherited, logs), source, problems);
         if reader.exists() && locations.is_empty() && inherited.lacks_root() {
             problems.push(Problem::new(source, &member.origin, reader.pointer(), Cause::NoRoot));

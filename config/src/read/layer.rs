@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::auth;
 use super::logs::{Chosen, Logs};
+use super::{auth, shaping};
 use crate::model::{
-    Auth, ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks,
+    Auth, ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Shaping, Symlinks,
 };
 use crate::problem::Problems;
 use crate::reader::Reader;
@@ -38,6 +38,7 @@ pub(super) struct Layer {
     access_log_format: Option<LogFormat>,
     request_id: Option<bool>,
     auth: Option<Option<Arc<Auth>>>,
+    shaping: Option<Option<Arc<Shaping>>>,
     body_size: Option<u64>,
     /// Whether there is a root, right or wrong.
     has_root: bool,
@@ -66,6 +67,9 @@ impl Layer {
             access_log_format: reader.get(&settings::ACCESS_LOG_FORMAT, problems),
             request_id: reader.get(&settings::REQUEST_ID, problems),
             auth: reader.has(&settings::AUTH).then(|| auth::read(reader, problems).map(Arc::new)),
+            shaping: reader
+                .has(&settings::SHAPING)
+                .then(|| shaping::of_place(reader, problems).map(Arc::new)),
             body_size: reader.get(&settings::BODY_SIZE, problems),
             has_root: reader.has(&settings::ROOT),
         }
@@ -103,6 +107,7 @@ impl Inherited {
             access_logs: Vec::new(),
             request_id: settings::REQUEST_ID.default(""),
             auth: None,
+            shaping: None,
             body_size: settings::BODY_SIZE.default(""),
         };
         Inherited {
@@ -134,6 +139,7 @@ impl Inherited {
         merge(&mut settings.error_pages, layer.error_pages);
         set(&mut settings.request_id, layer.request_id);
         set(&mut settings.auth, layer.auth);
+        set(&mut settings.shaping, layer.shaping);
         set(&mut settings.body_size, layer.body_size);
         set(&mut new.access_logs, layer.access_logs);
         set(&mut new.access_log_format, layer.access_log_format);
@@ -145,6 +151,16 @@ impl Inherited {
     /// Whether files are to be served and nobody says from where.
     pub(super) fn lacks_root(&self) -> bool {
         self.settings.comet.is_none() && self.settings.handler == Handler::Files && !self.has_root
+    }
+
+    /// What is inherited from `/defaults` holds for the host at `pointer` by itself.
+    pub(super) fn shaped_at(mut self, pointer: &str) -> Inherited {
+        if let Some(shaping) = &mut self.settings.shaping
+            && !shaping.scope.starts_with(pointer)
+        {
+            Arc::make_mut(shaping).scope = pointer.to_owned();
+        }
+        self
     }
 
     pub(super) fn into_settings(self) -> Settings {
