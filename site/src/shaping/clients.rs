@@ -1,7 +1,7 @@
 //! The clients that a shard remembers: a table of a fixed size in which each look-up costs the same.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use auth::Prefix;
@@ -127,7 +127,11 @@ impl Clients {
         }
         let worth = |place: &Place| place.client.as_ref().map(|_| place.account.worth(now));
         let free = places(sets).filter(|&index| !self.places[index].account.is_held());
-        let Some(index) = free.min_by_key(|&index| worth(&self.places[index])) else {
+        // Of two free places, the one in the emptier set.
+        let taken = |set: usize| self.places[set..set + WAYS].iter().filter(|p| p.client.is_some()).count();
+        let taken = sets.map(taken);
+        let crowd = |index: usize| if index / WAYS * WAYS == sets[0] { taken[0] } else { taken[1] };
+        let Some(index) = free.min_by_key(|&index| (worth(&self.places[index]), crowd(index))) else {
             self.turned_away += 1;
             return None;
         };
@@ -154,9 +158,7 @@ impl Clients {
 
     /// Where the two sets of a client begin.
     fn sets(&self, scope: ScopeId, sought: Sought<'_>) -> [usize; 2] {
-        let mut hasher = self.hasher.build_hasher();
-        (scope, sought).hash(&mut hasher);
-        let hash = hasher.finish();
+        let hash = self.hasher.hash_one((scope, sought));
         [hash as usize, (hash >> 32) as usize].map(|half| half % SETS * WAYS)
     }
 
