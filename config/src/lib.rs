@@ -45,9 +45,10 @@ pub use model::{
     Arrival, Auth, Bans, ClientAddress, ClientCertificate, ClientCertificates, Comet, Compress, Config,
     Control, DefaultHost, Dotfiles, ErrorStatus, Every, FileCache, Handler, Host, Labels, Level, Limits,
     Listen, Location, Log, LogConditions, LogFormat, LogQueue, LogStatus, Matcher, Output, Peer, Place,
-    Quota, Rank, Rate, Receiver, ReceiverKind, Remote, Requirement, Rotate, RotatedNames, Satisfy, Server,
-    Settings, ShapedBy, Shaping, Shards, Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport,
-    TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion, Transport, WhenFull,
+    ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind, Remote, Requirement, Rotate, RotatedNames, Satisfy,
+    Server, Settings, ShapedBy, Shaping, Shards, Symlinks, Syslog, SyslogFraming, SyslogShape,
+    SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion, Transport, Upstream,
+    UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

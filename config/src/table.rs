@@ -14,11 +14,12 @@ use crate::tree::Node;
 
 pub(crate) use keys::{
     auth, bans, certificate, control, file_cache, host, limits, log, quota, remote, rotate, server, settings,
-    shaping, timeouts, tls, top,
+    shaping, timeouts, tls, top, upstream, upstream_timeouts,
 };
 pub(crate) use sections::{
     AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, ROTATE,
-    SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP,
+    SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM,
+    UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -185,7 +186,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 20] = [
+pub(crate) const SECTIONS: [&Section; 22] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -195,6 +196,8 @@ pub(crate) const SECTIONS: [&Section; 20] = [
     &REMOTE,
     &LOG,
     &ROTATE,
+    &UPSTREAM,
+    &UPSTREAM_TIMEOUTS,
     &DEFAULTS,
     &HOST,
     &BANS,
@@ -237,6 +240,7 @@ mod tests {
             "journald": {"journald": "/base"},
             "gearman": {"gearman": ["base.example"]}
         },
+        "upstreams": {"app": {"servers": ["127.0.0.1:1"]}},
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],
@@ -267,6 +271,8 @@ mod tests {
                 _ => "/logs/syslog",
             },
             "rotate" => "/logs/file/rotate",
+            "upstream" => "/upstreams/app",
+            "upstream_timeouts" => "/upstreams/app/timeouts",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",

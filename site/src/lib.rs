@@ -24,6 +24,7 @@ mod page;
 mod phase;
 mod security;
 pub mod shaping;
+pub mod upstream;
 
 pub use action::{Action, Answer};
 pub use clients::Clients;
@@ -36,3 +37,4 @@ pub use media::MediaTypes;
 pub use page::Page;
 pub use phase::{Gate, decide, decide_admitted};
 pub use security::{Client, Identity, Security};
+pub use upstream::Relay;
