@@ -14,12 +14,12 @@ use crate::tree::Node;
 
 pub(crate) use keys::{
     auth, bans, certificate, control, file_cache, host, limits, log, quota, remote, rotate, server, settings,
-    shaping, timeouts, tls, top, upstream, upstream_timeouts,
+    shaping, timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
 };
 pub(crate) use sections::{
     AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, ROTATE,
     SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM,
-    UPSTREAM_TIMEOUTS,
+    UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -186,7 +186,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 22] = [
+pub(crate) const SECTIONS: [&Section; 23] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -197,6 +197,7 @@ pub(crate) const SECTIONS: [&Section; 22] = [
     &LOG,
     &ROTATE,
     &UPSTREAM,
+    &UPSTREAM_EJECT,
     &UPSTREAM_TIMEOUTS,
     &DEFAULTS,
     &HOST,
@@ -272,6 +273,7 @@ mod tests {
             },
             "rotate" => "/logs/file/rotate",
             "upstream" => "/upstreams/app",
+            "upstream_eject" => "/upstreams/app/eject",
             "upstream_timeouts" => "/upstreams/app/timeouts",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",

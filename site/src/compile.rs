@@ -237,6 +237,9 @@ impl Compiler<'_> {
                 id,
                 name: upstream.name.clone(),
                 servers,
+                balance: upstream.balance.clone(),
+                slow_start: upstream.slow_start,
+                eject: upstream.eject,
                 keep_alive: upstream.keep_alive,
                 timeouts: upstream.timeouts,
             })

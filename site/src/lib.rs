@@ -15,6 +15,7 @@ mod carrier;
 mod clients;
 mod comet;
 mod compile;
+mod cookie;
 mod exchange;
 mod host;
 mod location;

@@ -3,7 +3,7 @@
 use super::Section;
 use super::keys::{
     auth, bans, certificate, control, file_cache, host, limits, log, quota, remote, rotate, server, settings,
-    shaping, timeouts, tls, top, upstream, upstream_timeouts,
+    shaping, timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
 };
 
 /// The whole file.
@@ -122,6 +122,15 @@ pub(crate) static UPSTREAM: Section = Section {
             letters, digits, -, _ and dots.",
     inherited: &[],
     own: upstream::KEYS,
+};
+
+/// `/upstreams/NAME/eject`.
+pub(crate) static UPSTREAM_EJECT: Section = Section {
+    name: "upstream_eject",
+    place: "ejection of servers (/upstreams/NAME/eject)",
+    prose: "When a server that fails gets no requests for a while. Each shard finds out by itself.",
+    inherited: &[],
+    own: upstream_eject::KEYS,
 };
 
 /// `/upstreams/NAME/timeouts`.
