@@ -17,6 +17,7 @@ mod name;
 mod request;
 mod response;
 mod rules;
+mod trailers;
 mod upgrade;
 
 pub use answer::{AnswerHead, Delivery, ServerField, write_interim};
@@ -29,4 +30,5 @@ pub use name::Name;
 pub use request::{Content, Expectation, HostField, Lifetime, RequestHead};
 pub use response::{FIELDS_MAX, Response, ResponseHead, ResponseLimits, ResponseParser};
 pub use rules::{BadName, FieldNames, Rules};
+pub use trailers::{takes_trailers, write_last_chunk};
 pub use upgrade::{Upgrades, wanted};

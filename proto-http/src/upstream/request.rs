@@ -4,9 +4,10 @@
 use arrayvec::ArrayVec;
 
 use super::forwarding::{Forwarding, is_forwarding, reads_as};
-use super::hop_by_hop::{Named, is, members};
+use super::hop_by_hop::Named;
 use super::max_forwards::MaxForwards;
 use super::rules::Rules;
+use super::trailers::takes_trailers;
 use crate::response::{push_field, push_number};
 use crate::{Body, Known, Request, Version, token};
 
@@ -219,12 +220,6 @@ impl RequestHead<'_> {
             out.extend_from_slice(b"\r\n");
         }
     }
-}
-
-/// Whether the client reads trailers (RFC 9110 section 10.1.4).
-pub(super) fn takes_trailers(request: &Request<'_>) -> bool {
-    request.version() == Version::Http11
-        && members(request.all(Known::Te)).any(|member| is(member, "trailers"))
 }
 
 /// Fields that belong to a connection, or are written again.
