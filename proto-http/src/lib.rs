@@ -6,6 +6,7 @@ pub mod chunk;
 pub mod condition;
 pub mod date;
 mod error;
+pub mod fastcgi;
 mod field;
 pub mod forwarded;
 mod framing;
