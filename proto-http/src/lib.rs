@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod chunk;
+pub mod coding;
 pub mod condition;
 pub mod date;
 mod error;
@@ -26,6 +27,7 @@ mod status;
 mod target;
 mod token;
 
+pub use coding::Coding;
 pub use error::{BadRequest, ErrorKind};
 pub use field::Known;
 pub use head::{Body, Head, Limits, Progress, Span};

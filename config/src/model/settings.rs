@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Auth, Log};
+use super::{Auth, Compression, Log};
 
 /// The settings in force in one host or location, with everything inherited.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,8 @@ pub struct Settings {
     pub request_id: bool,
     /// Who has to log in; `None` is nobody.
     pub auth: Option<Arc<Auth>>,
+    /// How contents are compressed; `None` is not at all.
+    pub compression: Option<Arc<Compression>>,
     /// Largest request body in bytes; `u64::MAX` is unlimited, 0 refuses every body.
     pub body_size: u64,
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::auth;
 use super::logs::{Chosen, Logs};
+use super::{auth, compression};
 use crate::model::{
-    Auth, ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks,
+    Auth, ClientCertificate, Comet, Compression, Dotfiles, ErrorStatus, Handler, LogFormat, Settings,
+    Symlinks,
 };
 use crate::problem::Problems;
 use crate::reader::Reader;
@@ -38,6 +39,7 @@ pub(super) struct Layer {
     access_log_format: Option<LogFormat>,
     request_id: Option<bool>,
     auth: Option<Option<Arc<Auth>>>,
+    compression: Option<Option<Arc<Compression>>>,
     body_size: Option<u64>,
     /// Whether there is a root, right or wrong.
     has_root: bool,
@@ -66,6 +68,9 @@ impl Layer {
             access_log_format: reader.get(&settings::ACCESS_LOG_FORMAT, problems),
             request_id: reader.get(&settings::REQUEST_ID, problems),
             auth: reader.has(&settings::AUTH).then(|| auth::read(reader, problems).map(Arc::new)),
+            compression: reader
+                .has(&settings::COMPRESSION)
+                .then(|| compression::read(reader, problems).map(Arc::new)),
             body_size: reader.get(&settings::BODY_SIZE, problems),
             has_root: reader.has(&settings::ROOT),
         }
@@ -103,6 +108,7 @@ impl Inherited {
             access_logs: Vec::new(),
             request_id: settings::REQUEST_ID.default(""),
             auth: None,
+            compression: None,
             body_size: settings::BODY_SIZE.default(""),
         };
         Inherited {
@@ -134,6 +140,7 @@ impl Inherited {
         merge(&mut settings.error_pages, layer.error_pages);
         set(&mut settings.request_id, layer.request_id);
         set(&mut settings.auth, layer.auth);
+        set(&mut settings.compression, layer.compression);
         set(&mut settings.body_size, layer.body_size);
         set(&mut new.access_logs, layer.access_logs);
         set(&mut new.access_log_format, layer.access_log_format);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::sections::{
-    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, SERVER,
-    TIMEOUTS, TLS,
+    AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
+    SERVER, TIMEOUTS, TLS,
 };
 use super::{AnyKey, Key};
 use crate::kind::{
@@ -40,8 +40,10 @@ macro_rules! keys {
     };
 }
 
+mod coding;
 mod logs;
 
+pub(crate) use coding::compression;
 pub(crate) use logs::{log, rotate};
 
 /// Written down here, read by a later stage.
@@ -544,6 +546,9 @@ keys! {
         AUTH: ObjectOrOff = "auth", ObjectOrOff(&super::AUTH),
             default Some(r#""off""#), example r#"{"realm": "Members", "htpasswd": "auth/members.htpasswd"}"#,
             "Who has to log in, and how that is checked.";
+        COMPRESSION: ObjectOrOff = "compression", ObjectOrOff(&super::COMPRESSION),
+            default Some(r#""off""#), example r#"{"codings": ["gzip"]}"#,
+            "How contents are compressed for clients that take it.";
         BODY_SIZE: Size = "body_size", Size { min: 0, max: i64::MAX as u64, unlimited: true },
             default Some(r#""1M""#), example r#""16M""#,
             "Bytes of a request's body. More is answered with 413.";
