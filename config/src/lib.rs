@@ -45,9 +45,10 @@ pub use model::{
     Arrival, Auth, Bans, ClientAddress, ClientCertificate, ClientCertificates, Coding, Comet, Compress,
     Compression, Config, Control, DefaultHost, Dotfiles, ErrorStatus, Every, FileCache, Handler, Host,
     Labels, Level, Limits, Listen, Location, Log, LogConditions, LogFormat, LogQueue, LogStatus, Matcher,
-    Output, Peer, Place, Rank, Receiver, ReceiverKind, Remote, Requirement, Rotate, RotatedNames, Satisfy,
-    Server, Settings, Shards, Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport, TimeZone,
-    Timeouts, Tls, TlsCertificate, TlsVersion, Transport, WhenFull,
+    Output, Peer, Place, ProxyHost, Rank, Receiver, ReceiverKind, Remote, Requirement, Rotate, RotatedNames,
+    Satisfy, Server, Settings, Shards, Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport,
+    TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion, Transport, Upstream, UpstreamAddress, UpstreamPart,
+    UpstreamServer, UpstreamTimeouts, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;
