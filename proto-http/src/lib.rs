@@ -26,6 +26,7 @@ mod scan;
 mod status;
 mod target;
 mod token;
+pub mod upstream;
 
 pub use coding::Coding;
 pub use error::{BadRequest, ErrorKind};
