@@ -6,6 +6,7 @@
 
 mod auth;
 mod bans;
+mod compression;
 mod control;
 mod host;
 mod logs;
@@ -22,6 +23,7 @@ use sys::net::Address;
 
 pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
+pub use compression::{Coding, Compression};
 pub use control::{Control, Peer, Rank, Remote};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use logs::{

@@ -5,6 +5,7 @@ mod comet;
 mod echo;
 mod file;
 mod multipart;
+mod negotiation;
 pub(crate) mod relay;
 
 use std::net::IpAddr;
