@@ -42,12 +42,13 @@ pub use builtin::builtin;
 pub use cause::{Cause, Flaw};
 pub use explain::Explanation;
 pub use model::{
-    Arrival, Auth, Bans, ClientAddress, ClientCertificate, ClientCertificates, Comet, Compress, Config,
-    Control, DefaultHost, Dotfiles, ErrorStatus, Every, FileCache, Handler, Host, Labels, Level, Limits,
-    Listen, Location, Log, LogConditions, LogFormat, LogQueue, LogStatus, Matcher, Output, Peer, Place, Rank,
-    Receiver, ReceiverKind, Remote, Requirement, Rotate, RotatedNames, Satisfy, Server, Settings, Shards,
-    Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate,
-    TlsVersion, Transport, WhenFull,
+    Arrival, Auth, Balance, Bans, ClientAddress, ClientCertificate, ClientCertificates, Coding, Comet,
+    Compress, Compression, Config, Control, DefaultHost, Dotfiles, Eject, ErrorStatus, Every, FileCache,
+    Handler, HashBy, Host, Labels, Level, Limits, Listen, Location, Log, LogConditions, LogFormat, LogQueue,
+    LogStatus, Matcher, Output, Peer, Place, ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind, Remote,
+    Requirement, Rotate, RotatedNames, Satisfy, Server, Settings, ShapedBy, Shaping, Shards, Symlinks,
+    Syslog, SyslogFraming, SyslogShape, SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion,
+    Transport, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

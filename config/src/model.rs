@@ -6,13 +6,16 @@
 
 mod auth;
 mod bans;
+mod compression;
 mod control;
 mod host;
 mod logs;
 mod receiver;
 mod server;
 mod settings;
+mod shaping;
 mod tls;
+mod upstream;
 
 use std::sync::Arc;
 
@@ -20,6 +23,7 @@ use sys::net::Address;
 
 pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
+pub use compression::{Coding, Compression};
 pub use control::{Control, Peer, Rank, Remote};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use logs::{
@@ -31,7 +35,12 @@ pub use receiver::{
 };
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
+pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
+pub use upstream::{
+    Balance, Eject, HashBy, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer,
+    UpstreamTimeouts,
+};
 
 /// Everything the server was told to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +49,8 @@ pub struct Config {
     pub server: Server,
     /// The logs that have a name, in the order of the file.
     pub logs: Vec<Arc<Log>>,
+    /// The groups of servers that have a name, in the order of the file.
+    pub upstreams: Vec<Arc<Upstream>>,
     /// The virtual hosts, in the order of the file; never empty.
     pub hosts: Vec<Host>,
     /// Which host answers a request whose name is none of `hosts`.
@@ -63,6 +74,15 @@ impl Config {
 }
 
 impl Config {
+    /// Whether anything has to do with other servers that requests are passed on to.
+    #[must_use]
+    pub fn has_upstreams(&self) -> bool {
+        let mut settings = self.hosts.iter().flat_map(|host| {
+            std::iter::once(&host.settings).chain(host.locations.iter().map(|location| &location.settings))
+        });
+        !self.upstreams.is_empty() || settings.any(|settings| settings.proxy.is_some())
+    }
+
     /// All that ask for a login, each section once.
     #[must_use]
     pub fn logins(&self) -> Vec<&Auth> {

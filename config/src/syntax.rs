@@ -6,9 +6,13 @@ use std::str::FromStr;
 use sys::net::{Address, BadAddress};
 
 use crate::cause::Flaw;
-use crate::model::{Arrival, ErrorStatus, LogStatus, Matcher, Peer, Rank, Requirement, Transport};
+use crate::model::{
+    Arrival, Balance, ErrorStatus, HashBy, LogStatus, Matcher, Peer, ProxyHost, Rank, Requirement, Transport,
+    UpstreamAddress,
+};
 use crate::name::HostName;
 use crate::near::nearest;
+use crate::place;
 use crate::tree::quoted;
 
 /// `127.0.0.1:8080`, `[::1]:8080`, `*:80`, `:80`, `unix:/run/kimura.sock`.
@@ -204,6 +208,101 @@ pub(crate) fn log_name(text: &str) -> Result<(), Flaw> {
     Ok(())
 }
 
+/// The name of a group of servers: none that could be an address or a word of its own where groups are named.
+pub(crate) fn upstream_name(text: &str) -> Result<(), Flaw> {
+    if text == "off" {
+        let what = "\"off\" cannot be the name of a group: it has a meaning of its own";
+        return Err(Flaw::new(what, "write another name, such as \"app\""));
+    }
+    short_name(text).map(drop)
+}
+
+/// `round_robin`, `least_connections`, `random_two`, `hash address`, `hash header NAME` or `hash cookie NAME`.
+pub(crate) fn balance(text: &str) -> Result<Balance, Flaw> {
+    const WORDS: [&str; 6] = [
+        "round_robin",
+        "least_connections",
+        "random_two",
+        "hash address",
+        "hash header NAME",
+        "hash cookie NAME",
+    ];
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    match words.as_slice() {
+        ["round_robin"] => Ok(Balance::RoundRobin),
+        ["least_connections"] => Ok(Balance::LeastConnections),
+        ["random_two"] => Ok(Balance::RandomTwo),
+        ["hash", "address"] => Ok(Balance::Hash(HashBy::Address)),
+        ["hash", "header", name] => token(name).map(HashBy::Header).map(Balance::Hash),
+        ["hash", "cookie", name] => token(name).map(HashBy::Cookie).map(Balance::Hash),
+        _ => {
+            let what = format!("servers cannot be chosen by {}", quoted(text));
+            let cure = match nearest(text, WORDS) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("write {}", WORDS.join(", ")),
+            };
+            Err(Flaw::new(what, cure))
+        }
+    }
+}
+
+/// A name as fields and cookies have it (RFC 9110 section 5.6.2, RFC 6265 section 4.1.1).
+pub(crate) fn token(text: &str) -> Result<String, Flaw> {
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !text.is_empty() && text.bytes().all(fine) {
+        return Ok(text.to_owned());
+    }
+    let what = format!("{} is no name of a field or cookie", quoted(text));
+    Err(Flaw::new(what, "write letters, digits and signs without spaces, such as \"X-User\""))
+}
+
+/// What a `proxy` can say.
+#[derive(Clone, Debug)]
+pub(crate) enum ProxyTo {
+    /// A group of `/upstreams`.
+    Group(String),
+    /// A server, and the text that names it.
+    Server(String, UpstreamAddress),
+}
+
+/// The name of a group, `http://HOST:PORT` or `unix:PATH`.
+pub(crate) fn proxy(text: &str) -> Result<ProxyTo, Flaw> {
+    if text.starts_with("unix:") {
+        return place::upstream(text).map(|address| ProxyTo::Server(text.to_owned(), address));
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return match text.contains([':', '/']) {
+            false => short_name(text).map(ProxyTo::Group),
+            true => {
+                let what = format!("{} is neither a group nor a server", quoted(text));
+                Err(Flaw::new(what, "write the name of a group of /upstreams, http://HOST:PORT or unix:PATH"))
+            }
+        };
+    };
+    if scheme != "http" {
+        let what = format!("requests cannot be passed on by {}", quoted(scheme));
+        return Err(Flaw::new(what, "write http://HOST:PORT or unix:PATH"));
+    }
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.contains(['/', '?', '#']) {
+        let what = format!("{} has more than a server", quoted(text));
+        return Err(Flaw::new(what, "write http://HOST:PORT alone; requests keep their path"));
+    }
+    place::web(rest).map(|place| ProxyTo::Server(format!("http://{place}"), UpstreamAddress::Tcp(place)))
+}
+
+/// `keep`, `upstream`, or what a field Host can say (RFC 9110 section 7.2).
+pub(crate) fn proxy_host(text: &str) -> Result<ProxyHost, Flaw> {
+    match text {
+        "keep" => Ok(ProxyHost::Keep),
+        "upstream" => Ok(ProxyHost::Upstream),
+        name => place::web(name).map(|_| ProxyHost::Name(name.to_owned())).map_err(|_| {
+            let what = format!("{} can be no Host of a request", quoted(text));
+            Flaw::new(what, "write \"keep\", \"upstream\" or a name such as \"app.example.org\"")
+        }),
+    }
+}
+
 /// What a browser shows when it asks for a password.
 pub(crate) fn realm(text: &str) -> Result<String, Flaw> {
     const MAX: usize = 128;
@@ -362,6 +461,21 @@ pub(crate) fn media_type(text: &str) -> Result<String, Flaw> {
         return Err(Flaw::new(what, "write type and subtype, such as \"text/plain\""));
     }
     Ok(text.to_owned())
+}
+
+/// A media type without parameters, in which `*` may stand for the type, the subtype, or its part before a `+`.
+pub(crate) fn media_range(text: &str) -> Result<String, Flaw> {
+    let is_part = |part: &str| is_token(part) && (!part.contains('*') || part == "*");
+    let is_subtype = |sub: &str| is_part(sub.strip_prefix("*+").unwrap_or(sub));
+    let valid = text.split_once('/').is_some_and(|(main, sub)| is_part(main) && is_subtype(sub));
+    if !valid {
+        let what = format!("{} is no media type", quoted(text));
+        return Err(Flaw::new(
+            what,
+            "write one without parameters, such as \"text/html\", \"text/*\" or \"*/*+json\"",
+        ));
+    }
+    Ok(text.to_ascii_lowercase())
 }
 
 /// A file name extension, without its dot; compared without case.

@@ -13,12 +13,13 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    auth, bans, certificate, control, file_cache, host, limits, log, remote, rotate, server, settings,
-    timeouts, tls, top,
+    auth, bans, certificate, compression, control, file_cache, host, limits, log, quota, remote, rotate,
+    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
 };
 pub(crate) use sections::{
-    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, ROTATE,
-    SERVER, TIMEOUTS, TLS, TOP,
+    AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
+    ROTATE, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM,
+    UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -185,7 +186,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 16] = [
+pub(crate) const SECTIONS: [&Section; 24] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -195,6 +196,9 @@ pub(crate) const SECTIONS: [&Section; 16] = [
     &REMOTE,
     &LOG,
     &ROTATE,
+    &UPSTREAM,
+    &UPSTREAM_EJECT,
+    &UPSTREAM_TIMEOUTS,
     &DEFAULTS,
     &HOST,
     &BANS,
@@ -202,6 +206,11 @@ pub(crate) const SECTIONS: [&Section; 16] = [
     &CERTIFICATE,
     &LOCATION,
     &AUTH,
+    &COMPRESSION,
+    &SHAPING,
+    &SHAPING_TOTAL,
+    &SHAPING_CLIENT,
+    &SHAPING_CONNECTION,
 ];
 
 /// Where else a key of this name exists: "/server", "/defaults or a host".
@@ -223,7 +232,8 @@ mod tests {
     const BASE: &str = r#"{
         "server": {
             "control": {"remote": {"listen": ["127.0.0.1:1"], "chain": "chain.pem", "key": "key.pem"}},
-            "bans": {}
+            "bans": {},
+            "shaping": {"total": {}, "client": {}, "connection": {}}
         },
         "logs": {
             "file": {"file": "base.log", "rotate": {}},
@@ -232,6 +242,7 @@ mod tests {
             "journald": {"journald": "/base"},
             "gearman": {"gearman": ["base.example"]}
         },
+        "upstreams": {"app": {"servers": ["127.0.0.1:1"]}},
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],
@@ -240,7 +251,8 @@ mod tests {
                 "/a/": {"root": "own"},
                 "/b/": {
                     "root": "base",
-                    "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"}
+                    "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"},
+                    "compression": {}
                 }
             }
         }}
@@ -262,11 +274,19 @@ mod tests {
                 _ => "/logs/syslog",
             },
             "rotate" => "/logs/file/rotate",
+            "upstream" => "/upstreams/app",
+            "upstream_eject" => "/upstreams/app/eject",
+            "upstream_timeouts" => "/upstreams/app/timeouts",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",
             "auth" => "/hosts/example.org/locations/~1b~1/auth",
+            "compression" => "/hosts/example.org/locations/~1b~1/compression",
             "location" => "/hosts/example.org/locations/~1a~1",
+            "shaping" => "/server/shaping",
+            "shaping_total" => "/server/shaping/total",
+            "shaping_client" => "/server/shaping/client",
+            "shaping_connection" => "/server/shaping/connection",
             "configuration" => "",
             _ => section.place,
         }

@@ -2,6 +2,7 @@
 //!
 //! - [`compile`] turns a typed configuration into a [`Site`], or into problems with their place.
 //! - [`Site::locate`] finds the host and the location for a request.
+//! - [`shaping`] has the limits on what clients use.
 //! - [`decide`] runs the location's flat chain of phases over an [`Exchange`] and yields the [`Action`].
 //!
 //! Phases decide, the engine does: nothing here awaits, holds a socket or reads a file while serving. So a
@@ -14,6 +15,8 @@ mod carrier;
 mod clients;
 mod comet;
 mod compile;
+mod compression;
+mod cookie;
 mod exchange;
 mod host;
 mod location;
@@ -22,11 +25,14 @@ mod names;
 mod page;
 mod phase;
 mod security;
+pub mod shaping;
+pub mod upstream;
 
 pub use action::{Action, Answer};
 pub use clients::Clients;
 pub use comet::{Comet, Part};
 pub use compile::compile;
+pub use compression::Compression;
 pub use exchange::Exchange;
 pub use host::{Host, Place, Site};
 pub use location::{ErrorPages, Files, Location};
@@ -34,3 +40,4 @@ pub use media::MediaTypes;
 pub use page::Page;
 pub use phase::{Gate, decide, decide_admitted};
 pub use security::{Client, Identity, Security};
+pub use upstream::Relay;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::sections::{
-    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, SERVER,
-    TIMEOUTS, TLS,
+    AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
+    SERVER, SHAPING as SHAPING_SECTION, TIMEOUTS, TLS, UPSTREAM,
 };
 use super::{AnyKey, Key};
 use crate::kind::{
@@ -13,10 +13,10 @@ use crate::kind::{
 };
 use crate::model::{
     ClientAddress, ClientCertificate, ClientCertificates, Comet, Dotfiles, ErrorStatus, Handler, Level, Peer,
-    Rank, Requirement, Satisfy, Symlinks, TlsVersion,
+    ProxyHost, Rank, Requirement, Satisfy, Symlinks, TlsVersion,
 };
 use crate::name::HostName;
-use crate::syntax::{self, DefaultName, FieldName, Listening};
+use crate::syntax::{self, DefaultName, FieldName, Listening, ProxyTo};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -40,9 +40,15 @@ macro_rules! keys {
     };
 }
 
+mod coding;
 mod logs;
+mod upstreams;
 
+pub(crate) use coding::compression;
 pub(crate) use logs::{log, rotate};
+pub(crate) use upstreams::{upstream, upstream_eject, upstream_timeouts};
+mod shapes;
+pub(crate) use shapes::{quota, shaping};
 
 /// Written down here, read by a later stage.
 const NETWORK: Text<String> =
@@ -69,6 +75,9 @@ keys! {
         LOGS: Named = "logs", Named { section: &LOG, noun: "an object with an object for each log" },
             default None, example r#"{"main": {"file": "/var/log/kimura/access.log"}}"#,
             "The logs that an access_log can name.";
+        UPSTREAMS: Named = "upstreams", Named { section: &UPSTREAM, noun: "an object with an object for each group" },
+            default None, example r#"{"app": {"servers": ["127.0.0.1:9000", "127.0.0.1:9001"]}}"#,
+            "The groups of servers that a proxy can name.";
         HOSTS: Named = "hosts", Named { section: &HOST, noun: "an object with an object for each host" },
             default None, example r#"{"example.org": {"root": "www"}}"#,
             "The virtual hosts, by name; at least one.";
@@ -157,6 +166,9 @@ keys! {
         BANS: Object = "bans", Object(&super::BANS),
             default None, example r#"{"file": "/var/lib/kimura/bans"}"#,
             "Who is banned, and for how long.";
+        SHAPING: Object = "shaping", Object(&SHAPING_SECTION),
+            default None, example r#"{"client": {"requests": "50r/s"}}"#,
+            "What clients of the whole server may use.";
     }
 }
 
@@ -459,6 +471,21 @@ keys! {
              location has to end with a slash: a page is served there, and events and poll below it are for programs. \
              It takes a login (auth), or access rules that deny somebody. Requests that no access log takes do not show, \
              nor do those to live logs.";
+        PROXY: OrOff<Text<ProxyTo>> = "proxy",
+            OrOff(Text {
+                noun: "a group of /upstreams, http://HOST:PORT or unix:PATH",
+                pattern: None,
+                parse: syntax::proxy,
+            }),
+            default Some(r#""off""#), example r#""http://127.0.0.1:9000""#,
+            "Passes requests on, in place of the handler: to a group of /upstreams by its name, or to one server \
+             (http://HOST:PORT, unix:PATH). The target is sent as the client sent it; all methods are passed on but CONNECT \
+             and TRACE.";
+        PROXY_HOST: Text<ProxyHost> = "proxy_host",
+            Text { noun: "\"keep\", \"upstream\" or a name", pattern: None, parse: syntax::proxy_host },
+            default Some(r#""keep""#), example r#""app.example.org""#,
+            "The Host of requests that are passed on: the one that the client has named (\"keep\"), the address of the server \
+             as the configuration has it (\"upstream\"), or this name, with a port where one is needed.";
         ACCESS: List<Text<String>> = "access",
             List {
                 item: Text {
@@ -544,6 +571,13 @@ keys! {
         AUTH: ObjectOrOff = "auth", ObjectOrOff(&super::AUTH),
             default Some(r#""off""#), example r#"{"realm": "Members", "htpasswd": "auth/members.htpasswd"}"#,
             "Who has to log in, and how that is checked.";
+        COMPRESSION: ObjectOrOff = "compression", ObjectOrOff(&super::COMPRESSION),
+            default Some(r#""off""#), example r#"{"codings": ["gzip"]}"#,
+            "How contents are compressed for clients that take it.";
+        SHAPING: ObjectOrOff = "shaping", ObjectOrOff(&SHAPING_SECTION),
+            default Some(r#""off""#), example r#"{"client": {"down": "1MB/s"}}"#,
+            "What clients of this host or location may use, beside the limits of /server/shaping. It is inherited as a whole: \
+             locations without one share that of their host; what stands in /defaults holds for each host by itself.";
         BODY_SIZE: Size = "body_size", Size { min: 0, max: i64::MAX as u64, unlimited: true },
             default Some(r#""1M""#), example r#""16M""#,
             "Bytes of a request's body. More is answered with 413.";

@@ -2,8 +2,8 @@
 
 use super::Section;
 use super::keys::{
-    auth, bans, certificate, control, file_cache, host, limits, log, remote, rotate, server, settings,
-    timeouts, tls, top,
+    auth, bans, certificate, compression, control, file_cache, host, limits, log, quota, remote, rotate,
+    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
 };
 
 /// The whole file.
@@ -114,6 +114,34 @@ pub(crate) static ROTATE: Section = Section {
     own: rotate::KEYS,
 };
 
+/// `/upstreams/NAME`.
+pub(crate) static UPSTREAM: Section = Section {
+    name: "upstream",
+    place: "a group of servers (/upstreams/NAME)",
+    prose: "Servers that a host or location passes its requests on to, each of which gives the same answers. NAME has \
+            letters, digits, -, _ and dots.",
+    inherited: &[],
+    own: upstream::KEYS,
+};
+
+/// `/upstreams/NAME/eject`.
+pub(crate) static UPSTREAM_EJECT: Section = Section {
+    name: "upstream_eject",
+    place: "ejection of servers (/upstreams/NAME/eject)",
+    prose: "When a server that fails gets no requests for a while. Each shard finds out by itself.",
+    inherited: &[],
+    own: upstream_eject::KEYS,
+};
+
+/// `/upstreams/NAME/timeouts`.
+pub(crate) static UPSTREAM_TIMEOUTS: Section = Section {
+    name: "upstream_timeouts",
+    place: "timeouts of a group (/upstreams/NAME/timeouts)",
+    prose: "Bounds on how long a server of the group may take.",
+    inherited: &[],
+    own: upstream_timeouts::KEYS,
+};
+
 /// `/hosts/NAME`.
 pub(crate) static HOST: Section = Section {
     name: "host",
@@ -166,4 +194,64 @@ pub(crate) static AUTH: Section = Section {
             cannot tell, the answer is 503. Without TLS everybody between can read the password.",
     inherited: &[],
     own: auth::KEYS,
+};
+
+/// `compression` of `/defaults`, a host or a location.
+pub(crate) static COMPRESSION: Section = Section {
+    name: "compression",
+    place: "compression (\"compression\" of /defaults, a host or a location)",
+    prose: "How contents are compressed for clients that say, with Accept-Encoding, that they take it; {} is enough. It is \
+            inherited as a whole, and \"off\" ends it. Where an answer has secrets beside what a client has sent, as pages \
+            with forms may have, its length tells about them (BREACH): see docs/compression.md.",
+    inherited: &[],
+    own: compression::KEYS,
+};
+
+/// `shaping` of `/server`, `/defaults`, a host or a location.
+pub(crate) static SHAPING: Section = Section {
+    name: "shaping",
+    place: "limits (\"shaping\" of /server, /defaults, a host or a location)",
+    prose: "Limits on bytes, requests and connections. A request is held to those of /server and to those of its host or \
+            location, each for all clients together, for its client and for its connection. Shards tell each other \
+            what is used about twenty times a second, so that a client has its rate once, wherever its connections are. \
+            kimura limits shows who uses how much, and kimura limit changes a limit while the server runs.",
+    inherited: &[],
+    own: shaping::KEYS,
+};
+
+/// `total` of `shaping`.
+pub(crate) static SHAPING_TOTAL: Section = Section {
+    name: "shaping_total",
+    place: "limits for all clients together (\"total\" of \"shaping\")",
+    prose: "What all clients together may use.",
+    inherited: &[],
+    own: &[
+        &quota::DOWN,
+        &quota::DOWN_BURST,
+        &quota::UP,
+        &quota::UP_BURST,
+        &quota::REQUESTS,
+        &quota::REQUESTS_BURST,
+        &quota::DELAY,
+        &quota::CONCURRENT,
+    ],
+};
+
+/// `client` of `shaping`.
+pub(crate) static SHAPING_CLIENT: Section = Section {
+    name: "shaping_client",
+    place: "limits for each client (\"client\" of \"shaping\")",
+    prose: "What each client may use. A shard remembers 16384 of them; beyond that, those are forgotten who have used the \
+            least of late.",
+    inherited: &[],
+    own: quota::KEYS,
+};
+
+/// `connection` of `shaping`.
+pub(crate) static SHAPING_CONNECTION: Section = Section {
+    name: "shaping_connection",
+    place: "limits for each connection (\"connection\" of \"shaping\")",
+    prose: "What each connection may use. After a pause a connection begins anew.",
+    inherited: &[],
+    own: &[&quota::DOWN, &quota::DOWN_BURST, &quota::UP, &quota::UP_BURST],
 };

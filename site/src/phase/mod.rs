@@ -25,7 +25,7 @@ use proto_http::Status;
 
 use crate::comet::Comet;
 use crate::location::Files;
-use crate::{Action, Answer, Exchange};
+use crate::{Action, Answer, Exchange, Relay};
 
 /// Whether a phase has decided.
 pub(crate) enum Flow<'s> {
@@ -48,6 +48,7 @@ pub(crate) enum Phase {
     Dotfiles(Dotfiles),
     Files(Arc<Files>),
     Comet(Comet),
+    Relay(Relay),
     Echo,
 }
 
@@ -67,6 +68,7 @@ impl Phase {
                 Some(part) => Flow::Done(Action::Comet(comet, part)),
                 None => Flow::Next,
             },
+            Phase::Relay(relay) => Flow::Done(Action::Relay(relay)),
             Phase::Echo => Flow::Done(Action::Echo),
         }
     }

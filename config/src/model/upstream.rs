@@ -1,0 +1,133 @@
+//! Groups of servers that requests are passed on to: `/upstreams`.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Place;
+
+/// One group: `/upstreams/NAME`, or what a `proxy` names itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upstream {
+    /// Its name; of one that a `proxy` names itself, that text. No two groups have the same.
+    pub name: String,
+    /// Never empty, and never of backups alone; no address is there twice.
+    pub servers: Vec<UpstreamServer>,
+    /// Who gets a request.
+    pub balance: Balance,
+    /// How long it takes until a server that has come back gets all of its share.
+    pub slow_start: Duration,
+    /// When a server that fails gets no more for a while.
+    pub eject: Eject,
+    /// Connections that a shard keeps to each server while nothing is to be sent.
+    pub keep_alive: u32,
+    /// Bounds on how long a server may take.
+    pub timeouts: UpstreamTimeouts,
+    /// JSON Pointer of the section, or of the `proxy`.
+    pub pointer: String,
+}
+
+/// One server of a group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamServer {
+    /// Where it is.
+    pub address: UpstreamAddress,
+    /// Its share of the requests, in relation to those of the others; 1..=1000.
+    pub weight: u32,
+    /// When it gets requests.
+    pub part: UpstreamPart,
+    /// JSON Pointer of the item.
+    pub pointer: String,
+}
+
+/// When a server gets requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UpstreamPart {
+    /// Always.
+    Regular,
+    /// While no regular one can be used.
+    Backup,
+}
+
+/// Which server gets a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// Each in its turn, by weight.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests for its weight, of this shard.
+    LeastConnections,
+    /// Of two by chance, the one with fewer of them.
+    RandomTwo,
+    /// The same for all requests that are alike in something.
+    Hash(HashBy),
+}
+
+/// What requests are told apart by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashBy {
+    /// The address of the client.
+    Address,
+    /// A field with this name.
+    Header(String),
+    /// A cookie with this name.
+    Cookie(String),
+}
+
+/// When a server that fails gets no requests for a while. Each shard sees to that by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Eject {
+    /// The failure within `window` that ejects; `None` ejects nobody.
+    pub failures: Option<NonZeroU32>,
+    /// How long a failure counts.
+    pub window: Duration,
+    /// How long it is the first time. Each further time lasts twice as long.
+    pub duration: Duration,
+    /// How long it is at most.
+    pub duration_max: Duration,
+    /// Where fewer than so many percent of the servers are left, none counts as ejected; 0..=100.
+    pub panic: u8,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum UpstreamAddress {
+    /// A host and a port.
+    Tcp(Place),
+    /// The absolute path of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for UpstreamAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UpstreamAddress::Tcp(place) => place.fmt(f),
+            UpstreamAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// `/upstreams/NAME/timeouts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamTimeouts {
+    /// For a connection to a server.
+    pub connect: Duration,
+    /// While a server takes no byte of a request.
+    pub send: Duration,
+    /// While no byte of a response comes.
+    pub response: Duration,
+    /// For a connection that nothing is sent over.
+    pub idle: Duration,
+}
+
+/// Which host a request to a server names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyHost {
+    /// The one that the client named.
+    Keep,
+    /// The server's own address.
+    Upstream,
+    /// This one.
+    Name(String),
+}
