@@ -3,6 +3,7 @@
 mod list;
 mod number;
 mod output;
+mod status;
 mod text;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use crate::tree::{Data, Node};
 pub(crate) use list::{List, MapOf};
 pub(crate) use number::{AutoCount, Count, Integer, Size, Span};
 pub(crate) use output::{LineFormat, LogChoice, LogList, OutputTo};
+pub(crate) use status::{AnswerStatus, Items, REDIRECTS, RedirectStatus, StatusOrObject};
 pub(crate) use text::{Choice, Text};
 
 /// How one kind of value is read.
@@ -58,6 +60,8 @@ pub(crate) enum Nest {
     Optional(&'static Section),
     /// An object of free keys, each with further keys of the table below.
     Named(&'static Section),
+    /// A list of objects, each with further keys of the table.
+    Items(&'static Section),
 }
 
 /// A value that is being read, with what a problem has to say about it.

@@ -43,11 +43,11 @@ pub use cause::{Cause, Flaw};
 pub use explain::Explanation;
 pub use model::{
     Arrival, Auth, Bans, ClientAddress, ClientCertificate, ClientCertificates, Comet, Compress, Config,
-    Control, DefaultHost, Dotfiles, ErrorStatus, Every, FileCache, Handler, Host, Labels, Level, Limits,
-    Listen, Location, Log, LogConditions, LogFormat, LogQueue, LogStatus, Matcher, Output, Peer, Place, Rank,
-    Receiver, ReceiverKind, Remote, Requirement, Rotate, RotatedNames, Satisfy, Server, Settings, Shards,
-    Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate,
-    TlsVersion, Transport, WhenFull,
+    Content, Control, DefaultHost, Dotfiles, Effect, ErrorStatus, Every, FileCache, Handler, Host, Labels,
+    Level, Limits, Listen, Location, Log, LogConditions, LogFormat, LogQueue, LogStatus, Matcher, Output,
+    Peer, Place, Rank, Receiver, ReceiverKind, Remote, Requirement, Return, Rewriting, Rotate, RotatedNames,
+    Rule, Satisfy, Server, Settings, Shards, Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport,
+    Then, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion, Transport, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

@@ -10,6 +10,7 @@ mod control;
 mod host;
 mod logs;
 mod receiver;
+mod rewriting;
 mod server;
 mod settings;
 mod tls;
@@ -29,6 +30,7 @@ pub use logs::{
 pub use receiver::{
     Labels, Place, Receiver, ReceiverKind, Syslog, SyslogFraming, SyslogShape, SyslogTransport,
 };
+pub use rewriting::{Content, Effect, Return, Rewriting, Rule, Then};
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};

@@ -5,6 +5,7 @@ mod hosts;
 mod layer;
 mod logs;
 mod receiver;
+mod rewriting;
 mod server;
 mod tls;
 

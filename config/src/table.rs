@@ -13,12 +13,12 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    auth, bans, certificate, control, file_cache, host, limits, log, remote, rotate, server, settings,
-    timeouts, tls, top,
+    answer, auth, bans, certificate, control, file_cache, host, limits, log, place, remote, rotate, rule,
+    server, settings, timeouts, tls, top,
 };
 pub(crate) use sections::{
-    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, ROTATE,
-    SERVER, TIMEOUTS, TLS, TOP,
+    ANSWER, AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
+    ROTATE, RULE, SERVER, TIMEOUTS, TLS, TOP,
 };
 
 /// One key.
@@ -171,6 +171,11 @@ pub(crate) fn lookup<S: AsRef<str>>(tokens: &[S]) -> Result<Target, (&'static Se
                 Some(_) => section,
                 None => return Ok(Target::Group),
             },
+            Nest::Items(_) if tokens.peek().is_none() => return Ok(Target::Key(key)),
+            Nest::Items(section) => match tokens.next().map(str::parse::<usize>) {
+                Some(Ok(_)) => section,
+                _ => return Ok(Target::Inside(key)),
+            },
             Nest::Leaf | Nest::Map => {
                 return Ok(if tokens.next().is_none() { Target::Key(key) } else { Target::Inside(key) });
             }
@@ -185,7 +190,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 16] = [
+pub(crate) const SECTIONS: [&Section; 18] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -202,6 +207,8 @@ pub(crate) const SECTIONS: [&Section; 16] = [
     &CERTIFICATE,
     &LOCATION,
     &AUTH,
+    &RULE,
+    &ANSWER,
 ];
 
 /// Where else a key of this name exists: "/server", "/defaults or a host".
@@ -238,6 +245,11 @@ mod tests {
             "tls": {"certificates": {"main": {"chain": "chain.pem", "key": "key.pem"}}, "authorities": "ca.pem"},
             "locations": {
                 "/a/": {"root": "own"},
+                "/c/": {
+                    "root": "base",
+                    "rewrite": [{"path": "^/c", "to": "/d"}, {"return": {"status": 301, "to": "/e"}}],
+                    "return": {"body": "base"}
+                },
                 "/b/": {
                     "root": "base",
                     "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"}
@@ -266,6 +278,10 @@ mod tests {
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",
             "auth" => "/hosts/example.org/locations/~1b~1/auth",
+            "rule" if key == "return" => "/hosts/example.org/locations/~1c~1/rewrite/1",
+            "rule" => "/hosts/example.org/locations/~1c~1/rewrite/0",
+            "return" if key == "to" => "/hosts/example.org/locations/~1c~1/rewrite/1/return",
+            "return" => "/hosts/example.org/locations/~1c~1/return",
             "location" => "/hosts/example.org/locations/~1a~1",
             "configuration" => "",
             _ => section.place,

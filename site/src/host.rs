@@ -4,6 +4,7 @@ use proto_http::{Request, Status};
 
 use crate::location::Locations;
 use crate::names::Names;
+use crate::rewrite::RuleList;
 use crate::{Clients, Location};
 
 /// Everything that is served; immutable, shared by all shards.
@@ -22,6 +23,8 @@ pub struct Host {
     /// The name under which the configuration lists it.
     pub name: String,
     pub(crate) locations: Locations,
+    /// What is looked at before a location is looked for.
+    pub(crate) rules: Option<Box<RuleList>>,
 }
 
 /// Where a request belongs.
@@ -33,8 +36,17 @@ pub struct Place<'s> {
     pub location: &'s Location,
 }
 
+impl Place<'_> {
+    /// Whether rules of the host or of the location have a say in where the request leads: then a
+    /// [`Walk`](crate::Walk) finds its place.
+    #[must_use]
+    pub fn is_ruled(&self) -> bool {
+        self.host.rules.is_some() || self.location.rules.is_some()
+    }
+}
+
 impl Site {
-    /// Finds host and location for a request that came in by the listening address with index `listener`.
+    /// Finds host and location, but for rules, for a request that came in by the listening address with index `listener`.
     /// `path` is the normalised path.
     ///
     /// # Errors

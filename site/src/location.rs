@@ -11,6 +11,7 @@ use crate::Security;
 use crate::media::MediaTypes;
 use crate::page::Page;
 use crate::phase::Phase;
+use crate::rewrite::RuleList;
 
 /// A part of a host with its own settings and its own flat chain of phases.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Location {
     /// A number of its own among all locations of the site; the key under which shards keep state for it.
     pub id: u32,
     pub(crate) chain: Vec<Phase>,
+    /// What is looked at before its chain.
+    pub(crate) rules: Option<Box<RuleList>>,
     /// Fields added to every response, as they go on the wire: whole lines, each with its CRLF.
     pub(crate) fields: Vec<u8>,
     /// So many bytes at their beginning are for responses over TLS only.

@@ -25,6 +25,7 @@ use proto_http::Status;
 
 use crate::comet::Comet;
 use crate::location::Files;
+use crate::rewrite::{Captured, Reply, View};
 use crate::{Action, Answer, Exchange};
 
 /// Whether a phase has decided.
@@ -48,6 +49,7 @@ pub(crate) enum Phase {
     Dotfiles(Dotfiles),
     Files(Arc<Files>),
     Comet(Comet),
+    Reply(Reply),
     Echo,
 }
 
@@ -67,6 +69,7 @@ impl Phase {
                 Some(part) => Flow::Done(Action::Comet(comet, part)),
                 None => Flow::Next,
             },
+            Phase::Reply(reply) => Flow::Done(reply.action(&View::of(exchange, &Captured::default()))),
             Phase::Echo => Flow::Done(Action::Echo),
         }
     }
