@@ -5,6 +5,7 @@ mod number;
 mod output;
 mod status;
 mod text;
+mod upstream;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub(crate) use number::{AutoCount, Count, Integer, Size, Span};
 pub(crate) use output::{LineFormat, LogChoice, LogList, OutputTo};
 pub(crate) use status::{AnswerStatus, Items, REDIRECTS, RedirectStatus, StatusOrObject};
 pub(crate) use text::{Choice, Text};
+pub(crate) use upstream::ServerItem;
 
 /// How one kind of value is read.
 pub(crate) trait Kind: Sync {

@@ -14,11 +14,11 @@ use crate::tree::Node;
 
 pub(crate) use keys::{
     answer, auth, bans, certificate, control, file_cache, host, limits, log, place, remote, rotate, rule,
-    server, settings, timeouts, tls, top,
+    server, settings, timeouts, tls, top, upstream, upstream_timeouts,
 };
 pub(crate) use sections::{
     ANSWER, AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
-    ROTATE, RULE, SERVER, TIMEOUTS, TLS, TOP,
+    ROTATE, RULE, SERVER, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -190,7 +190,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 18] = [
+pub(crate) const SECTIONS: [&Section; 20] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -200,6 +200,8 @@ pub(crate) const SECTIONS: [&Section; 18] = [
     &REMOTE,
     &LOG,
     &ROTATE,
+    &UPSTREAM,
+    &UPSTREAM_TIMEOUTS,
     &DEFAULTS,
     &HOST,
     &BANS,
@@ -239,6 +241,7 @@ mod tests {
             "journald": {"journald": "/base"},
             "gearman": {"gearman": ["base.example"]}
         },
+        "upstreams": {"app": {"servers": ["127.0.0.1:1"]}},
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],
@@ -274,6 +277,8 @@ mod tests {
                 _ => "/logs/syslog",
             },
             "rotate" => "/logs/file/rotate",
+            "upstream" => "/upstreams/app",
+            "upstream_timeouts" => "/upstreams/app/timeouts",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use proto_http::Status;
 
-use crate::{Comet, Files, Gate, Part};
+use crate::{Comet, Files, Gate, Part, Relay};
 
 /// What the engine shall do for a request.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub enum Action<'s> {
     NeedLogin(&'s Gate),
     /// Show what is logged, as it comes.
     Comet(&'s Comet, Part),
+    /// Pass the request on, and its answer back.
+    Relay(&'s Relay),
     /// Send the request's own body back.
     Echo,
 }

@@ -24,6 +24,7 @@ mod page;
 mod phase;
 mod rewrite;
 mod security;
+pub mod upstream;
 
 pub use action::{Action, Answer};
 pub use clients::Clients;
@@ -37,3 +38,4 @@ pub use page::Page;
 pub use phase::{Gate, decide, decide_admitted};
 pub use rewrite::{Arrival, LOOKUPS_MAX, Trail, Walk};
 pub use security::{Client, Identity, Security};
+pub use upstream::Relay;

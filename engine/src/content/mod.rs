@@ -23,8 +23,10 @@ pub(crate) struct Responder<'x> {
     pub(crate) served: &'x Served,
     /// `None` when the head could not be read.
     pub(crate) request: Option<Request<'x>>,
-    /// The path, decoded and without dot segments; empty when it could not be read.
+    /// The path, decoded and without dot segments, as rules have left it; empty when it could not be read.
     pub(crate) path: &'x [u8],
+    /// The query without its `?`, as rules have left it.
+    pub(crate) query: Option<&'x [u8]>,
     pub(crate) pages: Option<&'x ErrorPages>,
     /// The location's fields, as lines.
     pub(crate) fields: &'x [u8],
@@ -53,11 +55,15 @@ pub(crate) struct Sent {
 pub(crate) async fn send(responder: &mut Responder<'_>, action: Action<'_>) -> Result<Sent, Gone> {
     match action {
         Action::Respond(answer) => Ok(answer::send(responder, &answer)),
+        Action::Redirect { status, location } => Ok(answer::redirect(responder, status, &location)),
+        Action::Reply { status, media_type, body } => Ok(answer::reply(responder, status, media_type, &body)),
         Action::File(files) => file::send(responder, files).await,
         // It was admitted or answered before this.
         Action::NeedLogin(_) => Ok(answer::send(responder, &Answer::with(Status::SERVICE_UNAVAILABLE))),
         Action::ToTls(port) => Ok(answer::to_tls(responder, port)),
         Action::Comet(comet, part) => comet::send(responder, comet, part).await,
+        // Nobody can be reached from here.
+        Action::Relay(_) => Ok(answer::send(responder, &Answer::with(Status::BAD_GATEWAY))),
         Action::Echo => echo::send(responder).await,
     }
 }

@@ -26,7 +26,7 @@ use proto_http::Status;
 use crate::comet::Comet;
 use crate::location::Files;
 use crate::rewrite::{Captured, Reply, View};
-use crate::{Action, Answer, Exchange};
+use crate::{Action, Answer, Exchange, Relay};
 
 /// Whether a phase has decided.
 pub(crate) enum Flow<'s> {
@@ -50,6 +50,7 @@ pub(crate) enum Phase {
     Files(Arc<Files>),
     Comet(Comet),
     Reply(Reply),
+    Relay(Relay),
     Echo,
 }
 
@@ -70,6 +71,7 @@ impl Phase {
                 None => Flow::Next,
             },
             Phase::Reply(reply) => Flow::Done(reply.action(&View::of(exchange, &Captured::default()))),
+            Phase::Relay(relay) => Flow::Done(Action::Relay(relay)),
             Phase::Echo => Flow::Done(Action::Echo),
         }
     }

@@ -57,7 +57,9 @@ impl Pattern {
 
 /// Compiles an expression.
 pub(crate) fn compile(text: &str) -> Result<Regex, Fault> {
-    let compiled = RegexBuilder::new(text).size_limit(SIZE_MAX).dfa_size_limit(CACHE_MAX).build();
+    // Of bytes, not of characters: a dot that takes no byte outside of UTF-8 would let /admin/%ff pass by ^/admin/.*$.
+    let compiled =
+        RegexBuilder::new(text).unicode(false).size_limit(SIZE_MAX).dfa_size_limit(CACHE_MAX).build();
     match compiled {
         Ok(regex) if GROUPS_MAX < regex.captures_len() => Err(Fault::new(
             format!("the pattern has more than {} groups", GROUPS_MAX - 1),

@@ -179,19 +179,6 @@ impl Target {
         path::settle(&mut path)
             .map_err(|bad| Fault::new(bad.to_string(), "write the path that is meant, without detours"))
     }
-
-    /// The path and query that it leads to for every request, if there is such a place within the server.
-    pub(crate) fn fixed(&self) -> Option<Vec<u8>> {
-        let mut path = Vec::new();
-        for part in &self.path {
-            let Part::Text(text) = part else { return None };
-            path.extend_from_slice(text);
-        }
-        if path.first() != Some(&b'/') {
-            path.insert(0, b'/');
-        }
-        path::settle(&mut path).ok().map(|()| path)
-    }
 }
 
 /// A path and a query that were made.

@@ -76,7 +76,12 @@ pub enum Arrival<'s> {
     /// At a rule that answers it, at this place.
     Answered(Place<'s>, Action<'s>),
     /// Nowhere: the rules lead in circles.
-    Circle(Place<'s>),
+    Circle {
+        /// Where it was last.
+        place: Place<'s>,
+        /// JSON Pointer of the rule that led on from there.
+        rule: &'s str,
+    },
 }
 
 /// A walk.
@@ -91,6 +96,8 @@ pub struct Walk<'s> {
     lookups: usize,
     /// Whether the path is another one since the location was found.
     moved: Moved,
+    /// JSON Pointer of the rule that has given it another path last.
+    led_on_by: &'s str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +112,15 @@ impl<'s> Walk<'s> {
     pub fn new(host: &'s Host) -> Walk<'s> {
         let place = Place { host, location: host.locations.root() };
         // No location is found yet.
-        Walk { host, place, rules: host.rules.as_deref(), next: 0, lookups: 0, moved: Moved::Yes }
+        Walk {
+            host,
+            place,
+            rules: host.rules.as_deref(),
+            next: 0,
+            lookups: 0,
+            moved: Moved::Yes,
+            led_on_by: "",
+        }
     }
 
     /// Goes on until it has arrived.
@@ -116,7 +131,7 @@ impl<'s> Walk<'s> {
                     return Arrival::Place(self.place);
                 }
                 if self.lookups == LOOKUPS_MAX {
-                    return Arrival::Circle(self.place);
+                    return Arrival::Circle { place: self.place, rule: self.led_on_by };
                 }
                 self.look_up(trail);
                 continue;
@@ -142,6 +157,7 @@ impl<'s> Walk<'s> {
                 Ok(Outcome::Changed(then)) => {
                     trail.take();
                     self.moved = Moved::Yes;
+                    self.led_on_by = &rule.pointer;
                     then
                 }
             };
