@@ -7,6 +7,7 @@ mod logs;
 mod receiver;
 mod rewriting;
 mod server;
+mod shaping;
 mod tls;
 mod upstreams;
 

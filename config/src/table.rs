@@ -13,12 +13,13 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    answer, auth, bans, certificate, control, file_cache, host, limits, log, place, remote, rotate, rule,
-    server, settings, timeouts, tls, top, upstream, upstream_timeouts,
+    answer, auth, bans, certificate, control, file_cache, host, limits, log, place, quota, remote, rotate,
+    rule, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
 };
 pub(crate) use sections::{
     ANSWER, AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
-    ROTATE, RULE, SERVER, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_TIMEOUTS,
+    ROTATE, RULE, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP,
+    UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -190,7 +191,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 20] = [
+pub(crate) const SECTIONS: [&Section; 25] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -201,6 +202,7 @@ pub(crate) const SECTIONS: [&Section; 20] = [
     &LOG,
     &ROTATE,
     &UPSTREAM,
+    &UPSTREAM_EJECT,
     &UPSTREAM_TIMEOUTS,
     &DEFAULTS,
     &HOST,
@@ -211,6 +213,10 @@ pub(crate) const SECTIONS: [&Section; 20] = [
     &AUTH,
     &RULE,
     &ANSWER,
+    &SHAPING,
+    &SHAPING_TOTAL,
+    &SHAPING_CLIENT,
+    &SHAPING_CONNECTION,
 ];
 
 /// Where else a key of this name exists: "/server", "/defaults or a host".
@@ -232,7 +238,8 @@ mod tests {
     const BASE: &str = r#"{
         "server": {
             "control": {"remote": {"listen": ["127.0.0.1:1"], "chain": "chain.pem", "key": "key.pem"}},
-            "bans": {}
+            "bans": {},
+            "shaping": {"total": {}, "client": {}, "connection": {}}
         },
         "logs": {
             "file": {"file": "base.log", "rotate": {}},
@@ -278,6 +285,7 @@ mod tests {
             },
             "rotate" => "/logs/file/rotate",
             "upstream" => "/upstreams/app",
+            "upstream_eject" => "/upstreams/app/eject",
             "upstream_timeouts" => "/upstreams/app/timeouts",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",
@@ -288,6 +296,10 @@ mod tests {
             "return" if key == "to" => "/hosts/example.org/locations/~1c~1/rewrite/1/return",
             "return" => "/hosts/example.org/locations/~1c~1/return",
             "location" => "/hosts/example.org/locations/~1a~1",
+            "shaping" => "/server/shaping",
+            "shaping_total" => "/server/shaping/total",
+            "shaping_client" => "/server/shaping/client",
+            "shaping_connection" => "/server/shaping/connection",
             "configuration" => "",
             _ => section.place,
         }

@@ -3,6 +3,7 @@
 //! - [`compile`] turns a typed configuration into a [`Site`], or into problems with their place.
 //! - [`Site::locate`] finds the host and the location for a request.
 //! - A [`Walk`] follows the rules that change where a request leads.
+//! - [`shaping`] has the limits on what clients use.
 //! - [`decide`] runs the location's flat chain of phases over an [`Exchange`] and yields the [`Action`].
 //!
 //! Phases decide, the engine does: nothing here awaits, holds a socket or reads a file while serving. So a
@@ -15,6 +16,7 @@ mod carrier;
 mod clients;
 mod comet;
 mod compile;
+mod cookie;
 mod exchange;
 mod host;
 mod location;
@@ -24,6 +26,7 @@ mod page;
 mod phase;
 mod rewrite;
 mod security;
+pub mod shaping;
 pub mod upstream;
 
 pub use action::{Action, Answer};

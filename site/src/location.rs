@@ -12,6 +12,7 @@ use crate::media::MediaTypes;
 use crate::page::Page;
 use crate::phase::Phase;
 use crate::rewrite::RuleList;
+use crate::shaping::ScopeId;
 
 /// A part of a host with its own settings and its own flat chain of phases.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct Location {
     pub request_id: bool,
     /// Largest request body in bytes.
     pub body_size: u64,
+    /// The limits on what its clients use, beside those of the server.
+    pub shaping: Option<ScopeId>,
 }
 
 impl Location {
