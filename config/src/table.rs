@@ -13,13 +13,14 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    answer, auth, bans, certificate, control, file_cache, host, limits, log, place, quota, remote, rotate,
-    rule, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
+    answer, auth, bans, certificate, compression, control, file_cache, host, limits, log, place, quota,
+    remote, rotate, rule, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
+    upstream_timeouts,
 };
 pub(crate) use sections::{
-    ANSWER, AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
-    ROTATE, RULE, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP,
-    UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
+    ANSWER, AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG,
+    REMOTE, ROTATE, RULE, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS,
+    TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -191,7 +192,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 25] = [
+pub(crate) const SECTIONS: [&Section; 26] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -213,6 +214,7 @@ pub(crate) const SECTIONS: [&Section; 25] = [
     &AUTH,
     &RULE,
     &ANSWER,
+    &COMPRESSION,
     &SHAPING,
     &SHAPING_TOTAL,
     &SHAPING_CLIENT,
@@ -262,7 +264,8 @@ mod tests {
                 },
                 "/b/": {
                     "root": "base",
-                    "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"}
+                    "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"},
+                    "compression": {}
                 }
             }
         }}
@@ -295,6 +298,7 @@ mod tests {
             "rule" => "/hosts/example.org/locations/~1c~1/rewrite/0",
             "return" if key == "to" => "/hosts/example.org/locations/~1c~1/rewrite/1/return",
             "return" => "/hosts/example.org/locations/~1c~1/return",
+            "compression" => "/hosts/example.org/locations/~1b~1/compression",
             "location" => "/hosts/example.org/locations/~1a~1",
             "shaping" => "/server/shaping",
             "shaping_total" => "/server/shaping/total",

@@ -57,6 +57,7 @@ pub(crate) struct Work {
     trail: Trail,
     /// Responses not yet handed over.
     out: Vec<u8>,
+    relay: content::relay::Work,
 }
 
 /// Buffers beyond this are not kept between connections.
@@ -73,6 +74,7 @@ impl Work {
         }
         self.trail.slim();
         self.start = 0;
+        self.relay.slim();
     }
 }
 
@@ -208,7 +210,7 @@ async fn exchange(
     let client = request.as_ref().map_or(peer, |request| served.clients.find(peer, request));
     let (security, holder) = shard.security(&stream.port, (served, address));
     let origin = Origin { client, security, holder: holder.as_deref() };
-    let Decision { asked, path, query, place, mut action } = match (&request, head) {
+    let Decision { asked, path, raw_path, query, place, mut action } = match (&request, head) {
         // Who is banned and connects has been closed. The connection of a proxy is that of others, too.
         (Some(_), _) if client != peer && shard.has_banned(client) => {
             shard.count(Counter::RequestsRefusedBan);
@@ -237,7 +239,7 @@ async fn exchange(
         (action, user) =
             match logins::admit(stream, gate, (client, request), &mut work.out).await.map_err(left)? {
                 Admission::Granted(user) => {
-                    let target = Target { asked, path, query };
+                    let target = Target { asked, path, raw_path, query };
                     (decide_admitted(&seen(origin, request, target, place)), Some(user))
                 }
                 Admission::Refused(answer, user) => (Action::Respond(answer), user),
@@ -262,11 +264,14 @@ async fn exchange(
         served,
         request,
         path,
+        raw_path,
         query,
         pages: place.map(|p| &p.location.error_pages),
         fields: place.map_or(&[], |p| p.location.fields(stream.port.security.get())),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),
+        client,
         out: &mut work.out,
+        relay: &mut work.relay,
         body,
         close_wanted: close_wanted(stream, served),
         head_at: 0,
@@ -314,6 +319,8 @@ struct Decision<'s> {
     /// The path that the client has asked for; empty when it could not be read.
     asked: &'s [u8],
     path: &'s [u8],
+    /// That one in the form of a request line.
+    raw_path: &'s [u8],
     query: Option<&'s [u8]>,
     place: Option<Place<'s>>,
     action: Action<'s>,
@@ -322,7 +329,7 @@ struct Decision<'s> {
 impl<'s> Decision<'s> {
     /// It has not come as far as to a path.
     fn nowhere(action: Action<'s>) -> Decision<'s> {
-        Decision { asked: b"", path: b"", query: None, place: None, action }
+        Decision { asked: b"", path: b"", raw_path: b"", query: None, place: None, action }
     }
 
     fn refuse(status: Status) -> Decision<'static> {
@@ -330,8 +337,8 @@ impl<'s> Decision<'s> {
     }
 
     fn at(target: Target<'s>, place: Place<'s>, action: Action<'s>) -> Decision<'s> {
-        let Target { asked, path, query } = target;
-        Decision { asked, path, query, place: Some(place), action }
+        let Target { asked, path, raw_path, query } = target;
+        Decision { asked, path, raw_path, query, place: Some(place), action }
     }
 }
 
@@ -350,6 +357,8 @@ struct Target<'s> {
     asked: &'s [u8],
     /// The path that rules have made of it.
     path: &'s [u8],
+    /// That one in the form of a request line.
+    raw_path: &'s [u8],
     query: Option<&'s [u8]>,
 }
 
@@ -369,7 +378,7 @@ impl<'s> Finder<'s> {
             Ok(path) => path,
             Err(bad) => return Decision::refuse(bad.status()),
         };
-        let target = Target { asked, path: asked, query: request.query() };
+        let target = Target { asked, path: asked, raw_path: request.path(), query: request.query() };
         match self.site.locate(self.address, request, asked) {
             Ok(place) if place.is_ruled() => self.follow(request, target, place, trail),
             Ok(place) => Decision::at(target, place, decide(&seen(self.origin, request, target, place))),
@@ -391,7 +400,8 @@ impl<'s> Finder<'s> {
         let inquiry = Inquiry { request: *request, asked: target.asked, client, security };
         trail.begin(target.asked, target.query);
         let arrival = Walk::new(place.host).go(&inquiry, trail);
-        let target = Target { path: trail.path(), query: trail.query(), ..target };
+        let raw_path = trail.encoded().unwrap_or(target.raw_path);
+        let target = Target { path: trail.path(), raw_path, query: trail.query(), ..target };
         match arrival {
             Arrival::Place(place) => {
                 Decision::at(target, place, decide(&seen(self.origin, request, target, place)))
@@ -412,7 +422,7 @@ impl<'s> Finder<'s> {
 /// What phases see of a request.
 fn seen<'s>(origin: Origin<'s>, request: &Request<'s>, target: Target<'s>, place: Place<'s>) -> Exchange<'s> {
     let Origin { client, security, holder } = origin;
-    let Target { asked, path, query } = target;
+    let Target { asked, path, query, .. } = target;
     Exchange { request: *request, path, query, asked, place, client, security, holder }
 }
 

@@ -18,6 +18,7 @@ use sys::net::Address;
 use crate::carrier::Carrier;
 use crate::clients::Clients;
 use crate::comet::Comet;
+use crate::compression::Compression;
 use crate::host::{Host, Site};
 use crate::location::{ErrorPages, Files, Location, Locations};
 use crate::media::MediaTypes;
@@ -196,7 +197,8 @@ impl Compiler<'_> {
             Some(answer) => Some(self.answer(answer)?),
             None => None,
         };
-        let chain = self.chain(id, settings, reply, pointer, &fields)?;
+        let compression = settings.compression.as_deref().map(Compression::new).map(Arc::new);
+        let chain = self.chain(id, settings, reply, pointer, (&fields, compression.as_ref()))?;
         let logs = settings.access_logs.clone();
         let body_size = settings.body_size;
         Some(Location {
@@ -209,6 +211,7 @@ impl Compiler<'_> {
             logs,
             key,
             request_id: settings.request_id,
+            compression,
             body_size,
             shaping: settings.shaping.as_ref().map(|shaping| ScopeId::of(&shaping.scope)),
         })
@@ -220,7 +223,7 @@ impl Compiler<'_> {
         settings: &Settings,
         reply: Option<Reply>,
         pointer: &str,
-        fields: &[u8],
+        (fields, compression): (&[u8], Option<&Arc<Compression>>),
     ) -> Option<Vec<Phase>> {
         let comet = settings.comet.map(|shows| self.comet(shows, settings, pointer));
         let methods = methods(settings, reply.as_ref());
@@ -259,7 +262,9 @@ impl Compiler<'_> {
                 // A host that only has locations needs no folder of its own: everything else is 404.
                 if let Some(path) = &settings.root {
                     let root = self.root(path, pointer)?;
-                    chain.push(Phase::Files(Arc::new(files(id, root, settings, fields))));
+                    let files =
+                        Files { compression: compression.cloned(), ..files(id, root, settings, fields) };
+                    chain.push(Phase::Files(Arc::new(files)));
                 }
             }
         }
@@ -474,6 +479,7 @@ fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &[u8]) -> Fil
         symlinks: settings.symlinks,
         types: MediaTypes::new(settings),
         etag: settings.etag,
+        compression: None,
         fields: fields.to_vec(),
     }
 }

@@ -2,8 +2,9 @@
 
 use super::Section;
 use super::keys::{
-    answer, auth, bans, certificate, control, file_cache, host, limits, log, place, quota, remote, rotate,
-    rule, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
+    answer, auth, bans, certificate, compression, control, file_cache, host, limits, log, place, quota,
+    remote, rotate, rule, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
+    upstream_timeouts,
 };
 
 /// The whole file.
@@ -215,6 +216,17 @@ pub(crate) static ANSWER: Section = Section {
     prose: "An answer that is complete in itself: a status, with a body or with the place that the client is sent to.",
     inherited: &[],
     own: answer::KEYS,
+};
+
+/// `compression` of `/defaults`, a host or a location.
+pub(crate) static COMPRESSION: Section = Section {
+    name: "compression",
+    place: "compression (\"compression\" of /defaults, a host or a location)",
+    prose: "How contents are compressed for clients that say, with Accept-Encoding, that they take it; {} is enough. It is \
+            inherited as a whole, and \"off\" ends it. Where an answer has secrets beside what a client has sent, as pages \
+            with forms may have, its length tells about them (BREACH): see docs/compression.md.",
+    inherited: &[],
+    own: compression::KEYS,
 };
 
 /// `shaping` of `/server`, `/defaults`, a host or a location.

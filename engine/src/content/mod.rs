@@ -5,6 +5,10 @@ mod comet;
 mod echo;
 mod file;
 mod multipart;
+mod negotiation;
+pub(crate) mod relay;
+
+use std::net::IpAddr;
 
 use logging::RequestId;
 use proto_http::response::{self, Facts, HeadWriter};
@@ -25,6 +29,8 @@ pub(crate) struct Responder<'x> {
     pub(crate) request: Option<Request<'x>>,
     /// The path, decoded and without dot segments, as rules have left it; empty when it could not be read.
     pub(crate) path: &'x [u8],
+    /// The same in the form of a request line: as the client has sent it, unless rules have made another one.
+    pub(crate) raw_path: &'x [u8],
     /// The query without its `?`, as rules have left it.
     pub(crate) query: Option<&'x [u8]>,
     pub(crate) pages: Option<&'x ErrorPages>,
@@ -32,8 +38,12 @@ pub(crate) struct Responder<'x> {
     pub(crate) fields: &'x [u8],
     /// The id of the request, where responses carry it.
     pub(crate) shown_id: Option<RequestId<'x>>,
+    /// From whom the request came; `None` at a Unix socket.
+    pub(crate) client: Option<IpAddr>,
     /// Where the response gathers.
     pub(crate) out: &'x mut Vec<u8>,
+    /// What relaying needs.
+    pub(crate) relay: &'x mut relay::Work,
     pub(crate) body: RequestBody<'x>,
     /// Whether the server wants this response to be the last.
     pub(crate) close_wanted: bool,
@@ -62,8 +72,7 @@ pub(crate) async fn send(responder: &mut Responder<'_>, action: Action<'_>) -> R
         Action::NeedLogin(_) => Ok(answer::send(responder, &Answer::with(Status::SERVICE_UNAVAILABLE))),
         Action::ToTls(port) => Ok(answer::to_tls(responder, port)),
         Action::Comet(comet, part) => comet::send(responder, comet, part).await,
-        // Nobody can be reached from here.
-        Action::Relay(_) => Ok(answer::send(responder, &Answer::with(Status::BAD_GATEWAY))),
+        Action::Relay(relay) => relay::send(responder, relay).await,
         Action::Echo => echo::send(responder).await,
     }
 }

@@ -5,7 +5,7 @@
 //! ```
 
 use config::Then;
-use proto_http::Status;
+use proto_http::{Status, path};
 
 use super::pattern::Captured;
 use super::rule::{Outcome, RuleList};
@@ -26,6 +26,8 @@ pub struct Trail {
     path: Vec<u8>,
     query: Vec<u8>,
     has_query: bool,
+    /// The path in the form of a request line; empty while it is the one that the client has asked for.
+    encoded: Vec<u8>,
     captured: Captured,
     made: Made,
 }
@@ -38,12 +40,19 @@ impl Trail {
         self.query.clear();
         self.query.extend_from_slice(query.unwrap_or_default());
         self.has_query = query.is_some();
+        self.encoded.clear();
     }
 
     /// The path, normalised.
     #[must_use]
     pub fn path(&self) -> &[u8] {
         &self.path
+    }
+
+    /// The path in the form of a request line, percent-encoded; none while it is the one that the client has asked for.
+    #[must_use]
+    pub fn encoded(&self) -> Option<&[u8]> {
+        (!self.encoded.is_empty()).then_some(&self.encoded)
     }
 
     /// The query, without its `?`.
@@ -54,7 +63,10 @@ impl Trail {
 
     /// Lets go of what a rare large request has left.
     pub fn slim(&mut self) {
-        let made = self.made.path.capacity() + self.made.query.capacity() + self.captured.capacity();
+        let made = self.encoded.capacity()
+            + self.made.path.capacity()
+            + self.made.query.capacity()
+            + self.captured.capacity();
         if KEPT_BYTES_MAX < self.path.capacity() + self.query.capacity() + made {
             *self = Trail::default();
         }
@@ -65,6 +77,8 @@ impl Trail {
         std::mem::swap(&mut self.path, &mut self.made.path);
         std::mem::swap(&mut self.query, &mut self.made.query);
         self.has_query = self.made.has_query;
+        self.encoded.clear();
+        path::encode(&self.path, &mut self.encoded);
     }
 }
 
@@ -137,7 +151,7 @@ impl<'s> Walk<'s> {
                 continue;
             };
             self.next += 1;
-            let Trail { path, query, has_query, captured, made } = &mut *trail;
+            let Trail { path, query, has_query, captured, made, .. } = &mut *trail;
             let nothing = Captured::default();
             let view = View {
                 request: inquiry.request,
