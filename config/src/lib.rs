@@ -18,6 +18,7 @@
 mod builtin;
 mod cause;
 mod explain;
+mod fields;
 mod kind;
 mod model;
 mod name;
@@ -42,12 +43,13 @@ pub use builtin::builtin;
 pub use cause::{Cause, Flaw};
 pub use explain::Explanation;
 pub use model::{
-    Arrival, Auth, Bans, ClientAddress, ClientCertificate, ClientCertificates, Comet, Compress, Config,
-    Control, DefaultHost, Dotfiles, ErrorStatus, Every, FileCache, Handler, Host, Labels, Level, Limits,
-    Listen, Location, Log, LogConditions, LogFormat, LogQueue, LogStatus, Matcher, Output, Peer, Place, Rank,
-    Receiver, ReceiverKind, Remote, Requirement, Rotate, RotatedNames, Satisfy, Server, Settings, Shards,
-    Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate,
-    TlsVersion, Transport, WhenFull,
+    Arrival, Auth, Bans, CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Comet, Compress,
+    Config, Control, Cors, DefaultHost, Dotfiles, ErrorStatus, Every, FieldAction, FieldRule, FileCache,
+    Handler, Host, Labels, Level, Limits, Listen, Location, Log, LogConditions, LogFormat, LogQueue,
+    LogStatus, Matcher, OriginPattern, OriginPort, Origins, Output, Peer, Place, Rank, Receiver,
+    ReceiverKind, Remote, Requirement, Rotate, RotatedNames, Satisfy, Server, Settings, Shards, Symlinks,
+    Syslog, SyslogFraming, SyslogShape, SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion,
+    Transport, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

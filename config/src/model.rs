@@ -7,6 +7,7 @@
 mod auth;
 mod bans;
 mod control;
+mod fields;
 mod host;
 mod logs;
 mod receiver;
@@ -21,6 +22,7 @@ use sys::net::Address;
 pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
 pub use control::{Control, Peer, Rank, Remote};
+pub use fields::{CacheFor, Cors, FieldAction, FieldRule, OriginPattern, OriginPort, Origins};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use logs::{
     Compress, Every, Log, LogConditions, LogFormat, LogQueue, LogStatus, Output, Rotate, RotatedNames,

@@ -1,6 +1,7 @@
 //! Tree to typed configuration: every value read once, problems collected, defaults in their place.
 
 mod auth;
+mod fields;
 mod hosts;
 mod layer;
 mod logs;
@@ -8,6 +9,7 @@ mod receiver;
 mod server;
 mod tls;
 
+pub(crate) use fields::Preset;
 use layer::{Inherited, Layer};
 use logs::Logs;
 

@@ -335,6 +335,15 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(tchar)
 }
 
+/// The name of a field, whoever writes it, or a star.
+pub(crate) fn token(text: &str) -> Result<String, Flaw> {
+    if !is_token(text) {
+        let what = format!("{} is no name of a header field", quoted(text));
+        return Err(Flaw::new(what, "use letters, digits and hyphens, and no colon"));
+    }
+    Ok(text.to_owned())
+}
+
 /// A request method. They know case (RFC 9110 section 9.1), and all registered ones are upper case.
 pub(crate) fn method(text: &str) -> Result<String, Flaw> {
     if !is_token(text) || text.bytes().any(|b| b.is_ascii_lowercase()) {

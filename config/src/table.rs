@@ -13,12 +13,12 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    auth, bans, certificate, control, file_cache, host, limits, log, remote, rotate, server, settings,
-    timeouts, tls, top,
+    auth, bans, certificate, control, cors, file_cache, host, limits, log, remote, rotate, security, server,
+    settings, timeouts, tls, top,
 };
 pub(crate) use sections::{
-    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, ROTATE,
-    SERVER, TIMEOUTS, TLS, TOP,
+    AUTH, BANS, CERTIFICATE, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
+    ROTATE, SECURITY, SERVER, TIMEOUTS, TLS, TOP,
 };
 
 /// One key.
@@ -185,7 +185,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 16] = [
+pub(crate) const SECTIONS: [&Section; 18] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -202,6 +202,8 @@ pub(crate) const SECTIONS: [&Section; 16] = [
     &CERTIFICATE,
     &LOCATION,
     &AUTH,
+    &SECURITY,
+    &CORS,
 ];
 
 /// Where else a key of this name exists: "/server", "/defaults or a host".
@@ -240,7 +242,9 @@ mod tests {
                 "/a/": {"root": "own"},
                 "/b/": {
                     "root": "base",
-                    "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"}
+                    "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"},
+                    "security": {},
+                    "cors": {"origins": ["https://base.example"]}
                 }
             }
         }}
@@ -266,6 +270,8 @@ mod tests {
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",
             "auth" => "/hosts/example.org/locations/~1b~1/auth",
+            "security" => "/hosts/example.org/locations/~1b~1/security",
+            "cors" => "/hosts/example.org/locations/~1b~1/cors",
             "location" => "/hosts/example.org/locations/~1a~1",
             "configuration" => "",
             _ => section.place,

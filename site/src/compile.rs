@@ -13,6 +13,7 @@ use config::{Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Problem
 use crate::carrier::Carrier;
 use crate::clients::Clients;
 use crate::comet::Comet;
+use crate::fields::Fields;
 use crate::host::{Host, Site};
 use crate::location::{ErrorPages, Files, Location, Locations};
 use crate::media::MediaTypes;
@@ -151,8 +152,7 @@ impl Compiler<'_> {
     fn location(&mut self, settings: &Settings, pointer: &str, key: String) -> Option<Location> {
         let id = self.next_id;
         self.next_id += 1;
-        let fields_of_tls = self.carrier.fields.len();
-        let fields = [self.carrier.fields.as_slice(), &field_lines(settings)].concat();
+        let fields = Arc::new(Fields::new(settings, &self.carrier.fields));
         let error_pages = self.error_pages(settings, pointer);
         let chain = self.chain(id, settings, pointer, &fields)?;
         let logs = settings.access_logs.clone();
@@ -161,7 +161,6 @@ impl Compiler<'_> {
             id,
             chain,
             fields,
-            fields_of_tls,
             error_pages,
             logs,
             key,
@@ -170,7 +169,13 @@ impl Compiler<'_> {
         })
     }
 
-    fn chain(&mut self, id: u32, settings: &Settings, pointer: &str, fields: &[u8]) -> Option<Vec<Phase>> {
+    fn chain(
+        &mut self,
+        id: u32,
+        settings: &Settings,
+        pointer: &str,
+        fields: &Arc<Fields>,
+    ) -> Option<Vec<Phase>> {
         let comet = settings.comet.map(|shows| self.comet(shows, settings, pointer));
         let own = match settings.handler {
             Handler::Echo if comet.is_none() => ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].as_slice(),
@@ -186,6 +191,7 @@ impl Compiler<'_> {
         }
         let mut chain = self.carrier.phases(certificate);
         chain.extend(self.access(settings, pointer)?);
+        chain.extend(fields.answers_preflights().then_some(Phase::Preflight));
         chain.extend(settings.auth.as_ref().map(|auth| Phase::Login(self.gate(auth))));
         chain.extend([Phase::Expectation(Expectation), Phase::Methods(Methods::new(methods))]);
         if settings.body_size < u64::MAX {
@@ -358,7 +364,7 @@ fn denies_somebody(rules: &[String]) -> bool {
     deciding.is_some_and(|rule| rule.starts_with("deny"))
 }
 
-fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &[u8]) -> Files {
+fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &Arc<Fields>) -> Files {
     Files {
         location: id,
         root,
@@ -366,13 +372,8 @@ fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &[u8]) -> Fil
         symlinks: settings.symlinks,
         types: MediaTypes::new(settings),
         etag: settings.etag,
-        fields: fields.to_vec(),
+        fields: Arc::clone(fields),
     }
-}
-
-fn field_lines(settings: &Settings) -> Vec<u8> {
-    let lines = settings.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
-    lines.collect::<String>().into_bytes()
 }
 
 /// What went wrong with a file or folder, and the cure.

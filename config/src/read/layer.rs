@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::auth;
 use super::logs::{Chosen, Logs};
+use super::{auth, fields};
+use crate::kind::Ruled;
 use crate::model::{
-    Auth, ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, LogFormat, Settings, Symlinks,
+    Auth, CacheFor, ClientCertificate, Comet, Cors, Dotfiles, ErrorStatus, FieldRule, Handler, LogFormat,
+    Settings, Symlinks,
 };
 use crate::problem::Problems;
 use crate::reader::Reader;
@@ -15,7 +17,7 @@ use crate::syntax::FieldName;
 use crate::table::settings;
 
 /// Entries of a map; `None` removes what is inherited.
-type Entries<K, V> = Vec<(K, Option<V>)>;
+pub(super) type Entries<K, V> = Vec<(K, Option<V>)>;
 
 /// What one section says itself. `None`: it says nothing.
 pub(super) struct Layer {
@@ -32,7 +34,10 @@ pub(super) struct Layer {
     dotfiles: Option<Dotfiles>,
     symlinks: Option<Symlinks>,
     etag: Option<bool>,
-    headers: Entries<FieldName, String>,
+    headers: Entries<FieldName, Ruled>,
+    security: Option<Vec<FieldRule>>,
+    cache: Entries<CacheFor, Option<String>>,
+    cors: Option<Option<Arc<Cors>>>,
     error_pages: Entries<ErrorStatus, PathBuf>,
     access_logs: Option<Vec<Chosen>>,
     access_log_format: Option<LogFormat>,
@@ -61,6 +66,9 @@ impl Layer {
             symlinks: reader.get(&settings::SYMLINKS, problems),
             etag: reader.get(&settings::ETAG, problems),
             headers: reader.get(&settings::HEADERS, problems).unwrap_or_default(),
+            security: fields::security(reader, problems),
+            cache: reader.get(&settings::CACHE, problems).unwrap_or_default(),
+            cors: reader.has(&settings::CORS).then(|| fields::cors(reader, problems).map(Arc::new)),
             error_pages: reader.get(&settings::ERROR_PAGES, problems).unwrap_or_default(),
             access_logs: logs.chosen(reader, problems),
             access_log_format: reader.get(&settings::ACCESS_LOG_FORMAT, problems),
@@ -99,6 +107,9 @@ impl Inherited {
             symlinks: settings::SYMLINKS.default(""),
             etag: settings::ETAG.default(""),
             headers: Vec::new(),
+            security: Vec::new(),
+            cache: BTreeMap::new(),
+            cors: None,
             error_pages: BTreeMap::new(),
             access_logs: Vec::new(),
             request_id: settings::REQUEST_ID.default(""),
@@ -130,7 +141,10 @@ impl Inherited {
         set(&mut settings.dotfiles, layer.dotfiles);
         set(&mut settings.symlinks, layer.symlinks);
         set(&mut settings.etag, layer.etag);
-        merge_headers(&mut settings.headers, layer.headers);
+        fields::merge(&mut settings.headers, layer.headers);
+        set(&mut settings.security, layer.security);
+        merge(&mut settings.cache, layer.cache);
+        set(&mut settings.cors, layer.cors);
         merge(&mut settings.error_pages, layer.error_pages);
         set(&mut settings.request_id, layer.request_id);
         set(&mut settings.auth, layer.auth);
@@ -163,19 +177,6 @@ fn merge<K: Ord, V>(map: &mut BTreeMap<K, V>, entries: Entries<K, V>) {
         match value {
             Some(value) => drop(map.insert(key, value)),
             None => drop(map.remove(&key)),
-        }
-    }
-}
-
-/// Like `merge`, but keeps the order in which the names were first seen: responses carry them so.
-fn merge_headers(headers: &mut Vec<(String, String)>, entries: Entries<FieldName, String>) {
-    for (FieldName(name), value) in entries {
-        let known = headers.iter().position(|(known, _)| known.eq_ignore_ascii_case(&name));
-        match (known, value) {
-            (Some(at), Some(value)) => headers[at] = (name, value),
-            (Some(at), None) => drop(headers.remove(at)),
-            (None, Some(value)) => headers.push((name, value)),
-            (None, None) => {}
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::Section;
 use super::keys::{
-    auth, bans, certificate, control, file_cache, host, limits, log, remote, rotate, server, settings,
-    timeouts, tls, top,
+    auth, bans, certificate, control, cors, file_cache, host, limits, log, remote, rotate, security, server,
+    settings, timeouts, tls, top,
 };
 
 /// The whole file.
@@ -166,4 +166,24 @@ pub(crate) static AUTH: Section = Section {
             cannot tell, the answer is 503. Without TLS everybody between can read the password.",
     inherited: &[],
     own: auth::KEYS,
+};
+
+/// `security` of `/defaults`, a host or a location.
+pub(crate) static SECURITY: Section = Section {
+    name: "security",
+    place: "fields for security (\"security\" of /defaults, a host or a location)",
+    prose: "Fields by which browsers keep pages from harm. Those of the preset are added where a response does not have \
+            them; those that are named here are set, whatever an upstream says. It is inherited as a whole.",
+    inherited: &[],
+    own: security::KEYS,
+};
+
+/// `cors` of `/defaults`, a host or a location.
+pub(crate) static CORS: Section = Section {
+    name: "cors",
+    place: "rules for other origins (\"cors\" of /defaults, a host or a location)",
+    prose: "What scripts of pages from other origins may do (the CORS protocol of browsers). It is no protection of the \
+            server: it loosens what browsers forbid. It is inherited as a whole, and \"off\" ends it.",
+    inherited: &[],
+    own: cors::KEYS,
 };
