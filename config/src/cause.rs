@@ -76,6 +76,13 @@ pub enum Cause {
         /// The log that was meant, if one is near.
         near: Option<String>,
     },
+    /// A `proxy` names no group of `/upstreams`.
+    UnknownUpstream {
+        /// The name.
+        name: String,
+        /// The group that was meant, if one is near.
+        near: Option<String>,
+    },
     /// The configuration has no host.
     NoHosts,
     /// Files are to be served, but from nowhere.
@@ -146,6 +153,11 @@ impl Cause {
                     None => format!("write the name of a log of /logs, or {file} for a file of this name"),
                 }
             }
+            Cause::UnknownUpstream { near: Some(near), .. } => format!("did you mean {near:?}?"),
+            Cause::UnknownUpstream { near: None, .. } => {
+                "write the name of a group of /upstreams, or a server as in \"http://127.0.0.1:9000\""
+                    .to_owned()
+            }
             Cause::NoHosts => "write \"hosts\": {\"example.org\": {\"root\": \"www\"}}".to_owned(),
             Cause::NoRoot => "write \"root\": \"www\" here or in /defaults".to_owned(),
         }
@@ -173,6 +185,9 @@ impl fmt::Display for Cause {
             Cause::DuplicateAddress => f.write_str("the address is in the list twice"),
             Cause::UnknownHost { name, .. } => write!(f, "there is no host {}", quoted(name)),
             Cause::UnknownLog { name, .. } => write!(f, "there is no log {} in /logs", quoted(name)),
+            Cause::UnknownUpstream { name, .. } => {
+                write!(f, "there is no group {} in /upstreams", quoted(name))
+            }
             Cause::NoHosts => f.write_str("there is no host"),
             Cause::NoRoot => f.write_str("nothing says which folder to serve: there is no \"root\""),
         }

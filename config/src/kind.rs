@@ -5,6 +5,7 @@ mod list;
 mod number;
 mod output;
 mod text;
+mod upstream;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub(crate) use list::{List, MapOf};
 pub(crate) use number::{AutoCount, Count, Integer, Size, Span, parse_time};
 pub(crate) use output::{LineFormat, LogChoice, LogList, OutputTo};
 pub(crate) use text::{Choice, Text};
+pub(crate) use upstream::ServerItem;
 
 /// How one kind of value is read.
 pub(crate) trait Kind: Sync {

@@ -46,10 +46,10 @@ pub use model::{
     Arrival, Auth, Bans, CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Comet, Compress,
     Config, Control, Cors, DefaultHost, Dotfiles, ErrorStatus, Every, FieldAction, FieldRule, FileCache,
     Handler, Host, Labels, Level, Limits, Listen, Location, Log, LogConditions, LogFormat, LogQueue,
-    LogStatus, Matcher, OriginPattern, OriginPort, Origins, Output, Peer, Place, Rank, Receiver,
+    LogStatus, Matcher, OriginPattern, OriginPort, Origins, Output, Peer, Place, ProxyHost, Rank, Receiver,
     ReceiverKind, Remote, Requirement, Rotate, RotatedNames, Satisfy, Server, Settings, Shards, Symlinks,
     Syslog, SyslogFraming, SyslogShape, SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion,
-    Transport, WhenFull,
+    Transport, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

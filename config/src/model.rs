@@ -14,6 +14,7 @@ mod receiver;
 mod server;
 mod settings;
 mod tls;
+mod upstream;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ pub use receiver::{
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
+pub use upstream::{ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts};
 
 /// Everything the server was told to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +44,8 @@ pub struct Config {
     pub server: Server,
     /// The logs that have a name, in the order of the file.
     pub logs: Vec<Arc<Log>>,
+    /// The groups of servers that have a name, in the order of the file.
+    pub upstreams: Vec<Arc<Upstream>>,
     /// The virtual hosts, in the order of the file; never empty.
     pub hosts: Vec<Host>,
     /// Which host answers a request whose name is none of `hosts`.

@@ -7,13 +7,15 @@ use std::path::PathBuf;
 use sys::net::Address;
 
 use crate::cause::Flaw;
-use crate::model::SyslogTransport;
+use crate::model::{SyslogTransport, UpstreamAddress};
 use crate::tree::quoted;
 
 /// Ports where receivers are, unless another is named.
 const SYSLOG: u16 = 514;
 const SYSLOG_TLS: u16 = 6514;
 const GEARMAN: u16 = 4730;
+/// RFC 9110 section 4.2.1.
+const HTTP: u16 = 80;
 
 /// Most bytes of a host's name (RFC 1035 2.3.4).
 const NAME_MAX: usize = 253;
@@ -86,6 +88,38 @@ pub(crate) fn syslog(text: &str) -> Result<SyslogTransport, Flaw> {
     found.ok_or_else(|| {
         let what = format!("{} is no receiver of syslog messages", quoted(text));
         Flaw::new(what, "write udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT or unix:/dev/log")
+    })
+}
+
+/// A server that requests are passed on to: `HOST:PORT` or `unix:PATH`.
+pub(crate) fn upstream(text: &str) -> Result<UpstreamAddress, Flaw> {
+    let wrong = |cure: &str| Flaw::new(format!("{} is no address of a server", quoted(text)), cure);
+    if text.contains("://") {
+        return Err(wrong("leave the scheme out: \"127.0.0.1:9000\""));
+    }
+    if text.starts_with("unix:") {
+        return match text.parse() {
+            Ok(Address::Unix(path)) => Ok(UpstreamAddress::Unix(path)),
+            _ => Err(wrong("write the path in full, of at most 107 bytes: \"unix:/run/app.sock\"")),
+        };
+    }
+    // No server is at port 0, so that it stands for none.
+    let named = place(text, 0).ok_or_else(|| match text.parse::<Ipv6Addr>() {
+        Ok(_) => wrong("put an IPv6 address in brackets, with a port behind: \"[::1]:9000\""),
+        Err(_) => wrong("write a name or an IP address, and a port: \"127.0.0.1:9000\""),
+    })?;
+    if named.port == 0 {
+        let port = Place { host: named.host, port: HTTP };
+        return Err(wrong(&format!("add a port, as in \"{port}\"")));
+    }
+    Ok(UpstreamAddress::Tcp(named))
+}
+
+/// A server by the part of a URL that names it: `HOST` or `HOST:PORT`.
+pub(crate) fn web(text: &str) -> Result<Place, Flaw> {
+    place(text, HTTP).ok_or_else(|| {
+        let what = format!("{} is no server", quoted(text));
+        Flaw::new(what, "write a name or an IP address, and a port: \"http://127.0.0.1:9000\"")
     })
 }
 

@@ -8,10 +8,12 @@ mod logs;
 mod receiver;
 mod server;
 mod tls;
+mod upstreams;
 
 pub(crate) use fields::Preset;
 use layer::{Inherited, Layer};
 use logs::Logs;
+use upstreams::Upstreams;
 
 use crate::cause::Cause;
 use crate::model::{Config, DefaultHost, Host};
@@ -29,17 +31,27 @@ pub(crate) fn config(root: &Node, source: Option<&Source>, problems: &mut Proble
     // Only editors use the value; it is read so that a wrong type is found.
     let _schema = reader.get(&top::SCHEMA, problems);
     let server = server::read(&reader.section(&top::SERVER, problems), problems);
-    let logs = Logs::read(&reader, source, problems);
-    let defaults = Layer::read(&reader.section(&top::DEFAULTS, problems), &logs, problems);
+    let catalog = Catalog {
+        logs: Logs::read(&reader, source, problems),
+        upstreams: Upstreams::read(&reader, source, problems),
+    };
+    let defaults = Layer::read(&reader.section(&top::DEFAULTS, problems), &catalog, problems);
     let defaults = Inherited::builtin().with(defaults);
-    let hosts = hosts::read(&reader, (&defaults, &logs), source, problems);
+    let hosts = hosts::read(&reader, (&defaults, &catalog), source, problems);
     if hosts.is_empty() && problems.len() == before {
         let key = root.member(top::HOSTS.name).map(|member| &member.origin);
         problems.push(Problem::new(source, key.unwrap_or(&root.origin), "/hosts", Cause::NoHosts));
     }
     tls::check(root, source, &server, &hosts, problems);
     let default_host = default_host(&reader, &hosts, problems);
-    Config { server, logs: logs.named(), hosts, default_host }
+    let Catalog { logs, upstreams } = catalog;
+    Config { server, logs: logs.named(), upstreams: upstreams.named(), hosts, default_host }
+}
+
+/// What places choose from by name.
+struct Catalog {
+    logs: Logs,
+    upstreams: Upstreams,
 }
 
 fn default_host(reader: &Reader<'_>, hosts: &[Host], problems: &mut Problems) -> DefaultHost {

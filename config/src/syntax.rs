@@ -6,9 +6,12 @@ use std::str::FromStr;
 use sys::net::{Address, BadAddress};
 
 use crate::cause::Flaw;
-use crate::model::{Arrival, ErrorStatus, LogStatus, Matcher, Peer, Rank, Requirement, Transport};
+use crate::model::{
+    Arrival, ErrorStatus, LogStatus, Matcher, Peer, ProxyHost, Rank, Requirement, Transport, UpstreamAddress,
+};
 use crate::name::HostName;
 use crate::near::nearest;
+use crate::place;
 use crate::tree::quoted;
 
 /// `127.0.0.1:8080`, `[::1]:8080`, `*:80`, `:80`, `unix:/run/kimura.sock`.
@@ -202,6 +205,62 @@ pub(crate) fn log_name(text: &str) -> Result<(), Flaw> {
         return Err(Flaw::new(what, "write at most 64 letters, digits, - and _"));
     }
     Ok(())
+}
+
+/// The name of a group of servers: none that could be an address or a word of its own where groups are named.
+pub(crate) fn upstream_name(text: &str) -> Result<(), Flaw> {
+    if text == "off" {
+        let what = "\"off\" cannot be the name of a group: it has a meaning of its own";
+        return Err(Flaw::new(what, "write another name, such as \"app\""));
+    }
+    short_name(text).map(drop)
+}
+
+/// What a `proxy` can say.
+#[derive(Clone, Debug)]
+pub(crate) enum ProxyTo {
+    /// A group of `/upstreams`.
+    Group(String),
+    /// A server, and the text that names it.
+    Server(String, UpstreamAddress),
+}
+
+/// The name of a group, `http://HOST:PORT` or `unix:PATH`.
+pub(crate) fn proxy(text: &str) -> Result<ProxyTo, Flaw> {
+    if text.starts_with("unix:") {
+        return place::upstream(text).map(|address| ProxyTo::Server(text.to_owned(), address));
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return match text.contains([':', '/']) {
+            false => short_name(text).map(ProxyTo::Group),
+            true => {
+                let what = format!("{} is neither a group nor a server", quoted(text));
+                Err(Flaw::new(what, "write the name of a group of /upstreams, http://HOST:PORT or unix:PATH"))
+            }
+        };
+    };
+    if scheme != "http" {
+        let what = format!("requests cannot be passed on by {}", quoted(scheme));
+        return Err(Flaw::new(what, "write http://HOST:PORT or unix:PATH"));
+    }
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.contains(['/', '?', '#']) {
+        let what = format!("{} has more than a server", quoted(text));
+        return Err(Flaw::new(what, "write http://HOST:PORT alone; requests keep their path"));
+    }
+    place::web(rest).map(|place| ProxyTo::Server(format!("http://{place}"), UpstreamAddress::Tcp(place)))
+}
+
+/// `keep`, `upstream`, or what a field Host can say (RFC 9110 section 7.2).
+pub(crate) fn proxy_host(text: &str) -> Result<ProxyHost, Flaw> {
+    match text {
+        "keep" => Ok(ProxyHost::Keep),
+        "upstream" => Ok(ProxyHost::Upstream),
+        name => place::web(name).map(|_| ProxyHost::Name(name.to_owned())).map_err(|_| {
+            let what = format!("{} can be no Host of a request", quoted(text));
+            Flaw::new(what, "write \"keep\", \"upstream\" or a name such as \"app.example.org\"")
+        }),
+    }
 }
 
 /// What a browser shows when it asks for a password.

@@ -14,11 +14,11 @@ use crate::tree::Node;
 
 pub(crate) use keys::{
     auth, bans, certificate, control, cors, file_cache, host, limits, log, remote, rotate, security, server,
-    settings, timeouts, tls, top,
+    settings, timeouts, tls, top, upstream, upstream_timeouts,
 };
 pub(crate) use sections::{
     AUTH, BANS, CERTIFICATE, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
-    ROTATE, SECURITY, SERVER, TIMEOUTS, TLS, TOP,
+    ROTATE, SECURITY, SERVER, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -185,7 +185,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 18] = [
+pub(crate) const SECTIONS: &[&Section] = &[
     &TOP,
     &SERVER,
     &LIMITS,
@@ -195,6 +195,8 @@ pub(crate) const SECTIONS: [&Section; 18] = [
     &REMOTE,
     &LOG,
     &ROTATE,
+    &UPSTREAM,
+    &UPSTREAM_TIMEOUTS,
     &DEFAULTS,
     &HOST,
     &BANS,
@@ -234,6 +236,7 @@ mod tests {
             "journald": {"journald": "/base"},
             "gearman": {"gearman": ["base.example"]}
         },
+        "upstreams": {"app": {"servers": ["127.0.0.1:1"]}},
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],
@@ -266,6 +269,8 @@ mod tests {
                 _ => "/logs/syslog",
             },
             "rotate" => "/logs/file/rotate",
+            "upstream" => "/upstreams/app",
+            "upstream_timeouts" => "/upstreams/app/timeouts",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",

@@ -101,7 +101,11 @@ impl<'x> RequestBody<'x> {
         let unwanted = match action {
             Action::Echo => false,
             Action::Respond(answer) => !answer.close,
-            Action::File(_) | Action::Comet(..) | Action::ToTls(_) | Action::NeedLogin(_) => true,
+            Action::File(_)
+            | Action::Comet(..)
+            | Action::Relay(_)
+            | Action::ToTls(_)
+            | Action::NeedLogin(_) => true,
         };
         if !unwanted || self.is_read() || self.awaits_continue {
             return Ok(Ok(()));

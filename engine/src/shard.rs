@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use auth::bans::BanTable;
 use perf::{Block, Counter};
+use site::upstream::Balancers;
 use sys::broadcast::Reader;
 
 use crate::access_log::AccessLog;
@@ -71,6 +72,8 @@ pub(crate) struct Shard {
     /// What new requests get, unless they come in by a listener that is on its way out.
     pub(crate) served: RefCell<Rc<Served>>,
     pub(crate) held: RefCell<Option<Held>>,
+    /// Which server gets a request that is passed on.
+    pub(crate) balancers: RefCell<Balancers>,
     pub(crate) files: FileCache,
     /// Who makes bad requests.
     pub(crate) offenders: Offenders,
@@ -121,6 +124,8 @@ impl Shard {
         let mut listeners = Listeners::default();
         listeners.change(parts.offer.listeners, &served);
         let clock = Clock::new();
+        let mut balancers = Balancers::default();
+        balancers.renew(served.groups());
         Shard {
             number: parts.number,
             listeners: RefCell::new(listeners),
@@ -138,6 +143,7 @@ impl Shard {
             offenders: parts.offenders,
             served: RefCell::new(served),
             held: RefCell::default(),
+            balancers: RefCell::new(balancers),
             files: FileCache::new(&parts.offer.file_cache),
             counters: parts.counters,
             log: RefCell::new(parts.log),

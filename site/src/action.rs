@@ -2,7 +2,7 @@
 
 use proto_http::Status;
 
-use crate::{Comet, Files, Gate, Part};
+use crate::{Comet, Files, Gate, Part, Relay};
 
 /// What the engine shall do for a request.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub enum Action<'s> {
     NeedLogin(&'s Gate),
     /// Show what is logged, as it comes.
     Comet(&'s Comet, Part),
+    /// Pass the request on, and its answer back.
+    Relay(&'s Relay),
     /// Send the request's own body back.
     Echo,
 }

@@ -3,12 +3,17 @@
 //! All problems are collected; a site comes out only when there are none.
 
 use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use auth::access::{Asked, Rules};
-use config::{Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Problems, Registry, Settings};
+use config::{
+    Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Place, Problems, Registry, Settings,
+    Upstream, UpstreamAddress, UpstreamServer,
+};
+use sys::net::Address;
 
 use crate::carrier::Carrier;
 use crate::clients::Clients;
@@ -20,6 +25,7 @@ use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
 use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
+use crate::upstream::{Group, GroupId, Relay, Server};
 
 /// Largest error page: it is kept in memory.
 const PAGE_MAX: u64 = 1 << 20;
@@ -34,10 +40,12 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
         registry,
         problems: Problems::new(),
         roots: HashMap::new(),
+        groups: Vec::new(),
         next_id: 0,
         place: (String::new(), None),
         carrier: Carrier::default(),
     };
+    config.upstreams.iter().for_each(|upstream| drop(compiler.group(upstream)));
     let hosts = config
         .hosts
         .iter()
@@ -49,7 +57,8 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
     }
     // Without a problem no host is missing.
     let hosts = hosts.into_iter().flatten().collect();
-    Ok(Site { listeners: names_by_listener(config), hosts, clients })
+    let groups = compiler.groups.into_iter().filter_map(|(_, group)| group).collect();
+    Ok(Site { listeners: names_by_listener(config), hosts, groups, clients })
 }
 
 /// One table of names for each listening address, in the order of [`Config::listeners`].
@@ -90,6 +99,8 @@ struct Compiler<'c> {
     problems: Problems,
     /// Folders already open, so that locations share them.
     roots: HashMap<PathBuf, Arc<OwnedFd>>,
+    /// Groups of servers already compiled; none for one that cannot be.
+    groups: Vec<(GroupId, Option<Arc<Group>>)>,
     next_id: u32,
     /// The host that is being compiled, and the path that all paths of its part begin with, if there is one.
     place: (String, Option<String>),
@@ -177,12 +188,7 @@ impl Compiler<'_> {
         fields: &Arc<Fields>,
     ) -> Option<Vec<Phase>> {
         let comet = settings.comet.map(|shows| self.comet(shows, settings, pointer));
-        let own = match settings.handler {
-            Handler::Echo if comet.is_none() => ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].as_slice(),
-            Handler::Files | Handler::Echo => ["GET", "HEAD"].as_slice(),
-        };
-        let own: Vec<String> = own.iter().map(|&method| method.to_owned()).collect();
-        let methods = settings.methods.as_ref().unwrap_or(&own);
+        let methods = methods(settings);
         let certificate = settings.client_certificate;
         if let Some([cause, cure]) = certificate.and_then(|own| self.carrier.contradiction(own)) {
             let at = self.setting(pointer, "client_certificate");
@@ -193,12 +199,17 @@ impl Compiler<'_> {
         chain.extend(self.access(settings, pointer)?);
         chain.extend(fields.answers_preflights().then_some(Phase::Preflight));
         chain.extend(settings.auth.as_ref().map(|auth| Phase::Login(self.gate(auth))));
-        chain.extend([Phase::Expectation(Expectation), Phase::Methods(Methods::new(methods))]);
+        chain.extend([Phase::Expectation(Expectation), Phase::Methods(methods)]);
         if settings.body_size < u64::MAX {
             chain.push(Phase::BodyLimit(BodyLimit(settings.body_size)));
         }
         if let Some(comet) = comet {
             chain.push(Phase::Comet(comet?));
+            return Some(chain);
+        }
+        if let Some(upstream) = &settings.proxy {
+            let relay = Relay { group: self.group(upstream)?, host: settings.proxy_host.clone() };
+            chain.push(Phase::Relay(relay));
             return Some(chain);
         }
         match settings.handler {
@@ -215,6 +226,43 @@ impl Compiler<'_> {
             }
         }
         Some(chain)
+    }
+
+    /// The group, compiled once.
+    fn group(&mut self, upstream: &Upstream) -> Option<Arc<Group>> {
+        let id = GroupId::of(&upstream.name);
+        if let Some((_, group)) = self.groups.iter().find(|(known, _)| *known == id) {
+            return group.clone();
+        }
+        let servers: Vec<_> = upstream.servers.iter().filter_map(|server| self.server(server)).collect();
+        let group = (servers.len() == upstream.servers.len()).then(|| {
+            Arc::new(Group {
+                id,
+                name: upstream.name.clone(),
+                servers,
+                keep_alive: upstream.keep_alive,
+                timeouts: upstream.timeouts,
+            })
+        });
+        self.groups.push((id, group.clone()));
+        group
+    }
+
+    fn server(&mut self, server: &UpstreamServer) -> Option<Arc<Server>> {
+        let address = match &server.address {
+            UpstreamAddress::Unix(path) => Address::Unix(path.clone()),
+            UpstreamAddress::Tcp(Place { host, port }) => match host.parse() {
+                Ok(IpAddr::V4(host)) => Address::V4(SocketAddrV4::new(host, *port)),
+                Ok(IpAddr::V6(host)) => Address::V6(SocketAddrV6::new(host, *port, 0, 0)),
+                Err(_) => {
+                    let cause = format!("{host:?} is no IP address, and names are not looked up");
+                    self.problem(&server.pointer, &cause, "write the IP address of the server");
+                    return None;
+                }
+            },
+        };
+        let name = server.address.to_string();
+        Some(Arc::new(Server { name, address, weight: server.weight, part: server.part }))
     }
 
     /// Live logs, where they can be.
@@ -355,6 +403,18 @@ impl Compiler<'_> {
         let inherited = host.into_iter().chain([format!("/defaults/{key}")]);
         let mut places = std::iter::once(own.clone()).chain(inherited);
         places.find(|place| self.registry.get(place).is_some()).unwrap_or(own)
+    }
+}
+
+/// What a place takes: what it says, or else what the one knows who makes its responses.
+fn methods(settings: &Settings) -> Methods {
+    let all = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].map(str::to_owned);
+    match (&settings.methods, settings.handler) {
+        (Some(methods), _) => Methods::new(methods),
+        (None, Handler::Files | Handler::Echo) if settings.comet.is_some() => Methods::new(&all[..2]),
+        (None, Handler::Files | Handler::Echo) if settings.proxy.is_some() => Methods::all(&all),
+        (None, Handler::Echo) => Methods::new(&all),
+        (None, Handler::Files) => Methods::new(&all[..2]),
     }
 }
 

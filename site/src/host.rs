@@ -1,9 +1,12 @@
 //! The compiled site: which host and which location a request is for.
 
+use std::sync::Arc;
+
 use proto_http::{Request, Status};
 
 use crate::location::Locations;
 use crate::names::Names;
+use crate::upstream::Group;
 use crate::{Clients, Location};
 
 /// Everything that is served; immutable, shared by all shards.
@@ -12,6 +15,7 @@ pub struct Site {
     /// One table of names for each listening address, in the order of `config::Config::listeners`.
     pub(crate) listeners: Vec<Names>,
     pub(crate) hosts: Vec<Host>,
+    pub(crate) groups: Vec<Arc<Group>>,
     /// Who clients are.
     pub clients: Clients,
 }
@@ -70,6 +74,12 @@ impl Site {
     #[must_use]
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
+    }
+
+    /// The groups of servers that requests can be passed on to: those with a name, then the others.
+    #[must_use]
+    pub fn groups(&self) -> &[Arc<Group>] {
+        &self.groups
     }
 
     /// Every location of every host, in no particular order; each has an `id` of its own.

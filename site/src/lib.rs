@@ -23,6 +23,7 @@ mod names;
 mod page;
 mod phase;
 mod security;
+pub mod upstream;
 
 pub use action::{Action, Answer};
 pub use clients::Clients;
@@ -36,3 +37,4 @@ pub use media::MediaTypes;
 pub use page::Page;
 pub use phase::{Gate, decide, decide_admitted};
 pub use security::{Client, Identity, Security};
+pub use upstream::Relay;

@@ -185,6 +185,10 @@ fn other_origins() {
              POST\nAccess-Control-Max-Age: 600",
         ),
     ] {
-        assert_eq!(applied(settings, (Source::Relayed, 200), lines, &request), wanted, "{settings} {request}");
+        assert_eq!(
+            applied(settings, (Source::Relayed, 200), lines, &request),
+            wanted,
+            "{settings} {request}"
+        );
     }
 }

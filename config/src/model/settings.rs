@@ -5,13 +5,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Auth, CacheFor, Cors, FieldRule, Log};
+use super::{Auth, CacheFor, Cors, FieldRule, Log, ProxyHost, Upstream};
 
 /// The settings in force in one host or location, with everything inherited.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Folder that is served. Always there when `handler` is [`Handler::Files`] in a location, or in a
-    /// host without locations; that it exists is for a later stage to check.
+    /// Folder that is served. Always there when `handler` is [`Handler::Files`] and nothing takes its place in a location,
+    /// or in a host without locations; that it exists is for a later stage to check.
     pub root: Option<PathBuf>,
     /// File names tried, in this order, when a folder is asked for.
     pub index: Vec<String>,
@@ -19,6 +19,10 @@ pub struct Settings {
     pub handler: Handler,
     /// What is shown of the logs in place of what the handler makes; `None` is nothing.
     pub comet: Option<Comet>,
+    /// Whom requests are passed on to in place of the handler; `None` is nobody.
+    pub proxy: Option<Arc<Upstream>>,
+    /// Which host they name there.
+    pub proxy_host: ProxyHost,
     /// Rules that allow and deny, as they are written; a later stage reads them.
     pub access: Vec<String>,
     /// Whether a request needs a client certificate; `None` leaves it to the host's TLS.

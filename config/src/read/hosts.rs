@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use super::layer::{Inherited, Layer};
-use super::logs::Logs;
-use super::{server, tls};
+use super::{Catalog, server, tls};
 use crate::cause::Cause;
 use crate::model::{Host, Location, Matcher};
 use crate::name::HostName;
@@ -17,7 +16,7 @@ use crate::tree::{Data, Member};
 
 pub(super) fn read(
     top: &Reader<'_>,
-    (defaults, logs): (&Inherited, &Logs),
+    (defaults, catalog): (&Inherited, &Catalog),
     source: Option<&Source>,
     problems: &mut Problems,
 ) -> Vec<Host> {
@@ -27,8 +26,9 @@ pub(super) fn read(
         let name = names.of_key(member, reader.pointer(), problems);
         let aliases = reader.get(&host::NAMES, problems).unwrap_or_default();
         names.of_aliases(member, &aliases, problems);
-        let inherited = defaults.with(Layer::read(&reader, logs, problems));
-        let locations = locations(&reader, (&inherited, logs), source, problems);
+        let inherited = defaults.with(Layer::read(&reader, catalog, problems));
+        inherited.check_maker(&reader, problems);
+        let locations = locations(&reader, (&inherited, catalog), source, problems);
         if reader.exists() && locations.is_empty() && inherited.lacks_root() {
             problems.push(Problem::new(source, &member.origin, reader.pointer(), Cause::NoRoot));
         }
@@ -93,14 +93,15 @@ impl Names<'_> {
 
 fn locations(
     host: &Reader<'_>,
-    (inherited, logs): (&Inherited, &Logs),
+    (inherited, catalog): (&Inherited, &Catalog),
     source: Option<&Source>,
     problems: &mut Problems,
 ) -> Vec<Location> {
     let mut seen: HashMap<Matcher, &Origin> = HashMap::new();
     let mut locations = Vec::new();
     for (member, reader) in host.named(&host::LOCATIONS, problems) {
-        let inherited = inherited.with(Layer::read(&reader, logs, problems));
+        let inherited = inherited.with(Layer::read(&reader, catalog, problems));
+        inherited.check_maker(&reader, problems);
         let problem = |cause| Problem::new(source, &member.origin, reader.pointer(), cause);
         let matcher = match syntax::matcher(&member.name) {
             Ok(matcher) => matcher,

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::logs::{Chosen, Logs};
-use super::{auth, fields};
+use super::logs::Chosen;
+use super::{Catalog, auth, fields};
+use crate::cause::{Cause, Flaw};
 use crate::kind::Ruled;
 use crate::model::{
     Auth, CacheFor, ClientCertificate, Comet, Cors, Dotfiles, ErrorStatus, FieldRule, Handler, LogFormat,
-    Settings, Symlinks,
+    ProxyHost, Settings, Symlinks, Upstream,
 };
 use crate::problem::Problems;
 use crate::reader::Reader;
@@ -25,6 +26,8 @@ pub(super) struct Layer {
     index: Option<Vec<String>>,
     handler: Option<Handler>,
     comet: Option<Option<Comet>>,
+    proxy: Option<Option<Arc<Upstream>>>,
+    proxy_host: Option<ProxyHost>,
     access: Option<Vec<String>>,
     client_certificate: Option<ClientCertificate>,
     methods: Option<Vec<String>>,
@@ -44,18 +47,20 @@ pub(super) struct Layer {
     request_id: Option<bool>,
     auth: Option<Option<Arc<Auth>>>,
     body_size: Option<u64>,
-    /// Whether there is a root, right or wrong.
+    /// Whether there is a root, right or wrong; or a proxy that is wrong, so that nothing else is to be missed.
     has_root: bool,
 }
 
 impl Layer {
-    pub(super) fn read(reader: &Reader<'_>, logs: &Logs, problems: &mut Problems) -> Layer {
+    pub(super) fn read(reader: &Reader<'_>, catalog: &Catalog, problems: &mut Problems) -> Layer {
+        let proxy = catalog.upstreams.chosen(reader, problems);
         let values = |items: Vec<(String, String)>| items.into_iter().map(|(_, value)| value).collect();
         Layer {
             root: reader.get(&settings::ROOT, problems),
             index: reader.get(&settings::INDEX, problems).map(values),
             handler: reader.get(&settings::HANDLER, problems),
             comet: reader.get(&settings::COMET, problems),
+            proxy_host: reader.get(&settings::PROXY_HOST, problems),
             access: reader.get(&settings::ACCESS, problems).map(values),
             client_certificate: reader.get(&settings::CLIENT_CERTIFICATE, problems),
             methods: reader.get(&settings::METHODS, problems).map(values),
@@ -70,12 +75,13 @@ impl Layer {
             cache: reader.get(&settings::CACHE, problems).unwrap_or_default(),
             cors: reader.has(&settings::CORS).then(|| fields::cors(reader, problems).map(Arc::new)),
             error_pages: reader.get(&settings::ERROR_PAGES, problems).unwrap_or_default(),
-            access_logs: logs.chosen(reader, problems),
+            access_logs: catalog.logs.chosen(reader, problems),
             access_log_format: reader.get(&settings::ACCESS_LOG_FORMAT, problems),
             request_id: reader.get(&settings::REQUEST_ID, problems),
             auth: reader.has(&settings::AUTH).then(|| auth::read(reader, problems).map(Arc::new)),
             body_size: reader.get(&settings::BODY_SIZE, problems),
-            has_root: reader.has(&settings::ROOT),
+            has_root: reader.has(&settings::ROOT) || reader.has(&settings::PROXY) && proxy.is_none(),
+            proxy,
         }
     }
 }
@@ -97,6 +103,8 @@ impl Inherited {
             index: settings::INDEX.default("").into_iter().map(|(_, name)| name).collect(),
             handler: settings::HANDLER.default(""),
             comet: settings::COMET.default(""),
+            proxy: None,
+            proxy_host: settings::PROXY_HOST.default(""),
             access: Vec::new(),
             client_certificate: None,
             methods: None,
@@ -132,6 +140,8 @@ impl Inherited {
         set(&mut settings.index, layer.index);
         set(&mut settings.handler, layer.handler);
         set(&mut settings.comet, layer.comet);
+        set(&mut settings.proxy, layer.proxy);
+        set(&mut settings.proxy_host, layer.proxy_host);
         set(&mut settings.access, layer.access);
         settings.client_certificate = layer.client_certificate.or(settings.client_certificate);
         settings.methods = layer.methods.or(settings.methods.take());
@@ -158,7 +168,28 @@ impl Inherited {
 
     /// Whether files are to be served and nobody says from where.
     pub(super) fn lacks_root(&self) -> bool {
-        self.settings.comet.is_none() && self.settings.handler == Handler::Files && !self.has_root
+        let Settings { comet, proxy, handler, .. } = &self.settings;
+        comet.is_none() && proxy.is_none() && *handler == Handler::Files && !self.has_root
+    }
+
+    /// Whether what the section at `reader` says, and this is what then holds there, has one maker of responses only.
+    pub(super) fn check_maker(&self, reader: &Reader<'_>, problems: &mut Problems) {
+        if self.settings.proxy.is_none() {
+            return;
+        }
+        let comet = self.settings.comet.is_some();
+        let (name, other) = if reader.has(&settings::HANDLER) {
+            (settings::HANDLER.name, settings::PROXY.name)
+        } else if comet && reader.has(&settings::COMET) {
+            (settings::COMET.name, settings::PROXY.name)
+        } else if comet && reader.has(&settings::PROXY) {
+            (settings::PROXY.name, settings::COMET.name)
+        } else {
+            return;
+        };
+        let what = format!("responses are made by \"{other}\" here, so that \"{name}\" would do nothing");
+        let flaw = Flaw::new(what, format!("remove it, or write \"{other}\": \"off\" beside it"));
+        problems.extend(reader.at_named(name, Cause::Conflict(flaw)));
     }
 
     pub(super) fn into_settings(self) -> Settings {

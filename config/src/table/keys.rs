@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::sections::{
     AUTH, BANS, CERTIFICATE, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
-    SECURITY, SERVER, TIMEOUTS, TLS,
+    SECURITY, SERVER, TIMEOUTS, TLS, UPSTREAM,
 };
 use super::{AnyKey, Key};
 use crate::kind::{
@@ -13,11 +13,11 @@ use crate::kind::{
 };
 use crate::model::{
     CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Comet, Dotfiles, ErrorStatus, Handler,
-    Level, Peer, Rank, Requirement, Satisfy, Symlinks, TlsVersion,
+    Level, Peer, ProxyHost, Rank, Requirement, Satisfy, Symlinks, TlsVersion,
 };
 use crate::name::HostName;
 use crate::read::Preset;
-use crate::syntax::{self, DefaultName, FieldName, Listening};
+use crate::syntax::{self, DefaultName, FieldName, Listening, ProxyTo};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -43,9 +43,11 @@ macro_rules! keys {
 
 mod fields;
 mod logs;
+mod upstreams;
 
 pub(crate) use fields::{cors, security};
 pub(crate) use logs::{log, rotate};
+pub(crate) use upstreams::{upstream, upstream_timeouts};
 
 /// Written down here, read by a later stage.
 const NETWORK: Text<String> =
@@ -72,6 +74,9 @@ keys! {
         LOGS: Named = "logs", Named { section: &LOG, noun: "an object with an object for each log" },
             default None, example r#"{"main": {"file": "/var/log/kimura/access.log"}}"#,
             "The logs that an access_log can name.";
+        UPSTREAMS: Named = "upstreams", Named { section: &UPSTREAM, noun: "an object with an object for each group" },
+            default None, example r#"{"app": {"servers": ["127.0.0.1:9000", "127.0.0.1:9001"]}}"#,
+            "The groups of servers that a proxy can name.";
         HOSTS: Named = "hosts", Named { section: &HOST, noun: "an object with an object for each host" },
             default None, example r#"{"example.org": {"root": "www"}}"#,
             "The virtual hosts, by name; at least one.";
@@ -462,6 +467,21 @@ keys! {
              location has to end with a slash: a page is served there, and events and poll below it are for programs. \
              It takes a login (auth), or access rules that deny somebody. Requests that no access log takes do not show, \
              nor do those to live logs.";
+        PROXY: OrOff<Text<ProxyTo>> = "proxy",
+            OrOff(Text {
+                noun: "a group of /upstreams, http://HOST:PORT or unix:PATH",
+                pattern: None,
+                parse: syntax::proxy,
+            }),
+            default Some(r#""off""#), example r#""http://127.0.0.1:9000""#,
+            "Passes requests on, in place of the handler: to a group of /upstreams by its name, or to one server \
+             (http://HOST:PORT, unix:PATH). The target is sent as the client sent it; all methods are passed on but CONNECT \
+             and TRACE.";
+        PROXY_HOST: Text<ProxyHost> = "proxy_host",
+            Text { noun: "\"keep\", \"upstream\" or a name", pattern: None, parse: syntax::proxy_host },
+            default Some(r#""keep""#), example r#""app.example.org""#,
+            "The Host of requests that are passed on: the one that the client has named (\"keep\"), the address of the server \
+             as the configuration has it (\"upstream\"), or this name, with a port where one is needed.";
         ACCESS: List<Text<String>> = "access",
             List {
                 item: Text {

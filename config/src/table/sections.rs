@@ -3,7 +3,7 @@
 use super::Section;
 use super::keys::{
     auth, bans, certificate, control, cors, file_cache, host, limits, log, remote, rotate, security, server,
-    settings, timeouts, tls, top,
+    settings, timeouts, tls, top, upstream, upstream_timeouts,
 };
 
 /// The whole file.
@@ -112,6 +112,25 @@ pub(crate) static ROTATE: Section = Section {
             rotation makes is ever renamed or removed.",
     inherited: &[],
     own: rotate::KEYS,
+};
+
+/// `/upstreams/NAME`.
+pub(crate) static UPSTREAM: Section = Section {
+    name: "upstream",
+    place: "a group of servers (/upstreams/NAME)",
+    prose: "Servers that a host or location passes its requests on to, each of which gives the same answers. NAME has \
+            letters, digits, -, _ and dots.",
+    inherited: &[],
+    own: upstream::KEYS,
+};
+
+/// `/upstreams/NAME/timeouts`.
+pub(crate) static UPSTREAM_TIMEOUTS: Section = Section {
+    name: "upstream_timeouts",
+    place: "timeouts of a group (/upstreams/NAME/timeouts)",
+    prose: "Bounds on how long a server of the group may take.",
+    inherited: &[],
+    own: upstream_timeouts::KEYS,
 };
 
 /// `/hosts/NAME`.

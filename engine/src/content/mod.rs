@@ -60,6 +60,8 @@ pub(crate) async fn send(responder: &mut Responder<'_>, action: Action<'_>) -> R
         Action::NeedLogin(_) => Ok(answer::send(responder, &Answer::with(Status::SERVICE_UNAVAILABLE))),
         Action::ToTls(port) => Ok(answer::to_tls(responder, port)),
         Action::Comet(comet, part) => comet::send(responder, comet, part).await,
+        // Nobody can be reached from here.
+        Action::Relay(_) => Ok(answer::send(responder, &Answer::with(Status::BAD_GATEWAY))),
         Action::Echo => echo::send(responder).await,
     }
 }

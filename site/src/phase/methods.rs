@@ -5,10 +5,11 @@ use proto_http::{Method, Status};
 use super::Flow;
 use crate::{Action, Answer, Exchange};
 
-/// The methods of a location. OPTIONS is always answered; TRACE and CONNECT never are.
+/// The methods of a location. OPTIONS is always answered, here or by whom it is passed on to; TRACE and CONNECT never are.
 #[derive(Debug)]
 pub(crate) struct Methods {
-    allowed: Vec<String>,
+    /// None is all.
+    allowed: Option<Vec<String>>,
     /// Value of `Allow`.
     allow: String,
 }
@@ -19,7 +20,17 @@ impl Methods {
         if !listed.contains(&"OPTIONS") {
             listed.push("OPTIONS");
         }
-        Methods { allow: listed.join(", "), allowed: allowed.to_vec() }
+        Methods { allow: listed.join(", "), allowed: Some(allowed.to_vec()) }
+    }
+
+    /// Whatever the one knows who answers; `usual` are named where that one is not asked.
+    pub(crate) fn all(usual: &[String]) -> Methods {
+        Methods { allowed: None, ..Methods::new(usual) }
+    }
+
+    fn allows(&self, method: &[u8]) -> bool {
+        let Some(allowed) = &self.allowed else { return true };
+        allowed.iter().any(|allowed| allowed.as_bytes() == method)
     }
 
     pub(crate) fn run(&self, exchange: &Exchange<'_>) -> Flow<'_> {
@@ -28,7 +39,7 @@ impl Methods {
         let status = match request.method() {
             // TRACE would send back what a script may not see; CONNECT is for proxies.
             Method::Trace | Method::Connect => Status::METHOD_NOT_ALLOWED,
-            _ if self.allowed.iter().any(|allowed| allowed.as_bytes() == method) => return Flow::Next,
+            _ if self.allows(method) => return Flow::Next,
             Method::Options => Status::NO_CONTENT,
             // RFC 9110 section 9.1: a method that is not even known is 501.
             Method::Other => Status::NOT_IMPLEMENTED,

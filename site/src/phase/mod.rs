@@ -26,7 +26,7 @@ use proto_http::Status;
 use crate::comet::Comet;
 use crate::fields;
 use crate::location::Files;
-use crate::{Action, Answer, Exchange};
+use crate::{Action, Answer, Exchange, Relay};
 
 /// Whether a phase has decided.
 pub(crate) enum Flow<'s> {
@@ -50,6 +50,7 @@ pub(crate) enum Phase {
     Dotfiles(Dotfiles),
     Files(Arc<Files>),
     Comet(Comet),
+    Relay(Relay),
     Echo,
 }
 
@@ -74,6 +75,7 @@ impl Phase {
                 Some(part) => Flow::Done(Action::Comet(comet, part)),
                 None => Flow::Next,
             },
+            Phase::Relay(relay) => Flow::Done(Action::Relay(relay)),
             Phase::Echo => Flow::Done(Action::Echo),
         }
     }

@@ -1,0 +1,86 @@
+//! Groups of servers that requests are passed on to: `/upstreams`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Place;
+
+/// One group: `/upstreams/NAME`, or what a `proxy` names itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upstream {
+    /// Its name; of one that a `proxy` names itself, that text. No two groups have the same.
+    pub name: String,
+    /// Never empty, and never of backups alone; no address is there twice.
+    pub servers: Vec<UpstreamServer>,
+    /// Connections that a shard keeps to each server while nothing is to be sent.
+    pub keep_alive: u32,
+    /// Bounds on how long a server may take.
+    pub timeouts: UpstreamTimeouts,
+    /// JSON Pointer of the section, or of the `proxy`.
+    pub pointer: String,
+}
+
+/// One server of a group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamServer {
+    /// Where it is.
+    pub address: UpstreamAddress,
+    /// Its share of the requests, in relation to those of the others; 1..=1000.
+    pub weight: u32,
+    /// When it gets requests.
+    pub part: UpstreamPart,
+    /// JSON Pointer of the item.
+    pub pointer: String,
+}
+
+/// When a server gets requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UpstreamPart {
+    /// Always.
+    Regular,
+    /// While no regular one can be used.
+    Backup,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum UpstreamAddress {
+    /// A host and a port.
+    Tcp(Place),
+    /// The absolute path of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for UpstreamAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UpstreamAddress::Tcp(place) => place.fmt(f),
+            UpstreamAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// `/upstreams/NAME/timeouts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamTimeouts {
+    /// For a connection to a server.
+    pub connect: Duration,
+    /// While a server takes no byte of a request.
+    pub send: Duration,
+    /// While no byte of a response comes.
+    pub response: Duration,
+    /// For a connection that nothing is sent over.
+    pub idle: Duration,
+}
+
+/// Which host a request to a server names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyHost {
+    /// The one that the client named.
+    Keep,
+    /// The server's own address.
+    Upstream,
+    /// This one.
+    Name(String),
+}

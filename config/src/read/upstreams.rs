@@ -1,0 +1,142 @@
+//! `/upstreams`, and what hosts and locations choose from it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::cause::{Cause, Flaw};
+use crate::model::{Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts};
+use crate::near::nearest;
+use crate::pointer;
+use crate::problem::{Problem, Problems};
+use crate::reader::Reader;
+use crate::source::Source;
+use crate::syntax::{self, ProxyTo};
+use crate::table::{settings, top, upstream, upstream_timeouts};
+use crate::tree::quoted;
+
+/// Most servers of one group.
+const SERVERS_MAX: usize = 256;
+/// Most groups that have a name.
+const GROUPS_MAX: usize = 1024;
+
+/// The groups of `/upstreams`.
+pub(super) struct Upstreams {
+    /// By name; none for one that has a problem of its own.
+    groups: Vec<(String, Option<Arc<Upstream>>)>,
+}
+
+impl Upstreams {
+    pub(super) fn read(top: &Reader<'_>, source: Option<&Source>, problems: &mut Problems) -> Upstreams {
+        let mut groups = Vec::new();
+        for (member, reader) in top.named(&top::UPSTREAMS, problems) {
+            if let Err(flaw) = syntax::upstream_name(&member.name) {
+                let cause = Cause::Malformed(flaw);
+                problems.push(Problem::new(source, &member.origin, reader.pointer(), cause));
+            }
+            groups.push((member.name.clone(), group(&member.name, &reader, problems).map(Arc::new)));
+        }
+        if GROUPS_MAX < groups.len() {
+            let flaw = Flaw::new(
+                format!("{} groups are more than {GROUPS_MAX}", groups.len()),
+                "remove those that no \"proxy\" names",
+            );
+            problems.extend(top.at_value(&top::UPSTREAMS, Cause::Conflict(flaw)));
+        }
+        Upstreams { groups }
+    }
+
+    /// The groups that have no problem, in the order of the file.
+    pub(super) fn named(&self) -> Vec<Arc<Upstream>> {
+        self.groups.iter().filter_map(|(_, group)| group.clone()).collect()
+    }
+
+    /// What the `proxy` of a place says, if it says something right.
+    pub(super) fn chosen(
+        &self,
+        place: &Reader<'_>,
+        problems: &mut Problems,
+    ) -> Option<Option<Arc<Upstream>>> {
+        match place.get(&settings::PROXY, problems)? {
+            None => Some(None),
+            Some(ProxyTo::Group(name)) => match self.groups.iter().find(|(known, _)| *known == name) {
+                Some((_, group)) => group.clone().map(Some),
+                None => {
+                    let near = nearest(&name, self.groups.iter().map(|(known, _)| known.as_str()));
+                    let near = near.map(str::to_owned);
+                    problems.extend(place.at_value(&settings::PROXY, Cause::UnknownUpstream { name, near }));
+                    None
+                }
+            },
+            Some(ProxyTo::Server(name, address)) => {
+                let pointer = pointer::join(place.pointer(), settings::PROXY.name);
+                Some(Some(Arc::new(alone(name, address, pointer))))
+            }
+        }
+    }
+}
+
+/// A group of this server alone, with all else as it is where nobody says it.
+fn alone(name: String, address: UpstreamAddress, pointer: String) -> Upstream {
+    let server = UpstreamServer { address, weight: 1, part: UpstreamPart::Regular, pointer: pointer.clone() };
+    Upstream {
+        name,
+        servers: vec![server],
+        keep_alive: u32::try_from(upstream::KEEP_ALIVE.default("")).unwrap_or(u32::MAX),
+        timeouts: UpstreamTimeouts {
+            connect: upstream_timeouts::CONNECT.default(""),
+            send: upstream_timeouts::SEND.default(""),
+            response: upstream_timeouts::RESPONSE.default(""),
+            idle: upstream_timeouts::IDLE.default(""),
+        },
+        pointer,
+    }
+}
+
+/// A section of `/upstreams`, if it is right.
+fn group(name: &str, reader: &Reader<'_>, problems: &mut Problems) -> Option<Upstream> {
+    let servers = servers(reader, problems);
+    let keep_alive = reader.or_default(&upstream::KEEP_ALIVE, problems);
+    let timeouts = reader.section(&upstream::TIMEOUTS, problems);
+    let timeouts = UpstreamTimeouts {
+        connect: timeouts.or_default(&upstream_timeouts::CONNECT, problems),
+        send: timeouts.or_default(&upstream_timeouts::SEND, problems),
+        response: timeouts.or_default(&upstream_timeouts::RESPONSE, problems),
+        idle: timeouts.or_default(&upstream_timeouts::IDLE, problems),
+    };
+    Some(Upstream {
+        name: name.to_owned(),
+        servers: servers?,
+        keep_alive: u32::try_from(keep_alive).unwrap_or(u32::MAX),
+        timeouts,
+        pointer: reader.pointer().to_owned(),
+    })
+}
+
+fn servers(reader: &Reader<'_>, problems: &mut Problems) -> Option<Vec<UpstreamServer>> {
+    let before = problems.len();
+    if !reader.has(&upstream::SERVERS) {
+        let cure = format!("write for example \"servers\": {}", r#"["127.0.0.1:9000"]"#);
+        let flaw = Flaw::new("the group has no servers", cure);
+        problems.extend(reader.at_itself(Cause::Conflict(flaw)));
+    }
+    let servers: Vec<_> =
+        reader.get(&upstream::SERVERS, problems)?.into_iter().map(|(_, server)| server).collect();
+    if SERVERS_MAX < servers.len() {
+        let what = format!("{} servers are more than {SERVERS_MAX}", servers.len());
+        let flaw = Flaw::new(what, "make several groups of them");
+        problems.extend(reader.at_value(&upstream::SERVERS, Cause::Conflict(flaw)));
+    }
+    let mut seen = HashSet::new();
+    for (index, server) in servers.iter().enumerate() {
+        if !seen.insert(&server.address) {
+            let what = format!("{} is in the list twice", quoted(&server.address.to_string()));
+            let flaw = Flaw::new(what, "list each server once; a \"weight\" gives one more requests");
+            problems.extend(reader.at_item(&upstream::SERVERS, index, Cause::Conflict(flaw)));
+        }
+    }
+    if servers.iter().all(|server| server.part == UpstreamPart::Backup) {
+        let flaw = Flaw::new("every server is a backup", "let at least one be none");
+        problems.extend(reader.at_value(&upstream::SERVERS, Cause::Conflict(flaw)));
+    }
+    (problems.len() == before).then_some(servers)
+}

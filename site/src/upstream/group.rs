@@ -1,0 +1,58 @@
+//! Groups of servers, as the configuration has them.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use config::{ProxyHost, UpstreamPart, UpstreamTimeouts};
+use sys::net::Address;
+
+/// A group by its name, whatever its place in the configuration: what shards know of it outlives reloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GroupId(u64);
+
+impl GroupId {
+    /// Of the group with this name.
+    #[must_use]
+    pub fn of(name: &str) -> GroupId {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        GroupId(hasher.finish())
+    }
+}
+
+/// Servers each of which gives the same answers.
+#[derive(Debug)]
+pub struct Group {
+    /// What shards know it by.
+    pub id: GroupId,
+    /// Its name in `/upstreams`, or the text of the `proxy` that names its only server.
+    pub name: String,
+    /// Never empty.
+    pub servers: Vec<Arc<Server>>,
+    /// Connections that a shard keeps to each server while nothing is to be sent.
+    pub keep_alive: u32,
+    /// Bounds on how long a server may take.
+    pub timeouts: UpstreamTimeouts,
+}
+
+/// One server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Server {
+    /// As the configuration has it: `app.example:9000`, `unix:/run/app.sock`.
+    pub name: String,
+    /// Where to connect to.
+    pub address: Address,
+    /// Its share of the requests, in relation to those of the others; never 0.
+    pub weight: u32,
+    /// When it gets requests.
+    pub part: UpstreamPart,
+}
+
+/// Whom a location passes its requests on to, and how.
+#[derive(Debug)]
+pub struct Relay {
+    /// The servers.
+    pub group: Arc<Group>,
+    /// Which host the requests name.
+    pub host: ProxyHost,
+}
