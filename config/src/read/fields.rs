@@ -134,7 +134,7 @@ fn origins(reader: &Reader<'_>, credentials: bool, problems: &mut Problems) -> O
         }
         (true, 1) => return Some(Origins::Any),
         (true, _) => {
-            conflict("\"*\" is every origin, and others stand beside it", "keep it alone, or leave it out")
+            conflict("\"*\" is every origin, and others stand beside it", "keep it alone, or leave it out");
         }
         (false, _) => {}
     }
