@@ -4,6 +4,7 @@ mod field;
 mod list;
 mod number;
 mod output;
+mod rate;
 mod text;
 mod upstream;
 
@@ -21,6 +22,7 @@ pub(crate) use field::{FieldRuleValue, Ruled};
 pub(crate) use list::{List, MapOf};
 pub(crate) use number::{AutoCount, Count, Integer, Size, Span, parse_time};
 pub(crate) use output::{LineFormat, LogChoice, LogList, OutputTo};
+pub(crate) use rate::{BYTE_RATE, REQUEST_RATE};
 pub(crate) use text::{Choice, Text};
 pub(crate) use upstream::ServerItem;
 

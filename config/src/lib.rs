@@ -43,13 +43,14 @@ pub use builtin::builtin;
 pub use cause::{Cause, Flaw};
 pub use explain::Explanation;
 pub use model::{
-    Arrival, Auth, Bans, CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Comet, Compress,
-    Config, Control, Cors, DefaultHost, Dotfiles, ErrorStatus, Every, FieldAction, FieldRule, FileCache,
-    Handler, Host, Labels, Level, Limits, Listen, Location, Log, LogConditions, LogFormat, LogQueue,
-    LogStatus, Matcher, OriginPattern, OriginPort, Origins, Output, Peer, Place, ProxyHost, Rank, Receiver,
-    ReceiverKind, Remote, Requirement, Rotate, RotatedNames, Satisfy, Server, Settings, Shards, Symlinks,
-    Syslog, SyslogFraming, SyslogShape, SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion,
-    Transport, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, WhenFull,
+    Arrival, Auth, Balance, Bans, CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Comet,
+    Compress, Config, Control, Cors, DefaultHost, Dotfiles, Eject, ErrorStatus, Every, FieldAction,
+    FieldRule, FileCache, Handler, HashBy, Host, Labels, Level, Limits, Listen, Location, Log, LogConditions,
+    LogFormat, LogQueue, LogStatus, Matcher, OriginPattern, OriginPort, Origins, Output, Peer, Place,
+    ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind, Remote, Requirement, Rotate, RotatedNames, Satisfy,
+    Server, Settings, ShapedBy, Shaping, Shards, Symlinks, Syslog, SyslogFraming, SyslogShape,
+    SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion, Transport, Upstream,
+    UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

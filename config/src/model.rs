@@ -13,6 +13,7 @@ mod logs;
 mod receiver;
 mod server;
 mod settings;
+mod shaping;
 mod tls;
 mod upstream;
 
@@ -34,8 +35,12 @@ pub use receiver::{
 };
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
+pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
-pub use upstream::{ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts};
+pub use upstream::{
+    Balance, Eject, HashBy, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer,
+    UpstreamTimeouts,
+};
 
 /// Everything the server was told to do.
 #[derive(Clone, Debug, PartialEq)]

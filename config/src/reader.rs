@@ -33,6 +33,11 @@ impl<'a> Reader<'a> {
         top.checked(&spot, problems)
     }
 
+    /// A reader of a section that is not there.
+    pub(crate) fn of_nothing(section: &'static Section, pointer: String) -> Reader<'static> {
+        Reader { section, node: None, pointer, source: None }
+    }
+
     /// This reader, if its node is an object, and an empty one otherwise. Reports keys that do not exist.
     fn checked(self, spot: &Spot<'_>, problems: &mut Problems) -> Reader<'a> {
         let section = self.section;

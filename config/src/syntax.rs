@@ -7,7 +7,8 @@ use sys::net::{Address, BadAddress};
 
 use crate::cause::Flaw;
 use crate::model::{
-    Arrival, ErrorStatus, LogStatus, Matcher, Peer, ProxyHost, Rank, Requirement, Transport, UpstreamAddress,
+    Arrival, Balance, ErrorStatus, HashBy, LogStatus, Matcher, Peer, ProxyHost, Rank, Requirement, Transport,
+    UpstreamAddress,
 };
 use crate::name::HostName;
 use crate::near::nearest;
@@ -216,6 +217,45 @@ pub(crate) fn upstream_name(text: &str) -> Result<(), Flaw> {
     short_name(text).map(drop)
 }
 
+/// `round_robin`, `least_connections`, `random_two`, `hash address`, `hash header NAME` or `hash cookie NAME`.
+pub(crate) fn balance(text: &str) -> Result<Balance, Flaw> {
+    const WORDS: [&str; 6] = [
+        "round_robin",
+        "least_connections",
+        "random_two",
+        "hash address",
+        "hash header NAME",
+        "hash cookie NAME",
+    ];
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    match words.as_slice() {
+        ["round_robin"] => Ok(Balance::RoundRobin),
+        ["least_connections"] => Ok(Balance::LeastConnections),
+        ["random_two"] => Ok(Balance::RandomTwo),
+        ["hash", "address"] => Ok(Balance::Hash(HashBy::Address)),
+        ["hash", "header", name] => token(name).map(HashBy::Header).map(Balance::Hash),
+        ["hash", "cookie", name] => token(name).map(HashBy::Cookie).map(Balance::Hash),
+        _ => {
+            let what = format!("servers cannot be chosen by {}", quoted(text));
+            let cure = match nearest(text, WORDS) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("write {}", WORDS.join(", ")),
+            };
+            Err(Flaw::new(what, cure))
+        }
+    }
+}
+
+/// A name as fields and cookies have it (RFC 9110 section 5.6.2, RFC 6265 section 4.1.1).
+pub(crate) fn token(text: &str) -> Result<String, Flaw> {
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !text.is_empty() && text.bytes().all(fine) {
+        return Ok(text.to_owned());
+    }
+    let what = format!("{} is no name of a field or cookie", quoted(text));
+    Err(Flaw::new(what, "write letters, digits and signs without spaces, such as \"X-User\""))
+}
+
 /// What a `proxy` can say.
 #[derive(Clone, Debug)]
 pub(crate) enum ProxyTo {
@@ -392,15 +432,6 @@ pub(crate) fn file_name(text: &str) -> Result<String, Flaw> {
 fn is_token(text: &str) -> bool {
     let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !text.is_empty() && text.bytes().all(tchar)
-}
-
-/// The name of a field, whoever writes it, or a star.
-pub(crate) fn token(text: &str) -> Result<String, Flaw> {
-    if !is_token(text) {
-        let what = format!("{} is no name of a header field", quoted(text));
-        return Err(Flaw::new(what, "use letters, digits and hyphens, and no colon"));
-    }
-    Ok(text.to_owned())
 }
 
 /// A request method. They know case (RFC 9110 section 9.1), and all registered ones are upper case.

@@ -13,12 +13,13 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    auth, bans, certificate, control, cors, file_cache, host, limits, log, remote, rotate, security, server,
-    settings, timeouts, tls, top, upstream, upstream_timeouts,
+    auth, bans, certificate, control, cors, file_cache, host, limits, log, quota, remote, rotate, security,
+    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
 };
 pub(crate) use sections::{
     AUTH, BANS, CERTIFICATE, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
-    ROTATE, SECURITY, SERVER, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_TIMEOUTS,
+    ROTATE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP,
+    UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -196,6 +197,7 @@ pub(crate) const SECTIONS: &[&Section] = &[
     &LOG,
     &ROTATE,
     &UPSTREAM,
+    &UPSTREAM_EJECT,
     &UPSTREAM_TIMEOUTS,
     &DEFAULTS,
     &HOST,
@@ -206,6 +208,10 @@ pub(crate) const SECTIONS: &[&Section] = &[
     &AUTH,
     &SECURITY,
     &CORS,
+    &SHAPING,
+    &SHAPING_TOTAL,
+    &SHAPING_CLIENT,
+    &SHAPING_CONNECTION,
 ];
 
 /// Where else a key of this name exists: "/server", "/defaults or a host".
@@ -227,7 +233,8 @@ mod tests {
     const BASE: &str = r#"{
         "server": {
             "control": {"remote": {"listen": ["127.0.0.1:1"], "chain": "chain.pem", "key": "key.pem"}},
-            "bans": {}
+            "bans": {},
+            "shaping": {"total": {}, "client": {}, "connection": {}}
         },
         "logs": {
             "file": {"file": "base.log", "rotate": {}},
@@ -270,6 +277,7 @@ mod tests {
             },
             "rotate" => "/logs/file/rotate",
             "upstream" => "/upstreams/app",
+            "upstream_eject" => "/upstreams/app/eject",
             "upstream_timeouts" => "/upstreams/app/timeouts",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",
@@ -278,6 +286,10 @@ mod tests {
             "security" => "/hosts/example.org/locations/~1b~1/security",
             "cors" => "/hosts/example.org/locations/~1b~1/cors",
             "location" => "/hosts/example.org/locations/~1a~1",
+            "shaping" => "/server/shaping",
+            "shaping_total" => "/server/shaping/total",
+            "shaping_client" => "/server/shaping/client",
+            "shaping_connection" => "/server/shaping/connection",
             "configuration" => "",
             _ => section.place,
         }

@@ -124,8 +124,8 @@ impl Shard {
         let mut listeners = Listeners::default();
         listeners.change(parts.offer.listeners, &served);
         let clock = Clock::new();
-        let mut balancers = Balancers::default();
-        balancers.renew(served.groups());
+        let mut balancers = Balancers::new(clock.now() ^ parts.number as u64);
+        balancers.renew(served.groups(), clock.now());
         Shard {
             number: parts.number,
             listeners: RefCell::new(listeners),

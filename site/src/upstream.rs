@@ -1,13 +1,27 @@
 //! Servers that requests are passed on to, and which of them gets one.
 //!
-//! A [`Group`] is a part of the site and never changes. What a shard knows of its servers at the moment are its
-//! [`Balancers`]: they choose, and are told how it went. They know no socket, and the time by what they are told.
+//! A [`Group`] is a part of the site and never changes. What has become of its servers since, is said by [`Changes`],
+//! which are the same for all shards. What one shard knows are its [`Balancers`]: they choose, and are told how it went.
+//! They know no socket, and the time by what they are told.
 
 mod balancers;
+mod chance;
+mod changes;
+mod ejection;
 mod group;
+mod key;
+mod rendezvous;
 mod rotation;
 mod seats;
 
-pub use balancers::{Balancers, Outcome, Visit};
+use std::time::Duration;
+
+pub use balancers::{Balancers, Ejected, Outcome, Visit};
+pub use changes::{Changes, GroupChanges, Member, Order, State};
 pub use group::{Group, GroupId, Relay, Server};
 pub use seats::Seat;
+
+/// A length of time in nanoseconds; what is longer than centuries is cut.
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,6 +1,7 @@
 //! Groups of servers that requests are passed on to: `/upstreams`.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,12 @@ pub struct Upstream {
     pub name: String,
     /// Never empty, and never of backups alone; no address is there twice.
     pub servers: Vec<UpstreamServer>,
+    /// Who gets a request.
+    pub balance: Balance,
+    /// How long it takes until a server that has come back gets all of its share.
+    pub slow_start: Duration,
+    /// When a server that fails gets no more for a while.
+    pub eject: Eject,
     /// Connections that a shard keeps to each server while nothing is to be sent.
     pub keep_alive: u32,
     /// Bounds on how long a server may take.
@@ -41,6 +48,46 @@ pub enum UpstreamPart {
     Regular,
     /// While no regular one can be used.
     Backup,
+}
+
+/// Which server gets a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// Each in its turn, by weight.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests for its weight, of this shard.
+    LeastConnections,
+    /// Of two by chance, the one with fewer of them.
+    RandomTwo,
+    /// The same for all requests that are alike in something.
+    Hash(HashBy),
+}
+
+/// What requests are told apart by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashBy {
+    /// The address of the client.
+    Address,
+    /// A field with this name.
+    Header(String),
+    /// A cookie with this name.
+    Cookie(String),
+}
+
+/// When a server that fails gets no requests for a while. Each shard sees to that by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Eject {
+    /// The failure within `window` that ejects; `None` ejects nobody.
+    pub failures: Option<NonZeroU32>,
+    /// How long a failure counts.
+    pub window: Duration,
+    /// How long it is the first time. Each further time lasts twice as long.
+    pub duration: Duration,
+    /// How long it is at most.
+    pub duration_max: Duration,
+    /// Where fewer than so many percent of the servers are left, none counts as ejected; 0..=100.
+    pub panic: u8,
 }
 
 /// Where a server is.

@@ -4,14 +4,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::cause::{Cause, Flaw};
-use crate::model::{Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts};
+use crate::model::{
+    Balance, Eject, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts,
+};
 use crate::near::nearest;
 use crate::pointer;
 use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
 use crate::source::Source;
 use crate::syntax::{self, ProxyTo};
-use crate::table::{settings, top, upstream, upstream_timeouts};
+use crate::table::{self, settings, top, upstream, upstream_eject, upstream_timeouts};
 use crate::tree::quoted;
 
 /// Most servers of one group.
@@ -78,38 +80,69 @@ impl Upstreams {
 /// A group of this server alone, with all else as it is where nobody says it.
 fn alone(name: String, address: UpstreamAddress, pointer: String) -> Upstream {
     let server = UpstreamServer { address, weight: 1, part: UpstreamPart::Regular, pointer: pointer.clone() };
-    Upstream {
-        name,
-        servers: vec![server],
-        keep_alive: u32::try_from(upstream::KEEP_ALIVE.default("")).unwrap_or(u32::MAX),
-        timeouts: UpstreamTimeouts {
-            connect: upstream_timeouts::CONNECT.default(""),
-            send: upstream_timeouts::SEND.default(""),
-            response: upstream_timeouts::RESPONSE.default(""),
-            idle: upstream_timeouts::IDLE.default(""),
-        },
-        pointer,
-    }
+    let nothing = Reader::of_nothing(&table::UPSTREAM, pointer);
+    group_of(name, vec![server], &nothing, &mut Problems::new())
 }
 
 /// A section of `/upstreams`, if it is right.
 fn group(name: &str, reader: &Reader<'_>, problems: &mut Problems) -> Option<Upstream> {
     let servers = servers(reader, problems);
-    let keep_alive = reader.or_default(&upstream::KEEP_ALIVE, problems);
+    let group = group_of(name.to_owned(), servers.clone().unwrap_or_default(), reader, problems);
+    servers.map(|_| group)
+}
+
+fn group_of(
+    name: String,
+    servers: Vec<UpstreamServer>,
+    reader: &Reader<'_>,
+    problems: &mut Problems,
+) -> Upstream {
     let timeouts = reader.section(&upstream::TIMEOUTS, problems);
-    let timeouts = UpstreamTimeouts {
-        connect: timeouts.or_default(&upstream_timeouts::CONNECT, problems),
-        send: timeouts.or_default(&upstream_timeouts::SEND, problems),
-        response: timeouts.or_default(&upstream_timeouts::RESPONSE, problems),
-        idle: timeouts.or_default(&upstream_timeouts::IDLE, problems),
-    };
-    Some(Upstream {
-        name: name.to_owned(),
-        servers: servers?,
-        keep_alive: u32::try_from(keep_alive).unwrap_or(u32::MAX),
-        timeouts,
+    Upstream {
+        name,
+        servers,
+        balance: balance(reader, problems),
+        slow_start: reader.or_default(&upstream::SLOW_START, problems),
+        eject: eject(&reader.section(&upstream::EJECT, problems), problems),
+        keep_alive: u32::try_from(reader.or_default(&upstream::KEEP_ALIVE, problems)).unwrap_or(u32::MAX),
+        timeouts: UpstreamTimeouts {
+            connect: timeouts.or_default(&upstream_timeouts::CONNECT, problems),
+            send: timeouts.or_default(&upstream_timeouts::SEND, problems),
+            response: timeouts.or_default(&upstream_timeouts::RESPONSE, problems),
+            idle: timeouts.or_default(&upstream_timeouts::IDLE, problems),
+        },
         pointer: reader.pointer().to_owned(),
-    })
+    }
+}
+
+fn balance(reader: &Reader<'_>, problems: &mut Problems) -> Balance {
+    let balance = reader.or_default(&upstream::BALANCE, problems);
+    if matches!(balance, Balance::Hash(_)) && reader.has(&upstream::SLOW_START) {
+        let what = "\"slow_start\" has no meaning where \"balance\" is a hash";
+        let flaw = Flaw::new(what, "remove it, or choose another \"balance\"");
+        problems.extend(reader.at_value(&upstream::SLOW_START, Cause::Conflict(flaw)));
+    }
+    balance
+}
+
+fn eject(reader: &Reader<'_>, problems: &mut Problems) -> Eject {
+    let eject = Eject {
+        failures: reader.or_default(&upstream_eject::FAILURES, problems),
+        window: reader.or_default(&upstream_eject::WINDOW, problems),
+        duration: reader.or_default(&upstream_eject::DURATION, problems),
+        duration_max: reader.or_default(&upstream_eject::DURATION_MAX, problems),
+        panic: u8::try_from(reader.or_default(&upstream_eject::PANIC, problems)).unwrap_or(u8::MAX),
+    };
+    if eject.duration_max < eject.duration {
+        let flaw = Flaw::new(
+            "a server is out for longer than at most",
+            "let \"duration_max\" be at least \"duration\"",
+        );
+        let longer = reader.at_value(&upstream_eject::DURATION, Cause::Conflict(flaw.clone()));
+        problems
+            .extend(longer.or_else(|| reader.at_value(&upstream_eject::DURATION_MAX, Cause::Conflict(flaw))));
+    }
+    eject
 }
 
 fn servers(reader: &Reader<'_>, problems: &mut Problems) -> Option<Vec<UpstreamServer>> {

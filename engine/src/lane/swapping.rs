@@ -33,7 +33,7 @@ impl Shard {
         };
         self.count_by(Counter::FileCacheEvicted, self.files.adapt(&held.file_cache, held.served.scopes()));
         self.listeners.borrow_mut().change(held.listeners, &held.served);
-        self.balancers.borrow_mut().renew(held.served.groups());
+        self.balancers.borrow_mut().renew(held.served.groups(), self.clock.now());
         self.served.replace(held.served);
         self.logins.borrow_mut().forget();
         self.recount_clients();

@@ -2,8 +2,9 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
-use config::{ProxyHost, UpstreamPart, UpstreamTimeouts};
+use config::{Balance, Eject, ProxyHost, UpstreamPart, UpstreamTimeouts};
 use sys::net::Address;
 
 /// A group by its name, whatever its place in the configuration: what shards know of it outlives reloads.
@@ -29,6 +30,12 @@ pub struct Group {
     pub name: String,
     /// Never empty.
     pub servers: Vec<Arc<Server>>,
+    /// Who gets a request.
+    pub balance: Balance,
+    /// How long it takes until a server that has come back gets all of its share.
+    pub slow_start: Duration,
+    /// When a server that fails gets no more for a while.
+    pub eject: Eject,
     /// Connections that a shard keeps to each server while nothing is to be sent.
     pub keep_alive: u32,
     /// Bounds on how long a server may take.

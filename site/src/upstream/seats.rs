@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Server;
+use super::ejection::Record;
+use super::{GroupId, Server};
 
 /// A server as a shard knows it. No two servers ever have the same one in a shard, and it stays the same while the
 /// configuration changes around it.
@@ -17,6 +18,12 @@ pub struct Seat {
 #[derive(Debug)]
 pub(super) struct Seated {
     pub(super) server: Arc<Server>,
+    pub(super) group: GroupId,
+    /// How it has failed.
+    pub(super) record: Record,
+    /// Requests that it has got, and how many of them have failed.
+    pub(super) begun: u64,
+    pub(super) failed: u64,
     /// Requests that it has now.
     pub(super) open: u32,
     /// Whether its group still has it. Without, it goes with its last request.
@@ -38,13 +45,14 @@ pub(super) struct Seats {
 
 impl Seats {
     /// A seat for a server that a group has.
-    pub(super) fn take(&mut self, server: Arc<Server>) -> Seat {
+    pub(super) fn take(&mut self, group: GroupId, server: Arc<Server>) -> Seat {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             u32::try_from(self.slots.len() - 1).expect("servers of a configuration are bounded")
         });
         let slot = &mut self.slots[index as usize];
-        slot.seated = Some(Seated { server, open: 0, listed: true });
+        let record = Record::default();
+        slot.seated = Some(Seated { server, group, record, begun: 0, failed: 0, open: 0, listed: true });
         Seat { index, generation: slot.generation }
     }
 
@@ -59,9 +67,9 @@ impl Seats {
     }
 
     /// Another description of the same server.
-    pub(super) fn describe(&mut self, seat: Seat, server: &Arc<Server>) {
+    pub(super) fn describe(&mut self, seat: Seat, server: Arc<Server>) {
         if let Some(seated) = self.get_mut(seat) {
-            seated.server = Arc::clone(server);
+            seated.server = server;
         }
     }
 
@@ -77,6 +85,7 @@ impl Seats {
     pub(super) fn begin(&mut self, seat: Seat) {
         if let Some(seated) = self.get_mut(seat) {
             seated.open += 1;
+            seated.begun += 1;
         }
     }
 

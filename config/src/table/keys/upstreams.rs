@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::sections::UPSTREAM_TIMEOUTS;
+use super::super::sections::{UPSTREAM_EJECT, UPSTREAM_TIMEOUTS};
 use super::{AnyKey, HOUR, Key, PATIENCE};
-use crate::kind::{Integer, List, Object, ServerItem, Span};
+use crate::kind::{Count, Integer, List, Object, ServerItem, Span, Text};
+use crate::model::Balance;
+use crate::syntax;
 
 keys! {
     /// Keys of `/upstreams/NAME`.
@@ -14,6 +16,24 @@ keys! {
             "The servers: an address with a port or unix:PATH, or an object with such an address, a weight (its share of \
              the requests, from 1 to 1000; 1 without it) and backup (true: it gets requests only while none of the others \
              can be used).";
+        BALANCE: Text<Balance> = "balance",
+            Text {
+                noun: "a way to choose a server, such as \"least_connections\"",
+                pattern: Some("^(round_robin|least_connections|random_two|hash (address|(header|cookie) .+))$"),
+                parse: syntax::balance,
+            },
+            default Some(r#""round_robin""#), example r#""hash cookie session""#,
+            "Which server gets a request: each in its turn (\"round_robin\"), the one that has fewest requests for its weight \
+             (\"least_connections\") or the one of two by chance that has fewer (\"random_two\"), both as far as a shard knows; or \
+             always the same one for the same client (\"hash address\"), field (\"hash header NAME\") or cookie (\"hash cookie \
+             NAME\"), with turns for requests without it. A server that comes or goes moves only what is its own.";
+        SLOW_START: Span = "slow_start", Span { min: Duration::ZERO, max: Duration::from_secs(HOUR) },
+            default Some(r#""0s""#), example r#""30s""#,
+            "How long it takes until a server that has come up, is back or was added gets all of its share, which grows from \
+             a hundredth meanwhile. It has no meaning where \"balance\" is a hash.";
+        EJECT: Object = "eject", Object(&UPSTREAM_EJECT),
+            default None, example r#"{"failures": 5}"#,
+            "When a server that fails gets no requests for a while.";
         KEEP_ALIVE: Integer = "keep_alive", Integer { min: 0, max: 10_000 },
             default Some("32"), example "8",
             "Connections to each server that a shard keeps while nothing is sent over them; 0 closes each after its \
@@ -21,6 +41,32 @@ keys! {
         TIMEOUTS: Object = "timeouts", Object(&UPSTREAM_TIMEOUTS),
             default None, example r#"{"response": "2m"}"#,
             "Bounds on how long a server may take.";
+    }
+}
+
+/// No server is out for less than a shard tells apart, or for longer than a day.
+const EXILE: Span = Span { min: Duration::from_millis(100), max: Duration::from_secs(24 * HOUR) };
+
+keys! {
+    /// Keys of `/upstreams/NAME/eject`.
+    upstream_eject {
+        FAILURES: Count = "failures", Count { max: 100 },
+            default Some("3"), example "10",
+            "The failure within the window that ejects a server: it could not be reached, or its answer was none, broken or \
+             late. A server that is just back is ejected by its first one. 0 ejects nobody.";
+        WINDOW: Span = "window", EXILE,
+            default Some(r#""10s""#), example r#""1m""#,
+            "How long a failure counts.";
+        DURATION: Span = "duration", EXILE,
+            default Some(r#""10s""#), example r#""30s""#,
+            "How long a server is out the first time. Each further time lasts twice as long.";
+        DURATION_MAX: Span = "duration_max", EXILE,
+            default Some(r#""5m""#), example r#""1h""#,
+            "How long a server is out at most. How often it was is forgotten when it has been back for so long.";
+        PANIC: Integer = "panic", Integer { min: 0, max: 100 },
+            default Some("25"), example "50",
+            "Where fewer than so many percent of the servers are left, those that are ejected get requests, too: a few \
+             could not serve for all. Where none is left and no backup is there, they do in any case.";
     }
 }
 
