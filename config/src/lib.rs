@@ -43,12 +43,12 @@ pub use builtin::builtin;
 pub use cause::{Cause, Flaw};
 pub use explain::Explanation;
 pub use model::{
-    Arrival, Auth, Balance, Bans, CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Comet,
-    Compress, Config, Control, Cors, DefaultHost, Dotfiles, Eject, ErrorStatus, Every, FieldAction,
-    FieldRule, FileCache, Handler, HashBy, Host, Labels, Level, Limits, Listen, Location, Log, LogConditions,
-    LogFormat, LogQueue, LogStatus, Matcher, OriginPattern, OriginPort, Origins, Output, Peer, Place,
-    ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind, Remote, Requirement, Rotate, RotatedNames, Satisfy,
-    Server, Settings, ShapedBy, Shaping, Shards, Symlinks, Syslog, SyslogFraming, SyslogShape,
+    Arrival, Auth, Balance, Bans, CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Coding,
+    Comet, Compress, Compression, Config, Control, Cors, DefaultHost, Dotfiles, Eject, ErrorStatus, Every,
+    FieldAction, FieldRule, FileCache, Handler, HashBy, Host, Labels, Level, Limits, Listen, Location, Log,
+    LogConditions, LogFormat, LogQueue, LogStatus, Matcher, OriginPattern, OriginPort, Origins, Output, Peer,
+    Place, ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind, Remote, Requirement, Rotate, RotatedNames,
+    Satisfy, Server, Settings, ShapedBy, Shaping, Shards, Symlinks, Syslog, SyslogFraming, SyslogShape,
     SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion, Transport, Upstream,
     UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, WhenFull,
 };

@@ -6,6 +6,7 @@
 
 mod auth;
 mod bans;
+mod compression;
 mod control;
 mod fields;
 mod host;
@@ -23,6 +24,7 @@ use sys::net::Address;
 
 pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
+pub use compression::{Coding, Compression};
 pub use control::{Control, Peer, Rank, Remote};
 pub use fields::{CacheFor, Cors, FieldAction, FieldRule, OriginPattern, OriginPort, Origins};
 pub use host::{DefaultHost, Host, Location, Matcher};

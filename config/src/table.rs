@@ -13,13 +13,14 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    auth, bans, certificate, control, cors, file_cache, host, limits, log, quota, remote, rotate, security,
-    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
+    auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, quota, remote,
+    rotate, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
+    upstream_timeouts,
 };
 pub(crate) use sections::{
-    AUTH, BANS, CERTIFICATE, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
-    ROTATE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP,
-    UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
+    AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG,
+    REMOTE, ROTATE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS,
+    TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -208,6 +209,7 @@ pub(crate) const SECTIONS: &[&Section] = &[
     &AUTH,
     &SECURITY,
     &CORS,
+    &COMPRESSION,
     &SHAPING,
     &SHAPING_TOTAL,
     &SHAPING_CLIENT,
@@ -254,7 +256,8 @@ mod tests {
                     "root": "base",
                     "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"},
                     "security": {},
-                    "cors": {"origins": ["https://base.example"]}
+                    "cors": {"origins": ["https://base.example"]},
+                    "compression": {}
                 }
             }
         }}
@@ -285,6 +288,7 @@ mod tests {
             "auth" => "/hosts/example.org/locations/~1b~1/auth",
             "security" => "/hosts/example.org/locations/~1b~1/security",
             "cors" => "/hosts/example.org/locations/~1b~1/cors",
+            "compression" => "/hosts/example.org/locations/~1b~1/compression",
             "location" => "/hosts/example.org/locations/~1a~1",
             "shaping" => "/server/shaping",
             "shaping_total" => "/server/shaping/total",

@@ -13,6 +13,7 @@ mod access_log;
 mod activity;
 mod change;
 mod clock;
+mod coded_forms;
 mod connection;
 mod content;
 mod details;

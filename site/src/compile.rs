@@ -18,6 +18,7 @@ use sys::net::Address;
 use crate::carrier::Carrier;
 use crate::clients::Clients;
 use crate::comet::Comet;
+use crate::compression::Compression;
 use crate::fields::Fields;
 use crate::host::{Host, Site};
 use crate::location::{ErrorPages, Files, Location, Locations};
@@ -167,7 +168,8 @@ impl Compiler<'_> {
         self.next_id += 1;
         let fields = Arc::new(Fields::new(settings, &self.carrier.fields));
         let error_pages = self.error_pages(settings, pointer);
-        let chain = self.chain(id, settings, pointer, &fields)?;
+        let compression = settings.compression.as_deref().map(Compression::new).map(Arc::new);
+        let chain = self.chain(id, settings, pointer, (&fields, compression.as_ref()))?;
         let logs = settings.access_logs.clone();
         let body_size = settings.body_size;
         Some(Location {
@@ -178,6 +180,7 @@ impl Compiler<'_> {
             logs,
             key,
             request_id: settings.request_id,
+            compression,
             body_size,
             shaping: settings.shaping.as_ref().map(|shaping| ScopeId::of(&shaping.scope)),
         })
@@ -188,7 +191,7 @@ impl Compiler<'_> {
         id: u32,
         settings: &Settings,
         pointer: &str,
-        fields: &Arc<Fields>,
+        (fields, compression): (&Arc<Fields>, Option<&Arc<Compression>>),
     ) -> Option<Vec<Phase>> {
         let comet = settings.comet.map(|shows| self.comet(shows, settings, pointer));
         let methods = methods(settings);
@@ -224,7 +227,9 @@ impl Compiler<'_> {
                 // A host that only has locations needs no folder of its own: everything else is 404.
                 if let Some(path) = &settings.root {
                     let root = self.root(path, pointer)?;
-                    chain.push(Phase::Files(Arc::new(files(id, root, settings, fields))));
+                    let files =
+                        Files { compression: compression.cloned(), ..files(id, root, settings, fields) };
+                    chain.push(Phase::Files(Arc::new(files)));
                 }
             }
         }
@@ -438,6 +443,7 @@ fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &Arc<Fields>)
         symlinks: settings.symlinks,
         types: MediaTypes::new(settings),
         etag: settings.etag,
+        compression: None,
         fields: Arc::clone(fields),
     }
 }

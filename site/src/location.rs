@@ -7,6 +7,7 @@ use config::{Log, Symlinks};
 use proto_http::Status;
 use regex::bytes::Regex;
 
+use crate::compression::Compression;
 use crate::fields::Fields;
 use crate::media::MediaTypes;
 use crate::page::Page;
@@ -29,6 +30,8 @@ pub struct Location {
     pub key: String,
     /// Whether responses carry the id of their request.
     pub request_id: bool,
+    /// How contents are compressed, if they are.
+    pub compression: Option<Arc<Compression>>,
     /// Largest request body in bytes.
     pub body_size: u64,
     /// The limits on what its clients use, beside those of the server.
@@ -63,6 +66,7 @@ impl Files {
             && self.etag == other.etag
             && self.fields == other.fields
             && self.types == other.types
+            && self.compression == other.compression
     }
 }
 
@@ -81,6 +85,8 @@ pub struct Files {
     pub types: MediaTypes,
     /// Whether responses carry an entity tag.
     pub etag: bool,
+    /// How contents are compressed, if they are.
+    pub compression: Option<Arc<Compression>>,
     /// The location's rules about fields; a head that is kept has those for TLS, since hosts with some serve files over
     /// TLS only.
     pub fields: Arc<Fields>,

@@ -5,6 +5,7 @@ mod comet;
 mod echo;
 mod file;
 mod multipart;
+mod negotiation;
 
 use logging::RequestId;
 use proto_http::response::{self, Facts, HeadWriter};
