@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::os::fd::RawFd;
 
+use perf::Counter;
 use site::Security;
 
 use crate::connection::{Connection, Key, Peer, State, Wait};
@@ -25,6 +26,15 @@ pub(crate) enum Awaits {
     Turn,
 }
 
+/// Whose the other end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Somebody who has come to us.
+    Client,
+    /// A server that we have gone to.
+    Server,
+}
+
 /// How bytes pass between the ring and the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
@@ -40,6 +50,7 @@ pub(crate) enum Transport {
 
 /// State of a connection while it is being served.
 pub(crate) struct Port {
+    pub(crate) side: Side,
     pub(crate) key: Cell<Key>,
     pub(crate) fd: Cell<RawFd>,
     pub(crate) peer: Cell<Peer>,
@@ -63,6 +74,8 @@ pub(crate) struct Port {
     pub(crate) ended: Cell<bool>,
     /// The connection is broken: nothing can be sent or received any more.
     pub(crate) broken: Cell<bool>,
+    /// The server at the other end takes no more; what it has said before may still come.
+    pub(crate) deaf: Cell<bool>,
     /// A deadline has passed.
     pub(crate) expired: Cell<Option<Wait>>,
     pub(crate) room: Cell<bool>,
@@ -72,9 +85,10 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    pub(crate) fn new() -> Port {
+    pub(crate) fn new(side: Side) -> Port {
         let nowhere = Peer { address: None, port: 0 };
         Port {
+            side,
             key: Cell::new(Key::from_bits(0)),
             fd: Cell::new(-1),
             peer: Cell::new(nowhere),
@@ -89,6 +103,7 @@ impl Port {
             sending: Cell::new(false),
             ended: Cell::new(false),
             broken: Cell::new(false),
+            deaf: Cell::new(false),
             expired: Cell::new(None),
             room: Cell::new(false),
             last: Cell::new(false),
@@ -118,10 +133,35 @@ impl Port {
         self.sending.set(false);
         self.ended.set(false);
         self.broken.set(false);
+        self.deaf.set(false);
         self.expired.set(None);
         self.room.set(false);
         self.last.set(false);
         self.awaits.set(Awaits::Turn);
+    }
+
+    /// A send has failed: a client has no more to say that matters, a server may have answered already.
+    pub(crate) fn fail_to_send(&self) {
+        match self.side {
+            Side::Client => self.broken.set(true),
+            Side::Server => self.deaf.set(true),
+        }
+    }
+
+    /// What counts bytes that have come from the other end.
+    pub(crate) fn received_counter(&self) -> Counter {
+        match self.side {
+            Side::Client => Counter::BytesReceived,
+            Side::Server => Counter::UpstreamBytesReceived,
+        }
+    }
+
+    /// What counts bytes that the kernel took for the other end.
+    pub(crate) fn sent_counter(&self) -> Counter {
+        match self.side {
+            Side::Client => Counter::BytesSent,
+            Side::Server => Counter::UpstreamBytesSent,
+        }
     }
 
     /// Bytes that the client has sent ahead of what is being served.

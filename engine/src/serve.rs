@@ -52,6 +52,7 @@ pub(crate) struct Work {
     path: Vec<u8>,
     /// Responses not yet handed over.
     out: Vec<u8>,
+    relay: content::relay::Work,
 }
 
 /// Buffers beyond this are not kept between connections.
@@ -67,6 +68,7 @@ impl Work {
             }
         }
         self.start = 0;
+        self.relay.slim();
     }
 }
 
@@ -255,7 +257,10 @@ async fn exchange(
         pages: place.map(|p| &p.location.error_pages),
         fields: place.map_or(&NO_RULES, |p| &p.location.fields),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),
+        client,
+        ahead: work.input.get(work.start + head_len..).unwrap_or_default(),
         out: &mut work.out,
+        relay: &mut work.relay,
         body,
         close_wanted: close_wanted(stream, served),
         head_at: 0,
