@@ -55,6 +55,14 @@ pub struct About<'r> {
     pub fixed: &'r [(&'r str, &'r str)],
 }
 
+impl About<'static> {
+    /// A response of an upstream that has come without TLS.
+    #[must_use]
+    pub fn relayed(status: Status) -> About<'static> {
+        About { status, over_tls: false, source: Source::Relayed, media_type: None, fixed: &[] }
+    }
+}
+
 /// Fields that answers of our own may have beside those that no rule can be about.
 const IN_OWN_ANSWERS: [&str; 8] = [
     "cache-control",
