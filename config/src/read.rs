@@ -2,6 +2,7 @@
 
 mod auth;
 mod compression;
+mod fields;
 mod hosts;
 mod layer;
 mod logs;
@@ -12,6 +13,7 @@ mod shaping;
 mod tls;
 mod upstreams;
 
+pub(crate) use fields::Preset;
 use layer::{Inherited, Layer};
 use logs::Logs;
 use upstreams::Upstreams;

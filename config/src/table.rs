@@ -13,14 +13,14 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    answer, auth, bans, certificate, compression, control, file_cache, host, limits, log, place, quota,
-    remote, rotate, rule, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
+    answer, auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, place, quota,
+    remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
     upstream_timeouts,
 };
 pub(crate) use sections::{
-    ANSWER, AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG,
-    REMOTE, ROTATE, RULE, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS,
-    TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
+    ANSWER, AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS,
+    LOCATION, LOG, REMOTE, ROTATE, RULE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION,
+    SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -192,7 +192,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 26] = [
+pub(crate) const SECTIONS: &[&Section] = &[
     &TOP,
     &SERVER,
     &LIMITS,
@@ -214,6 +214,8 @@ pub(crate) const SECTIONS: [&Section; 26] = [
     &AUTH,
     &RULE,
     &ANSWER,
+    &SECURITY,
+    &CORS,
     &COMPRESSION,
     &SHAPING,
     &SHAPING_TOTAL,
@@ -265,6 +267,8 @@ mod tests {
                 "/b/": {
                     "root": "base",
                     "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"},
+                    "security": {},
+                    "cors": {"origins": ["https://base.example"]},
                     "compression": {}
                 }
             }
@@ -298,6 +302,8 @@ mod tests {
             "rule" => "/hosts/example.org/locations/~1c~1/rewrite/0",
             "return" if key == "to" => "/hosts/example.org/locations/~1c~1/rewrite/1/return",
             "return" => "/hosts/example.org/locations/~1c~1/return",
+            "security" => "/hosts/example.org/locations/~1b~1/security",
+            "cors" => "/hosts/example.org/locations/~1b~1/cors",
             "compression" => "/hosts/example.org/locations/~1b~1/compression",
             "location" => "/hosts/example.org/locations/~1a~1",
             "shaping" => "/server/shaping",

@@ -13,8 +13,8 @@ use auth::access::Holder;
 use perf::Counter;
 use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Request, Status, path};
 use site::{
-    Action, Answer, Arrival, Exchange, Inquiry, LOOKUPS_MAX, Place, Security, Site, Trail, Walk, decide,
-    decide_admitted,
+    Action, Answer, Arrival, Exchange, Fields, Inquiry, LOOKUPS_MAX, Place, Security, Site, Trail, Walk,
+    decide, decide_admitted,
 };
 
 use crate::connection::Wait;
@@ -267,7 +267,7 @@ async fn exchange(
         raw_path,
         query,
         pages: place.map(|p| &p.location.error_pages),
-        fields: place.map_or(&[], |p| p.location.fields(stream.port.security.get())),
+        fields: place.map_or(&NO_RULES, |p| &p.location.fields),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),
         client,
         ahead: work.input.get(work.start + head_len..).unwrap_or_default(),
@@ -276,6 +276,7 @@ async fn exchange(
         body,
         close_wanted: close_wanted(stream, served),
         head_at: 0,
+        head_status: Status::OK,
         head_sent: 0,
     };
     let sent = content::send(&mut responder, action).await;
@@ -310,6 +311,9 @@ async fn exchange(
     }
     Ok(persists)
 }
+
+/// What holds where nobody is in charge.
+static NO_RULES: Fields = Fields::none();
 
 fn refuse(status: Status) -> Action<'static> {
     Action::Respond(Answer { close: true, ..Answer::with(status) })

@@ -56,9 +56,8 @@ pub(super) fn redirect(responder: &mut Responder<'_>, status: Status, location: 
 /// Sends a body that a rule has made.
 pub(super) fn reply(responder: &mut Responder<'_>, status: Status, media_type: &str, body: &[u8]) -> Sent {
     let with_content = !responder.is_head();
-    let fields = responder.fields;
     let writer = responder.head(status).field("Content-Type", media_type.as_bytes());
-    writer.number("Content-Length", body.len() as u64).lines(fields).finish();
+    writer.number("Content-Length", body.len() as u64);
     responder.end_head();
     let content = if with_content { body } else { &[] };
     responder.out.extend_from_slice(content);
@@ -73,7 +72,6 @@ pub(super) fn respond(
 ) -> Sent {
     let page = page(responder, status);
     let with_content = !responder.is_head();
-    let fields = responder.fields;
     let mut lines = Vec::new();
     more(&mut lines);
     let mut writer = responder.head(status);
@@ -84,7 +82,7 @@ pub(super) fn respond(
     if status.allows_content() {
         writer = writer.number("Content-Length", page.as_ref().map_or(0, |page| page.body.len() as u64));
     }
-    writer.lines(&lines).lines(fields).finish();
+    writer.lines(&lines);
     responder.end_head();
     let content = page.filter(|_| with_content);
     let content = content.as_ref().map_or(&[][..], |page| &page.body);
