@@ -231,6 +231,9 @@ counters! {
     LimitRequestsPerConnection "limit_requests_per_connection" Counter Connections
         "Connections ended because they have carried as many requests as they may.";
 
+    RewriteCircles "rewrite_circles" Counter Requests
+        "Requests answered with 500 because rules of rewrite lead them in circles; the error log names one of them.";
+
     LoginsGranted "logins_granted" Counter Requests
         "Requests let in by a name and a password, judged just now or remembered.";
     LoginsDenied "logins_denied" Counter Requests
@@ -288,6 +291,8 @@ counters! {
         "Responses of upstream servers that break the protocol or a limit. They are answered with 502, or cut off.";
     UpstreamResponsesCut "upstream_responses_cut" Counter Responses
         "Responses of upstream servers that ended before they were whole, or never began.";
+    UpstreamTunnels "upstream_tunnels" Counter Connections
+        "Connections that went on in another protocol, such as WebSocket, with an upstream server.";
     UpstreamEjections "upstream_ejections" Counter Events
         "Times that a server of an upstream got no more requests for a while because it had failed.";
     UpstreamsUnavailable "upstreams_unavailable" Counter Requests

@@ -3,7 +3,7 @@
 use config::ProxyHost;
 use proto_http::upstream::{
     Announce, Content, Expectation, Forwarding, HostField, Lifetime, MaxForwards, Named, RequestHead, Rules,
-    Scheme, Trust,
+    Scheme, Trust, Upgrades, wanted,
 };
 use proto_http::{Method, Request, Status};
 use site::upstream::{Relay, Server};
@@ -15,8 +15,12 @@ use super::super::Responder;
 /// A request on its way to a server, whichever it will be.
 pub(super) struct Order<'r> {
     pub(super) request: Request<'r>,
+    raw_path: &'r [u8],
+    query: Option<&'r [u8]>,
     named: Named<'r>,
     pub(super) content: Content,
+    /// The protocol that the client wants to go on in.
+    pub(super) upgrade: Option<&'r [u8]>,
     forwarding: Forwarding,
 }
 
@@ -45,7 +49,10 @@ impl<'r> Order<'r> {
             },
             announce: Announce::default(),
         };
-        Ok(Order { request, named, content, forwarding })
+        // What has been sent ahead is either another request or nobody's business.
+        let upgrade = wanted(&request, Upgrades::default()).filter(|_| responder.ahead.is_empty());
+        let (raw_path, query) = (responder.raw_path, responder.query);
+        Ok(Order { request, raw_path, query, named, content, upgrade, forwarding })
     }
 
     /// Whether doing it twice is as good as doing it once (RFC 9110 section 9.2.2).
@@ -64,12 +71,12 @@ impl<'r> Order<'r> {
             request: self.request,
             named: &self.named,
             method: self.request.method_bytes(),
-            path: self.request.path(),
-            query: self.request.query(),
+            path: self.raw_path,
+            query: self.query,
             host,
             content: self.content,
             expectation: Expectation::Answered,
-            upgrade: None,
+            upgrade: self.upgrade,
             forwarding: self.forwarding,
             rules: Rules::NONE,
             lifetime: Lifetime::Kept,
