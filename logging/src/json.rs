@@ -3,7 +3,7 @@
 use crate::civil::Stamp;
 use crate::escape::{Fit, json};
 use crate::format::{address, room};
-use crate::number::{decimal, hexadecimal, zero_padded};
+use crate::number::{append_hexadecimal, decimal};
 use crate::record::{Record, RequestId};
 
 /// Appends the object. A member `"clipped":true` at its end tells that a value was cut to its room.
@@ -38,10 +38,9 @@ pub(crate) fn object(out: &mut Vec<u8>, record: &Record<'_>, stamp: &Stamp) {
 
 /// RFC 3339 with milliseconds: `2000-10-10T13:55:36.042Z`.
 fn time(out: &mut Vec<u8>, unix_ms: u64, stamp: &Stamp) {
-    let mut fraction = *b".000Z";
-    zero_padded(&mut fraction[1..4], (unix_ms % 1000) as u32);
+    let digit = |unit| b'0' + (unix_ms / unit % 10) as u8;
     out.extend_from_slice(stamp.rfc3339());
-    out.extend_from_slice(&fraction);
+    out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1), b'Z']);
 }
 
 /// Appends a member. `name` is all that stands before its value, as a constant: so that it is copied by a few moves.
@@ -67,7 +66,7 @@ fn request_id(out: &mut Vec<u8>, id: RequestId<'_>) -> Fit {
     match id {
         RequestId::Own(id) => {
             out.push(b'"');
-            out.extend_from_slice(&hexadecimal(id));
+            append_hexadecimal(out, id);
             out.push(b'"');
             Fit::Whole
         }
