@@ -15,7 +15,7 @@ use super::super::{Responder, SERVER, Sent};
 use super::exchange::Course;
 use super::order::Order;
 use super::way::{Failure, Way};
-use crate::limits::INTERIM_MAX;
+use crate::limits::{INTERIM_MAX, PULLED_MIN, PULLED_PER_TURN};
 use crate::request_ids;
 use crate::served::Served;
 
@@ -234,6 +234,7 @@ impl Answering<'_, '_> {
             return Ok(0);
         }
         let mut content = Content::new(framing, delivery);
+        let mut turn_ends = PULLED_PER_TURN;
         loop {
             let Reading { input, at, .. } = &mut *self.reading;
             content.pour(input, at, self.out)?;
@@ -244,6 +245,13 @@ impl Answering<'_, '_> {
             *at = 0;
             self.course.told = true;
             self.way.answer(self.out).await?;
+            if matches!(framing, Framing::Length(len) if PULLED_MIN <= len.saturating_sub(content.len)) {
+                self.way.pull();
+            }
+            if turn_ends <= content.len {
+                turn_ends = content.len + PULLED_PER_TURN;
+                self.way.client.turn().await;
+            }
             match self.way.receive(input).await {
                 Ok(()) => {}
                 // RFC 9112 section 6.3: the end of the connection is the end of the content.
@@ -277,7 +285,7 @@ impl Content {
     }
 
     /// Moves what has come to `out`, framed for the client; stops at the end of the content.
-    fn pour(&mut self, input: &[u8], at: &mut usize, out: &mut Vec<u8>) -> Result<(), Failure> {
+    fn pour(&mut self, input: &mut Vec<u8>, at: &mut usize, out: &mut Vec<u8>) -> Result<(), Failure> {
         while *at < input.len() && !self.is_whole() {
             let rest = &input[*at..];
             let (data, taken) = match &mut self.decoder {
@@ -287,8 +295,13 @@ impl Content {
                 }
                 None => (rest, rest.len()),
             };
-            *at += taken;
             self.len += data.len() as u64;
+            if self.delivery != Delivery::Chunked && out.is_empty() && data.len() == input.len() {
+                // All of it, and nothing else: there is no need for a copy.
+                std::mem::swap(input, out);
+                return Ok(());
+            }
+            *at += taken;
             if data.is_empty() {
                 continue;
             }
