@@ -260,9 +260,11 @@ async fn exchange(
         close_wanted: close_wanted(stream, served),
         head_at: 0,
         head_sent: 0,
+        uncoded: None,
     };
     let sent = content::send(&mut responder, action).await;
     let persists = responder.persists();
+    let uncoded = responder.uncoded;
     let received = head_len as u64 + responder.body.received();
     finish::record(&Finished {
         stream,
@@ -280,6 +282,7 @@ async fn exchange(
         received,
         head_sent: responder.head_sent,
         sent: &sent,
+        uncoded,
     });
 
     drop(responder);

@@ -3,7 +3,7 @@
 use crate::civil::Stamp;
 use crate::escape::{Fit, json};
 use crate::format::{address, room};
-use crate::number::{decimal, hexadecimal, zero_padded};
+use crate::number::{decimal, hexadecimal, hundredths, zero_padded};
 use crate::record::{Record, RequestId};
 
 /// Appends the object. A member `"clipped":true` at its end tells that a value was cut to its room.
@@ -32,6 +32,11 @@ pub(crate) fn object(out: &mut Vec<u8>, record: &Record<'_>, stamp: &Stamp) {
     decimal(out, record.duration_ns / 1000);
     out.extend_from_slice(if record.complete { b",\"complete\":true" } else { b",\"complete\":false" });
     let id = request_id(out, record.request_id);
+    out.extend_from_slice(b",\"compression_ratio\":");
+    match record.compression_hundredths() {
+        Some(ratio) => hundredths(out, ratio),
+        None => out.extend_from_slice(b"null"),
+    }
     let fits = [user, host, method, target, protocol, referer, user_agent, id];
     out.extend_from_slice(if fits.contains(&Fit::Clipped) { b",\"clipped\":true}" } else { b"}" });
 }
