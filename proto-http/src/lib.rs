@@ -7,6 +7,7 @@ pub mod coding;
 pub mod condition;
 pub mod date;
 mod error;
+pub mod fastcgi;
 mod field;
 pub mod forwarded;
 mod framing;

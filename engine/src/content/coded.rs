@@ -13,11 +13,12 @@ use site::{Compression, Files};
 
 use super::{Responder, Sent, file};
 use crate::coded_forms::Form;
+use crate::connection::Wait;
 use crate::encoders::Lent;
 use crate::file_cache::OpenFile;
 use crate::file_lookup::{self, run_job};
 use crate::limits::CODING_STEP;
-use crate::stream::Gone;
+use crate::stream::{Gone, Stream};
 
 /// Sends a file in a coded form that is yet to be made.
 pub(super) async fn send(
@@ -73,7 +74,7 @@ async fn keep(
     let mut piece = Piece::new(lent.hand_out()?, plain);
     let mut content = Vec::new();
     while !piece.is_last() {
-        piece = run_job(stream, move || piece.next()).await.ok()?;
+        piece = press(stream, piece).await.ok()?;
         content.append(&mut piece.coded);
     }
     lent.hand_in(piece.encoder);
@@ -101,7 +102,7 @@ async fn pour(responder: &mut Responder<'_>, plain: &OpenFile, mut lent: Lent) -
     while !piece.is_last() {
         let before = piece.at;
         // A file that has got shorter, or cannot be read, shows as a content without its end.
-        piece = run_job(stream, move || piece.next()).await.map_err(|_| Gone::Broken)?;
+        piece = press(stream, piece).await.map_err(|_| Gone::Broken)?;
         let given = piece.coded.len() as u64;
         lent.count(piece.at - before, given);
         sent.content += given;
@@ -119,6 +120,13 @@ async fn pour(responder: &mut Responder<'_>, plain: &OpenFile, mut lent: Lent) -
     lent.hand_in(piece.encoder);
     lent.finished();
     Ok(sent)
+}
+
+/// Has the next piece made.
+async fn press(stream: &Stream, piece: Piece) -> io::Result<Piece> {
+    // The client has taken what it was sent so far, or there would be no room for more: its time begins anew.
+    stream.watch(Wait::Write);
+    run_job(stream, move || piece.next()).await
 }
 
 /// A file on its way through an encoder; goes to a job for each piece, and comes back with it.
