@@ -258,6 +258,7 @@ async fn exchange(
         fields: place.map_or(&[], |p| p.location.fields(stream.port.security.get())),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),
         client,
+        ahead: work.input.get(work.start + head_len..).unwrap_or_default(),
         out: &mut work.out,
         relay: &mut work.relay,
         body,

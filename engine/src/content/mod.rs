@@ -37,6 +37,8 @@ pub(crate) struct Responder<'x> {
     pub(crate) shown_id: Option<RequestId<'x>>,
     /// From whom the request came; `None` at a Unix socket.
     pub(crate) client: Option<IpAddr>,
+    /// What has come after the head, in a request without a body: the beginning of the next one.
+    pub(crate) ahead: &'x [u8],
     /// Where the response gathers.
     pub(crate) out: &'x mut Vec<u8>,
     /// What relaying needs.

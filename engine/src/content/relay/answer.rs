@@ -38,6 +38,13 @@ impl Reading {
         self.parser.reset();
     }
 
+    /// What has come and has not been read.
+    pub(super) fn rest(&mut self) -> &mut Vec<u8> {
+        self.input.drain(..self.at);
+        self.at = 0;
+        &mut self.input
+    }
+
     /// Whether all that has come is read.
     pub(super) fn is_empty(&self) -> bool {
         self.at == self.input.len()
@@ -61,6 +68,8 @@ pub(super) struct Teller<'x> {
     /// The id of the request, where responses carry it.
     shown_id: Option<RequestId<'x>>,
     close_wanted: bool,
+    /// The protocol that the client wants to go on in.
+    upgrade: Option<&'x [u8]>,
 }
 
 impl<'x> Teller<'x> {
@@ -71,11 +80,12 @@ impl<'x> Teller<'x> {
             fields: responder.fields,
             shown_id: responder.shown_id,
             close_wanted: responder.close_wanted,
+            upgrade: order.upgrade,
         }
     }
 
     fn asked(&self) -> Asked<'x> {
-        Asked { method: self.request.method(), upgrade: None }
+        Asked { method: self.request.method(), upgrade: self.upgrade }
     }
 }
 
@@ -88,6 +98,16 @@ pub(super) struct Answered {
     pub(super) closes: bool,
     /// Whether the server's connection can be used again.
     pub(super) keeps: bool,
+    pub(super) goes_on: GoesOn,
+}
+
+/// What follows an answer on the connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GoesOn {
+    /// Another request, or nothing.
+    Http,
+    /// Another protocol.
+    Tunnel,
 }
 
 /// An answer on its way.
@@ -187,13 +207,14 @@ impl Answering<'_, '_> {
             head: (begin, (out.len() - begin) as u64),
             closes: !persists,
             keeps: response.keeps_alive(framing),
+            goes_on: if framing == Framing::Tunnel { GoesOn::Tunnel } else { GoesOn::Http },
         };
         Ok((answered, framing, delivery))
     }
 
     /// Passes the content on; answers how long it was.
     async fn content(&mut self, framing: Framing, delivery: Delivery) -> Result<u64, Failure> {
-        if framing == Framing::None {
+        if matches!(framing, Framing::None | Framing::Tunnel) {
             return Ok(0);
         }
         let mut content = Content::new(framing, delivery);
