@@ -1,9 +1,11 @@
 //! Kinds of values: how each is read, described and put into the schema.
 
+mod field;
 mod list;
 mod number;
 mod output;
 mod rate;
+mod status;
 mod text;
 mod upstream;
 
@@ -17,10 +19,12 @@ use crate::source::{Origin, Source};
 use crate::table::Section;
 use crate::tree::{Data, Node};
 
+pub(crate) use field::{FieldRuleValue, Ruled};
 pub(crate) use list::{List, MapOf};
-pub(crate) use number::{AutoCount, Count, Integer, Size, Span};
+pub(crate) use number::{AutoCount, Count, Integer, Size, Span, parse_time};
 pub(crate) use output::{LineFormat, LogChoice, LogList, OutputTo};
 pub(crate) use rate::{BYTE_RATE, REQUEST_RATE};
+pub(crate) use status::{AnswerStatus, Items, REDIRECTS, RedirectStatus, StatusOrObject};
 pub(crate) use text::{Choice, Text};
 pub(crate) use upstream::ServerItem;
 
@@ -62,6 +66,8 @@ pub(crate) enum Nest {
     Optional(&'static Section),
     /// An object of free keys, each with further keys of the table below.
     Named(&'static Section),
+    /// A list of objects, each with further keys of the table.
+    Items(&'static Section),
 }
 
 /// A value that is being read, with what a problem has to say about it.
@@ -245,6 +251,37 @@ impl Kind for ObjectOrOff {
 
     fn nest(&self) -> Nest {
         Nest::Optional(self.0)
+    }
+}
+
+/// One of a few words, or an object with keys of its own that says more.
+pub(crate) struct WordOrObject<T: 'static> {
+    pub(crate) words: Choice<T>,
+    pub(crate) section: &'static Section,
+}
+
+impl<T: Clone + Sync> Kind for WordOrObject<T> {
+    /// The word; `None` where there is an object.
+    type Out = Option<T>;
+
+    fn noun(&self) -> String {
+        format!("{}, or an object", self.words.noun())
+    }
+
+    fn schema(&self) -> Value {
+        json!({"anyOf": [self.words.schema(), crate::schema::reference_to(self.section)]})
+    }
+
+    fn read(&self, at: &Spot<'_>, problems: &mut Problems) -> Option<Option<T>> {
+        match &at.node.data {
+            Data::Object(_) => Some(None),
+            Data::Text(_) => self.words.read(at, problems).map(Some),
+            _ => reject(problems, at.wrong_type(self.noun())),
+        }
+    }
+
+    fn nest(&self) -> Nest {
+        Nest::Optional(self.section)
     }
 }
 

@@ -8,9 +8,11 @@ mod auth;
 mod bans;
 mod compression;
 mod control;
+mod fields;
 mod host;
 mod logs;
 mod receiver;
+mod rewriting;
 mod server;
 mod settings;
 mod shaping;
@@ -25,6 +27,7 @@ pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
 pub use compression::{Coding, Compression};
 pub use control::{Control, Peer, Rank, Remote};
+pub use fields::{CacheFor, Cors, FieldAction, FieldRule, OriginPattern, OriginPort, Origins};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use logs::{
     Compress, Every, Log, LogConditions, LogFormat, LogQueue, LogStatus, Output, Rotate, RotatedNames,
@@ -33,6 +36,7 @@ pub use logs::{
 pub use receiver::{
     Labels, Place, Receiver, ReceiverKind, Syslog, SyslogFraming, SyslogShape, SyslogTransport,
 };
+pub use rewriting::{Content, Effect, Return, Rewriting, Rule, Then};
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
 pub use shaping::{Quota, Rate, ShapedBy, Shaping};

@@ -2,15 +2,18 @@
 
 mod auth;
 mod compression;
+mod fields;
 mod hosts;
 mod layer;
 mod logs;
 mod receiver;
+mod rewriting;
 mod server;
 mod shaping;
 mod tls;
 mod upstreams;
 
+pub(crate) use fields::Preset;
 use layer::{Inherited, Layer};
 use logs::Logs;
 use upstreams::Upstreams;

@@ -13,13 +13,14 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    auth, bans, certificate, compression, control, file_cache, host, limits, log, quota, remote, rotate,
-    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
+    answer, auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, place, quota,
+    remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
+    upstream_timeouts,
 };
 pub(crate) use sections::{
-    AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
-    ROTATE, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM,
-    UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
+    ANSWER, AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS,
+    LOCATION, LOG, REMOTE, ROTATE, RULE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION,
+    SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -172,6 +173,11 @@ pub(crate) fn lookup<S: AsRef<str>>(tokens: &[S]) -> Result<Target, (&'static Se
                 Some(_) => section,
                 None => return Ok(Target::Group),
             },
+            Nest::Items(_) if tokens.peek().is_none() => return Ok(Target::Key(key)),
+            Nest::Items(section) => match tokens.next().map(str::parse::<usize>) {
+                Some(Ok(_)) => section,
+                _ => return Ok(Target::Inside(key)),
+            },
             Nest::Leaf | Nest::Map => {
                 return Ok(if tokens.next().is_none() { Target::Key(key) } else { Target::Inside(key) });
             }
@@ -186,7 +192,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 24] = [
+pub(crate) const SECTIONS: &[&Section] = &[
     &TOP,
     &SERVER,
     &LIMITS,
@@ -206,6 +212,10 @@ pub(crate) const SECTIONS: [&Section; 24] = [
     &CERTIFICATE,
     &LOCATION,
     &AUTH,
+    &RULE,
+    &ANSWER,
+    &SECURITY,
+    &CORS,
     &COMPRESSION,
     &SHAPING,
     &SHAPING_TOTAL,
@@ -249,9 +259,16 @@ mod tests {
             "tls": {"certificates": {"main": {"chain": "chain.pem", "key": "key.pem"}}, "authorities": "ca.pem"},
             "locations": {
                 "/a/": {"root": "own"},
+                "/c/": {
+                    "root": "base",
+                    "rewrite": [{"path": "^/c", "to": "/d"}, {"return": {"status": 301, "to": "/e"}}],
+                    "return": {"body": "base"}
+                },
                 "/b/": {
                     "root": "base",
                     "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"},
+                    "security": {},
+                    "cors": {"origins": ["https://base.example"]},
                     "compression": {}
                 }
             }
@@ -281,6 +298,12 @@ mod tests {
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",
             "auth" => "/hosts/example.org/locations/~1b~1/auth",
+            "rule" if key == "return" => "/hosts/example.org/locations/~1c~1/rewrite/1",
+            "rule" => "/hosts/example.org/locations/~1c~1/rewrite/0",
+            "return" if key == "to" => "/hosts/example.org/locations/~1c~1/rewrite/1/return",
+            "return" => "/hosts/example.org/locations/~1c~1/return",
+            "security" => "/hosts/example.org/locations/~1b~1/security",
+            "cors" => "/hosts/example.org/locations/~1b~1/cors",
             "compression" => "/hosts/example.org/locations/~1b~1/compression",
             "location" => "/hosts/example.org/locations/~1a~1",
             "shaping" => "/server/shaping",

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use perf::Counter;
 use proto_http::response::HeadWriter;
 use proto_http::{Coding, Status, date, path};
-use site::Files;
+use site::{About, Files, Source};
 use sys::fs::{Cached, Kind, Stat, Symlinks};
 
 use crate::coded_forms::{CodedForms, Form, suffix};
@@ -271,7 +271,17 @@ pub(crate) fn prepare(
         if served.limits.server_header { writer.field("Server", crate::content::SERVER) } else { writer };
     let date_at = writer.position() + "Date: ".len();
     let writer = writer.date(&stream.shard.clock.date());
-    content_fields(writer, file, file.stat.len).lines(&files.fields).finish();
+    content_fields(writer, file, file.stat.len);
+    let about = About {
+        status: Status::OK,
+        // Where some lines are for TLS alone, nothing else gets this far.
+        over_tls: true,
+        source: Source::Own,
+        media_type: Some(&file.media_type),
+        fixed: &[],
+    };
+    files.fields.fix(&mut bytes, 0, &about);
+    bytes.extend_from_slice(b"\r\n");
     let content_at = bytes.len();
     bytes.extend_from_slice(content);
     Prepared { bytes: bytes.into_boxed_slice(), date_at, content_at }

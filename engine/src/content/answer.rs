@@ -48,6 +48,22 @@ pub(super) fn to_tls(responder: &mut Responder<'_>, port: Option<u16>) -> Sent {
     }
 }
 
+/// Sends the client elsewhere.
+pub(super) fn redirect(responder: &mut Responder<'_>, status: Status, location: &[u8]) -> Sent {
+    respond(responder, status, |lines| line(lines, "Location", location))
+}
+
+/// Sends a body that a rule has made.
+pub(super) fn reply(responder: &mut Responder<'_>, status: Status, media_type: &str, body: &[u8]) -> Sent {
+    let with_content = !responder.is_head();
+    let writer = responder.head(status).field("Content-Type", media_type.as_bytes());
+    writer.number("Content-Length", body.len() as u64);
+    responder.end_head();
+    let content = if with_content { body } else { &[] };
+    responder.out.extend_from_slice(content);
+    Sent { status, content: content.len() as u64 }
+}
+
 /// Writes an answer with this status, its page, and the fields that `more` adds.
 pub(super) fn respond(
     responder: &mut Responder<'_>,
@@ -56,7 +72,6 @@ pub(super) fn respond(
 ) -> Sent {
     let page = page(responder, status);
     let with_content = !responder.is_head();
-    let fields = responder.fields;
     let mut lines = Vec::new();
     more(&mut lines);
     let mut writer = responder.head(status);
@@ -67,7 +82,7 @@ pub(super) fn respond(
     if status.allows_content() {
         writer = writer.number("Content-Length", page.as_ref().map_or(0, |page| page.body.len() as u64));
     }
-    writer.lines(&lines).lines(fields).finish();
+    writer.lines(&lines);
     responder.end_head();
     let content = page.filter(|_| with_content);
     let content = content.as_ref().map_or(&[][..], |page| &page.body);

@@ -56,11 +56,10 @@ pub(super) async fn send(
 
 /// The head of a content whose length nobody knows yet.
 fn head(responder: &mut Responder<'_>, made: &OpenFile) {
-    let fields = responder.fields;
     let writer =
         file_lookup::type_fields(responder.head(Status::OK), made).field("Transfer-Encoding", b"chunked");
-    file_lookup::validator_fields(writer, made).lines(fields).finish();
-    responder.end_head();
+    file_lookup::validator_fields(writer, made);
+    responder.end_head_about(&made.media_type);
 }
 
 /// Compresses a whole file and keeps the result with it; `None` when there is no gain, or the file cannot be read now.

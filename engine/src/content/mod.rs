@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use logging::RequestId;
 use proto_http::response::{self, Facts, HeadWriter};
 use proto_http::{Method, Request, Status, Version};
-use site::{Action, Answer, ErrorPages};
+use site::{About, Action, Answer, ErrorPages, Fields, Security, Source};
 
 use crate::request_body::RequestBody;
 use crate::request_ids;
@@ -28,11 +28,15 @@ pub(crate) struct Responder<'x> {
     pub(crate) served: &'x Served,
     /// `None` when the head could not be read.
     pub(crate) request: Option<Request<'x>>,
-    /// The path, decoded and without dot segments; empty when it could not be read.
+    /// The path, decoded and without dot segments, as rules have left it; empty when it could not be read.
     pub(crate) path: &'x [u8],
+    /// The same in the form of a request line: as the client has sent it, unless rules have made another one.
+    pub(crate) raw_path: &'x [u8],
+    /// The query without its `?`, as rules have left it.
+    pub(crate) query: Option<&'x [u8]>,
     pub(crate) pages: Option<&'x ErrorPages>,
-    /// The location's fields, as lines.
-    pub(crate) fields: &'x [u8],
+    /// The location's rules about fields.
+    pub(crate) fields: &'x Fields,
     /// The id of the request, where responses carry it.
     pub(crate) shown_id: Option<RequestId<'x>>,
     /// From whom the request came; `None` at a Unix socket.
@@ -48,6 +52,8 @@ pub(crate) struct Responder<'x> {
     pub(crate) close_wanted: bool,
     /// Where the head begins in `out`.
     pub(crate) head_at: usize,
+    /// The status that it begins with.
+    pub(crate) head_status: Status,
     /// Bytes of the head, once it is written.
     pub(crate) head_sent: u64,
     /// Bytes of the content before it was compressed, if it was.
@@ -66,6 +72,8 @@ pub(crate) struct Sent {
 pub(crate) async fn send(responder: &mut Responder<'_>, action: Action<'_>) -> Result<Sent, Gone> {
     match action {
         Action::Respond(answer) => Ok(answer::send(responder, &answer)),
+        Action::Redirect { status, location } => Ok(answer::redirect(responder, status, &location)),
+        Action::Reply { status, media_type, body } => Ok(answer::reply(responder, status, media_type, &body)),
         Action::File(files) => file::send(responder, files).await,
         // It was admitted or answered before this.
         Action::NeedLogin(_) => Ok(answer::send(responder, &Answer::with(Status::SERVICE_UNAVAILABLE))),
@@ -99,6 +107,7 @@ impl Responder<'_> {
         let mut digits = [0; RequestId::DIGITS];
         let id = self.shown_id.as_ref().map(|id| id.text(&mut digits));
         self.head_at = self.out.len();
+        self.head_status = status;
         let writer = HeadWriter::new(self.out, status);
         let writer = if self.served.limits.server_header { writer.field("Server", SERVER) } else { writer };
         let writer = writer.date(&date).connection(connection);
@@ -108,8 +117,28 @@ impl Responder<'_> {
         }
     }
 
-    /// To be called when the head is whole.
+    /// Ends a head that [`Responder::head`] has begun.
     fn end_head(&mut self) {
+        self.end_head_as(Source::Own, None, &[]);
+    }
+
+    /// The same, of a head that says nothing of the content that it is about.
+    fn end_head_about(&mut self, media_type: &str) {
+        self.end_head_as(Source::Own, Some(media_type), &[]);
+    }
+
+    /// The same, of a page of our own, with fields that no rule changes.
+    fn end_head_with(&mut self, fixed: &[(&str, &str)]) {
+        self.end_head_as(Source::Own, None, fixed);
+    }
+
+    /// The one place where the location's rules about fields are applied; then the head is whole.
+    fn end_head_as(&mut self, source: Source, media_type: Option<&str>, fixed: &[(&str, &str)]) {
+        let over_tls = self.stream.port.security.get() != Security::Plain;
+        let about = About { status: self.head_status, over_tls, source, media_type, fixed };
+        self.fields.fix(self.out, self.head_at, &about);
+        self.fields.add_for(self.request.as_ref(), self.out);
+        self.out.extend_from_slice(b"\r\n");
         self.head_sent = (self.out.len() - self.head_at) as u64;
     }
 

@@ -24,7 +24,9 @@ use std::sync::Arc;
 use proto_http::Status;
 
 use crate::comet::Comet;
+use crate::fields;
 use crate::location::Files;
+use crate::rewrite::{Captured, Reply, View};
 use crate::{Action, Answer, Exchange, Relay};
 
 /// Whether a phase has decided.
@@ -41,6 +43,7 @@ pub(crate) enum Phase {
     ToTls(ToTls),
     ClientCertificate(ClientCertificate),
     Access(Access),
+    Preflight,
     Login(Gate),
     Expectation(Expectation),
     Methods(Methods),
@@ -48,6 +51,7 @@ pub(crate) enum Phase {
     Dotfiles(Dotfiles),
     Files(Arc<Files>),
     Comet(Comet),
+    Reply(Reply),
     Relay(Relay),
     Echo,
 }
@@ -58,6 +62,11 @@ impl Phase {
             Phase::ToTls(phase) => phase.run(exchange),
             Phase::ClientCertificate(phase) => phase.run(exchange),
             Phase::Access(phase) => phase.run(exchange),
+            // Before logins: browsers ask without any.
+            Phase::Preflight if fields::is_preflight(&exchange.request) => {
+                Flow::Done(Action::Respond(Answer::with(Status::NO_CONTENT)))
+            }
+            Phase::Preflight => Flow::Next,
             Phase::Login(gate) => gate.run(exchange),
             Phase::Expectation(phase) => phase.run(exchange),
             Phase::Methods(phase) => phase.run(exchange),
@@ -68,6 +77,7 @@ impl Phase {
                 Some(part) => Flow::Done(Action::Comet(comet, part)),
                 None => Flow::Next,
             },
+            Phase::Reply(reply) => Flow::Done(reply.action(&View::of(exchange, &Captured::default()))),
             Phase::Relay(relay) => Flow::Done(Action::Relay(relay)),
             Phase::Echo => Flow::Done(Action::Echo),
         }
