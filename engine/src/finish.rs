@@ -45,6 +45,8 @@ pub(crate) struct Finished<'x> {
     /// Bytes of the head of the answer.
     pub(crate) head_sent: u64,
     pub(crate) sent: &'x Result<Sent, Gone>,
+    /// Bytes of the content before it was compressed, if it was.
+    pub(crate) uncoded: Option<u64>,
 }
 
 /// Counts and logs.
@@ -146,6 +148,7 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, (now, dur
         },
         status,
         body_bytes_sent: finished.sent.map_or(0, |sent| sent.content),
+        bytes_uncoded: finished.uncoded,
         bytes_received: finished.received,
         duration_ns,
         user: finished.user.unwrap_or_default().as_bytes(),
