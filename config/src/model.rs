@@ -37,10 +37,7 @@ pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeou
 pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
 pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
-pub use upstream::{
-    Balance, Eject, HashBy, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer,
-    UpstreamTimeouts,
-};
+pub use upstream::{Balance, Eject, HashBy, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust};
 
 /// Everything the server was told to do.
 #[derive(Clone, Debug, PartialEq)]

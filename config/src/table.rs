@@ -14,12 +14,12 @@ use crate::tree::Node;
 
 pub(crate) use keys::{
     auth, bans, certificate, compression, control, file_cache, host, limits, log, quota, remote, rotate,
-    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
+    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_timeouts, upstream_tls,
 };
 pub(crate) use sections::{
     AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
     ROTATE, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM,
-    UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
+    UPSTREAM_EJECT, UPSTREAM_TIMEOUTS, UPSTREAM_TLS,
 };
 
 /// One key.
@@ -186,7 +186,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 24] = [
+pub(crate) const SECTIONS: [&Section; 25] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -199,6 +199,7 @@ pub(crate) const SECTIONS: [&Section; 24] = [
     &UPSTREAM,
     &UPSTREAM_EJECT,
     &UPSTREAM_TIMEOUTS,
+    &UPSTREAM_TLS,
     &DEFAULTS,
     &HOST,
     &BANS,
@@ -277,6 +278,7 @@ mod tests {
             "upstream" => "/upstreams/app",
             "upstream_eject" => "/upstreams/app/eject",
             "upstream_timeouts" => "/upstreams/app/timeouts",
+            "upstream_tls" => "/upstreams/app/tls",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",

@@ -3,10 +3,11 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 
 use perf::Counter;
-use site::upstream::{Relay, Seat};
+use site::upstream::{Relay, Seat, Server};
 
 use super::super::{Responder, Sent};
 use super::answer::{Answered, Answering, GoesOn, Teller};
@@ -58,7 +59,7 @@ async fn go(
 ) -> Result<Sent, Failure> {
     // Earlier answers do not wait for this one.
     responder.stream.send(responder.out).await.map_err(Failure::Client)?;
-    let way = link(responder.stream, relay, (seat, links)).await?;
+    let way = link(responder, relay, (seat, links)).await?;
     course.used = way.is_used();
     responder.stream.shard.count(Counter::UpstreamRequests);
 
@@ -103,10 +104,11 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A link to a server that takes requests.
 async fn link<'x>(
-    client: &'x Stream,
+    responder: &Responder<'x>,
     relay: &Relay,
     (seat, links): (Seat, Links),
 ) -> Result<Way<'x>, Failure> {
+    let client = responder.stream;
     let shard = &client.shard;
     let key = client.port.key.get();
     if links == Links::Any
@@ -116,7 +118,18 @@ async fn link<'x>(
     }
     let way = Way::new(client, begin(client, relay, seat).ok_or(Failure::Refused)?);
     way.connected().await?;
+    if let Some(toward) = responder.served.outward(relay.group.id) {
+        let server = shard.balancers.borrow().server(seat).map(Arc::clone).ok_or(Failure::Refused)?;
+        let name = toward.name.as_deref().unwrap_or_else(|| host_of(&server));
+        way.secure(&toward.outward, name).await?;
+    }
     Ok(way)
+}
+
+/// The host of a server, as certificates name it.
+fn host_of(server: &Server) -> &str {
+    let host = server.name.rsplit_once(':').map_or(server.name.as_str(), |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 fn begin(client: &Stream, relay: &Relay, seat: Seat) -> Option<Rc<Link>> {
