@@ -48,7 +48,8 @@ pub use model::{
     LogStatus, Matcher, Output, Peer, Place, ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind, Remote,
     Requirement, Rotate, RotatedNames, Satisfy, Server, Settings, ShapedBy, Shaping, Shards, Symlinks,
     Syslog, SyslogFraming, SyslogShape, SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion,
-    Transport, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust, WhenFull,
+    Transport, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, UpstreamTls,
+    UpstreamTrust, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

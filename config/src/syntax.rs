@@ -277,9 +277,8 @@ pub(crate) enum ProxyScheme {
 /// The name of a group, `http://HOST:PORT`, `https://HOST:PORT` or `unix:PATH`.
 pub(crate) fn proxy(text: &str) -> Result<ProxyTo, Flaw> {
     if text.starts_with("unix:") {
-        return place::upstream(text).map(|address| {
-            ProxyTo::Server(text.to_owned(), address, ProxyScheme::Http)
-        });
+        return place::upstream(text)
+            .map(|address| ProxyTo::Server(text.to_owned(), address, ProxyScheme::Http));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
         return match text.contains([':', '/']) {
@@ -303,8 +302,7 @@ pub(crate) fn proxy(text: &str) -> Result<ProxyTo, Flaw> {
         let what = format!("{} has more than a server", quoted(text));
         return Err(Flaw::new(what, "write http://HOST:PORT alone; requests keep their path"));
     }
-    let server =
-        |place| ProxyTo::Server(format!("{scheme}://{place}"), UpstreamAddress::Tcp(place), speaks);
+    let server = |place| ProxyTo::Server(format!("{scheme}://{place}"), UpstreamAddress::Tcp(place), speaks);
     place::web(rest, port).map(server)
 }
 

@@ -243,7 +243,9 @@ mod tests {
             "journald": {"journald": "/base"},
             "gearman": {"gearman": ["base.example"]}
         },
-        "upstreams": {"app": {"servers": ["127.0.0.1:1"]}},
+        "upstreams": {"app": {
+            "servers": ["127.0.0.1:1"], "tls": {"chain": "chain.pem", "key": "key.pem"}
+        }},
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],

@@ -156,7 +156,10 @@ fn answers_that_are_none() {
         ("garbage", "hello".to_owned()),
         ("two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok".to_owned()),
         ("a bad chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZ\r\n".to_owned()),
-        ("another protocol", "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n".to_owned()),
+        (
+            "another protocol",
+            "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n".to_owned(),
+        ),
         ("a head of a megabyte", large),
         ("interim answers without end", many),
     ] {
@@ -183,7 +186,8 @@ fn interim_answers() {
 
 #[test]
 fn connections_that_die_while_they_are_kept() {
-    let replies = |after| Servers::Replying(vec![reply(OK, After::Next), reply("", after), reply(OK, After::Next)]);
+    let replies =
+        |after| Servers::Replying(vec![reply(OK, After::Next), reply("", after), reply(OK, After::Next)]);
     for after in [After::Close, After::Reset] {
         check(
             "a request that may be sent twice is",

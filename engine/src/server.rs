@@ -132,7 +132,8 @@ impl Server {
                 return Err(Error::NoSocket { shard, id });
             }
         }
-        let (offers, served) = Change { site, secured, outward, config, logger, listeners }.offers(count, None)?;
+        let (offers, served) =
+            Change { site, secured, outward, config, logger, listeners }.offers(count, None)?;
         let jobs = Jobs::start().map_err(Error::Thread)?;
         let (ended_in, ended) = bounded(count);
         let (ready_in, ready) = bounded(count);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::cause::{Cause, Flaw};
 use crate::model::{
-    Balance, Eject, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust,
+    Balance, Eject, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, UpstreamTls,
+    UpstreamTrust,
 };
 use crate::near::nearest;
 use crate::pointer;
