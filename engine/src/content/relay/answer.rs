@@ -9,6 +9,7 @@ use proto_http::upstream::{
     ServerField, write_interim,
 };
 use proto_http::{Progress, Request, Status, Version, chunk};
+use site::{About, Fields, Security};
 
 use super::super::{Responder, SERVER, Sent};
 use super::exchange::Course;
@@ -58,13 +59,16 @@ impl Reading {
     }
 }
 
+/// The empty line at the end of a head.
+const END: &[u8] = b"\r\n";
+
 /// What is said to a client beside what the server says.
 #[derive(Clone, Copy)]
 pub(super) struct Teller<'x> {
     request: Request<'x>,
     served: &'x Served,
-    /// The location's fields, as lines.
-    fields: &'x [u8],
+    /// The location's rules about fields.
+    fields: &'x Fields,
     /// The id of the request, where responses carry it.
     shown_id: Option<RequestId<'x>>,
     close_wanted: bool,
@@ -82,6 +86,14 @@ impl<'x> Teller<'x> {
             close_wanted: responder.close_wanted,
             upgrade: order.upgrade,
         }
+    }
+
+    /// Applies the location's rules about fields to a whole head.
+    fn rule(&self, out: &mut Vec<u8>, begin: usize, about: &About<'_>) {
+        out.truncate(out.len() - END.len());
+        self.fields.fix(out, begin, about);
+        self.fields.add_for(Some(&self.request), out);
+        out.extend_from_slice(END);
     }
 
     fn asked(&self) -> Asked<'x> {
@@ -202,6 +214,10 @@ impl Answering<'_, '_> {
             rules: Rules { dropped: FieldNames::NONE, lines: own_lines(teller, lines) },
         };
         head.write(out);
+        if framing != Framing::Tunnel {
+            let over_tls = stream.port.security.get() != Security::Plain;
+            teller.rule(out, begin, &About { over_tls, ..About::relayed(response.status()) });
+        }
         let answered = Answered {
             sent: Sent { status: response.status(), content: 0 },
             head: (begin, (out.len() - begin) as u64),
@@ -288,16 +304,16 @@ impl Content {
     }
 }
 
-/// The lines that are added to a head: those of the location, after the id of the request where it is shown.
-fn own_lines<'l>(teller: &Teller<'l>, lines: &'l mut Vec<u8>) -> &'l [u8] {
-    let Some(id) = &teller.shown_id else { return teller.fields };
-    let mut digits = [0; RequestId::DIGITS];
+/// The line with the id of the request, where it is shown.
+fn own_lines<'l>(teller: &Teller<'_>, lines: &'l mut Vec<u8>) -> &'l [u8] {
     lines.clear();
-    lines.extend_from_slice(request_ids::FIELD.as_bytes());
-    lines.extend_from_slice(b": ");
-    lines.extend_from_slice(id.text(&mut digits));
-    lines.extend_from_slice(b"\r\n");
-    lines.extend_from_slice(teller.fields);
+    if let Some(id) = &teller.shown_id {
+        let mut digits = [0; RequestId::DIGITS];
+        lines.extend_from_slice(request_ids::FIELD.as_bytes());
+        lines.extend_from_slice(b": ");
+        lines.extend_from_slice(id.text(&mut digits));
+        lines.extend_from_slice(END);
+    }
     lines
 }
 
