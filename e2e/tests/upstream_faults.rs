@@ -17,8 +17,12 @@ const CONFIGURATION: &str = r#"{
   "upstreams": { "app": {
     "servers": [${servers}], "timeouts": { "response": "300ms" }, "eject": { "failures": 0 }
   } },
-  "hosts": { "localhost": { "proxy": "app", "access_log": "${folder}/access.log" } }
+  "logs": { "tries": { "file": "${folder}/access.log", "format": "${template}" } },
+  "hosts": { "localhost": { "proxy": "app", "access_log": "tries" } }
 }"#;
+
+const TEMPLATE: &str = "$status|$upstream_status|$upstream_addr|$upstream_connect_time|$upstream_header_time|\
+                        $upstream_response_time|$upstream_response_length";
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 /// What stands in the table for an answer that is not whole.
@@ -33,8 +37,14 @@ enum Servers {
 }
 
 /// A server like this, requests with these methods one after another, each by the same connection as long as that lasts;
-/// the status of each answer, and what the counters say in the end.
-fn check(what: &str, servers: Servers, requests: &[(&str, u16)], counters: &[(&str, u64)]) {
+/// the status of each answer, and what the counters say in the end;
+/// answers the lines of the log.
+fn check(
+    what: &str,
+    servers: Servers,
+    requests: &[(&str, u16)],
+    counters: &[(&str, u64)],
+) -> Vec<String> {
     let folder = Folder::new("upstream-faults").expect("a folder");
     let (addresses, backend) = match servers {
         Servers::Gone(count) => ((0..count).map(|_| nobody()).collect(), None),
@@ -45,7 +55,7 @@ fn check(what: &str, servers: Servers, requests: &[(&str, u16)], counters: &[(&s
     };
     let listed: Vec<String> = addresses.iter().map(|address: &SocketAddr| format!("\"{address}\"")).collect();
     let text = CONFIGURATION.replace("${servers}", &listed.join(", "));
-    let text = text.replace("${folder}", &folder.path().to_string_lossy());
+    let text = text.replace("${template}", TEMPLATE).replace("${folder}", &folder.path().to_string_lossy());
     let configuration = folder.write("kimura.conf", text.as_bytes()).expect("write");
     let server = Server::start(&configuration, &Options::default()).expect("the server starts");
     let mut client = server.connect().expect("connect");
@@ -82,11 +92,19 @@ fn check(what: &str, servers: Servers, requests: &[(&str, u16)], counters: &[(&s
     let logged: Vec<u16> = log.lines().map(status_of).collect();
     assert_eq!(logged, expected, "{what}: {log}");
     drop(backend);
+    // An address is another one each time.
+    let name = |line: &str| {
+        let named = |(line, (number, address)): (String, (usize, &SocketAddr))| {
+            line.replace(&address.to_string(), &format!("server{number}"))
+        };
+        addresses.iter().enumerate().fold(line.to_owned(), |line, place| named((line, place)))
+    };
+    log.lines().map(name).collect()
 }
 
 /// The status of a line; what is not whole has none.
 fn status_of(line: &str) -> u16 {
-    let status = line.split("\" ").nth(1).and_then(|rest| rest.split(' ').next()).expect(line);
+    let status = line.split('|').next().expect(line);
     if status == "-" { CUT } else { status.parse().expect(line) }
 }
 
@@ -211,4 +229,19 @@ fn connections_that_die_while_they_are_kept() {
         &[("GET", 200), ("POST", 200)],
         &[("upstream_retries", 0), ("upstream_connections_opened", 2)],
     );
+}
+
+#[test]
+fn the_log_knows_every_try() {
+    let shape = |line: &String| line.replace(|c: char| c.is_ascii_digit(), "0");
+    let refused = check("all refuse", Servers::Gone(2), &[("GET", 503)], &[]);
+    assert!(refused[0].starts_with("503|502, 502|server"), "{refused:?}");
+    assert!(shape(&refused[0]).contains("|-, -|-, -|0.000, 0.000|0, 0"), "{refused:?}");
+    let one_after_another = vec![reply(OK, After::Next), reply("", After::Close), reply(OK, After::Next)];
+    let died = check("dies", Servers::Replying(one_after_another), &[("GET", 200), ("GET", 200)], &[]);
+    assert_eq!(shape(&died[0]), "000|000|server0|0.000|0.000|0.000|0");
+    assert!(died[1].starts_with("200|502, 200|server0, server0|"), "{died:?}");
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart";
+    let cut = check("is cut", one(cut, After::Close), &[("GET", CUT)], &[]);
+    assert!(cut[0].starts_with("-|200|server0|"), "{cut:?}");
 }

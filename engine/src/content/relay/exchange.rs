@@ -14,13 +14,18 @@ use super::answer::{Answered, Answering, GoesOn, Teller};
 use super::order::Order;
 use super::upload::{self, Gathered};
 use super::way::{Failure, Way};
-use super::{Links, Trouble, Work, tunnel};
+use super::{Links, Trouble, Try, Work, tunnel};
 use crate::stream::Stream;
 use crate::upstream::{Link, Patience};
 
 /// How far an exchange has come.
 #[derive(Debug, Default)]
 pub(super) struct Course {
+    /// When there was a link, and when the head of the answer had come.
+    pub(super) linked: Option<u64>,
+    pub(super) headed: Option<u64>,
+    /// Of the answer.
+    pub(super) status: Option<u16>,
     /// Whether the link had carried a request before.
     pub(super) used: bool,
     /// Whether anything has come from the server.
@@ -37,17 +42,26 @@ pub(super) async fn run(
     (seat, links): (Seat, Links),
 ) -> Result<Sent, Trouble> {
     let mut course = Course::default();
-    match go(responder, relay, order, (seat, links), &mut course).await {
-        Ok(sent) => Ok(sent),
-        Err(failure) => {
-            let Course { used, heard, told } = course;
-            if !told {
-                // What was made of an answer that is none.
-                responder.out.clear();
-            }
-            Err(Trouble { failure, told, whole: responder.body.is_whole(), stale: used && !heard })
+    let begun = responder.stream.shard.clock.now();
+    let done = go(responder, relay, order, (seat, links), &mut course).await;
+    let Course { linked, headed, status, used, heard, told } = course;
+    let failed = |failure: &Failure| failure.is_of_server().then(|| failure.status().code());
+    responder.relay.tries.push(Try {
+        seat,
+        begun,
+        linked,
+        headed,
+        ended: responder.stream.shard.clock.now(),
+        status: status.or_else(|| done.as_ref().err().and_then(failed)),
+        content: done.as_ref().map_or(0, |sent| sent.content),
+    });
+    done.map_err(|failure| {
+        if !told {
+            // What was made of an answer that is none.
+            responder.out.clear();
         }
-    }
+        Trouble { failure, told, whole: responder.body.is_whole(), stale: used && !heard }
+    })
 }
 
 async fn go(
@@ -61,10 +75,11 @@ async fn go(
     responder.stream.send(responder.out).await.map_err(Failure::Client)?;
     let way = link(responder, relay, (seat, links)).await?;
     course.used = way.is_used();
+    course.linked = Some(way.client.shard.clock.now());
     responder.stream.shard.count(Counter::UpstreamRequests);
 
     let teller = Teller::of(responder, order);
-    let Responder { body, relay: Work { out: to_server, reading }, out, .. } = responder;
+    let Responder { body, relay: Work { out: to_server, reading, .. }, out, .. } = responder;
     to_server.clear();
     reading.begin();
     if let Some(server) = way.client.shard.balancers.borrow().server(seat) {

@@ -57,6 +57,11 @@ impl Failure {
         matches!(self, Failure::Refused | Failure::NotTaken)
     }
 
+    /// Whether it is the server that has failed.
+    pub(super) fn is_of_server(self) -> bool {
+        !matches!(self, Failure::Client(_) | Failure::Body(_))
+    }
+
     /// What counts it; what has run out of time is counted where that is seen.
     pub(super) fn counter(self) -> Option<Counter> {
         match self {
