@@ -39,12 +39,7 @@ enum Servers {
 /// A server like this, requests with these methods one after another, each by the same connection as long as that lasts;
 /// the status of each answer, and what the counters say in the end;
 /// answers the lines of the log.
-fn check(
-    what: &str,
-    servers: Servers,
-    requests: &[(&str, u16)],
-    counters: &[(&str, u64)],
-) -> Vec<String> {
+fn check(what: &str, servers: Servers, requests: &[(&str, u16)], counters: &[(&str, u64)]) -> Vec<String> {
     let folder = Folder::new("upstream-faults").expect("a folder");
     let (addresses, backend) = match servers {
         Servers::Gone(count) => ((0..count).map(|_| nobody()).collect(), None),
