@@ -8,6 +8,7 @@ use proto_http::{BadRequest, ErrorKind, Known, Request, Status, Version};
 use site::Place;
 
 use crate::content::Sent;
+use crate::content::relay::Try;
 use crate::details::Facts;
 use crate::holding::Room;
 use crate::logs::{LogTo, Outcome};
@@ -42,9 +43,13 @@ pub(crate) struct Finished<'x> {
     pub(crate) begun: u64,
     /// Bytes of head and body.
     pub(crate) received: u64,
+    /// The servers that it was passed on to.
+    pub(crate) tries: &'x [Try],
     /// Bytes of the head of the answer.
     pub(crate) head_sent: u64,
     pub(crate) sent: &'x Result<Sent, Gone>,
+    /// Bytes of the content before it was compressed, if it was.
+    pub(crate) uncoded: Option<u64>,
 }
 
 /// Counts and logs.
@@ -146,6 +151,7 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, (now, dur
         },
         status,
         body_bytes_sent: finished.sent.map_or(0, |sent| sent.content),
+        bytes_uncoded: finished.uncoded,
         bytes_received: finished.received,
         duration_ns,
         user: finished.user.unwrap_or_default().as_bytes(),

@@ -3,7 +3,7 @@
 use crate::civil::Stamp;
 use crate::escape::{Fit, json};
 use crate::format::{address, room};
-use crate::number::{append_hexadecimal, decimal};
+use crate::number::{append_hexadecimal, decimal, hundredths};
 use crate::record::{Record, RequestId};
 
 /// Appends the object. A member `"clipped":true` at its end tells that a value was cut to its room.
@@ -32,6 +32,13 @@ pub(crate) fn object(out: &mut Vec<u8>, record: &Record<'_>, stamp: &Stamp) {
     decimal(out, record.duration_ns / 1000);
     out.extend_from_slice(if record.complete { b",\"complete\":true" } else { b",\"complete\":false" });
     let id = request_id(out, record.request_id);
+    match record.compression_hundredths() {
+        None => out.extend_from_slice(b",\"compression_ratio\":null"),
+        Some(ratio) => {
+            out.extend_from_slice(b",\"compression_ratio\":");
+            hundredths(out, ratio);
+        }
+    }
     let fits = [user, host, method, target, protocol, referer, user_agent, id];
     out.extend_from_slice(if fits.contains(&Fit::Clipped) { b",\"clipped\":true}" } else { b"}" });
 }

@@ -80,6 +80,14 @@ pub(crate) fn seconds(out: &mut Vec<u8>, milliseconds: u64) {
     out.extend_from_slice(&fraction);
 }
 
+/// Appends hundredths as a number with two digits behind the point.
+pub(crate) fn hundredths(out: &mut Vec<u8>, value: u64) {
+    let mut fraction = *b".00";
+    zero_padded(&mut fraction[1..], (value % 100) as u32);
+    decimal(out, value / 100);
+    out.extend_from_slice(&fraction);
+}
+
 /// Writes `value` over the whole of `field`, with leading zeros; digits that do not fit are cut off.
 pub(crate) fn zero_padded(field: &mut [u8], mut value: u32) {
     for digit in field.iter_mut().rev() {
