@@ -34,7 +34,7 @@ pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeou
 pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 pub use upstream::{
-    Balance, Eject, HashBy, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer,
+    Balance, Eject, HashBy, Health, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer,
     UpstreamTimeouts,
 };
 

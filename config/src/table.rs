@@ -14,11 +14,11 @@ use crate::tree::Node;
 
 pub(crate) use keys::{
     auth, bans, certificate, control, file_cache, host, limits, log, remote, rotate, server, settings,
-    timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
+    timeouts, tls, top, upstream, upstream_eject, upstream_health, upstream_timeouts,
 };
 pub(crate) use sections::{
     AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, ROTATE,
-    SERVER, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
+    SERVER, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_HEALTH, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -185,7 +185,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 19] = [
+pub(crate) const SECTIONS: [&Section; 20] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -197,6 +197,7 @@ pub(crate) const SECTIONS: [&Section; 19] = [
     &ROTATE,
     &UPSTREAM,
     &UPSTREAM_EJECT,
+    &UPSTREAM_HEALTH,
     &UPSTREAM_TIMEOUTS,
     &DEFAULTS,
     &HOST,
@@ -235,7 +236,7 @@ mod tests {
             "journald": {"journald": "/base"},
             "gearman": {"gearman": ["base.example"]}
         },
-        "upstreams": {"app": {"servers": ["127.0.0.1:1"]}},
+        "upstreams": {"app": {"servers": ["127.0.0.1:1"], "health": {"path": "/base"}}},
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],
@@ -268,6 +269,7 @@ mod tests {
             "rotate" => "/logs/file/rotate",
             "upstream" => "/upstreams/app",
             "upstream_eject" => "/upstreams/app/eject",
+            "upstream_health" => "/upstreams/app/health",
             "upstream_timeouts" => "/upstreams/app/timeouts",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::cause::{Cause, Flaw};
 use crate::model::{
-    Balance, Eject, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts,
+    Balance, Eject, Health, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts,
 };
 use crate::near::nearest;
 use crate::pointer;
@@ -13,7 +13,7 @@ use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
 use crate::source::Source;
 use crate::syntax::{self, ProxyTo};
-use crate::table::{self, settings, top, upstream, upstream_eject, upstream_timeouts};
+use crate::table::{self, settings, top, upstream, upstream_eject, upstream_health, upstream_timeouts};
 use crate::tree::quoted;
 
 /// Most servers of one group.
@@ -104,6 +104,8 @@ fn group_of(
         balance: balance(reader, problems),
         slow_start: reader.or_default(&upstream::SLOW_START, problems),
         eject: eject(&reader.section(&upstream::EJECT, problems), problems),
+        health: health(&reader.section(&upstream::HEALTH, problems), problems),
+        resolve: reader.or_default(&upstream::RESOLVE, problems),
         keep_alive: u32::try_from(reader.or_default(&upstream::KEEP_ALIVE, problems)).unwrap_or(u32::MAX),
         timeouts: UpstreamTimeouts {
             connect: timeouts.or_default(&upstream_timeouts::CONNECT, problems),
@@ -143,6 +145,39 @@ fn eject(reader: &Reader<'_>, problems: &mut Problems) -> Eject {
             .extend(longer.or_else(|| reader.at_value(&upstream_eject::DURATION_MAX, Cause::Conflict(flaw))));
     }
     eject
+}
+
+fn health(reader: &Reader<'_>, problems: &mut Problems) -> Option<Health> {
+    let whole = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    let statuses = reader.or_default(&upstream_health::STATUS, problems);
+    let health = Health {
+        path: reader.get(&upstream_health::PATH, problems),
+        host: reader.get(&upstream_health::HOST, problems),
+        statuses: statuses.into_iter().map(|(_, status)| status).collect(),
+        interval: reader.or_default(&upstream_health::INTERVAL, problems),
+        timeout: reader.or_default(&upstream_health::TIMEOUT, problems),
+        rise: whole(reader.or_default(&upstream_health::RISE, problems)),
+        fall: whole(reader.or_default(&upstream_health::FALL, problems)),
+    };
+    if health.interval < health.timeout {
+        let flaw = Flaw::new(
+            "a check may take longer than until the next one",
+            "let \"timeout\" be at most \"interval\"",
+        );
+        let longer = reader.at_value(&upstream_health::TIMEOUT, Cause::Conflict(flaw.clone()));
+        problems
+            .extend(longer.or_else(|| reader.at_value(&upstream_health::INTERVAL, Cause::Conflict(flaw))));
+    }
+    if !reader.has(&upstream_health::PATH) {
+        for name in [upstream_health::HOST.name, upstream_health::STATUS.name] {
+            let flaw = Flaw::new(
+                format!("\"{name}\" has no meaning without a request"),
+                "remove it, or write the \"path\" of one",
+            );
+            problems.extend(reader.at_named(name, Cause::Conflict(flaw)));
+        }
+    }
+    reader.exists().then_some(health)
 }
 
 fn servers(reader: &Reader<'_>, problems: &mut Problems) -> Option<Vec<UpstreamServer>> {

@@ -44,7 +44,7 @@ mod logs;
 mod upstreams;
 
 pub(crate) use logs::{log, rotate};
-pub(crate) use upstreams::{upstream, upstream_eject, upstream_timeouts};
+pub(crate) use upstreams::{upstream, upstream_eject, upstream_health, upstream_timeouts};
 
 /// Written down here, read by a later stage.
 const NETWORK: Text<String> =

@@ -3,7 +3,7 @@
 use super::Section;
 use super::keys::{
     auth, bans, certificate, control, file_cache, host, limits, log, remote, rotate, server, settings,
-    timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
+    timeouts, tls, top, upstream, upstream_eject, upstream_health, upstream_timeouts,
 };
 
 /// The whole file.
@@ -131,6 +131,16 @@ pub(crate) static UPSTREAM_EJECT: Section = Section {
     prose: "When a server that fails gets no requests for a while. Each shard finds out by itself.",
     inherited: &[],
     own: upstream_eject::KEYS,
+};
+
+/// `/upstreams/NAME/health`.
+pub(crate) static UPSTREAM_HEALTH: Section = Section {
+    name: "upstream_health",
+    place: "health checks of a group (/upstreams/NAME/health)",
+    prose: "How each worker finds out whether a server is well. One that is not gets no requests; where none is, they are \
+            answered with 503.",
+    inherited: &[],
+    own: upstream_health::KEYS,
 };
 
 /// `/upstreams/NAME/timeouts`.
