@@ -3,6 +3,7 @@
 mod list;
 mod number;
 mod output;
+mod rate;
 mod text;
 mod upstream;
 
@@ -19,6 +20,7 @@ use crate::tree::{Data, Node};
 pub(crate) use list::{List, MapOf};
 pub(crate) use number::{AutoCount, Count, Integer, Size, Span};
 pub(crate) use output::{LineFormat, LogChoice, LogList, OutputTo};
+pub(crate) use rate::{BYTE_RATE, REQUEST_RATE};
 pub(crate) use text::{Choice, Text};
 pub(crate) use upstream::ServerItem;
 

@@ -45,10 +45,10 @@ pub use model::{
     Arrival, Auth, Balance, Bans, ClientAddress, ClientCertificate, ClientCertificates, Comet, Compress,
     Config, Control, DefaultHost, Dotfiles, Eject, ErrorStatus, Every, FileCache, Handler, HashBy, Health,
     Host, Labels, Level, Limits, Listen, Location, Log, LogConditions, LogFormat, LogQueue, LogStatus,
-    Matcher, Output, Peer, Place, ProxyHost, Rank, Receiver, ReceiverKind, Remote, Requirement, Rotate,
-    RotatedNames, Satisfy, Server, Settings, Shards, Symlinks, Syslog, SyslogFraming, SyslogShape,
-    SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion, Transport, Upstream,
-    UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, WhenFull,
+    Matcher, Output, Peer, Place, ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind, Remote, Requirement,
+    Rotate, RotatedNames, Satisfy, Server, Settings, ShapedBy, Shaping, Shards, Symlinks, Syslog,
+    SyslogFraming, SyslogShape, SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion,
+    Transport, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

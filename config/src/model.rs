@@ -12,6 +12,7 @@ mod logs;
 mod receiver;
 mod server;
 mod settings;
+mod shaping;
 mod tls;
 mod upstream;
 
@@ -32,6 +33,7 @@ pub use receiver::{
 };
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
+pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 pub use upstream::{
     Balance, Eject, HashBy, Health, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer,

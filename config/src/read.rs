@@ -6,6 +6,7 @@ mod layer;
 mod logs;
 mod receiver;
 mod server;
+mod shaping;
 mod tls;
 mod upstreams;
 

@@ -13,12 +13,13 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    auth, bans, certificate, control, file_cache, host, limits, log, remote, rotate, server, settings,
-    timeouts, tls, top, upstream, upstream_eject, upstream_health, upstream_timeouts,
+    auth, bans, certificate, control, file_cache, host, limits, log, quota, remote, rotate, server, settings,
+    shaping, timeouts, tls, top, upstream, upstream_eject, upstream_health, upstream_timeouts,
 };
 pub(crate) use sections::{
     AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, ROTATE,
-    SERVER, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_HEALTH, UPSTREAM_TIMEOUTS,
+    SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM,
+    UPSTREAM_EJECT, UPSTREAM_HEALTH, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -185,7 +186,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 20] = [
+pub(crate) const SECTIONS: [&Section; 24] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -206,6 +207,10 @@ pub(crate) const SECTIONS: [&Section; 20] = [
     &CERTIFICATE,
     &LOCATION,
     &AUTH,
+    &SHAPING,
+    &SHAPING_TOTAL,
+    &SHAPING_CLIENT,
+    &SHAPING_CONNECTION,
 ];
 
 /// Where else a key of this name exists: "/server", "/defaults or a host".
@@ -227,7 +232,8 @@ mod tests {
     const BASE: &str = r#"{
         "server": {
             "control": {"remote": {"listen": ["127.0.0.1:1"], "chain": "chain.pem", "key": "key.pem"}},
-            "bans": {}
+            "bans": {},
+            "shaping": {"total": {}, "client": {}, "connection": {}}
         },
         "logs": {
             "file": {"file": "base.log", "rotate": {}},
@@ -276,6 +282,10 @@ mod tests {
             "certificate" => "/hosts/example.org/tls/certificates/main",
             "auth" => "/hosts/example.org/locations/~1b~1/auth",
             "location" => "/hosts/example.org/locations/~1a~1",
+            "shaping" => "/server/shaping",
+            "shaping_total" => "/server/shaping/total",
+            "shaping_client" => "/server/shaping/client",
+            "shaping_connection" => "/server/shaping/connection",
             "configuration" => "",
             _ => section.place,
         }

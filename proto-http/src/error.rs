@@ -92,6 +92,8 @@ bad_requests! {
     FieldValue = Field BAD_REQUEST "a field value has a control character";
     /// A CR or LF that is not part of a CR LF.
     FieldLineEnd = Field BAD_REQUEST "a field line does not end in CR LF";
+    /// More connection options than anybody has a use for.
+    ConnectionOptions = Field BAD_REQUEST "Connection names too many fields";
     /// HTTP/1.1 without `Host`.
     HostMissing = Host BAD_REQUEST "the Host field is missing";
     /// More than one `Host` field.

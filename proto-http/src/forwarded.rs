@@ -52,7 +52,7 @@ fn elements(value: &[u8], hops: &mut Hops) {
         push(hops, element(part));
     }
     // Proxies append to what a client has sent: a quote that it has left open hides what they say.
-    if quoting(value) != Quoting::Outside {
+    if !is_closed(value) {
         push(hops, None);
     }
 }
@@ -90,6 +90,11 @@ impl Quoting {
             (same, _) => same,
         }
     }
+}
+
+/// Whether all that is quoted in a value comes to its end there: then more can be appended.
+pub(crate) fn is_closed(value: &[u8]) -> bool {
+    quoting(value) == Quoting::Outside
 }
 
 /// Where what follows `value` stands.

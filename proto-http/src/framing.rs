@@ -63,7 +63,7 @@ fn body(head: &Head, buf: &[u8]) -> Result<Body, BadRequest> {
 }
 
 /// `1*DIGIT` (RFC 9110 section 8.6). A list is refused even if all its members are equal.
-fn content_length(value: &[u8]) -> Result<u64, BadRequest> {
+pub(crate) fn content_length(value: &[u8]) -> Result<u64, BadRequest> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         let list = value.contains(&b',') && value.iter().all(|byte| b"0123456789, \t".contains(byte));
         return Err(if list { BadRequest::ContentLengthRepeated } else { BadRequest::ContentLength });

@@ -2,6 +2,8 @@
 
 mod body;
 mod head;
+mod upstream;
 
 pub use body::*;
 pub use head::{head, scan_twin};
+pub use upstream::{relayed, response};

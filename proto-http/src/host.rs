@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 
 use crate::head::Span;
+use crate::response::push_number;
 use crate::{scan, token};
 
 /// What a host is written as.
@@ -25,6 +26,17 @@ pub struct Authority<'a> {
     pub port: Option<u16>,
     /// What the host is.
     pub kind: HostKind,
+}
+
+impl Authority<'_> {
+    /// Appends it as `Host` has it.
+    pub(crate) fn push(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.host);
+        if let Some(port) = self.port {
+            out.push(b':');
+            push_number(out, u64::from(port));
+        }
+    }
 }
 
 /// An authority as offsets.

@@ -25,6 +25,7 @@ mod scan;
 mod status;
 mod target;
 mod token;
+pub mod upstream;
 
 pub use error::{BadRequest, ErrorKind};
 pub use field::Known;

@@ -1,6 +1,6 @@
 //! Response heads, and whether the connection lives on.
 
-use crate::{Status, Version, date};
+use crate::{Status, Version, date, token};
 
 /// Value of a `Connection` field in a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,25 +29,29 @@ pub struct HeadWriter<'o> {
 impl<'o> HeadWriter<'o> {
     /// Begins with the status line.
     pub fn new(out: &'o mut Vec<u8>, status: Status) -> HeadWriter<'o> {
+        HeadWriter::with_reason(out, status, status.reason().as_bytes())
+    }
+
+    /// Begins with a status line that gives this reason; it holds no control byte.
+    pub(crate) fn with_reason(out: &'o mut Vec<u8>, status: Status, reason: &[u8]) -> HeadWriter<'o> {
         // RFC 9112 section 2.3: the version is the sender's own, whatever the client's was.
         out.extend_from_slice(b"HTTP/1.1 ");
         push_number(out, u64::from(status.code()));
         out.push(b' ');
-        out.extend_from_slice(status.reason().as_bytes());
+        out.extend_from_slice(reason);
         out.extend_from_slice(b"\r\n");
         HeadWriter { out }
     }
 
     /// One field. The value must hold no control byte but HTAB: what comes from a client is checked before.
     pub fn field(self, name: &str, value: &[u8]) -> Self {
-        debug_assert!(
-            value.iter().all(|&b| b == b'\t' || (b >= b' ' && b != 0x7f)),
-            "no control byte in a value"
-        );
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b": ");
-        self.out.extend_from_slice(value);
-        self.out.extend_from_slice(b"\r\n");
+        push_field(self.out, name.as_bytes(), value);
+        self
+    }
+
+    /// One field with the spelling of its name that a peer has chosen.
+    pub(crate) fn copy(self, name: &[u8], value: &[u8]) -> Self {
+        push_field(self.out, name, value);
         self
     }
 
@@ -90,6 +94,16 @@ impl<'o> HeadWriter<'o> {
     pub fn finish(self) {
         self.out.extend_from_slice(b"\r\n");
     }
+}
+
+/// Appends a field line; the name is a token, and the value has no control byte but HTAB.
+#[inline]
+pub(crate) fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    debug_assert!(value.iter().all(|&byte| token::is_value(byte)), "no control byte in a value");
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends a number in decimal.

@@ -89,7 +89,12 @@ impl Clients {
 }
 
 /// The network that `text` says; none and a problem where it says none.
-fn network(text: &str, pointer: &str, registry: &Registry, problems: &mut Problems) -> Option<Prefix> {
+pub(crate) fn network(
+    text: &str,
+    pointer: &str,
+    registry: &Registry,
+    problems: &mut Problems,
+) -> Option<Prefix> {
     text.parse()
         .map_err(|bad: auth::BadPrefix| {
             let sentence = bad.to_string();

@@ -24,6 +24,7 @@ use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
 use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
+use crate::shaping::{ScopeId, Shaping};
 use crate::upstream::{Group, GroupId, Named, Relay, Server};
 
 /// Largest error page: it is kept in memory.
@@ -51,12 +52,13 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
         .map(|host| compiler.host(host, host.listen.as_ref().unwrap_or(&config.server.listen)));
     let hosts = hosts.collect::<Vec<_>>();
     let clients = Clients::compile(config, registry, &mut compiler.problems);
+    let shaping = Shaping::compile(config, registry, &mut compiler.problems);
     if !compiler.problems.is_empty() {
         return Err(compiler.problems);
     }
     // Without a problem no host is missing.
     let hosts = hosts.into_iter().flatten().collect();
-    Ok(Site { listeners: names_by_listener(config), hosts, groups: compiler.groups, clients })
+    Ok(Site { listeners: names_by_listener(config), hosts, groups: compiler.groups, clients, shaping })
 }
 
 /// One table of names for each listening address, in the order of [`Config::listeners`].
@@ -177,6 +179,7 @@ impl Compiler<'_> {
             key,
             request_id: settings.request_id,
             body_size,
+            shaping: settings.shaping.as_ref().map(|shaping| ScopeId::of(&shaping.scope)),
         })
     }
 

@@ -6,6 +6,7 @@ use proto_http::{Request, Status};
 
 use crate::location::Locations;
 use crate::names::Names;
+use crate::shaping::Shaping;
 use crate::upstream::Group;
 use crate::{Clients, Location};
 
@@ -18,6 +19,8 @@ pub struct Site {
     pub(crate) groups: Vec<Arc<Group>>,
     /// Who clients are.
     pub clients: Clients,
+    /// What they may use; none where it is not limited.
+    pub shaping: Option<Arc<Shaping>>,
 }
 
 /// One virtual host: a context of its own.

@@ -2,6 +2,7 @@
 //!
 //! - [`compile`] turns a typed configuration into a [`Site`], or into problems with their place.
 //! - [`Site::locate`] finds the host and the location for a request.
+//! - [`shaping`] has the limits on what clients use.
 //! - [`decide`] runs the location's flat chain of phases over an [`Exchange`] and yields the [`Action`].
 //!
 //! Phases decide, the engine does: nothing here awaits, holds a socket or reads a file while serving. So a
@@ -23,6 +24,7 @@ mod names;
 mod page;
 mod phase;
 mod security;
+pub mod shaping;
 pub mod upstream;
 
 pub use action::{Action, Answer};

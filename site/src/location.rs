@@ -11,6 +11,7 @@ use crate::Security;
 use crate::media::MediaTypes;
 use crate::page::Page;
 use crate::phase::Phase;
+use crate::shaping::ScopeId;
 
 /// A part of a host with its own settings and its own flat chain of phases.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Location {
     pub request_id: bool,
     /// Largest request body in bytes.
     pub body_size: u64,
+    /// The limits on what its clients use, beside those of the server.
+    pub shaping: Option<ScopeId>,
 }
 
 impl Location {

@@ -179,7 +179,7 @@ fn parse_size(text: &str) -> Result<u64, Flaw> {
 }
 
 /// Digits at the start of `text`, and what follows them without one space.
-fn split_unit(text: &str) -> (&str, &str) {
+pub(super) fn split_unit(text: &str) -> (&str, &str) {
     let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
     (digits, unit.strip_prefix(' ').unwrap_or(unit))

@@ -2,9 +2,10 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Bans, Control, Listen, Output};
+use super::{Bans, Control, Listen, Output, Shaping};
 
 /// `/server`: shards, addresses, identity, limits, times.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +48,8 @@ pub struct Server {
     pub client_address: ClientAddress,
     /// Who is banned when; `None` bans nobody.
     pub bans: Option<Bans>,
+    /// What clients of the whole server may use; `None` is everything.
+    pub shaping: Option<Arc<Shaping>>,
 }
 
 /// Where the address of a client is found.

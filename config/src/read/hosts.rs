@@ -26,7 +26,7 @@ pub(super) fn read(
         let name = names.of_key(member, reader.pointer(), problems);
         let aliases = reader.get(&host::NAMES, problems).unwrap_or_default();
         names.of_aliases(member, &aliases, problems);
-        let inherited = defaults.with(Layer::read(&reader, catalog, problems));
+        let inherited = defaults.with(Layer::read(&reader, catalog, problems)).shaped_at(reader.pointer());
         inherited.check_maker(&reader, problems);
         let locations = locations(&reader, (&inherited, catalog), source, problems);
         if reader.exists() && locations.is_empty() && inherited.lacks_root() {

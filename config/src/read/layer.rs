@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::logs::Chosen;
-use super::{Catalog, auth};
+use super::{Catalog, auth, shaping};
 use crate::cause::{Cause, Flaw};
 use crate::model::{
-    Auth, ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, LogFormat, ProxyHost, Settings, Symlinks,
-    Upstream,
+    Auth, ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, LogFormat, ProxyHost, Settings, Shaping,
+    Symlinks, Upstream,
 };
 use crate::problem::Problems;
 use crate::reader::Reader;
@@ -42,6 +42,7 @@ pub(super) struct Layer {
     access_log_format: Option<LogFormat>,
     request_id: Option<bool>,
     auth: Option<Option<Arc<Auth>>>,
+    shaping: Option<Option<Arc<Shaping>>>,
     body_size: Option<u64>,
     /// Whether there is a root, right or wrong; or a proxy that is wrong, so that nothing else is to be missed.
     has_root: bool,
@@ -72,6 +73,9 @@ impl Layer {
             access_log_format: reader.get(&settings::ACCESS_LOG_FORMAT, problems),
             request_id: reader.get(&settings::REQUEST_ID, problems),
             auth: reader.has(&settings::AUTH).then(|| auth::read(reader, problems).map(Arc::new)),
+            shaping: reader
+                .has(&settings::SHAPING)
+                .then(|| shaping::of_place(reader, problems).map(Arc::new)),
             body_size: reader.get(&settings::BODY_SIZE, problems),
             has_root: reader.has(&settings::ROOT) || reader.has(&settings::PROXY) && proxy.is_none(),
             proxy,
@@ -112,6 +116,7 @@ impl Inherited {
             access_logs: Vec::new(),
             request_id: settings::REQUEST_ID.default(""),
             auth: None,
+            shaping: None,
             body_size: settings::BODY_SIZE.default(""),
         };
         Inherited {
@@ -145,6 +150,7 @@ impl Inherited {
         merge(&mut settings.error_pages, layer.error_pages);
         set(&mut settings.request_id, layer.request_id);
         set(&mut settings.auth, layer.auth);
+        set(&mut settings.shaping, layer.shaping);
         set(&mut settings.body_size, layer.body_size);
         set(&mut new.access_logs, layer.access_logs);
         set(&mut new.access_log_format, layer.access_log_format);
@@ -177,6 +183,16 @@ impl Inherited {
         let what = format!("responses are made by \"{other}\" here, so that \"{name}\" would do nothing");
         let flaw = Flaw::new(what, format!("remove it, or write \"{other}\": \"off\" beside it"));
         problems.extend(reader.at_named(name, Cause::Conflict(flaw)));
+    }
+
+    /// What is inherited from `/defaults` holds for the host at `pointer` by itself.
+    pub(super) fn shaped_at(mut self, pointer: &str) -> Inherited {
+        if let Some(shaping) = &mut self.settings.shaping
+            && !shaping.scope.starts_with(pointer)
+        {
+            Arc::make_mut(shaping).scope = pointer.to_owned();
+        }
+        self
     }
 
     pub(super) fn into_settings(self) -> Settings {

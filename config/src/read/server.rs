@@ -1,6 +1,9 @@
 //! `/server`.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::shaping;
 
 use crate::cause::{Cause, Flaw};
 use crate::kind::{List, Text};
@@ -37,6 +40,10 @@ pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Server {
         bans: reader
             .has(&server::BANS)
             .then(|| read_bans(&reader.section(&server::BANS, problems), problems)),
+        shaping: reader
+            .has(&server::SHAPING)
+            .then(|| shaping::read(&reader.section(&server::SHAPING, problems), reader.pointer(), problems))
+            .map(Arc::new),
     }
 }
 

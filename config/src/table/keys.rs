@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::sections::{
     AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, SERVER,
-    TIMEOUTS, TLS, UPSTREAM,
+    SHAPING as SHAPING_SECTION, TIMEOUTS, TLS, UPSTREAM,
 };
 use super::{AnyKey, Key};
 use crate::kind::{
@@ -45,6 +45,8 @@ mod upstreams;
 
 pub(crate) use logs::{log, rotate};
 pub(crate) use upstreams::{upstream, upstream_eject, upstream_health, upstream_timeouts};
+mod shapes;
+pub(crate) use shapes::{quota, shaping};
 
 /// Written down here, read by a later stage.
 const NETWORK: Text<String> =
@@ -162,6 +164,9 @@ keys! {
         BANS: Object = "bans", Object(&super::BANS),
             default None, example r#"{"file": "/var/lib/kimura/bans"}"#,
             "Who is banned, and for how long.";
+        SHAPING: Object = "shaping", Object(&SHAPING_SECTION),
+            default None, example r#"{"client": {"requests": "50r/s"}}"#,
+            "What clients of the whole server may use.";
     }
 }
 
@@ -564,6 +569,10 @@ keys! {
         AUTH: ObjectOrOff = "auth", ObjectOrOff(&super::AUTH),
             default Some(r#""off""#), example r#"{"realm": "Members", "htpasswd": "auth/members.htpasswd"}"#,
             "Who has to log in, and how that is checked.";
+        SHAPING: ObjectOrOff = "shaping", ObjectOrOff(&SHAPING_SECTION),
+            default Some(r#""off""#), example r#"{"client": {"down": "1MB/s"}}"#,
+            "What clients of this host or location may use, beside the limits of /server/shaping. It is inherited as a whole: \
+             locations without one share that of their host; what stands in /defaults holds for each host by itself.";
         BODY_SIZE: Size = "body_size", Size { min: 0, max: i64::MAX as u64, unlimited: true },
             default Some(r#""1M""#), example r#""16M""#,
             "Bytes of a request's body. More is answered with 413.";

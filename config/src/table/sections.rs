@@ -2,8 +2,8 @@
 
 use super::Section;
 use super::keys::{
-    auth, bans, certificate, control, file_cache, host, limits, log, remote, rotate, server, settings,
-    timeouts, tls, top, upstream, upstream_eject, upstream_health, upstream_timeouts,
+    auth, bans, certificate, control, file_cache, host, limits, log, quota, remote, rotate, server, settings,
+    shaping, timeouts, tls, top, upstream, upstream_eject, upstream_health, upstream_timeouts,
 };
 
 /// The whole file.
@@ -204,4 +204,53 @@ pub(crate) static AUTH: Section = Section {
             cannot tell, the answer is 503. Without TLS everybody between can read the password.",
     inherited: &[],
     own: auth::KEYS,
+};
+
+/// `shaping` of `/server`, `/defaults`, a host or a location.
+pub(crate) static SHAPING: Section = Section {
+    name: "shaping",
+    place: "limits (\"shaping\" of /server, /defaults, a host or a location)",
+    prose: "Limits on bytes, requests and connections. A request is held to those of /server and to those of its host or \
+            location, each for all clients together, for its client and for its connection. Shards tell each other \
+            what is used about twenty times a second, so that a client has its rate once, wherever its connections are. \
+            kimura limits shows who uses how much, and kimura limit changes a limit while the server runs.",
+    inherited: &[],
+    own: shaping::KEYS,
+};
+
+/// `total` of `shaping`.
+pub(crate) static SHAPING_TOTAL: Section = Section {
+    name: "shaping_total",
+    place: "limits for all clients together (\"total\" of \"shaping\")",
+    prose: "What all clients together may use.",
+    inherited: &[],
+    own: &[
+        &quota::DOWN,
+        &quota::DOWN_BURST,
+        &quota::UP,
+        &quota::UP_BURST,
+        &quota::REQUESTS,
+        &quota::REQUESTS_BURST,
+        &quota::DELAY,
+        &quota::CONCURRENT,
+    ],
+};
+
+/// `client` of `shaping`.
+pub(crate) static SHAPING_CLIENT: Section = Section {
+    name: "shaping_client",
+    place: "limits for each client (\"client\" of \"shaping\")",
+    prose: "What each client may use. A shard remembers 16384 of them; beyond that, those are forgotten who have used the \
+            least of late.",
+    inherited: &[],
+    own: quota::KEYS,
+};
+
+/// `connection` of `shaping`.
+pub(crate) static SHAPING_CONNECTION: Section = Section {
+    name: "shaping_connection",
+    place: "limits for each connection (\"connection\" of \"shaping\")",
+    prose: "What each connection may use. After a pause a connection begins anew.",
+    inherited: &[],
+    own: &[&quota::DOWN, &quota::DOWN_BURST, &quota::UP, &quota::UP_BURST],
 };

@@ -1,0 +1,586 @@
+//! The limits as one shard holds them: who may go on, when, and with how much.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::account::{Account, Delta, Seen, Use};
+use super::clients::{Clients, Slot, Sought, Who};
+use super::limits::{Limits, Scope, ScopeId, Shaping};
+use super::{Bucket, Meter};
+
+/// Where bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// To the client.
+    Down,
+    /// From the client.
+    Up,
+}
+
+/// Whom a limit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// All clients together.
+    Total,
+    /// One client.
+    Client,
+    /// One connection.
+    Connection,
+}
+
+/// What a limit is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// Bytes of responses.
+    Down,
+    /// Bytes of requests.
+    Up,
+    /// Requests in a time.
+    Requests,
+    /// Requests at the same time.
+    Concurrent,
+    /// Connections at the same time.
+    Connections,
+}
+
+/// The limit that has acted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acted {
+    /// Where it stands.
+    pub scope: ScopeId,
+    /// For whom it is.
+    pub level: Level,
+    /// What it is about.
+    pub item: Item,
+    /// Whether it would only have acted.
+    pub dry: bool,
+}
+
+/// The user of limits: a request, or a connection that brings one.
+#[derive(Clone, Copy, Debug)]
+pub struct Customer<'c> {
+    /// From where it comes; none at a Unix socket.
+    pub address: Option<IpAddr>,
+    /// Who has logged in.
+    pub user: Option<&'c str>,
+}
+
+/// Limits that a request is held to: those of the server, and those of its place.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Chain {
+    links: [Option<Link>; 2],
+    /// The request counts as running.
+    runs: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    scope: ScopeId,
+    client: Option<Slot>,
+    /// What its connection has used: down, and up.
+    connection: [Bucket; 2],
+}
+
+impl Chain {
+    /// Whether there is any limit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.links.iter().all(Option::is_none)
+    }
+
+    /// Goes on from what the same connection has used before.
+    pub fn follow(&mut self, before: &Chain) {
+        for link in self.links.iter_mut().flatten() {
+            let same = before.links.iter().flatten().find(|known| known.scope == link.scope);
+            if let Some(same) = same {
+                link.connection = same.connection;
+            }
+        }
+    }
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It goes on, after so many nanoseconds, for which the limit is the reason.
+    Granted {
+        /// Nanoseconds.
+        wait: u64,
+        /// Why it waits, or would.
+        by: Option<Acted>,
+    },
+    /// It is refused.
+    Refused(Refusal),
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// By what.
+    pub by: Acted,
+    /// Seconds after which it can come again, at least one.
+    pub retry_seconds: u32,
+    /// Whether it counts as a bad request for bans.
+    pub offence: bool,
+}
+
+/// How much may go on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Bytes, at least one where some were wanted.
+    pub bytes: u64,
+    /// After so many nanoseconds.
+    pub wait: u64,
+    /// Why it waits, or would.
+    pub by: Option<Acted>,
+}
+
+/// What has happened to the table of clients since it was asked last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Clients that are remembered.
+    pub clients: usize,
+    /// Clients that were forgotten although something was known of them.
+    pub forgotten: u64,
+    /// Clients for whom there was no place.
+    pub turned_away: u64,
+}
+
+/// What is known of one user, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Whose limits.
+    pub scope: ScopeId,
+    /// Which client; `None` is all of them together.
+    pub who: Option<Who>,
+    /// Requests under way here.
+    pub running: u32,
+    /// Connections here, where they are limited.
+    pub connections: u32,
+    /// What it has had.
+    pub seen: Seen,
+}
+
+/// After which time a request that found too many others can come again: nobody knows.
+const RETRY_SECONDS: u32 = 1;
+
+/// The limits of one shard.
+pub struct Shaper {
+    tracks: HashMap<ScopeId, Track>,
+    server: Option<ScopeId>,
+    clients: Clients,
+}
+
+struct Track {
+    scope: Arc<Scope>,
+    total: Account,
+}
+
+impl Shaper {
+    /// Nobody has used anything.
+    #[must_use]
+    pub fn new(shaping: &Shaping) -> Shaper {
+        let mut shaper = Shaper { tracks: HashMap::new(), server: None, clients: Clients::new() };
+        shaper.adopt(shaping);
+        shaper
+    }
+
+    /// Goes by other limits from now on. What was used of those that stay is not forgotten.
+    pub fn adopt(&mut self, shaping: &Shaping) {
+        self.server = shaping.server();
+        let mut tracks = HashMap::new();
+        for (id, scope) in shaping.scopes() {
+            let total = self.tracks.get(&id).map_or_else(Account::default, |track| track.total);
+            tracks.insert(id, Track { scope: Arc::clone(scope), total });
+        }
+        self.tracks = tracks;
+    }
+
+    /// Asks for a request at a place with the limits `place`. One that is granted [ends](Shaper::end) with its chain.
+    pub fn admit(&mut self, now: u64, place: Option<ScopeId>, customer: Customer<'_>) -> (Admission, Chain) {
+        let mut chain = self.chain(now, place, customer);
+        match self.judge(now, &chain) {
+            Ok(granted) => {
+                self.begin(now, &mut chain, granted);
+                (granted, chain)
+            }
+            Err((refusal, client)) => {
+                self.refused(refusal.by, client);
+                (Admission::Refused(refusal), Chain::default())
+            }
+        }
+    }
+
+    /// What all levels say of a request; an error is a refusal, and the client whose limits are the reason.
+    fn judge(&self, now: u64, chain: &Chain) -> Result<Admission, (Refusal, Option<Slot>)> {
+        let mut granted = Admission::Granted { wait: 0, by: None };
+        for link in chain.links.iter().flatten() {
+            let Some(track) = self.tracks.get(&link.scope) else { continue };
+            let client = link.client.and_then(|slot| self.clients.look(slot));
+            let scope = &track.scope;
+            let dry = scope.is_dry_run();
+            let levels =
+                [(Level::Total, &scope.total, Some(&track.total)), (Level::Client, &scope.client, client)];
+            for (level, limits, account) in levels {
+                let Some(account) = account else { continue };
+                let acted = |item| Acted { scope: link.scope, level, item, dry };
+                match judge(limits, account, now) {
+                    Judgement::Free => {}
+                    Judgement::Late(ns) => put_off(&mut granted, ns, acted(Item::Requests)),
+                    Judgement::Not(item, _) if dry => put_off(&mut granted, 0, acted(item)),
+                    Judgement::Not(item, retry_seconds) => {
+                        let offence = level == Level::Client && scope.config.offence;
+                        return Err((Refusal { by: acted(item), retry_seconds, offence }, link.client));
+                    }
+                }
+            }
+        }
+        Ok(granted)
+    }
+
+    /// The limits that a request is held to.
+    fn chain(&mut self, now: u64, place: Option<ScopeId>, customer: Customer<'_>) -> Chain {
+        let mut chain = Chain::default();
+        for (id, slot) in [self.server, place].into_iter().zip(&mut chain.links) {
+            let Some((id, track)) = id.and_then(|id| Some((id, self.tracks.get(&id)?))) else { continue };
+            let scope = &track.scope;
+            if scope.exempts(customer.address) {
+                continue;
+            }
+            let sought = scope.client(customer.address, customer.user).filter(|_| scope.limits_clients());
+            let client = sought.and_then(|sought| self.clients.enter(now, id, sought));
+            *slot = Some(Link { scope: id, client, connection: [Bucket::default(); 2] });
+        }
+        chain
+    }
+
+    fn begin(&mut self, now: u64, chain: &mut Chain, granted: Admission) {
+        chain.runs = true;
+        let waits = matches!(granted, Admission::Granted { wait: 1.., .. });
+        self.accounts(chain, |account, limits, dry| {
+            // In a dry run nobody waits, so that only what is allowed counts: the others would pile up for ever.
+            let late = |meter: Meter| limits.delay_ns < account.requests.wait_for(meter, now, 1);
+            if let Some(meter) = limits.requests.filter(|meter| !(dry && late(*meter))) {
+                account.requests.charge(meter, now, 1);
+            }
+            account.running.here += 1;
+            account.untold.running += 1;
+            account.untold.requests += 1;
+            account.seen.requests += 1;
+            account.seen.delayed += u64::from(waits);
+        });
+    }
+
+    fn refused(&mut self, by: Acted, client: Option<Slot>) {
+        let account = match by.level {
+            Level::Client => client.and_then(|slot| self.clients.account(slot)),
+            Level::Total | Level::Connection => self.tracks.get_mut(&by.scope).map(|track| &mut track.total),
+        };
+        if let Some(account) = account {
+            account.seen.refused += 1;
+        }
+    }
+
+    /// A request has ended. Its chain still holds for bytes that have not left.
+    pub fn end(&mut self, chain: &mut Chain) {
+        if std::mem::take(&mut chain.runs) {
+            self.accounts(chain, |account, _, _| {
+                account.running.here = account.running.here.saturating_sub(1);
+                account.untold.running -= 1;
+            });
+        }
+    }
+
+    /// Does something with the accounts of a chain, but for those of the connection.
+    fn accounts(&mut self, chain: &Chain, mut then: impl FnMut(&mut Account, &Limits, bool)) {
+        for link in chain.links.iter().flatten() {
+            let Some(track) = self.tracks.get_mut(&link.scope) else { continue };
+            let dry = track.scope.is_dry_run();
+            then(&mut track.total, &track.scope.total, dry);
+            if let Some(account) = link.client.and_then(|slot| self.clients.account(slot)) {
+                then(account, &track.scope.client, dry);
+            }
+        }
+    }
+
+    /// Asks for up to `wanted` bytes. They are charged: what does not go on after all is [given
+    /// back](Shaper::give_back).
+    pub fn grant(&mut self, now: u64, chain: &mut Chain, direction: Direction, wanted: u64) -> Grant {
+        let mut bytes = wanted;
+        self.buckets(chain, direction, |seat| {
+            if !seat.dry {
+                bytes = bytes.min(seat.meter.quantum().max(seat.bucket.room(seat.meter, now)));
+            }
+        });
+        self.charge(now, chain, direction, bytes)
+    }
+
+    /// Charges bytes that have come: who has sent them waits afterwards.
+    pub fn charge(&mut self, now: u64, chain: &mut Chain, direction: Direction, bytes: u64) -> Grant {
+        let mut grant = Grant { bytes, wait: 0, by: None };
+        let item = match direction {
+            Direction::Down => Item::Down,
+            Direction::Up => Item::Up,
+        };
+        self.buckets(chain, direction, |seat| {
+            let Seat { scope, level, meter, bucket, dry } = seat;
+            let acted = Some(Acted { scope, level, item, dry });
+            if !dry {
+                bucket.charge(meter, now, bytes);
+                let wait = bucket.wait(meter, now);
+                if grant.wait < wait {
+                    (grant.wait, grant.by) = (wait, acted);
+                }
+            } else if bucket.wait_for(meter, now, bytes) == 0 {
+                bucket.charge(meter, now, bytes);
+            } else {
+                grant.by = grant.by.or(acted);
+            }
+        });
+        let waits = grant.wait > 0;
+        self.accounts(chain, |account, _, _| {
+            account.used(direction, bytes);
+            account.seen.delayed += u64::from(waits);
+        });
+        grant
+    }
+
+    /// Gives back what was granted and will not go on.
+    pub fn give_back(&mut self, chain: &mut Chain, direction: Direction, bytes: u64) {
+        self.buckets(chain, direction, |seat| {
+            if !seat.dry {
+                seat.bucket.refund(seat.meter, bytes);
+            }
+        });
+        self.accounts(chain, |account, _, _| account.unused(direction, bytes));
+    }
+
+    /// Does something with each bucket of bytes that a chain is held to.
+    fn buckets(&mut self, chain: &mut Chain, direction: Direction, mut then: impl FnMut(Seat<'_>)) {
+        let of = |limits: &Limits| match direction {
+            Direction::Down => limits.down,
+            Direction::Up => limits.up,
+        };
+        for link in chain.links.iter_mut().flatten() {
+            let Some(track) = self.tracks.get_mut(&link.scope) else { continue };
+            let scope = &track.scope;
+            let (id, dry) = (link.scope, scope.is_dry_run());
+            if let Some(meter) = of(&scope.total) {
+                let bucket = track.total.bytes(direction);
+                then(Seat { scope: id, level: Level::Total, meter, bucket, dry });
+            }
+            let client = link.client.filter(|_| of(&scope.client).is_some());
+            if let (Some(meter), Some(account)) =
+                (of(&scope.client), client.and_then(|slot| self.clients.account(slot)))
+            {
+                let bucket = account.bytes(direction);
+                then(Seat { scope: id, level: Level::Client, meter, bucket, dry });
+            }
+            if let Some(meter) = of(&scope.connection) {
+                let bucket = &mut link.connection[direction as usize];
+                then(Seat { scope: id, level: Level::Connection, meter, bucket, dry });
+            }
+        }
+    }
+
+    /// Whether connections of clients are limited.
+    #[must_use]
+    pub fn limits_connections(&self) -> bool {
+        self.connection_limit().is_some()
+    }
+
+    fn connection_limit(&self) -> Option<(ScopeId, &Arc<Scope>, u32)> {
+        let id = self.server?;
+        let scope = &self.tracks.get(&id)?.scope;
+        Some((id, scope, scope.client.connections?))
+    }
+
+    /// A client connects; an error is the limit that keeps it out. In a dry run it is let in, and the limit comes back.
+    ///
+    /// # Errors
+    ///
+    /// The limit that it would break.
+    pub fn connect(&mut self, now: u64, address: Option<IpAddr>) -> Result<Option<Acted>, Acted> {
+        let Some((id, slot, most, dry)) = self.connecting(now, address) else { return Ok(None) };
+        let Some(account) = self.clients.account(slot) else { return Ok(None) };
+        let acted = Acted { scope: id, level: Level::Client, item: Item::Connections, dry };
+        let full = most <= account.connections.count();
+        if full && !dry {
+            account.seen.refused += 1;
+            return Err(acted);
+        }
+        account.connections.here += 1;
+        account.untold.connections += 1;
+        Ok(full.then_some(acted))
+    }
+
+    fn connecting(&mut self, now: u64, address: Option<IpAddr>) -> Option<(ScopeId, Slot, u32, bool)> {
+        let (id, scope, most) = self.connection_limit()?;
+        let sought = scope.client(address, None).filter(|_| !scope.exempts(address))?;
+        let dry = scope.is_dry_run();
+        Some((id, self.clients.enter(now, id, sought)?, most, dry))
+    }
+
+    /// A client's connection has ended.
+    pub fn disconnect(&mut self, address: Option<IpAddr>) {
+        let Some((id, scope, _)) = self.connection_limit() else { return };
+        let Some(sought) = scope.client(address, None).filter(|_| !scope.exempts(address)) else { return };
+        let Some(slot) = self.clients.get(id, sought) else { return };
+        if let Some(account) = self.clients.account(slot)
+            && account.connections.here > 0
+        {
+            account.connections.here -= 1;
+            account.untold.connections -= 1;
+        }
+    }
+
+    /// Counts the connections of all clients anew, after the limits have changed.
+    pub fn recount(&mut self, now: u64, addresses: impl Iterator<Item = IpAddr>) {
+        let held: Vec<Slot> = self.clients.with_connections().collect();
+        for slot in held {
+            if let Some(account) = self.clients.account(slot) {
+                let here = std::mem::take(&mut account.connections.here);
+                account.untold.connections = account.untold.connections.saturating_sub_unsigned(here);
+            }
+        }
+        for address in addresses {
+            let Some((_, slot, ..)) = self.connecting(now, Some(address)) else { continue };
+            if let Some(account) = self.clients.account(slot) {
+                account.connections.here += 1;
+                account.untold.connections += 1;
+            }
+        }
+    }
+
+    /// Whether there is something to report.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.clients.have_news() || self.tracks.values().any(|track| track.total.untold != Delta::default())
+    }
+
+    /// What was used since the last report, of so many users at most; the others come with the next one.
+    pub fn report(&mut self, most: usize) -> Vec<Use> {
+        let mut uses = Vec::new();
+        for (&scope, track) in &mut self.tracks {
+            let delta = std::mem::take(&mut track.total.untold);
+            if delta != Delta::default() {
+                uses.push(Use { scope, who: None, delta });
+            }
+        }
+        self.clients.take_news(most, |scope, who, account| {
+            let delta = std::mem::take(&mut account.untold);
+            if delta != Delta::default() {
+                uses.push(Use { scope, who: Some(who.clone()), delta });
+            }
+        });
+        uses
+    }
+
+    /// Takes in what another shard has used.
+    pub fn hear(&mut self, now: u64, uses: &[Use]) {
+        for Use { scope, who, delta } in uses {
+            let Some(track) = self.tracks.get_mut(scope) else { continue };
+            let (account, limits) = match who {
+                None => (Some(&mut track.total), &track.scope.total),
+                Some(who) => {
+                    let slot = self.clients.enter(now, *scope, Sought::of(who));
+                    (slot.and_then(|slot| self.clients.account_of_others(slot)), &track.scope.client)
+                }
+            };
+            if let Some(account) = account {
+                account.hear(now, delta, limits.meters());
+            }
+        }
+    }
+
+    /// What has happened to the table of clients.
+    pub fn tally(&mut self) -> Tally {
+        Tally {
+            clients: self.clients.len(),
+            forgotten: std::mem::take(&mut self.clients.forgotten),
+            turned_away: std::mem::take(&mut self.clients.turned_away),
+        }
+    }
+
+    /// Who has had most, so many at most, those first who were refused most often; and all places.
+    #[must_use]
+    pub fn top(&self, most: usize) -> Vec<Entry> {
+        let totals = self.tracks.iter().map(|(&scope, track)| entry(scope, None, &track.total));
+        let mut totals: Vec<Entry> = totals.collect();
+        let mut clients: Vec<Entry> = self
+            .clients
+            .all()
+            .map(|(scope, who, account)| entry(scope, Some(who.clone()), account))
+            .collect();
+        clients.sort_by_key(|entry| std::cmp::Reverse(rank(entry)));
+        clients.truncate(most);
+        totals.append(&mut clients);
+        totals
+    }
+
+    /// The limits of a place, as they hold now.
+    #[must_use]
+    pub fn scope(&self, id: ScopeId) -> Option<&Arc<Scope>> {
+        self.tracks.get(&id).map(|track| &track.scope)
+    }
+}
+
+fn entry(scope: ScopeId, who: Option<Who>, account: &Account) -> Entry {
+    let (running, connections) = (account.running.here, account.connections.here);
+    Entry { scope, who, running, connections, seen: account.seen }
+}
+
+/// By which entries are ordered: those first for whom limits have done most.
+fn rank(entry: &Entry) -> (u64, u64, u64) {
+    let Seen { down, up, requests, delayed, refused } = entry.seen;
+    (refused.saturating_add(delayed), down.saturating_add(up), requests)
+}
+
+/// A bucket that bytes are taken from.
+struct Seat<'b> {
+    scope: ScopeId,
+    level: Level,
+    meter: Meter,
+    bucket: &'b mut Bucket,
+    dry: bool,
+}
+
+/// What one level says of a request.
+enum Judgement {
+    Free,
+    /// So many nanoseconds too early.
+    Late(u64),
+    /// No, and when to come again.
+    Not(Item, u32),
+}
+
+fn judge(limits: &Limits, account: &Account, now: u64) -> Judgement {
+    if limits.concurrent.is_some_and(|most| most <= account.running.count()) {
+        return Judgement::Not(Item::Concurrent, RETRY_SECONDS);
+    }
+    let Some(meter) = limits.requests else { return Judgement::Free };
+    match account.requests.wait_for(meter, now, 1) {
+        0 => Judgement::Free,
+        wait if wait <= limits.delay_ns => Judgement::Late(wait),
+        wait => {
+            // Once the next one would be held back no longer than is allowed.
+            let seconds = (wait - limits.delay_ns).div_ceil(1_000_000_000);
+            Judgement::Not(Item::Requests, u32::try_from(seconds).unwrap_or(u32::MAX).max(1))
+        }
+    }
+}
+
+/// A request waits for the last of those who hold it back. A dry run is told of, and changes nothing.
+fn put_off(granted: &mut Admission, ns: u64, acted: Acted) {
+    if let Admission::Granted { wait, by } = granted {
+        if acted.dry {
+            *by = by.or(Some(acted));
+        } else if *wait < ns {
+            (*wait, *by) = (ns, Some(acted));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
