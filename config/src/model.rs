@@ -72,6 +72,18 @@ impl Config {
 }
 
 impl Config {
+    /// All groups of servers: those that have a name, then what places name themselves, each as often as it is named.
+    #[must_use]
+    pub fn all_upstreams(&self) -> Vec<&Upstream> {
+        let settings = self.hosts.iter().flat_map(|host| {
+            std::iter::once(&host.settings).chain(host.locations.iter().map(|location| &location.settings))
+        });
+        let named = self.upstreams.iter().map(AsRef::as_ref);
+        named.chain(settings.filter_map(|settings| settings.proxy.as_deref())).collect()
+    }
+}
+
+impl Config {
     /// All that ask for a login, each section once.
     #[must_use]
     pub fn logins(&self) -> Vec<&Auth> {

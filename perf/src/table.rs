@@ -258,6 +258,11 @@ counters! {
     TlsFailures "tls_failures" Counter Connections
         "Connections ended because TLS could not begin or go on: no version or name in common, a certificate that does not hold, broken records, or something else than TLS.";
 
+    UpstreamsDown "upstreams_down" Counter Events
+        "Times that a server that requests are passed on to failed its health checks, and got no more requests.";
+    UpstreamsUp "upstreams_up" Counter Events
+        "Times that such a server passed its health checks again.";
+
     RingEnters "ring_enters" Counter Syscalls
         "Calls of io_uring_enter.";
     RingSubmissions "ring_submissions" Counter Events

@@ -17,7 +17,7 @@ mod seats;
 
 use std::time::Duration;
 
-pub use balancers::{Balancers, Ejected, Outcome, Visit};
+pub use balancers::{Balancers, Ejected, Outcome, SeatReport, Visit};
 pub use changes::{Changes, GroupChanges, Member, Order, State};
 pub use group::{Group, GroupId, Named, Relay, Server};
 pub use health::{Checked, Health, judge};
