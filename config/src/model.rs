@@ -6,6 +6,7 @@
 
 mod auth;
 mod bans;
+mod compression;
 mod control;
 mod host;
 mod logs;
@@ -22,6 +23,7 @@ use sys::net::Address;
 
 pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
+pub use compression::{Coding, Compression};
 pub use control::{Control, Peer, Rank, Remote};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use logs::{
@@ -72,6 +74,12 @@ impl Config {
 }
 
 impl Config {
+    /// Whether anything has to do with other servers that requests are passed on to.
+    #[must_use]
+    pub fn has_upstreams(&self) -> bool {
+        !self.all_upstreams().is_empty()
+    }
+
     /// All groups of servers: those that have a name, then what places name themselves, each as often as it is named.
     #[must_use]
     pub fn all_upstreams(&self) -> Vec<&Upstream> {
@@ -81,9 +89,7 @@ impl Config {
         let named = self.upstreams.iter().map(AsRef::as_ref);
         named.chain(settings.filter_map(|settings| settings.proxy.as_deref())).collect()
     }
-}
 
-impl Config {
     /// All that ask for a login, each section once.
     #[must_use]
     pub fn logins(&self) -> Vec<&Auth> {

@@ -1,6 +1,7 @@
 //! Tree to typed configuration: every value read once, problems collected, defaults in their place.
 
 mod auth;
+mod compression;
 mod hosts;
 mod layer;
 mod logs;

@@ -13,12 +13,13 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    auth, bans, certificate, control, file_cache, host, limits, log, quota, remote, rotate, server, settings,
-    shaping, timeouts, tls, top, upstream, upstream_eject, upstream_health, upstream_timeouts,
+    auth, bans, certificate, compression, control, file_cache, host, limits, log, quota, remote, rotate,
+    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_health,
+    upstream_timeouts,
 };
 pub(crate) use sections::{
-    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, ROTATE,
-    SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM,
+    AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
+    ROTATE, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM,
     UPSTREAM_EJECT, UPSTREAM_HEALTH, UPSTREAM_TIMEOUTS,
 };
 
@@ -186,7 +187,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 24] = [
+pub(crate) const SECTIONS: [&Section; 25] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -207,6 +208,7 @@ pub(crate) const SECTIONS: [&Section; 24] = [
     &CERTIFICATE,
     &LOCATION,
     &AUTH,
+    &COMPRESSION,
     &SHAPING,
     &SHAPING_TOTAL,
     &SHAPING_CLIENT,
@@ -251,7 +253,8 @@ mod tests {
                 "/a/": {"root": "own"},
                 "/b/": {
                     "root": "base",
-                    "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"}
+                    "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"},
+                    "compression": {}
                 }
             }
         }}
@@ -281,6 +284,7 @@ mod tests {
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",
             "auth" => "/hosts/example.org/locations/~1b~1/auth",
+            "compression" => "/hosts/example.org/locations/~1b~1/compression",
             "location" => "/hosts/example.org/locations/~1a~1",
             "shaping" => "/server/shaping",
             "shaping_total" => "/server/shaping/total",

@@ -13,6 +13,7 @@ mod access_log;
 mod activity;
 mod change;
 mod clock;
+mod coded_forms;
 mod connection;
 mod content;
 mod details;
@@ -39,6 +40,7 @@ mod served;
 mod server;
 mod shard;
 mod stream;
+mod upstream;
 mod viewers;
 mod wheel;
 

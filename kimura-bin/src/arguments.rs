@@ -291,7 +291,10 @@ impl Given {
         if let Some(option) = self.of_a_ban().filter(|_| verb.id != verbs::Id::Ban) {
             return Err(Usage::NotWith(option, verb.name));
         }
-        if let Some(option) = self.of_an_addition().filter(|_| !matches!(command, ToServer::Upstream { change: UpstreamChange::Add { .. }, .. })) {
+        if let Some(option) = self
+            .of_an_addition()
+            .filter(|_| !matches!(command, ToServer::Upstream { change: UpstreamChange::Add { .. }, .. }))
+        {
             return Err(Usage::NotWith(option, verb.name));
         }
         if let Some(option) = self.of_logs().filter(|_| verb.id != verbs::Id::Logs) {

@@ -294,13 +294,7 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "With upstream add - the share of the requests, from 1 to 1000",
         "1 without it.",
     ),
-    of_verbs(
-        Id::Backup,
-        "backup",
-        None,
-        "With upstream add - only while no other server can be used",
-        "",
-    ),
+    of_verbs(Id::Backup, "backup", None, "With upstream add - only while no other server can be used", ""),
     of_verbs(
         Id::Login,
         "login",

@@ -65,7 +65,9 @@ mod tests {
 
     #[test]
     fn weights() {
-        for (text, wanted) in [("1", Some(1)), ("1000", Some(1000)), ("0", None), ("1001", None), ("+1", None)] {
+        for (text, wanted) in
+            [("1", Some(1)), ("1000", Some(1000)), ("0", None), ("1001", None), ("+1", None)]
+        {
             assert_eq!(weight(text).ok(), wanted, "{text}");
         }
     }

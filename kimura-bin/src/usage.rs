@@ -158,7 +158,7 @@ impl fmt::Display for Usage {
             }
             Self::BadWeight(text) => write!(f, "'{text}' is no weight; write a number from 1 to 1000"),
             Self::BadUpstreamOrder(word) => {
-                write!(f, "'{word}' is no order for a server; these are: {}", upstream::WORDS.join(", "))
+                write!(f, "'{word}' is no order for a server; these are: {}", crate::upstream::WORDS.join(", "))
             }
             Self::BadUpstreamName => {
                 f.write_str("the name of a group or server is empty, too long or has control characters; correct it")

@@ -18,6 +18,7 @@ use sys::net::Address;
 use crate::carrier::Carrier;
 use crate::clients::Clients;
 use crate::comet::Comet;
+use crate::compression::Compression;
 use crate::host::{Host, Site};
 use crate::location::{ErrorPages, Files, Location, Locations};
 use crate::media::MediaTypes;
@@ -166,7 +167,8 @@ impl Compiler<'_> {
         let fields_of_tls = self.carrier.fields.len();
         let fields = [self.carrier.fields.as_slice(), &field_lines(settings)].concat();
         let error_pages = self.error_pages(settings, pointer);
-        let chain = self.chain(id, settings, pointer, &fields)?;
+        let compression = settings.compression.as_deref().map(Compression::new).map(Arc::new);
+        let chain = self.chain(id, settings, pointer, (&fields, compression.as_ref()))?;
         let logs = settings.access_logs.clone();
         let body_size = settings.body_size;
         Some(Location {
@@ -178,12 +180,19 @@ impl Compiler<'_> {
             logs,
             key,
             request_id: settings.request_id,
+            compression,
             body_size,
             shaping: settings.shaping.as_ref().map(|shaping| ScopeId::of(&shaping.scope)),
         })
     }
 
-    fn chain(&mut self, id: u32, settings: &Settings, pointer: &str, fields: &[u8]) -> Option<Vec<Phase>> {
+    fn chain(
+        &mut self,
+        id: u32,
+        settings: &Settings,
+        pointer: &str,
+        (fields, compression): (&[u8], Option<&Arc<Compression>>),
+    ) -> Option<Vec<Phase>> {
         let comet = settings.comet.map(|shows| self.comet(shows, settings, pointer));
         let methods = methods(settings);
         let certificate = settings.client_certificate;
@@ -217,7 +226,9 @@ impl Compiler<'_> {
                 // A host that only has locations needs no folder of its own: everything else is 404.
                 if let Some(path) = &settings.root {
                     let root = self.root(path, pointer)?;
-                    chain.push(Phase::Files(Arc::new(files(id, root, settings, fields))));
+                    let files =
+                        Files { compression: compression.cloned(), ..files(id, root, settings, fields) };
+                    chain.push(Phase::Files(Arc::new(files)));
                 }
             }
         }
@@ -434,6 +445,7 @@ fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &[u8]) -> Fil
         symlinks: settings.symlinks,
         types: MediaTypes::new(settings),
         etag: settings.etag,
+        compression: None,
         fields: fields.to_vec(),
     }
 }

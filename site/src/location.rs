@@ -8,6 +8,7 @@ use proto_http::Status;
 use regex::bytes::Regex;
 
 use crate::Security;
+use crate::compression::Compression;
 use crate::media::MediaTypes;
 use crate::page::Page;
 use crate::phase::Phase;
@@ -31,6 +32,8 @@ pub struct Location {
     pub key: String,
     /// Whether responses carry the id of their request.
     pub request_id: bool,
+    /// How contents are compressed, if they are.
+    pub compression: Option<Arc<Compression>>,
     /// Largest request body in bytes.
     pub body_size: u64,
     /// The limits on what its clients use, beside those of the server.
@@ -75,6 +78,7 @@ impl Files {
             && self.etag == other.etag
             && self.fields == other.fields
             && self.types == other.types
+            && self.compression == other.compression
     }
 }
 
@@ -93,6 +97,8 @@ pub struct Files {
     pub types: MediaTypes,
     /// Whether responses carry an entity tag.
     pub etag: bool,
+    /// How contents are compressed, if they are.
+    pub compression: Option<Arc<Compression>>,
     /// The location's fields, see [`Location::fields`]; all of them, since hosts with some for TLS only serve files over TLS only.
     pub fields: Vec<u8>,
 }

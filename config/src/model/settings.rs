@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Auth, Log, ProxyHost, Shaping, Upstream};
+use super::{Auth, Compression, Log, ProxyHost, Shaping, Upstream};
 
 /// The settings in force in one host or location, with everything inherited.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +52,8 @@ pub struct Settings {
     pub request_id: bool,
     /// Who has to log in; `None` is nobody.
     pub auth: Option<Arc<Auth>>,
+    /// How contents are compressed; `None` is not at all.
+    pub compression: Option<Arc<Compression>>,
     /// What clients may use here, beside what they may at the whole server; `None` is everything.
     pub shaping: Option<Arc<Shaping>>,
     /// Largest request body in bytes; `u64::MAX` is unlimited, 0 refuses every body.

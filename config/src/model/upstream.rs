@@ -1,6 +1,7 @@
 //! Groups of servers that requests are passed on to: `/upstreams`.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,6 +44,17 @@ pub struct UpstreamServer {
     pub part: UpstreamPart,
     /// JSON Pointer of the item.
     pub pointer: String,
+}
+
+impl UpstreamServer {
+    /// The name that is to be looked up; none where the address is there.
+    #[must_use]
+    pub fn place_to_look_up(&self) -> Option<&Place> {
+        match &self.address {
+            UpstreamAddress::Tcp(place) if place.host.parse::<IpAddr>().is_err() => Some(place),
+            UpstreamAddress::Tcp(_) | UpstreamAddress::Unix(_) => None,
+        }
+    }
 }
 
 /// When a server gets requests.

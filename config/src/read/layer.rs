@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::logs::Chosen;
-use super::{Catalog, auth, shaping};
+use super::{Catalog, auth, compression, shaping};
 use crate::cause::{Cause, Flaw};
 use crate::model::{
-    Auth, ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, LogFormat, ProxyHost, Settings, Shaping,
-    Symlinks, Upstream,
+    Auth, ClientCertificate, Comet, Compression, Dotfiles, ErrorStatus, Handler, LogFormat, ProxyHost,
+    Settings, Shaping, Symlinks, Upstream,
 };
 use crate::problem::Problems;
 use crate::reader::Reader;
@@ -42,6 +42,7 @@ pub(super) struct Layer {
     access_log_format: Option<LogFormat>,
     request_id: Option<bool>,
     auth: Option<Option<Arc<Auth>>>,
+    compression: Option<Option<Arc<Compression>>>,
     shaping: Option<Option<Arc<Shaping>>>,
     body_size: Option<u64>,
     /// Whether there is a root, right or wrong; or a proxy that is wrong, so that nothing else is to be missed.
@@ -73,6 +74,9 @@ impl Layer {
             access_log_format: reader.get(&settings::ACCESS_LOG_FORMAT, problems),
             request_id: reader.get(&settings::REQUEST_ID, problems),
             auth: reader.has(&settings::AUTH).then(|| auth::read(reader, problems).map(Arc::new)),
+            compression: reader
+                .has(&settings::COMPRESSION)
+                .then(|| compression::read(reader, problems).map(Arc::new)),
             shaping: reader
                 .has(&settings::SHAPING)
                 .then(|| shaping::of_place(reader, problems).map(Arc::new)),
@@ -116,6 +120,7 @@ impl Inherited {
             access_logs: Vec::new(),
             request_id: settings::REQUEST_ID.default(""),
             auth: None,
+            compression: None,
             shaping: None,
             body_size: settings::BODY_SIZE.default(""),
         };
@@ -150,6 +155,7 @@ impl Inherited {
         merge(&mut settings.error_pages, layer.error_pages);
         set(&mut settings.request_id, layer.request_id);
         set(&mut settings.auth, layer.auth);
+        set(&mut settings.compression, layer.compression);
         set(&mut settings.shaping, layer.shaping);
         set(&mut settings.body_size, layer.body_size);
         set(&mut new.access_logs, layer.access_logs);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::sections::{
-    AUTH, BANS, CERTIFICATE, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE, SERVER,
-    SHAPING as SHAPING_SECTION, TIMEOUTS, TLS, UPSTREAM,
+    AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
+    SERVER, SHAPING as SHAPING_SECTION, TIMEOUTS, TLS, UPSTREAM,
 };
 use super::{AnyKey, Key};
 use crate::kind::{
@@ -40,9 +40,11 @@ macro_rules! keys {
     };
 }
 
+mod coding;
 mod logs;
 mod upstreams;
 
+pub(crate) use coding::compression;
 pub(crate) use logs::{log, rotate};
 pub(crate) use upstreams::{upstream, upstream_eject, upstream_health, upstream_timeouts};
 mod shapes;
@@ -569,6 +571,9 @@ keys! {
         AUTH: ObjectOrOff = "auth", ObjectOrOff(&super::AUTH),
             default Some(r#""off""#), example r#"{"realm": "Members", "htpasswd": "auth/members.htpasswd"}"#,
             "Who has to log in, and how that is checked.";
+        COMPRESSION: ObjectOrOff = "compression", ObjectOrOff(&super::COMPRESSION),
+            default Some(r#""off""#), example r#"{"codings": ["gzip"]}"#,
+            "How contents are compressed for clients that take it.";
         SHAPING: ObjectOrOff = "shaping", ObjectOrOff(&SHAPING_SECTION),
             default Some(r#""off""#), example r#"{"client": {"down": "1MB/s"}}"#,
             "What clients of this host or location may use, beside the limits of /server/shaping. It is inherited as a whole: \

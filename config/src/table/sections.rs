@@ -2,8 +2,9 @@
 
 use super::Section;
 use super::keys::{
-    auth, bans, certificate, control, file_cache, host, limits, log, quota, remote, rotate, server, settings,
-    shaping, timeouts, tls, top, upstream, upstream_eject, upstream_health, upstream_timeouts,
+    auth, bans, certificate, compression, control, file_cache, host, limits, log, quota, remote, rotate,
+    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_health,
+    upstream_timeouts,
 };
 
 /// The whole file.
@@ -204,6 +205,17 @@ pub(crate) static AUTH: Section = Section {
             cannot tell, the answer is 503. Without TLS everybody between can read the password.",
     inherited: &[],
     own: auth::KEYS,
+};
+
+/// `compression` of `/defaults`, a host or a location.
+pub(crate) static COMPRESSION: Section = Section {
+    name: "compression",
+    place: "compression (\"compression\" of /defaults, a host or a location)",
+    prose: "How contents are compressed for clients that say, with Accept-Encoding, that they take it; {} is enough. It is \
+            inherited as a whole, and \"off\" ends it. Where an answer has secrets beside what a client has sent, as pages \
+            with forms may have, its length tells about them (BREACH): see docs/compression.md.",
+    inherited: &[],
+    own: compression::KEYS,
 };
 
 /// `shaping` of `/server`, `/defaults`, a host or a location.

@@ -37,6 +37,7 @@ impl Shard {
         self.listeners.borrow_mut().change(held.listeners, &held.served);
         self.balancers.borrow_mut().renew(held.served.groups(), self.clock.now());
         self.served.replace(held.served);
+        self.leave_servers(|server| self.balancers.borrow().keeps(server));
         self.logins.borrow_mut().forget();
         self.recount_clients();
         self.retire();
@@ -47,6 +48,7 @@ impl Shard {
     /// From now on this is so of the servers that requests are passed on to.
     pub(super) fn change_upstreams(&self, changes: Arc<Changes>) {
         self.balancers.borrow_mut().change(changes, self.clock.now());
+        self.leave_servers(|server| self.balancers.borrow().keeps(server));
     }
 
     /// Ends what the retired listeners still do, and their idle connections.

@@ -2,7 +2,8 @@
 
 use super::Outcome;
 use privsep::message::{
-    BanReport, BansReport, LedgerEntry, PlanReport, StatusReport, UpstreamReport, UpstreamState, UpstreamsReport,
+    BanReport, BansReport, LedgerEntry, PlanReport, StatusReport, UpstreamReport, UpstreamState,
+    UpstreamsReport,
 };
 use std::fmt::Write as _;
 
@@ -120,7 +121,8 @@ fn upstream(report: &UpstreamReport) -> [String; 7] {
         (UpstreamState::Drained, _) => "drained".to_owned(),
     };
     let weight = if report.backup { format!("{} backup", report.weight) } else { report.weight.to_string() };
-    let [open, requests, failures] = [report.open, report.requests, report.failures].map(|count| count.to_string());
+    let [open, requests, failures] =
+        [report.open, report.requests, report.failures].map(|count| count.to_string());
     [report.group.clone(), place, state, weight, open, requests, failures]
 }
 

@@ -5,15 +5,13 @@ mod names;
 mod probe;
 mod watch;
 
-pub(super) use names::{FILES, addresses};
+pub(super) use names::{FILES, has_names};
 
-use config::UpstreamPart;
+use config::{Config, UpstreamPart, UpstreamServer};
 use engine::Server as Shards;
-use names::{Found, Names};
+use names::{Found, Names, addresses};
 use privsep::link::Link;
-use privsep::message::{
-    FromWorker, ToWorker, UpstreamOrder, UpstreamReport, UpstreamState, UpstreamsReport,
-};
+use privsep::message::{FromWorker, ToWorker, UpstreamOrder, UpstreamReport, UpstreamState, UpstreamsReport};
 use privsep::sealed::seal;
 use probe::Probe;
 use site::upstream::{Changes, Checked, Group, GroupId, Health, Member, SeatReport, Server, State};
@@ -154,6 +152,25 @@ impl Lookout {
     /// Ends the thread.
     pub(super) fn end(&self) {
         self.send(Mail::End);
+    }
+}
+
+/// Says which names of servers cannot be found. That is no error: it may be the name server that is down, and all else can
+/// be served.
+pub(super) fn warn_of_names(config: &Config) {
+    let mut seen = HashSet::new();
+    for upstream in config.all_upstreams() {
+        for place in upstream.servers.iter().filter_map(UpstreamServer::place_to_look_up) {
+            if !seen.insert(place) {
+                continue;
+            }
+            if let Err(why) = addresses(place) {
+                log::warn!(
+                    "upstream {}: {place} cannot be found: {why}; correct the name, or see to it",
+                    upstream.name
+                );
+            }
+        }
     }
 }
 
@@ -312,7 +329,8 @@ impl Post {
         });
         let timeout = next.min().map(|next| next.saturating_duration_since(now));
         let probes = self.patients.iter().filter_map(|(key, patient)| Some((key, patient.probe.as_ref()?)));
-        let (keys, mut waits): (Vec<_>, Vec<_>) = probes.map(|(key, probe)| (key.clone(), probe.waits())).unzip();
+        let (keys, mut waits): (Vec<_>, Vec<_>) =
+            probes.map(|(key, probe)| (key.clone(), probe.waits())).unzip();
         waits.push((self.bell.as_fd(), Interest::Read));
         let ready = any_ready(&waits, timeout)?;
         let now = Instant::now();

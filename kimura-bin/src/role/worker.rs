@@ -1,5 +1,6 @@
 //! Serves: a control thread that hears the supervisor, and the shards.
 
+use super::lookout::{self, Beginning, Lookout};
 use super::{Fault, Place, Sandbox, begin, gatekeeper, level, replace_error_log};
 use crate::certificates::Material;
 use crate::folders;
@@ -11,16 +12,18 @@ use config::{Config, Loaded};
 use engine::{Change, Farewell, Listening, Outcome, Plan, Secured, Server, ShardPlan};
 use logging::{Logger, PressureView, Target, error_log};
 use perf::Block;
-use privsep::child::confine;
+use privsep::child::{Relaying, confine};
 use privsep::link::{Link, LinkError};
-use privsep::message::{Contents, FromWorker, Network, Output, Subject, ToWorker};
+use privsep::message::{
+    Contents, FromWorker, Network, Output, Subject, ToWorker, UpstreamOrder, UpstreamsReport,
+};
 use privsep::role::Role;
-use privsep::sealed::unseal_secret;
+use privsep::sealed::{seal, unseal, unseal_secret};
 use privsep::wire::Bytes;
 use site::Site;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -58,7 +61,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     let mut luggage = Luggage::new(cores);
     while luggage.take(link.receive_waiting()?)? {}
     luggage.log.iter().for_each(|log| show_messages(log, place));
-    let Serving { server, logger, offenders } = match luggage.start(Sandbox::of(&hello, place)) {
+    let Serving { server, logger, offenders, beginning } = match luggage.start(Sandbox::of(&hello, place)) {
         Ok(serving) => serving,
         Err(why) => {
             link.send_waiting(&FromWorker::Refused { why }, &[])?;
@@ -66,11 +69,14 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
         }
     };
     link.send_waiting(&FromWorker::Serving, &[])?;
+    let lookout = beginning.map(|beginning| beginning.start(&server, link)).transpose();
+    let lookout = lookout.map_err(|error| Fault::Link(LinkError::System(error)))?;
     let control = Control {
         link: Arc::clone(link),
         server: Arc::clone(&server),
         logger: Arc::clone(&logger),
         place,
+        lookout: lookout.clone(),
         next: Setup::default(),
     };
     let thread = thread::Builder::new().name("kimura-control".to_owned()).spawn(move || control.run());
@@ -84,6 +90,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     }
     // The control thread still waits for messages; this wakes it, and the last word goes out before.
     let stopped = logger.stop(LOG_PATIENCE);
+    lookout.iter().for_each(Lookout::end);
     // An empty report is the last one. It has ended before if the link has.
     let _ = last_report.send(Vec::new());
     let _ = reporter.join();
@@ -175,6 +182,8 @@ struct Luggage {
     targets: Vec<Target>,
     /// Who is banned from the first connection on.
     banned: Option<BanTable>,
+    /// What was ordered of servers that requests are passed on to.
+    orders: Vec<UpstreamOrder>,
     setup: Setup,
 }
 
@@ -184,13 +193,15 @@ struct Serving {
     logger: Arc<Logger>,
     /// Who makes bad requests, from the shards.
     offenders: (SyncSender<Vec<IpAddr>>, Receiver<Vec<IpAddr>>),
+    /// What looks after other servers, where some can be reached.
+    beginning: Option<Beginning>,
 }
 
 impl Luggage {
     fn new(cores: Vec<u32>) -> Self {
         let setup = Setup::default();
-        let (blocks, targets) = (Vec::new(), Vec::new());
-        Self { cores, blocks, log: None, pressure: None, tail: None, targets, banned: None, setup }
+        let (blocks, targets, orders) = (Vec::new(), Vec::new(), Vec::new());
+        Self { cores, blocks, log: None, pressure: None, tail: None, targets, banned: None, orders, setup }
     }
 
     /// Takes one message; `false` when it was the last before the start.
@@ -218,6 +229,7 @@ impl Luggage {
             (ToWorker::Tickets { keys }, None) => self.setup.tickets = ticket_keys(&keys),
             (ToWorker::Bans, Some(packed)) => self.banned = unpack(&packed),
             (ToWorker::NoBans, None) => self.banned = None,
+            (ToWorker::UpstreamOrders, Some(sealed)) => self.orders = unseal(&sealed)?,
             (ToWorker::Socket { shard, id, address }, Some(fd)) => {
                 self.setup.take_socket(shard, id, address, fd);
             }
@@ -233,9 +245,11 @@ impl Luggage {
     /// Starts the shards; an error says why it cannot, for people.
     fn start(self, sandbox: Sandbox) -> Result<Serving, String> {
         let loaded = self.setup.load()?;
+        let relaying = if loaded.config.has_upstreams() { Relaying::On } else { Relaying::Off };
         if sandbox == Sandbox::On {
-            let served = folders::served(&loaded.config).into_keys().map(Path::to_owned).collect();
-            confine(Role::Worker, served).map_err(|error| error.to_string())?;
+            let served = folders::served(&loaded.config).into_keys().map(Path::to_owned);
+            let served = served.chain(name_files(&loaded.config)).collect();
+            confine(Role::Worker, served, relaying).map_err(|error| error.to_string())?;
         }
         let site = compile(&loaded)?;
         let secured = self.setup.secured(&loaded.config)?;
@@ -251,6 +265,14 @@ impl Luggage {
             block: Arc::new(block),
         });
         let offenders = sync_channel(REPORTS_MAX);
+        // Without a sandbox nothing is out of reach.
+        let relaying = if sandbox == Sandbox::On { relaying } else { Relaying::On };
+        let beginning = match relaying {
+            Relaying::On => {
+                Some(Beginning::new(site.groups(), self.orders).map_err(|error| error.to_string())?)
+            }
+            Relaying::Off => None,
+        };
         let plan = Plan {
             site: Arc::new(site),
             secured,
@@ -258,6 +280,7 @@ impl Luggage {
             shards: shards.collect(),
             logger: &logger,
             banned: self.banned.map(Arc::new),
+            changes: Arc::new(beginning.as_ref().map(Beginning::changes).unwrap_or_default()),
             offenders: Some(offenders.0.clone()),
             tail: self.tail,
         };
@@ -266,7 +289,7 @@ impl Luggage {
             sys::sandbox::give_up_rings().map_err(|error| error.to_string())?;
         }
         server.open();
-        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger), offenders })
+        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger), offenders, beginning })
     }
 }
 
@@ -296,6 +319,8 @@ struct Control {
     server: Arc<Server>,
     logger: Arc<Logger>,
     place: Place,
+    /// Looks after other servers; without it none can be reached.
+    lookout: Option<Lookout>,
     /// What is to be served next, as far as it has come.
     next: Setup,
 }
@@ -334,14 +359,25 @@ impl Control {
                 table.into_iter().for_each(|table| self.server.ban(table));
             }
             ToWorker::NoBans => self.server.ban(BanTable::default()),
+            ToWorker::UpstreamOrders => match (unseal(&descriptors.pop()?), &self.lookout) {
+                (Ok(orders), Some(lookout)) => lookout.order(orders),
+                (Ok(_), None) => {}
+                (Err(error), _) => log::error!("orders for upstream servers are not understood: {error}"),
+            },
+            ToWorker::ReportUpstreams => match &self.lookout {
+                Some(lookout) => lookout.report(),
+                None => return self.no_upstreams(),
+            },
             ToWorker::Prepare => return Some(answer(self.prepare(), FromWorker::Prepared)),
             ToWorker::Commit => {
                 let committed = self.server.commit(SWAP_PATIENCE).map_err(|error| error.to_string());
+                self.lookout.iter().for_each(Lookout::commit);
                 return Some(answer(committed, FromWorker::Committed));
             }
             ToWorker::Abort => {
                 self.next = Setup::default();
                 self.server.abort();
+                self.lookout.iter().for_each(Lookout::abort);
             }
             ToWorker::Drain { millis } => {
                 self.server.drain(Duration::from_millis(millis), Farewell::AtOnce);
@@ -363,18 +399,57 @@ impl Control {
         None
     }
 
+    /// The report of one that passes nothing on.
+    fn no_upstreams(&self) -> Option<FromWorker> {
+        let sealed = seal(&UpstreamsReport { servers: Vec::new() });
+        let sent = sealed
+            .map_err(LinkError::System)
+            .and_then(|sealed| self.link.send_waiting(&FromWorker::Upstreams, &[sealed.as_fd()]));
+        sent.inspect_err(|error| log::error!("the supervisor cannot be told of upstream servers: {error}"))
+            .ok()?;
+        None
+    }
+
     /// Has every shard hold ready what has come.
     fn prepare(&mut self) -> Result<(), String> {
         let next = std::mem::take(&mut self.next);
         let loaded = next.load()?;
         let site = compile(&loaded)?;
         readable(&site)?;
+        match &self.lookout {
+            Some(lookout) => {
+                names_can_be_read(&loaded.config)?;
+                lookout.prepare(site.groups());
+            }
+            None if loaded.config.has_upstreams() => {
+                return Err("other servers cannot be reached by this process".to_owned());
+            }
+            None => {}
+        }
         let secured = next.secured(&loaded.config)?;
         let config = loaded.config;
         let listeners = next.listeners(self.server.shards());
         let site = Arc::new(site);
         let change = Change { site, secured, config: &config.server, logger: &self.logger, listeners };
         self.server.prepare(change, SWAP_PATIENCE).map_err(|error| error.to_string())
+    }
+}
+
+/// Files by which the system looks names up, where there are names of servers to be looked up.
+fn name_files(config: &Config) -> Vec<PathBuf> {
+    if !lookout::has_names(config) {
+        return Vec::new();
+    }
+    lookout::FILES.iter().map(PathBuf::from).filter(|path| path.exists()).collect()
+}
+
+/// Whether this process can look names up, if it has to: its sandbox was made for another configuration.
+fn names_can_be_read(config: &Config) -> Result<(), String> {
+    match name_files(config).into_iter().find(|path| std::fs::File::open(path).is_err()) {
+        Some(path) => {
+            Err(format!("names cannot be looked up by this process: it cannot read {}", path.display()))
+        }
+        None => Ok(()),
     }
 }
 

@@ -196,7 +196,7 @@ impl Balancers {
                 digest: key::digest(&[server.address.to_string().as_bytes()]),
                 turn: 0,
             });
-            self.seats.describe(seat, server);
+            self.seats.describe(seat, server, member.state);
         }
         for candidate in known {
             self.seats.strike(candidate.seat);
@@ -267,10 +267,10 @@ impl Balancers {
         self.seats.get(seat).map(|seated| &seated.server)
     }
 
-    /// Whether connections to the server are worth keeping.
+    /// Whether connections to the server are worth keeping: it gets requests.
     #[must_use]
     pub fn keeps(&self, seat: Seat) -> bool {
-        self.seats.is_listed(seat)
+        self.seats.is_up(seat)
     }
 }
 

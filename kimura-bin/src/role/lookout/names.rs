@@ -1,6 +1,6 @@
 //! Names of servers, looked up by a thread of its own: that may take long, and nothing else waits for it.
 
-use config::Place;
+use config::{Config, Place};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -91,6 +91,12 @@ impl Book {
         }
         found
     }
+}
+
+/// Whether a configuration has servers whose names are to be looked up.
+pub(in crate::role) fn has_names(config: &Config) -> bool {
+    let servers = config.all_upstreams().into_iter().flat_map(|upstream| &upstream.servers);
+    servers.into_iter().any(|server| server.place_to_look_up().is_some())
 }
 
 /// The addresses of a name; an error says why there are none, for people.

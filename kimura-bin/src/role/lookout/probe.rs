@@ -93,5 +93,6 @@ fn request(path: &str, server: &Server, rule: &Rule) -> Vec<u8> {
         (None, Address::Unix(_)) => "localhost",
         (None, _) => &server.name,
     };
-    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: kimura\r\nConnection: close\r\n\r\n").into_bytes()
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: kimura\r\nConnection: close\r\n\r\n")
+        .into_bytes()
 }

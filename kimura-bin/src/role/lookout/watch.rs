@@ -97,7 +97,8 @@ impl Watch {
             if !of_group.added.is_empty() || !of_group.orders.is_empty() {
                 continue;
             }
-            for UpstreamOrder { server, change, .. } in self.orders.iter().filter(|order| order.group == group.name)
+            for UpstreamOrder { server, change, .. } in
+                self.orders.iter().filter(|order| order.group == group.name)
             {
                 match *change {
                     UpstreamChange::Add { weight, backup } => {
@@ -184,8 +185,14 @@ mod tests {
             let list = |list: &[&str]| list.iter().map(|address| address.parse().unwrap()).collect();
             Found::from([("app.example:2".to_owned(), addresses.map(list))])
         };
-        assert_eq!(watch.find(found(None)), ["upstream server app.example:2 cannot be found: it gets no requests"]);
-        assert_eq!(watch.find(found(Some(&["192.0.2.1:2"]))), ["upstream server app.example:2 is at 192.0.2.1:2"]);
+        assert_eq!(
+            watch.find(found(None)),
+            ["upstream server app.example:2 cannot be found: it gets no requests"]
+        );
+        assert_eq!(
+            watch.find(found(Some(&["192.0.2.1:2"]))),
+            ["upstream server app.example:2 is at 192.0.2.1:2"]
+        );
         assert_eq!(watch.find(found(Some(&["192.0.2.1:2"]))).len(), 0);
         let kept = "upstream server app.example:2 cannot be found now: it keeps its addresses";
         assert_eq!(watch.find(found(None)), [kept]);
@@ -197,7 +204,7 @@ mod tests {
             UpstreamOrder { group: "other".to_owned(), ..order("127.0.0.1:3", UpstreamChange::Drain) },
         ]);
         assert_eq!(members(&watch), "127.0.0.1:1 Drained, 127.0.0.1:3 Up");
-        let server = |port| Arc::clone(&watch.patients()[port].1);
+        let server = |index: usize| Arc::clone(&watch.patients()[index].1);
         let (first, third) = (server(0), server(1));
         assert_eq!(watch.check(&app[0], &third, Checked::Failed), Some(Health::Down(0)));
         assert_eq!(watch.check(&app[0], &third, Checked::Failed), None);
