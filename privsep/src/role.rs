@@ -174,8 +174,8 @@ pub const ROLES: &[Row] = &[
                 Group::Sockets,
                 Group::Rings,
             ],
-            // Names of servers are looked up.
-            relaying: &[Group::Connecting, Group::Resolving],
+            // Names of servers are looked up, and reports of all servers are long.
+            relaying: &[Group::Connecting, Group::Resolving, Group::Sealing],
         }),
     },
 ];

@@ -14,11 +14,9 @@ use logging::{Logger, PressureView, Target, error_log};
 use perf::Block;
 use privsep::child::{Relaying, confine};
 use privsep::link::{Link, LinkError};
-use privsep::message::{
-    Contents, FromWorker, Network, Output, Subject, ToWorker, UpstreamOrder, UpstreamsReport,
-};
+use privsep::message::{Contents, FromWorker, Network, Output, Subject, ToWorker, UpstreamOrder};
 use privsep::role::Role;
-use privsep::sealed::{seal, unseal, unseal_secret};
+use privsep::sealed::{unseal, unseal_secret};
 use privsep::wire::Bytes;
 use site::Site;
 use std::net::IpAddr;
@@ -364,10 +362,7 @@ impl Control {
                 (Ok(_), None) => {}
                 (Err(error), _) => log::error!("orders for upstream servers are not understood: {error}"),
             },
-            ToWorker::ReportUpstreams => match &self.lookout {
-                Some(lookout) => lookout.report(),
-                None => return self.no_upstreams(),
-            },
+            ToWorker::ReportUpstreams => self.lookout.iter().for_each(Lookout::report),
             ToWorker::Prepare => return Some(answer(self.prepare(), FromWorker::Prepared)),
             ToWorker::Commit => {
                 let committed = self.server.commit(SWAP_PATIENCE).map_err(|error| error.to_string());
@@ -396,17 +391,6 @@ impl Control {
             ToWorker::ErrorLog => replace_error_log(&descriptors, self.place),
             other => log::warn!("a message out of turn is ignored: {other:?}"),
         }
-        None
-    }
-
-    /// The report of one that passes nothing on.
-    fn no_upstreams(&self) -> Option<FromWorker> {
-        let sealed = seal(&UpstreamsReport { servers: Vec::new() });
-        let sent = sealed
-            .map_err(LinkError::System)
-            .and_then(|sealed| self.link.send_waiting(&FromWorker::Upstreams, &[sealed.as_fd()]));
-        sent.inspect_err(|error| log::error!("the supervisor cannot be told of upstream servers: {error}"))
-            .ok()?;
         None
     }
 

@@ -197,6 +197,11 @@ fn is_harmless(report: &UpstreamsReport) -> bool {
 impl Supervisor<'_> {
     /// `kimura upstreams`.
     pub(super) fn report_upstreams(&mut self, id: Id) {
+        if self.deployment.needs.upstreams.is_empty() {
+            // The workers cannot pass anything on, and have nobody to ask.
+            let report = UpstreamsReport { servers: Vec::new() };
+            return self.answer(id, Reply::Upstreams(Box::new(report)));
+        }
         let serving = self.workers.iter().rev().find(|worker| worker.phase == Phase::Serving);
         let asked = serving.filter(|worker| worker.link.send(&ToWorker::ReportUpstreams, &[]).is_ok());
         match asked.map(|worker| worker.generation) {
