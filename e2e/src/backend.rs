@@ -64,7 +64,7 @@ impl Backend {
             Program::Caddy => (
                 "Caddyfile",
                 format!(
-                    "{{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n}}\n\
+                    "{{\n\tadmin off\n\tauto_https off\n}}\n\
                      http://:{port} {{\n\tbind 127.0.0.1\n\trespond {word}\n}}\n"
                 ),
             ),

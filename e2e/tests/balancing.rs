@@ -202,7 +202,7 @@ fn a_rolling_restart_fails_no_request() {
     let mut backends: Vec<Backend> = (0..3).map(start).collect();
     let health = r#", "health": { "path": "/health", "interval": "200ms", "timeout": "200ms" }"#;
     let site = Site::start(folder, 2, &weighted(&backends, &[1, 1, 1]), health);
-    let place = site.server.place(0).expect("an address");
+    let place = site.server.place(1).expect("an address");
     let load = Load::start(&[place.clone(), place], "localhost", "/", b"same");
     for backend in &mut backends {
         let name = backend.address.to_string();
