@@ -28,9 +28,15 @@ fn check_files(settings: &Settings, pointer: &str) {
 
 #[test]
 fn examples_are_right() {
-    for name in
-        ["minimal.conf", "static-site.conf", "many-hosts.conf", "hardened.conf", "logins.conf", "logs.conf", "proxy.conf"]
-    {
+    for name in [
+        "minimal.conf",
+        "static-site.conf",
+        "many-hosts.conf",
+        "hardened.conf",
+        "logins.conf",
+        "logs.conf",
+        "proxy.conf",
+    ] {
         let config = load_example(name).unwrap_or_else(|problems| panic!("{problems}")).config;
         for host in &config.hosts {
             check_files(&host.settings, &host.pointer);

@@ -24,10 +24,10 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3600;
 
-/// Declares the keys of a section, and `KEYS` with all of them.
+/// Declares the keys of a section, and `KEYS` with all of them and those of other modules that it has, too.
 macro_rules! keys {
     ($(#[$doc:meta])* $module:ident { $($id:ident: $kind:ty = $name:literal, $value:expr,
-        default $default:expr, example $example:literal, $prose:literal;)* }) => {
+        default $default:expr, example $example:literal, $prose:literal;)* } $(also $($more:path),+)?) => {
         $(#[$doc])*
         pub(crate) mod $module {
             use super::*;
@@ -36,7 +36,7 @@ macro_rules! keys {
                 name: $name, kind: $value, default: $default, example: $example, prose: $prose,
             };)*
 
-            pub(in crate::table) static KEYS: &[&dyn AnyKey] = &[$(&$id),*];
+            pub(in crate::table) static KEYS: &[&dyn AnyKey] = &[$(&$id,)* $($(&$more,)+)?];
         }
     };
 }
@@ -44,11 +44,13 @@ macro_rules! keys {
 mod coding;
 mod fields;
 mod logs;
+mod rewriting;
 mod upstreams;
 
 pub(crate) use coding::compression;
 pub(crate) use fields::{cors, security};
 pub(crate) use logs::{log, rotate};
+pub(crate) use rewriting::{answer, place, rule};
 pub(crate) use upstreams::{upstream, upstream_eject, upstream_health, upstream_timeouts};
 mod shapes;
 pub(crate) use shapes::{quota, shaping};
@@ -327,6 +329,10 @@ keys! {
         VIEWERS_PER_SHARD: Integer = "viewers_per_shard", Integer { min: 1, max: 10_000 },
             default Some("64"), example "8",
             "Viewers of live logs (comet) on one shard. More are answered with 503.";
+        COMPRESSIONS_PER_SHARD: Integer = "compressions_per_shard", Integer { min: 0, max: 10_000 },
+            default Some("32"), example "8",
+            "Contents that one shard compresses at the same time; further ones are sent as they are. Each takes up to some \
+             megabytes; 0 compresses none.";
     }
 }
 
@@ -369,6 +375,10 @@ keys! {
         SMALL_BODY: Size = "small_body", Size::between(0, 16 * MIB),
             default Some(r#""64k""#), example r#""16k""#,
             "Files up to this size are kept in memory whole; 0 keeps none.";
+        COMPRESSED_BODY: Size = "compressed_body", Size::between(0, 16 * MIB),
+            default Some(r#""1M""#), example r#""256k""#,
+            "Files up to this size are compressed once, where \"compression\" is on, and kept so. Larger ones are compressed \
+             for each request.";
         MEMORY: Size = "memory", Size::between(0, 64 * GIB),
             default Some(r#""64M""#), example r#""256M""#,
             "Memory of a shard for such files.";
@@ -395,7 +405,7 @@ keys! {
             Named { section: &LOCATION, noun: "an object with an object for each location" },
             default None, example r#"{"/private/": {"methods": ["GET"]}}"#,
             "Parts of the host that differ, by path.";
-    }
+    } also place::REWRITE, place::RETURN
 }
 
 keys! {
