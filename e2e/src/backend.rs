@@ -1,124 +1,112 @@
-//! Servers that requests are passed on to: real ones, which answer everything with a word.
+//! A server behind the server: it says what a script says, right or wrong.
 
-use std::io::ErrorKind;
+use std::borrow::Cow;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::libc;
 
 use crate::failure::{Failure, Outcome};
-use crate::folder::Folder;
-use crate::until;
 
-/// A program that serves.
+/// What happens to a connection after a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Program {
-    /// nginx.
-    Nginx,
-    /// HAProxy.
-    Haproxy,
-    /// Caddy.
-    Caddy,
+pub enum After {
+    /// The next request is awaited.
+    Next,
+    /// It is closed in good order.
+    Close,
+    /// It is reset.
+    Reset,
+    /// Nothing, as long as the other side keeps it open.
+    Silence,
 }
 
-/// A server, killed when dropped.
+/// What is said to one request.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The bytes, as they go over the wire.
+    pub bytes: Cow<'static, str>,
+    /// What then happens.
+    pub after: After,
+}
+
+/// A reply that is said, and after which something happens.
+#[must_use]
+pub fn reply(bytes: impl Into<Cow<'static, str>>, after: After) -> Reply {
+    Reply { bytes: bytes.into(), after }
+}
+
+/// A scripted server on a port of its own; ends with the test.
 #[derive(Debug)]
 pub struct Backend {
-    program: Program,
-    /// Where it listens, whether it runs or not.
+    /// Where it listens.
     pub address: SocketAddr,
-    configuration: PathBuf,
-    child: Option<Child>,
+    heard: Arc<Mutex<Vec<String>>>,
 }
 
 impl Backend {
-    /// Starts one that says `word` to every request, at a free port, with its files in `folder`.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn start(program: Program, word: &str, folder: &Folder) -> Outcome<Backend> {
-        let free = TcpListener::bind("127.0.0.1:0").map_err(Failure::machine("bind", "127.0.0.1:0"))?;
-        let address = free.local_addr().map_err(Failure::machine("name", "a socket"))?;
-        drop(free);
-        let (run, port) = (folder.path().display(), address.port());
-        let (name, text) = match program {
-            Program::Nginx => (
-                "nginx.conf",
-                format!(
-                    "daemon off; master_process off; pid {run}/{port}.pid; error_log {run}/{port}.log;\n\
-                     events {{ }}\nhttp {{ access_log off; client_body_temp_path {run}/{port}-b; \
-                     proxy_temp_path {run}/{port}-p; fastcgi_temp_path {run}/{port}-f; uwsgi_temp_path {run}/{port}-u; \
-                     scgi_temp_path {run}/{port}-s; keepalive_requests 1000000; server {{ listen {address} reuseport; \
-                     location / {{ default_type text/plain; return 200 {word}; }} }} }}\n"
-                ),
-            ),
-            Program::Haproxy => (
-                "haproxy.cfg",
-                format!(
-                    "defaults\n  mode http\n  timeout client 60s\n  timeout connect 5s\n  timeout server 60s\n\
-                     frontend f\n  bind {address}\n  http-request return status 200 content-type text/plain string {word}\n"
-                ),
-            ),
-            Program::Caddy => (
-                "Caddyfile",
-                format!(
-                    "{{\n\tadmin off\n\tauto_https off\n}}\n\
-                     http://:{port} {{\n\tbind 127.0.0.1\n\trespond {word}\n}}\n"
-                ),
-            ),
-        };
-        let configuration = folder.write(&format!("{port}-{name}"), text.as_bytes())?;
-        let mut backend = Backend { program, address, configuration, child: None };
-        backend.begin()?;
-        Ok(backend)
-    }
-
-    /// Starts it again; returns when it takes connections.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn begin(&mut self) -> Outcome<()> {
-        let path = &self.configuration;
-        let mut command = match self.program {
-            Program::Nginx => Command::new("/usr/sbin/nginx"),
-            Program::Haproxy => Command::new("/usr/sbin/haproxy"),
-            Program::Caddy => Command::new("/usr/bin/caddy"),
-        };
-        match self.program {
-            Program::Nginx => command.arg("-c").arg(path),
-            Program::Haproxy => command.arg("-db").arg("-f").arg(path),
-            Program::Caddy => command.args(["run", "--adapter", "caddyfile", "--config"]).arg(path),
-        };
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Caddy looks for a home to keep things in.
-        command.env("HOME", path.parent().unwrap_or(path));
-        self.child = Some(command.spawn().map_err(Failure::machine("start", path))?);
-        until("a backend takes connections", || TcpStream::connect(self.address).is_ok());
-        Ok(())
-    }
-
-    /// Ends it with a signal; returns when it takes no more connections and its process is gone.
-    ///
-    /// # Panics
-    /// When it cannot be told, or does not end.
-    pub fn end(&mut self, signal: Signal) {
-        let mut child = self.child.take().expect("it runs");
-        kill(Pid::from_raw(child.id().cast_signed()), signal).expect("its process is there");
-        until("a backend ends", || child.try_wait().expect("a child").is_some());
-        until("a backend takes no connections", || match TcpStream::connect(self.address) {
-            Ok(_) => false,
-            Err(error) => error.kind() == ErrorKind::ConnectionRefused,
+    /// One that says the replies in turn, each to one request, on whichever connections these come.
+    pub fn start(replies: Vec<Reply>) -> Outcome<Backend> {
+        let failed = || Failure::machine("listen on", "127.0.0.1");
+        let listener = TcpListener::bind("127.0.0.1:0").map_err(failed())?;
+        let address = listener.local_addr().map_err(failed())?;
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let replies = Arc::new(Mutex::new(replies.into_iter()));
+        let requests = Arc::clone(&heard);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let (replies, requests) = (Arc::clone(&replies), Arc::clone(&requests));
+                thread::spawn(move || {
+                    let next = || replies.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let note = |head| requests.lock().unwrap_or_else(PoisonError::into_inner).push(head);
+                    serve(client, next, note)
+                });
+            }
         });
+        Ok(Backend { address, heard })
+    }
+
+    /// The heads of all requests that have come, with whatever came with them.
+    #[must_use]
+    pub fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl Drop for Backend {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
+fn serve(mut client: TcpStream, next: impl Fn() -> Option<Reply>, note: impl Fn(String)) -> Option<()> {
+    loop {
+        note(request(&mut client)?);
+        let reply = next()?;
+        // Whoever has heard enough may have gone.
+        let _ = client.write_all(reply.bytes.as_bytes());
+        match reply.after {
+            After::Next => {}
+            After::Close => return None,
+            After::Reset => return reset(&client),
+            After::Silence => {
+                let _ = client.read_to_end(&mut Vec::new());
+                return None;
+            }
         }
     }
+}
+
+/// A head; none when the other side ends.
+fn request(client: &mut TcpStream) -> Option<String> {
+    let (mut heard, mut more) = (Vec::new(), [0; 4096]);
+    while !heard.windows(4).any(|window| window == b"\r\n\r\n") {
+        match client.read(&mut more) {
+            Ok(count @ 1..) => heard.extend_from_slice(&more[..count]),
+            _ => return None,
+        }
+    }
+    Some(String::from_utf8_lossy(&heard).into_owned())
+}
+
+/// Has the close that follows reset the connection.
+fn reset(client: &TcpStream) -> Option<()> {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    nix::sys::socket::setsockopt(client, nix::sys::socket::sockopt::Linger, &linger).ok()
 }

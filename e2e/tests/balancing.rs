@@ -10,8 +10,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use e2e::backend::{Backend, Program};
 use e2e::load::Load;
+use e2e::program::{Backend, Program};
 use e2e::response::Asked;
 use e2e::{Client, Folder, Options, Server, binary, until};
 use nix::sys::signal::{Signal, kill};

@@ -8,6 +8,7 @@ use site::upstream::Changes;
 
 use crate::change::Offer;
 use crate::error::Error;
+use crate::port::Transport;
 use crate::served::Served;
 use crate::shard::{Held, Shard};
 
@@ -37,7 +38,10 @@ impl Shard {
         self.listeners.borrow_mut().change(held.listeners, &held.served);
         self.balancers.borrow_mut().renew(held.served.groups(), self.clock.now());
         self.served.replace(held.served);
-        self.leave_servers(|server| self.balancers.borrow().keeps(server));
+        // Whom TLS trusts may have changed.
+        self.leave_servers(|link| {
+            link.port.transport.get() == Transport::Plain && self.balancers.borrow().keeps(link.server)
+        });
         self.logins.borrow_mut().forget();
         self.recount_clients();
         self.retire();
@@ -48,7 +52,7 @@ impl Shard {
     /// From now on this is so of the servers that requests are passed on to.
     pub(super) fn change_upstreams(&self, changes: Arc<Changes>) {
         self.balancers.borrow_mut().change(changes, self.clock.now());
-        self.leave_servers(|server| self.balancers.borrow().keeps(server));
+        self.leave_servers(|link| self.balancers.borrow().keeps(link.server));
     }
 
     /// Ends what the retired listeners still do, and their idle connections.
