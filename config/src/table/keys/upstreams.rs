@@ -36,7 +36,7 @@ keys! {
             default None, example r#"{"failures": 5}"#,
             "When a server that fails gets no requests for a while.";
         HEALTH: Object = "health", Object(&UPSTREAM_HEALTH),
-            default None, example r#"{"path": "/health"}"#,
+            default None, example r#"{"interval": "10s"}"#,
             "How each worker finds out whether a server is well. Without this section nobody looks.";
         RESOLVE: Span = "resolve", Span { min: Duration::from_secs(1), max: Duration::from_secs(24 * HOUR) },
             default Some(r#""30s""#), example r#""5m""#,
