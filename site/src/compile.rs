@@ -444,6 +444,7 @@ fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &Arc<Fields>)
         types: MediaTypes::new(settings),
         etag: settings.etag,
         compression: None,
+        listing: settings.listing.map(|listing| (listing, settings.dotfiles)),
         fields: Arc::clone(fields),
     }
 }

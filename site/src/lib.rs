@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
 mod action;
 mod carrier;
 mod clients;
@@ -20,6 +21,8 @@ mod cookie;
 mod exchange;
 mod fields;
 mod host;
+mod json;
+pub mod listing;
 mod location;
 mod media;
 mod names;

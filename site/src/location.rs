@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use config::{Log, Symlinks};
+use config::{Dotfiles, Listing, Log, Symlinks};
 use proto_http::Status;
 use regex::bytes::Regex;
 
@@ -87,6 +87,8 @@ pub struct Files {
     pub etag: bool,
     /// How contents are compressed, if they are.
     pub compression: Option<Arc<Compression>>,
+    /// What folders without an index are listed as, if they are, and without what.
+    pub listing: Option<(Listing, Dotfiles)>,
     /// The location's rules about fields; a head that is kept has those for TLS, since hosts with some serve files over
     /// TLS only.
     pub fields: Arc<Fields>,

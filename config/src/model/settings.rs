@@ -39,6 +39,8 @@ pub struct Settings {
     pub dotfiles: Dotfiles,
     /// Which symbolic links are followed.
     pub symlinks: Symlinks,
+    /// What folders without an index are listed as; `None` is 403.
+    pub listing: Option<Listing>,
     /// Whether responses carry an entity tag.
     pub etag: bool,
     /// Rules about the fields of responses, in the order of the file; none is about the same field as another.
@@ -105,6 +107,17 @@ pub enum Dotfiles {
     Hide,
     /// They are served like any other.
     Serve,
+}
+
+/// What a folder without an index is listed as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// A page.
+    Html,
+    /// JSON.
+    Json,
+    /// What the client would rather have.
+    Auto,
 }
 
 /// Which symbolic links are followed.

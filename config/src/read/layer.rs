@@ -10,7 +10,7 @@ use crate::cause::{Cause, Flaw};
 use crate::kind::Ruled;
 use crate::model::{
     Auth, CacheFor, ClientCertificate, Comet, Compression, Cors, Dotfiles, ErrorStatus, FieldRule, Handler,
-    LogFormat, ProxyHost, Settings, Shaping, Symlinks, Upstream,
+    Listing, LogFormat, ProxyHost, Settings, Shaping, Symlinks, Upstream,
 };
 use crate::problem::Problems;
 use crate::reader::Reader;
@@ -36,6 +36,7 @@ pub(super) struct Layer {
     default_type: Option<String>,
     dotfiles: Option<Dotfiles>,
     symlinks: Option<Symlinks>,
+    listing: Option<Option<Listing>>,
     etag: Option<bool>,
     headers: Entries<FieldName, Ruled>,
     security: Option<Vec<FieldRule>>,
@@ -71,6 +72,7 @@ impl Layer {
             default_type: reader.get(&settings::DEFAULT_TYPE, problems),
             dotfiles: reader.get(&settings::DOTFILES, problems),
             symlinks: reader.get(&settings::SYMLINKS, problems),
+            listing: reader.get(&settings::LISTING, problems),
             etag: reader.get(&settings::ETAG, problems),
             headers: reader.get(&settings::HEADERS, problems).unwrap_or_default(),
             security: fields::security(reader, problems),
@@ -121,6 +123,7 @@ impl Inherited {
             default_type: settings::DEFAULT_TYPE.default(""),
             dotfiles: settings::DOTFILES.default(""),
             symlinks: settings::SYMLINKS.default(""),
+            listing: settings::LISTING.default(""),
             etag: settings::ETAG.default(""),
             headers: Vec::new(),
             security: Vec::new(),
@@ -160,6 +163,7 @@ impl Inherited {
         set(&mut settings.default_type, layer.default_type);
         set(&mut settings.dotfiles, layer.dotfiles);
         set(&mut settings.symlinks, layer.symlinks);
+        set(&mut settings.listing, layer.listing);
         set(&mut settings.etag, layer.etag);
         fields::merge(&mut settings.headers, layer.headers);
         set(&mut settings.security, layer.security);

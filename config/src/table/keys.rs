@@ -13,7 +13,7 @@ use crate::kind::{
 };
 use crate::model::{
     CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Comet, Dotfiles, ErrorStatus, Handler,
-    Level, Peer, ProxyHost, Rank, Requirement, Satisfy, Symlinks, TlsVersion,
+    Level, Listing, Peer, ProxyHost, Rank, Requirement, Satisfy, Symlinks, TlsVersion,
 };
 use crate::name::HostName;
 use crate::read::Preset;
@@ -543,6 +543,11 @@ keys! {
             ] },
             default Some(r#""inside""#), example r#""never""#,
             "Which symbolic links are followed: those that stay below root, all, or none.";
+        LISTING: OrOff<Choice<Listing>> = "listing",
+            OrOff(Choice { words: &[("html", Listing::Html), ("json", Listing::Json), ("auto", Listing::Auto)] }),
+            default Some(r#""off""#), example r#""auto""#,
+            "What a folder without an index file is answered with: a page for people, JSON, or (\"auto\") whichever the client \
+             would rather have; \"off\" is 403. At most 5000 entries are listed, those that the location would serve.";
         ETAG: Flag = "etag", Flag,
             default Some("true"), example "false",
             "Whether responses carry an entity tag.";

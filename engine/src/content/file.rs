@@ -10,7 +10,7 @@ use proto_http::response::push_number;
 use proto_http::{Known, Method, Request, Status, Version};
 use site::Files;
 
-use super::{Responder, Sent, answer, multipart, negotiation};
+use super::{Responder, Sent, answer, listing, multipart, negotiation};
 use crate::file_cache::{OpenFile, Prepared};
 use crate::file_lookup::{self, Found, run_job};
 use crate::limits::{FILE_CHUNK, SEALED_CHUNK, WARM_AHEAD};
@@ -24,6 +24,7 @@ pub(super) async fn send(responder: &mut Responder<'_>, files: &Files) -> Result
             deliver(responder, &file).await
         }
         Found::Folder => Ok(redirect(responder)),
+        Found::Listed(folder, how) => listing::send(responder, files, how, folder).await,
         Found::Refused(status) => Ok(answer::respond(responder, status, |_| {})),
     }
 }

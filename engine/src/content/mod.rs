@@ -4,6 +4,7 @@ mod answer;
 mod comet;
 mod echo;
 mod file;
+mod listing;
 mod multipart;
 mod negotiation;
 pub(crate) mod relay;
