@@ -4,13 +4,12 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use config::{Dotfiles, Listing, Log, Symlinks};
-use proto_http::Status;
 use regex::bytes::Regex;
 
 use crate::compression::Compression;
+use crate::error_pages::ErrorPages;
 use crate::fields::Fields;
 use crate::media::MediaTypes;
-use crate::page::Page;
 use crate::phase::Phase;
 use crate::rewrite::RuleList;
 use crate::shaping::ScopeId;
@@ -25,8 +24,12 @@ pub struct Location {
     pub(crate) rules: Option<Box<RuleList>>,
     /// What becomes of the fields of every response.
     pub fields: Arc<Fields>,
-    /// Bodies of error responses.
+    /// What is sent with errors.
     pub error_pages: ErrorPages,
+    /// Whether errors of an upstream get these.
+    pub intercept: bool,
+    /// Whether an upstream may name a file to be sent.
+    pub accel: bool,
     /// Where requests are logged; nowhere when it is empty.
     pub logs: Vec<Arc<Log>>,
     /// Its key in the configuration; empty for what holds outside of all locations of a host.
@@ -53,6 +56,12 @@ impl Location {
 }
 
 impl Location {
+    /// Whether a path may have hidden segments here.
+    #[must_use]
+    pub fn shows_dotfiles(&self) -> bool {
+        !self.chain.iter().any(|phase| matches!(phase, Phase::Dotfiles(_)))
+    }
+
     /// Whether it shows logs.
     #[must_use]
     pub fn shows_logs(&self) -> bool {
@@ -95,31 +104,6 @@ pub struct Files {
     /// The location's rules about fields; a head that is kept has those for TLS, since hosts with some serve files over
     /// TLS only.
     pub fields: Arc<Fields>,
-}
-
-/// Configured bodies of error responses.
-#[derive(Clone, Debug, Default)]
-pub struct ErrorPages {
-    /// Sorted by status.
-    pub(crate) by_status: Vec<(u16, Arc<Page>)>,
-    pub(crate) client: Option<Arc<Page>>,
-    pub(crate) server: Option<Arc<Page>>,
-}
-
-impl ErrorPages {
-    /// The page for a status: its own, else its class's.
-    #[must_use]
-    pub fn get(&self, status: Status) -> Option<&Page> {
-        let code = status.code();
-        if let Ok(at) = self.by_status.binary_search_by_key(&code, |(status, _)| *status) {
-            return Some(&self.by_status[at].1);
-        }
-        match code / 100 {
-            4 => self.client.as_deref(),
-            5 => self.server.as_deref(),
-            _ => None,
-        }
-    }
 }
 
 /// All locations of a host.

@@ -7,13 +7,14 @@ use super::sections::{
     REMOTE, SECURITY, SERVER, SHAPING as SHAPING_SECTION, TIMEOUTS, TLS, UPSTREAM,
 };
 use super::{AnyKey, Key};
+use crate::fields::RequestFieldName;
 use crate::kind::{
-    AutoCount, Choice, Count, FieldRuleValue, FilePath, Flag, Integer, LineFormat, List, LogList, MapOf,
-    Named, Object, ObjectOrOff, OrOff, OutputTo, Size, Span, Text, WordOrObject,
+    AutoCount, Choice, Count, ErrorPageValue, FieldRuleValue, FilePath, Flag, Integer, LineFormat, List,
+    LogList, MapOf, Named, Object, ObjectOrOff, OrOff, OutputTo, Size, Span, Text, WordOrObject,
 };
 use crate::model::{
-    CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Comet, Dotfiles, ErrorStatus, Handler,
-    Level, Listing, Peer, ProxyHost, Rank, Requirement, Satisfy, Symlinks, TlsVersion,
+    CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Comet, Dotfiles, ErrorFormat,
+    ErrorStatus, Handler, Level, Listing, Peer, ProxyHost, Rank, Requirement, Satisfy, Symlinks, TlsVersion,
 };
 use crate::name::HostName;
 use crate::read::Preset;
@@ -583,13 +584,42 @@ keys! {
             "What caches are told (Cache-Control), by media type, with answers 200, 203, 206 and 304 that do not say it \
              themselves: a time, no-cache, no-store, public, private, immutable, must-revalidate, or several of these; \
              \"off\" is nothing. The most precise type counts. null drops an inherited entry.";
-        ERROR_PAGES: MapOf<ErrorStatus, FilePath> = "error_pages",
+        ERROR_PAGES: MapOf<ErrorStatus, ErrorPageValue> = "error_pages",
             MapOf {
                 key: Text { noun: "a status", pattern: Some("^([45][0-9][0-9]|[45]xx)$"), parse: syntax::error_status },
-                value: FilePath,
+                value: ErrorPageValue,
             },
-            default Some("{}"), example r#"{"404": "errors/404.html", "5xx": "errors/broken.html"}"#,
-            "Files sent with error responses, by status or class. null removes an inherited one.";
+            default Some("{}"), example r#"{"404": "errors/404.html", "5xx": {"html": "<h1>Broken</h1>"}}"#,
+            "What is sent with error responses, by status or class: the path of a file, {\"html\": ...}, {\"text\": ...} or \
+             {\"json\": ...} with what to send, or {\"to\": \"/path\"} for a file that the host has at this path. null removes \
+             an inherited one.";
+        ERROR_FORMAT: Choice<ErrorFormat> = "error_format",
+            Choice { words: &[("html", ErrorFormat::Html), ("json", ErrorFormat::Json), ("auto", ErrorFormat::Auto)] },
+            default Some(r#""html""#), example r#""auto""#,
+            "What errors are told in: pages, JSON for programs (application/problem+json, RFC 9457), or (\"auto\") whichever the \
+             client would rather have.";
+        INTERCEPT: Flag = "intercept", Flag,
+            default Some("false"), example "true",
+            "Whether an error of an upstream gets the answer that an error of our own would get, where error_pages has one for \
+             its status or error_format has the client get JSON.";
+        INTERNAL: Flag = "internal", Flag,
+            default Some("false"), example "true",
+            "Whether clients cannot ask for what is here (404): only rules (rewrite), errors (error_pages) and upstreams (accel) \
+             lead here.";
+        ACCEL: Flag = "accel", Flag,
+            default Some("false"), example "true",
+            "Whether an upstream may answer with the field X-Accel-Redirect, which names a path of this host: the file there is \
+             sent in place of its answer, from a location with internal or without. The field never reaches a client.";
+        PROXY_HEADERS: MapOf<RequestFieldName, FieldRuleValue> = "proxy_headers",
+            MapOf {
+                key: Text {
+                    noun: "a field name", pattern: Some("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"), parse: crate::fields::request_field,
+                },
+                value: FieldRuleValue,
+            },
+            default Some("{}"), example r#"{"X-Real-IP": false, "X-From": "kimura"}"#,
+            "What becomes of fields of requests on their way to an upstream: a text sets the field, false removes it, \
+             {\"add\": ...} adds one or a list. null drops an inherited rule.";
         ACCESS_LOG: LogList = "access_log", LogList,
             default Some(r#""off""#), example r#""/var/log/kimura/access.log""#,
             "Where requests are logged. What has a slash or a dot in it is the path of a file, everything else but stdout and \

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use proto_http::Status;
-use site::{Answer, Page};
+use site::{Answer, ErrorPages, Page, Told};
 
-use super::{Responder, Sent};
+use super::{Instead, Responder, Sent};
 
 /// Writes an answer.
 pub(super) fn send(responder: &mut Responder<'_>, answer: &Answer<'_>) -> Sent {
@@ -70,10 +70,22 @@ pub(super) fn respond(
     status: Status,
     more: impl FnOnce(&mut Vec<u8>),
 ) -> Sent {
-    let page = page(responder, status);
-    let with_content = !responder.is_head();
     let mut lines = Vec::new();
     more(&mut lines);
+    // What failed on the way to the page of an error is still that error.
+    let status = responder.stands_for.unwrap_or(status);
+    let page = match page(responder, status) {
+        Body::Page(page) => Some(page),
+        Body::None => None,
+        Body::At(path) => {
+            responder.instead = Some(Instead::for_error(status, path, lines));
+            return Sent { status, content: 0 };
+        }
+    };
+    if 400 <= status.code() && responder.pages().is_some_and(ErrorPages::depends_on_accept) {
+        line(&mut lines, "Vary", b"Accept");
+    }
+    let with_content = !responder.is_head();
     let mut writer = responder.head(status);
     if let Some(page) = &page {
         writer = writer.field("Content-Type", page.media_type.as_bytes());
@@ -90,13 +102,29 @@ pub(super) fn respond(
     Sent { status, content: content.len() as u64 }
 }
 
+/// The body of an answer.
+enum Body<'x> {
+    None,
+    Page(Cow<'x, Page>),
+    /// The file that the host has at this path.
+    At(&'x [u8]),
+}
+
 /// The body for a status: none unless it is an error or a redirect.
-fn page<'x>(responder: &Responder<'x>, status: Status) -> Option<Cow<'x, Page>> {
+fn page<'x>(responder: &Responder<'x>, status: Status) -> Body<'x> {
     if status.class() < 3 || !status.allows_content() {
-        return None;
+        return Body::None;
     }
-    let configured = responder.pages.and_then(|pages| pages.get(status));
-    Some(configured.map_or_else(|| Cow::Owned(Page::builtin(status)), Cow::Borrowed))
+    let request = responder.request.as_ref();
+    match responder.pages() {
+        Some(pages) if 400 <= status.code() => match pages.told(status, request) {
+            Told::Page(page) => Body::Page(page),
+            // One file at most is looked for in place of an error, and only for whoever has asked for something.
+            Told::To(path) if responder.stands_for.is_none() && request.is_some() => Body::At(path),
+            Told::To(_) => Body::Page(pages.told_at_last(status, request)),
+        },
+        _ => Body::Page(Cow::Owned(Page::builtin(status))),
+    }
 }
 
 /// Appends one field line.

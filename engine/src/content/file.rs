@@ -23,6 +23,10 @@ pub(super) async fn send(responder: &mut Responder<'_>, files: &Files) -> Result
             let file = negotiation::choose(responder, files, file).await;
             deliver(responder, &file).await
         }
+        // Neither is what stands for something else.
+        Found::Folder | Found::Listed(..) if responder.is_instead() => {
+            Ok(answer::respond(responder, Status::NOT_FOUND, |_| {}))
+        }
         Found::Folder => Ok(redirect(responder)),
         Found::Listed(folder, how) => listing::send(responder, files, how, folder).await,
         Found::Refused(status) => Ok(answer::respond(responder, status, |_| {})),
@@ -37,7 +41,11 @@ fn redirect(responder: &mut Responder<'_>) -> Sent {
 
 async fn deliver(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, Gone> {
     let Some(request) = responder.request else { unreachable!("only a readable request finds a file") };
+    if responder.stands_for.is_some() {
+        return whole(responder, file).await;
+    }
     if let Some(prepared) = &file.prepared
+        && responder.lines.is_empty()
         && is_plain(&request)
         && responder.shown_id.is_none()
         && responder.will_persist()
@@ -125,13 +133,14 @@ fn vary(lines: &mut Vec<u8>, file: &OpenFile) {
 
 async fn whole(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, Gone> {
     let len = file.stat.len;
-    file_lookup::content_fields(responder.head(Status::OK), file, len);
+    let status = responder.stands_for.unwrap_or(Status::OK);
+    file_lookup::content_fields(responder.head(status), file, len);
     responder.end_head();
     if responder.is_head() {
-        return Ok(Sent { status: Status::OK, content: 0 });
+        return Ok(Sent { status, content: 0 });
     }
     content(responder, file, 0, len).await?;
-    Ok(Sent { status: Status::OK, content: len })
+    Ok(Sent { status, content: len })
 }
 
 async fn part(responder: &mut Responder<'_>, file: &OpenFile, range: ByteRange) -> Result<Sent, Gone> {
