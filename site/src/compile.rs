@@ -22,7 +22,7 @@ use crate::compression::Compression;
 use crate::error_pages::{ErrorPages, Instead};
 use crate::fields::Fields;
 use crate::host::{Host, Site};
-use crate::location::{Files, Location, Locations};
+use crate::location::{Accel, Files, Location, Locations};
 use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
@@ -201,6 +201,10 @@ impl Compiler<'_> {
         };
         let compression = settings.compression.as_deref().map(Compression::new).map(Arc::new);
         let chain = self.chain(id, settings, reply, pointer, (&fields, compression.as_ref()))?;
+        let accel = match settings.proxy {
+            Some(_) if settings.accel => Some(self.accel(id, settings, pointer, &fields)?),
+            _ => None,
+        };
         let logs = settings.access_logs.clone();
         let body_size = settings.body_size;
         Some(Location {
@@ -210,7 +214,7 @@ impl Compiler<'_> {
             fields,
             error_pages,
             intercept: settings.intercept,
-            accel: settings.accel,
+            accel,
             logs,
             key,
             request_id: settings.request_id,
@@ -318,6 +322,15 @@ impl Compiler<'_> {
         };
         let name = server.address.to_string();
         Some(Arc::new(Server { name, address, weight: server.weight, part: server.part }))
+    }
+
+    /// What an upstream may have sent: with a root, files below it as well (X-Sendfile).
+    fn accel(&mut self, id: u32, settings: &Settings, pointer: &str, fields: &Arc<Fields>) -> Option<Accel> {
+        let Some(path) = &settings.root else { return Some(Accel { folder: None }) };
+        let root = self.root(path, pointer)?;
+        let folder = path.as_os_str().as_encoded_bytes();
+        let folder = folder.strip_suffix(b"/").unwrap_or(folder).to_vec();
+        Some(Accel { folder: Some((folder, Arc::new(files(id, root, settings, fields)))) })
     }
 
     /// Live logs, where they can be.

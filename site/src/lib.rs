@@ -44,7 +44,7 @@ pub use error_pages::{ErrorPages, Told};
 pub use exchange::{Exchange, Inquiry};
 pub use fields::{About, Fields, Source};
 pub use host::{Host, Place, Site};
-pub use location::{Files, Location};
+pub use location::{Accel, Files, Location};
 pub use media::MediaTypes;
 pub use page::Page;
 pub use phase::{Gate, decide, decide_admitted};

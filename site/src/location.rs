@@ -28,8 +28,8 @@ pub struct Location {
     pub error_pages: ErrorPages,
     /// Whether errors of an upstream get these.
     pub intercept: bool,
-    /// Whether an upstream may name a file to be sent.
-    pub accel: bool,
+    /// What an upstream may have sent in place of its answer, if anything.
+    pub accel: Option<Accel>,
     /// Where requests are logged; nowhere when it is empty.
     pub logs: Vec<Arc<Log>>,
     /// Its key in the configuration; empty for what holds outside of all locations of a host.
@@ -56,6 +56,13 @@ impl Location {
 }
 
 impl Location {
+    /// The files that shards keep in their caches for it.
+    #[must_use]
+    pub fn kept_files(&self) -> Option<&Arc<Files>> {
+        let sent = || self.accel.as_ref()?.folder.as_ref().map(|(_, files)| files);
+        self.files().or_else(sent)
+    }
+
     /// Whether a path may have hidden segments here.
     #[must_use]
     pub fn shows_dotfiles(&self) -> bool {
@@ -66,6 +73,23 @@ impl Location {
     #[must_use]
     pub fn shows_logs(&self) -> bool {
         matches!(self.chain.last(), Some(Phase::Comet(_)))
+    }
+}
+
+/// What an upstream may have sent in place of its answer: any path of the host, and files below a folder.
+#[derive(Debug)]
+pub struct Accel {
+    /// The path of that folder, without a slash at its end, and what is needed to find files there.
+    pub(crate) folder: Option<(Vec<u8>, Arc<Files>)>,
+}
+
+impl Accel {
+    /// The files that a path of the machine is among, and what is left of the path.
+    #[must_use]
+    pub fn below<'p>(&self, path: &'p [u8]) -> Option<(&Files, &'p [u8])> {
+        let (folder, files) = self.folder.as_ref()?;
+        let rest = path.strip_prefix(folder.as_slice())?;
+        rest.starts_with(b"/").then_some((&**files, rest))
     }
 }
 

@@ -18,6 +18,7 @@ use proto_http::{Method, Request, Status, Version};
 use site::{About, Action, Answer, ErrorPages, Fields, Place, Security, Source};
 use std::cell::OnceCell;
 
+use instead::Below;
 pub(crate) use instead::Instead;
 
 use crate::request_body::RequestBody;

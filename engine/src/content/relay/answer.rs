@@ -5,14 +5,15 @@ use perf::Counter;
 use proto_http::body::{BodyLimits, Decoder};
 use proto_http::response::{self, Facts};
 use proto_http::upstream::{
-    AnswerHead, Asked, Delivery, FieldNames, Framing, ResponseHead, ResponseLimits, ResponseParser, Rules,
-    ServerField, write_interim,
+    AnswerHead, Asked, Delivery, Framing, ResponseHead, ResponseLimits, ResponseParser, Rules, ServerField,
+    write_interim,
 };
 use proto_http::{Progress, Request, Status, Version, chunk};
 use site::{About, Fields, Security};
 
 use super::super::{Responder, SERVER, Sent};
 use super::exchange::Course;
+use super::instead::{FOR_US, Replacement, Replacing};
 use super::order::Order;
 use super::way::{Failure, Way};
 use crate::limits::INTERIM_MAX;
@@ -69,6 +70,7 @@ pub(super) struct Teller<'x> {
     served: &'x Served,
     /// The location's rules about fields.
     fields: &'x Fields,
+    replacing: Replacing<'x>,
     /// The id of the request, where responses carry it.
     shown_id: Option<RequestId<'x>>,
     close_wanted: bool,
@@ -82,6 +84,7 @@ impl<'x> Teller<'x> {
             request: order.request,
             served: responder.served,
             fields: responder.fields,
+            replacing: Replacing::at(responder.place),
             shown_id: responder.shown_id,
             close_wanted: responder.close_wanted,
             upgrade: order.upgrade,
@@ -111,6 +114,8 @@ pub(super) struct Answered {
     /// Whether the server's connection can be used again.
     pub(super) keeps: bool,
     pub(super) goes_on: GoesOn,
+    /// What the client gets in its place: nothing of it has been passed on.
+    pub(super) replacement: Option<Replacement>,
 }
 
 /// What follows an answer on the connections.
@@ -135,6 +140,9 @@ impl Answering<'_, '_> {
     /// Passes the answer on as it comes; the last of it stays in `out`.
     pub(super) async fn pass_on(mut self) -> Result<Answered, Failure> {
         let len = self.read_head().await?;
+        if let Some(answered) = self.replaced(len) {
+            return Ok(answered);
+        }
         let (mut answered, framing, delivery) = self.tell_head(len)?;
         self.reading.at += len;
         answered.sent.content = self.content(framing, delivery).await?;
@@ -184,6 +192,25 @@ impl Answering<'_, '_> {
         self.way.answer(self.out).await
     }
 
+    /// What becomes of an answer that the client does not get. What follows its head is not read, so that its connection
+    /// cannot be used again.
+    fn replaced(&mut self, len: usize) -> Option<Answered> {
+        let Reading { input, at, head, .. } = &mut *self.reading;
+        let response = head.view(&input[*at..*at + len]);
+        let replacement = self.teller.replacing.of(&response, &self.teller.request)?;
+        let status = response.status();
+        self.way.client.shard.count(class(status));
+        *at += len;
+        Some(Answered {
+            sent: Sent { status, content: 0 },
+            head: (self.out.len(), 0),
+            closes: false,
+            keeps: false,
+            goes_on: GoesOn::Http,
+            replacement: Some(replacement),
+        })
+    }
+
     /// Writes the head for the client.
     fn tell_head(&mut self, len: usize) -> Result<(Answered, Framing, Delivery), Failure> {
         let Answering { way, teller, reading, out, .. } = self;
@@ -211,7 +238,7 @@ impl Answering<'_, '_> {
                 true => ServerField::Own(SERVER),
                 false => ServerField::Dropped,
             },
-            rules: Rules { dropped: FieldNames::NONE, lines: own_lines(teller, lines) },
+            rules: Rules { dropped: &FOR_US, lines: own_lines(teller, lines) },
         };
         head.write(out);
         if framing != Framing::Tunnel {
@@ -224,6 +251,7 @@ impl Answering<'_, '_> {
             closes: !persists,
             keeps: response.keeps_alive(framing),
             goes_on: if framing == Framing::Tunnel { GoesOn::Tunnel } else { GoesOn::Http },
+            replacement: None,
         };
         Ok((answered, framing, delivery))
     }
