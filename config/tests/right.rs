@@ -1,6 +1,6 @@
 //! Right configurations: what they mean, and where the registry says that it comes from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
