@@ -6,11 +6,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backend;
 pub mod binary;
 pub mod browser;
 pub mod case;
 pub mod changes;
 pub mod client;
+pub mod coded;
 pub mod credentials;
 pub mod failure;
 pub mod folder;

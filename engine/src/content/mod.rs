@@ -9,6 +9,7 @@ mod multipart;
 mod negotiation;
 pub(crate) mod relay;
 mod transform;
+mod whole;
 
 use std::net::IpAddr;
 
