@@ -12,6 +12,7 @@ pub mod browser;
 pub mod case;
 pub mod changes;
 pub mod client;
+pub mod coded;
 pub mod credentials;
 pub mod failure;
 pub mod folder;
@@ -21,6 +22,7 @@ pub mod manager;
 pub mod openssl;
 pub mod output;
 pub mod processes;
+pub mod program;
 #[cfg(target_arch = "x86_64")]
 pub mod puppet;
 pub mod python;

@@ -131,7 +131,7 @@ fn a_browser_shows_names_and_nothing_else() {
 
     // Sorting is by links; folders stay first.
     for (query, sorted, first) in [
-        ("?sort=size&order=desc", json!(["none", "descending", "none"]), "music/"),
+        ("?sort=size&order=desc", json!(["none", "descending", "none"]), "pictures/"),
         ("?sort=name&order=desc", json!(["descending", "none", "none"]), "pictures/"),
         ("?sort=name&order=asc", json!(["ascending", "none", "none"]), "music/"),
     ] {

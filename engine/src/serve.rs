@@ -274,6 +274,7 @@ async fn exchange(
         named_path: &named_path,
         stands_for: None,
         lines: Vec::new(),
+        compression: place.and_then(|place| place.location.compression.as_deref()),
         fields: place.map_or(&NO_RULES, |p| &p.location.fields),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),
         client,

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use proto_http::Status;
 use site::{Answer, ErrorPages, Page, Told};
 
+use super::whole::Whole;
 use super::{Instead, Responder, Sent};
 
 /// Writes an answer.
@@ -55,13 +56,10 @@ pub(super) fn redirect(responder: &mut Responder<'_>, status: Status, location: 
 
 /// Sends a body that a rule has made.
 pub(super) fn reply(responder: &mut Responder<'_>, status: Status, media_type: &str, body: &[u8]) -> Sent {
-    let with_content = !responder.is_head();
-    let writer = responder.head(status).field("Content-Type", media_type.as_bytes());
-    writer.number("Content-Length", body.len() as u64);
+    let content = Whole::of(responder, media_type, Cow::Borrowed(body));
+    content.fields(responder.head(status).field("Content-Type", media_type.as_bytes()));
     responder.end_head();
-    let content = if with_content { body } else { &[] };
-    responder.out.extend_from_slice(content);
-    Sent { status, content: content.len() as u64 }
+    put(responder, status, &content.bytes)
 }
 
 /// Writes an answer with this status, its page, and the fields that `more` adds.
@@ -72,10 +70,14 @@ pub(super) fn respond(
 ) -> Sent {
     let mut lines = Vec::new();
     more(&mut lines);
+    if responder.stands_for.is_none() {
+        // They belong to a file that is not sent.
+        responder.lines.clear();
+    }
     // What failed on the way to the page of an error is still that error.
     let status = responder.stands_for.unwrap_or(status);
     let page = match page(responder, status) {
-        Body::Page(page) => Some(page),
+        Body::Page(page) => Some(whole(responder, page)),
         Body::None => None,
         Body::At(path) => {
             responder.instead = Some(Instead::for_error(status, path, lines));
@@ -85,19 +87,35 @@ pub(super) fn respond(
     if 400 <= status.code() && responder.pages().is_some_and(ErrorPages::depends_on_accept) {
         line(&mut lines, "Vary", b"Accept");
     }
-    let with_content = !responder.is_head();
     let mut writer = responder.head(status);
-    if let Some(page) = &page {
-        writer = writer.field("Content-Type", page.media_type.as_bytes());
-    }
     // A 204 has no Content-Length (RFC 9110 section 8.6); a 304 would need that of the 200.
-    if status.allows_content() {
-        writer = writer.number("Content-Length", page.as_ref().map_or(0, |page| page.body.len() as u64));
+    match &page {
+        Some((media_type, content)) => {
+            writer = content.fields(writer.field("Content-Type", media_type.as_bytes()));
+        }
+        None if status.allows_content() => writer = writer.number("Content-Length", 0),
+        None => {}
     }
     writer.lines(&lines);
     responder.end_head();
-    let content = page.filter(|_| with_content);
-    let content = content.as_ref().map_or(&[][..], |page| &page.body);
+    put(responder, status, page.as_ref().map_or(&[][..], |(_, content)| &content.bytes))
+}
+
+/// The media type of a page, and its body in the form that the client gets.
+fn whole<'p>(responder: &mut Responder<'_>, page: Cow<'p, Page>) -> (Cow<'p, str>, Whole<'p>) {
+    let (media_type, body) = match page {
+        Cow::Borrowed(Page { media_type, body }) => {
+            (Cow::Borrowed(media_type.as_str()), Cow::Borrowed(&**body))
+        }
+        Cow::Owned(Page { media_type, body }) => (Cow::Owned(media_type), Cow::Owned(body)),
+    };
+    let content = Whole::of(responder, &media_type, body);
+    (media_type, content)
+}
+
+/// Ends an answer with its content, which the answer to HEAD does not have.
+fn put(responder: &mut Responder<'_>, status: Status, content: &[u8]) -> Sent {
+    let content = if responder.is_head() { &[] } else { content };
     responder.out.extend_from_slice(content);
     Sent { status, content: content.len() as u64 }
 }

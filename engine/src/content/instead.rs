@@ -75,6 +75,7 @@ async fn turn<'x>(responder: &mut Responder<'x>, path: &'x [u8], below: Below) -
             let location = place.host.location(path);
             responder.place = Some(Place { location, ..place });
             responder.fields = &location.fields;
+            responder.compression = location.compression.as_deref();
             location.files().map(|files| (&**files, path, location))
         }
         Below::Accel => {

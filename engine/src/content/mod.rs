@@ -10,14 +10,16 @@ mod listing;
 mod multipart;
 mod negotiation;
 pub(crate) mod relay;
+mod transform;
+mod whole;
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use logging::RequestId;
 use proto_http::response::{self, Facts, HeadWriter};
 use proto_http::{Method, Request, Status, Version};
-use site::{About, Action, Answer, ErrorPages, Fields, Place, Security, Source};
-use std::cell::OnceCell;
+use site::{About, Action, Answer, Compression, ErrorPages, Fields, Place, Security, Source};
 
 use instead::Below;
 pub(crate) use instead::Instead;
@@ -50,6 +52,8 @@ pub(crate) struct Responder<'x> {
     pub(crate) stands_for: Option<Status>,
     /// Lines for the head of what is sent instead.
     pub(crate) lines: Vec<u8>,
+    /// How contents are compressed there, if they are.
+    pub(crate) compression: Option<&'x Compression>,
     /// The location's rules about fields.
     pub(crate) fields: &'x Fields,
     /// The id of the request, where responses carry it.
