@@ -48,6 +48,7 @@ const LOOK: &str = r#"(() => {
     foreign: document.querySelectorAll("tbody img, tbody script, tbody [onclick], tbody [onfocus]").length,
     first: document.querySelector("tbody tr:nth-child(2) td").innerText,
     overflow: document.documentElement.scrollWidth - window.innerWidth,
+    filled: document.querySelector("tbody tr").getBoundingClientRect().width / document.body.clientWidth,
     sorted: [...document.querySelectorAll("th")].map(head => head.getAttribute("aria-sort")),
   };
 })()"#;
@@ -124,6 +125,7 @@ fn a_browser_shows_names_and_nothing_else() {
             browser.command("Emulation.setDeviceMetricsOverride", &size).expect("a size");
             let page = browser.evaluate(LOOK).expect("a look");
             assert!(page["overflow"].as_i64().is_some_and(|more| more <= 0), "{form}: {page}");
+            assert!(page["filled"].as_f64().is_some_and(|part| 0.8 < part), "{form}: {page}");
             picture(&mut browser, &format!("{form}-{scheme}.png"));
         }
     }
