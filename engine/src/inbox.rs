@@ -15,6 +15,7 @@ use crate::connection::Key;
 use crate::error::Error;
 use crate::logins::Verdict;
 use crate::server::Farewell;
+use crate::shaping::Report;
 
 /// What a shard can be told.
 pub(crate) enum Letter {
@@ -39,6 +40,8 @@ pub(crate) enum Letter {
     Abort,
     /// The login under this ticket is judged.
     Judged(u64, Verdict),
+    /// What shards have used of limits.
+    Used(Arc<[Report]>),
     /// Nothing that is remembered of logins holds any more.
     ForgetLogins,
 }

@@ -37,6 +37,7 @@ mod secure;
 mod serve;
 mod served;
 mod server;
+mod shaping;
 mod shard;
 mod stream;
 mod viewers;

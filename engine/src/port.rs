@@ -7,10 +7,12 @@ use std::cell::{Cell, RefCell};
 use std::os::fd::RawFd;
 
 use site::Security;
+use site::shaping::Chain;
 
 use crate::connection::{Connection, Key, Peer, State, Wait};
 use crate::limits::INPUT_CAPACITY;
 use crate::secure::Secure;
+use crate::shaping::Marks;
 
 /// What the future waits for. The lane polls it again when that has come, or when the connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,15 @@ pub(crate) struct Port {
     /// No further request is served: the connection ends when all is sent.
     pub(crate) last: Cell<bool>,
     pub(crate) awaits: Cell<Awaits>,
+    /// The request that is served is held to limits: those of `chain`.
+    pub(crate) shaped: Cell<bool>,
+    pub(crate) chain: Cell<Chain>,
+    /// What these have done to it.
+    pub(crate) marks: Cell<Marks>,
+    /// Nothing is received until limits allow it.
+    pub(crate) held: Cell<bool>,
+    /// For how long that was so, in nanoseconds.
+    pub(crate) held_ns: Cell<u64>,
 }
 
 impl Port {
@@ -93,6 +104,11 @@ impl Port {
             room: Cell::new(false),
             last: Cell::new(false),
             awaits: Cell::new(Awaits::Turn),
+            shaped: Cell::new(false),
+            chain: Cell::default(),
+            marks: Cell::default(),
+            held: Cell::new(false),
+            held_ns: Cell::new(0),
         }
     }
 
@@ -122,6 +138,12 @@ impl Port {
         self.room.set(false);
         self.last.set(false);
         self.awaits.set(Awaits::Turn);
+        if self.shaped.replace(false) {
+            self.chain.take();
+            self.marks.take();
+            self.held.set(false);
+            self.held_ns.set(0);
+        }
     }
 
     /// Bytes that the client has sent ahead of what is being served.

@@ -9,6 +9,7 @@ use site::Action;
 use crate::connection::Wait;
 use crate::limits::DISCARD_MAX;
 use crate::stream::{Gone, Stream};
+use crate::wheel::ticks;
 
 /// Why a body cannot be read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,11 @@ impl<'x> RequestBody<'x> {
             begun: stream.shard.clock.tick(),
             failed: false,
         }
+    }
+
+    /// Bytes that have come with the head.
+    pub(crate) fn begun(&self) -> usize {
+        self.input.len()
     }
 
     pub(crate) fn set_limit(&mut self, limit: u64) {
@@ -152,7 +158,13 @@ impl<'x> RequestBody<'x> {
         self.input.drain(..self.at);
         self.at = 0;
         self.stream.watch_body(self.pause_max, self.begun, self.received);
-        match self.stream.receive(self.input).await {
+        let received = self.stream.receive(self.input).await;
+        // For what limits have held back nobody else is slow.
+        let held = Duration::from_nanos(self.stream.port.held_ns.take());
+        if !held.is_zero() {
+            self.begun = self.begun.saturating_add(ticks(held));
+        }
+        match received {
             Ok(()) => Ok(()),
             Err(Gone::Ended) => Err(BodyError::Cut),
             Err(Gone::Expired(Wait::Body)) => {

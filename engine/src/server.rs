@@ -32,6 +32,7 @@ use crate::logins::{Login, Logins, Verdict, shard_of};
 use crate::offenders::Offenders;
 use crate::scopes::Scopes;
 use crate::secure::Secured;
+use crate::shaping::{Telling, start_telling};
 use crate::shard::{Parts, Shard};
 
 /// How long shards may take to give up their accepts.
@@ -135,7 +136,10 @@ impl Server {
         let sites = Mutex::new(Sites { served, prepared: None });
         let (desk, logins) = bounded(count.max(1) * LOGINS_WAITING_MAX);
         let mut server = Server { inboxes: Vec::new(), ended, threads: Mutex::default(), sites, logins };
-        for (number, (offer, (cpu, block))) in offers.into_iter().zip(places).enumerate() {
+        let (telling, gathering) = start_telling(count);
+        for ((number, (offer, (cpu, block))), telling) in
+            offers.into_iter().zip(places).enumerate().zip(telling)
+        {
             let (inbox, letters) = Inbox::new().map_err(Error::Thread)?;
             server.inboxes.push(Arc::clone(&inbox));
             let logins = Logins::new(number, desk.clone()).map_err(Error::Thread)?;
@@ -152,6 +156,7 @@ impl Server {
                 letters,
                 logins,
                 tail: tail.clone(),
+                telling,
             };
             let (ready, ended) = (ready_in.clone(), ended_in.clone());
             let name = format!("shard {number}");
@@ -173,6 +178,7 @@ impl Server {
                 .push(thread.map_err(Error::Thread)?);
         }
         drop(ready_in);
+        gathering.run(server.inboxes.clone()).map_err(Error::Thread)?;
         for _ in 0..count {
             // A thread that panicked has dropped its sender without a word.
             let answer = ready.recv().unwrap_or(Err(Error::ShardLost { shard: 0 }));
@@ -329,6 +335,7 @@ struct Start {
     letters: Letters,
     logins: Logins,
     tail: Option<Arc<Reader>>,
+    telling: Option<Telling>,
 }
 
 impl Start {
@@ -357,6 +364,7 @@ impl Start {
                 inbox: self.inbox,
                 logins: self.logins,
                 tail: self.tail,
+                telling: self.telling,
             }));
             let mut lane = Lane::new(shard, self.letters, notify).map_err(ring_error)?;
             // The one who starts the server waits for this word of every shard.

@@ -89,6 +89,13 @@ impl Chain {
         self.links.iter().all(Option::is_none)
     }
 
+    /// Whether both are of the same client at the same place.
+    #[must_use]
+    pub fn is_like(&self, other: &Chain) -> bool {
+        let names = |chain: &Chain| chain.links.map(|link| link.map(|link| (link.scope, link.client)));
+        names(self) == names(other)
+    }
+
     /// Goes on from what the same connection has used before.
     pub fn follow(&mut self, before: &Chain) {
         for link in self.links.iter_mut().flatten() {
@@ -170,6 +177,8 @@ pub struct Shaper {
     tracks: HashMap<ScopeId, Track>,
     server: Option<ScopeId>,
     clients: Clients,
+    /// Somebody has used something that others have not been told.
+    news: bool,
 }
 
 struct Track {
@@ -181,7 +190,8 @@ impl Shaper {
     /// Nobody has used anything.
     #[must_use]
     pub fn new(shaping: &Shaping) -> Shaper {
-        let mut shaper = Shaper { tracks: HashMap::new(), server: None, clients: Clients::new() };
+        let mut shaper =
+            Shaper { tracks: HashMap::new(), server: None, clients: Clients::new(), news: false };
         shaper.adopt(shaping);
         shaper
     }
@@ -207,7 +217,8 @@ impl Shaper {
             }
             Err((refusal, client)) => {
                 self.refused(refusal.by, client);
-                (Admission::Refused(refusal), Chain::default())
+                // Its answer is held to the limits on bytes.
+                (Admission::Refused(refusal), chain)
             }
         }
     }
@@ -294,6 +305,7 @@ impl Shaper {
 
     /// Does something with the accounts of a chain, but for those of the connection.
     fn accounts(&mut self, chain: &Chain, mut then: impl FnMut(&mut Account, &Limits, bool)) {
+        self.news = true;
         for link in chain.links.iter().flatten() {
             let Some(track) = self.tracks.get_mut(&link.scope) else { continue };
             let dry = track.scope.is_dry_run();
@@ -384,6 +396,13 @@ impl Shaper {
         }
     }
 
+    /// Whether a request at a place can only be judged once it is known who has logged in.
+    #[must_use]
+    pub fn knows_users(&self, place: Option<ScopeId>) -> bool {
+        let mut scopes = [self.server, place].into_iter().flatten().filter_map(|id| self.tracks.get(&id));
+        scopes.any(|track| track.scope.config.by == config::ShapedBy::User)
+    }
+
     /// Whether connections of clients are limited.
     #[must_use]
     pub fn limits_connections(&self) -> bool {
@@ -412,6 +431,7 @@ impl Shaper {
         }
         account.connections.here += 1;
         account.untold.connections += 1;
+        self.news = true;
         Ok(full.then_some(acted))
     }
 
@@ -432,11 +452,13 @@ impl Shaper {
         {
             account.connections.here -= 1;
             account.untold.connections -= 1;
+            self.news = true;
         }
     }
 
     /// Counts the connections of all clients anew, after the limits have changed.
     pub fn recount(&mut self, now: u64, addresses: impl Iterator<Item = IpAddr>) {
+        self.news = true;
         let held: Vec<Slot> = self.clients.with_connections().collect();
         for slot in held {
             if let Some(account) = self.clients.account(slot) {
@@ -456,7 +478,7 @@ impl Shaper {
     /// Whether there is something to report.
     #[must_use]
     pub fn has_news(&self) -> bool {
-        self.clients.have_news() || self.tracks.values().any(|track| track.total.untold != Delta::default())
+        self.news
     }
 
     /// What was used since the last report, of so many users at most; the others come with the next one.
@@ -474,6 +496,7 @@ impl Shaper {
                 uses.push(Use { scope, who: Some(who.clone()), delta });
             }
         });
+        self.news = self.clients.have_news();
         uses
     }
 
