@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use auth::bans::BanTable;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use site::shaping::Shaping;
 use sys::eventfd::EventFd;
 
 use crate::change::Offer;
@@ -15,7 +16,7 @@ use crate::connection::Key;
 use crate::error::Error;
 use crate::logins::Verdict;
 use crate::server::Farewell;
-use crate::shaping::Report;
+use crate::shaping::{Report, Used};
 
 /// What a shard can be told.
 pub(crate) enum Letter {
@@ -40,6 +41,10 @@ pub(crate) enum Letter {
     Abort,
     /// The login under this ticket is judged.
     Judged(u64, Verdict),
+    /// These are the limits from now on.
+    Limits(Option<Arc<Shaping>>),
+    /// Who has used how much of them is to be told.
+    TellLimits(Sender<Vec<Used>>),
     /// What shards have used of limits.
     Used(Arc<[Report]>),
     /// Nothing that is remembered of logins holds any more.

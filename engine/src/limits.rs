@@ -71,6 +71,9 @@ pub(crate) const PACE_MAX: Duration = Duration::from_millis(10);
 /// How long bytes or a request may wait for limits: much longer than they should, even where many share little.
 const PACE_PATIENCE: Duration = Duration::from_secs(3600);
 
+/// Clients that are shown to people.
+pub(crate) const SHOWN_MAX: usize = 100;
+
 /// Clients of whom a shard tells the others at a time.
 pub(crate) const REPORT_MAX: usize = 4096;
 

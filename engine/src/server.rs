@@ -16,6 +16,7 @@ use glommio::{LocalExecutorBuilder, Placement};
 use logging::{Logger, ShardLog};
 use perf::Block;
 use site::Site;
+use site::shaping::{Entry, Shaping, merge};
 use sys::broadcast::Reader;
 use sys::eventfd::EventFd;
 
@@ -26,7 +27,7 @@ use crate::inbox::{Inbox, Letter, Letters, ask};
 use crate::jobs::Jobs;
 use crate::lane::Lane;
 use crate::lane::ring::Ring;
-use crate::limits::LOGINS_WAITING_MAX;
+use crate::limits::{LOGINS_WAITING_MAX, SHOWN_MAX};
 use crate::listeners::Listeners;
 use crate::logins::{Login, Logins, Verdict, shard_of};
 use crate::offenders::Offenders;
@@ -34,6 +35,9 @@ use crate::scopes::Scopes;
 use crate::secure::Secured;
 use crate::shaping::{Telling, start_telling};
 use crate::shard::{Parts, Shard};
+
+/// How long shards may take to tell who has used what.
+const TELL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long shards may take to give up their accepts.
 const LET_GO_PATIENCE: Duration = Duration::from_secs(1);
@@ -211,6 +215,22 @@ impl Server {
     pub fn ban(&self, table: BanTable) {
         let table = Arc::new(table);
         self.tell(|| Letter::Ban(Arc::clone(&table)));
+    }
+
+    /// Has all shards go by other limits on what clients use. What was used of those that stay is not forgotten.
+    pub fn reshape(&self, shaping: Option<&Arc<Shaping>>) {
+        self.tell(|| Letter::Limits(shaping.cloned()));
+    }
+
+    /// Who has used how much of the limits, each with the JSON Pointer of the place whose limits they are: all places, then
+    /// the hundred clients for whom limits have done most. A shard that does not answer within a second is left out.
+    #[must_use]
+    pub fn limits(&self) -> Vec<(String, Entry)> {
+        let (to, from) = bounded(self.inboxes.len());
+        self.tell(|| Letter::TellLimits(to.clone()));
+        drop(to);
+        let told = std::iter::from_fn(|| from.recv_timeout(TELL_PATIENCE).ok());
+        merge(told.flatten(), SHOWN_MAX)
     }
 
     /// How many shards there are.

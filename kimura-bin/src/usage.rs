@@ -50,6 +50,8 @@ pub(crate) enum Usage {
     BadLevel(String),
     /// No network, and why.
     BadNetwork(String, String),
+    /// No limit, and why.
+    BadLimit(String, String),
     /// No time.
     BadTime(String),
     /// No number of lines.
@@ -150,6 +152,7 @@ impl fmt::Display for Usage {
             Self::BadLevel(name) => {
                 write!(f, "'{name}' is no level; these are: {}", verbs::LEVELS.join(", "))
             }
+            Self::BadLimit(text, why) => write!(f, "'{text}' is no limit, {why}"),
             Self::BadNetwork(text, why) => write!(f, "'{text}' cannot be banned, {why}"),
             Self::BadTime(text) => write!(f, "'{text}' is no time; write one such as 90s, 10m, 2h or 7d"),
             Self::BadCount(text) => {

@@ -33,6 +33,10 @@ pub enum Detail<'n> {
     Location,
     /// Bytes of the answer, its head included.
     BytesSent,
+    /// The limit that has acted, in words.
+    Limit,
+    /// For how many milliseconds limits have held back the request, its body and its answer.
+    LimitDelay,
     /// The version of TLS.
     TlsVersion,
     /// The cipher suite.

@@ -2,8 +2,8 @@
 
 use crate::message::{
     Answer, BansReport, FromAgent, FromAuth, FromCheck, FromLogger, FromPam, FromRehearsal, FromWorker,
-    Message, Needs, PlanReport, Realms, Request, Secrets, State, StatusReport, ToAgent, ToAuth, ToCheck,
-    ToLogger, ToPam, ToRehearsal, ToWorker,
+    LimitsReport, Message, Needs, PlanReport, Realms, Request, Secrets, State, StatusReport, ToAgent, ToAuth,
+    ToCheck, ToLogger, ToPam, ToRehearsal, ToWorker,
 };
 use crate::wire::{Wire, decode, encode};
 
@@ -37,6 +37,7 @@ const KINDS: &[fn(&[u8])] = &[
     message::<FromAgent>,
     message::<ToPam>,
     message::<FromPam>,
+    sealed::<LimitsReport>,
 ];
 
 /// Reads the bytes behind the first one as what that one says: they are the one encoding of a value, or refused.
@@ -78,6 +79,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::message::LimitUse;
     use crate::message::{
         Audience, BanNeeds, BanReport, CertificateEntry, Clocks, Command, ControlNeeds, Depth, Every,
         FileNeeds, GearmanServer, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile,
@@ -147,6 +149,20 @@ pub(crate) mod tests {
             reason: text("failed logins"),
         };
         BansReport { now: 2, bans: vec![ban] }
+    }
+
+    fn limit_use() -> LimitUse {
+        LimitUse {
+            scope: text("/server"),
+            client: Some(text("192.0.2.7/32")),
+            running: 1,
+            connections: 2,
+            down: 3,
+            up: 4,
+            requests: 5,
+            delayed: 6,
+            refused: 7,
+        }
     }
 
     fn rotation() -> RotationNeeds {
@@ -229,6 +245,7 @@ pub(crate) mod tests {
                 exempt: vec![network()],
                 file: Some("/var/lib/kimura/bans".into()),
             }),
+            limits: vec![text("/server/shaping")],
         }
     }
 
@@ -264,6 +281,7 @@ pub(crate) mod tests {
             tickets: vec![Bytes(vec![7; 48])],
             bans: kept,
             failures: kept,
+            limits: vec![text("/server/shaping/client/down=1MB/s")],
             sinks: vec![KeptSink {
                 output: Output::Stdout,
                 fd: None,
@@ -456,6 +474,21 @@ pub(crate) mod tests {
             ("state", 16, encode(&state())),
             ("reason", 17, encode(&text("no"))),
             ("bans", 19, encode(&bans())),
+            (
+                "limits",
+                24,
+                encode(&LimitsReport {
+                    uses: vec![limit_use()],
+                    settings: vec![text("/server/shaping/a=1")],
+                }),
+            ),
+            ("limits-told", 7, encode(&FromWorker::LimitsTold { uses: vec![limit_use()] })),
+            ("worker-limits", 6, encode(&ToWorker::Limits { settings: vec![text("/server/shaping/a=1")] })),
+            (
+                "limit",
+                10,
+                request(Command::Limit { pointer: text("/server/shaping/a"), value: None }, Proof::Peer),
+            ),
             ("agent-hello", 20, encode(&ToAgent::Hello { hello: hello() })),
             ("leave", 20, encode(&ToAgent::Leave)),
             ("connection", 21, encode(&FromAgent::Connection { from: text("[::1]:9") })),

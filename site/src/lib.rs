@@ -30,7 +30,7 @@ pub mod upstream;
 pub use action::{Action, Answer};
 pub use clients::Clients;
 pub use comet::{Comet, Part};
-pub use compile::compile;
+pub use compile::{compile, shaping};
 pub use exchange::Exchange;
 pub use host::{Host, Place, Site};
 pub use location::{ErrorPages, Files, Location};

@@ -249,6 +249,9 @@ impl Lane {
                     let key = self.shard.logins.borrow_mut().judged(ticket, verdict);
                     self.shard.ready.borrow_mut().extend(key);
                 }
+                Letter::Limits(shaping) => self.shard.reshape(shaping.as_ref()),
+                // Who asks may have lost patience.
+                Letter::TellLimits(to) => drop(to.try_send(self.shard.used())),
                 Letter::Used(reports) => self.shard.hear_used(&reports),
                 Letter::ForgetLogins => self.shard.logins.borrow_mut().forget(),
             }

@@ -37,8 +37,8 @@ impl Shard {
         self.served.replace(held.served);
         self.logins.borrow_mut().forget();
         self.recount_clients();
-        let served = Rc::clone(&self.served.borrow());
-        self.reshape(&served);
+        let shaping = self.served.borrow().shaping.clone();
+        self.reshape(shaping.as_ref());
         self.retire();
         self.accept();
         Ok(())

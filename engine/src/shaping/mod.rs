@@ -8,14 +8,16 @@ mod pacing;
 mod telling;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use perf::Counter;
 use proto_http::Status;
-use site::shaping::{Acted, Admission, Chain, Customer, Direction, Level, Refusal, ScopeId, Shaper};
+use site::shaping::{
+    Acted, Admission, Chain, Customer, Direction, Entry, Level, Refusal, ScopeId, Shaper, Shaping,
+};
 use site::{Action, Answer, Place};
 
-use crate::limits::REPORT_MAX;
-use crate::served::Served;
+use crate::limits::{REPORT_MAX, SHOWN_MAX};
 use crate::shard::Shard;
 use crate::stream::{Gone, Stream};
 
@@ -30,6 +32,9 @@ pub(crate) enum Moment {
     /// Once it is known who has: a limit is for users.
     Late,
 }
+
+/// Whose limits (JSON Pointer of the place), and what was used of them.
+pub(crate) type Used = (String, Entry);
 
 /// What the limits did to a request, for its line in the log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,16 +77,17 @@ impl Shard {
         Some(if shaper.knows_users(scope) { Moment::Late } else { Moment::Early })
     }
 
-    /// Goes by the limits of what is served now.
-    pub(crate) fn reshape(&self, served: &Served) {
+    /// Goes by these limits from now on.
+    pub(crate) fn reshape(&self, shaping: Option<&Arc<Shaping>>) {
         let mut shaper = self.shaper.borrow_mut();
-        match (&served.shaping, shaper.as_mut()) {
+        match (shaping, shaper.as_mut()) {
             (Some(shaping), Some(shaper)) => shaper.adopt(shaping),
             (Some(shaping), None) => *shaper = Some(Box::new(Shaper::new(shaping))),
             (None, _) => *shaper = None,
         }
         if let Some(shaper) = shaper.as_mut().filter(|shaper| shaper.limits_connections()) {
             let connections = self.connections.borrow();
+            let served = self.served.borrow();
             let addresses = connections.peers().filter_map(|peer| peer.address);
             let counted = addresses.filter(|&address| !served.clients.trusts(Some(address)));
             shaper.recount(self.clock.now(), counted);
@@ -142,6 +148,15 @@ impl Shard {
     /// Whether others are still to be told something.
     pub(crate) fn has_used(&self) -> bool {
         self.telling.is_some() && self.shaper.borrow().as_ref().is_some_and(|shaper| shaper.has_news())
+    }
+
+    /// Who has used how much here.
+    pub(crate) fn used(&self) -> Vec<Used> {
+        let shaper = self.shaper.borrow();
+        let Some(shaper) = shaper.as_ref() else { return Vec::new() };
+        let place = |entry: &Entry| shaper.scope(entry.scope).map(|scope| scope.config.scope.clone());
+        let entries = shaper.top(SHOWN_MAX).into_iter();
+        entries.filter_map(|entry| Some((place(&entry)?, entry))).collect()
     }
 
     /// Takes in what other shards have used.

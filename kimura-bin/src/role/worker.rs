@@ -13,7 +13,7 @@ use logging::{Logger, PressureView, Target, error_log};
 use perf::Block;
 use privsep::child::confine;
 use privsep::link::{Link, LinkError};
-use privsep::message::{Contents, FromWorker, Network, Output, Subject, ToWorker};
+use privsep::message::{Contents, FromWorker, LimitUse, Network, Output, Setting, Subject, ToWorker};
 use privsep::role::Role;
 use privsep::sealed::unseal_secret;
 use privsep::wire::Bytes;
@@ -39,6 +39,10 @@ const TEXT_MAX: usize = config::TEXT_MAX + 1;
 /// Reports of the shards that may wait for the supervisor.
 const REPORTS_MAX: usize = 64;
 
+/// Bytes of what is told about limits at a time, and of the numbers of one user.
+const USES_BYTES_MAX: usize = 48 * 1024;
+const USE_BYTES: usize = 80;
+
 /// How long the shards may take to go over to another configuration, in each of the two steps.
 const SWAP_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -58,7 +62,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     let mut luggage = Luggage::new(cores);
     while luggage.take(link.receive_waiting()?)? {}
     luggage.log.iter().for_each(|log| show_messages(log, place));
-    let Serving { server, logger, offenders } = match luggage.start(Sandbox::of(&hello, place)) {
+    let Serving { server, logger, offenders, limits } = match luggage.start(Sandbox::of(&hello, place)) {
         Ok(serving) => serving,
         Err(why) => {
             link.send_waiting(&FromWorker::Refused { why }, &[])?;
@@ -72,6 +76,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
         logger: Arc::clone(&logger),
         place,
         next: Setup::default(),
+        limits,
     };
     let thread = thread::Builder::new().name("kimura-control".to_owned()).spawn(move || control.run());
     let thread = thread.map_err(|error| Fault::Link(LinkError::System(error)))?;
@@ -128,13 +133,16 @@ impl Setup {
     }
 
     /// What it says; an error says why it cannot be read, for people.
-    fn load(&self) -> Result<Loaded, String> {
+    /// `limits` are what somebody has changed of it by command.
+    fn load(&self, limits: &[String]) -> Result<Loaded, String> {
         let (subject, text) = self.configuration.as_ref().ok_or("no configuration")?;
-        let text = sys::mem::read_sealed(text.as_fd(), TEXT_MAX).map_err(|error| error.to_string())?;
-        settings::load(subject, text).map_err(|unloadable| match unloadable {
-            Unloadable::Problems(problems) => problems.to_string(),
-            Unloadable::NoText(why) => why,
-        })
+        load(subject, text, limits)
+    }
+
+    /// Where it comes from, and its text.
+    fn configuration(&self) -> Result<(Subject, OwnedFd), String> {
+        let (subject, text) = self.configuration.as_ref().ok_or("no configuration")?;
+        Ok((subject.clone(), text.try_clone().map_err(|error| error.to_string())?))
     }
 
     /// What TLS makes of its files, for each address; an error says why it cannot, for people.
@@ -159,6 +167,26 @@ impl Setup {
     }
 }
 
+fn load(subject: &Subject, text: &OwnedFd, limits: &[String]) -> Result<Loaded, String> {
+    let text = sys::mem::read_sealed(text.as_fd(), TEXT_MAX).map_err(|error| error.to_string())?;
+    if !limits.is_empty() {
+        let mut changed = subject.clone();
+        let (Subject::File { settings, .. } | Subject::Folder { settings, .. }) = &mut changed;
+        settings.extend(limits.iter().map(|limit| Setting::Set { argument: limit.clone() }));
+        match settings::load(&changed, text.clone()) {
+            Ok(loaded) => return Ok(loaded),
+            // It is better served with the limits that the configuration has than not at all.
+            Err(_) => log::error!(
+                "the limits that were set by command do not fit the configuration; they do not hold"
+            ),
+        }
+    }
+    settings::load(subject, text).map_err(|unloadable| match unloadable {
+        Unloadable::Problems(problems) => problems.to_string(),
+        Unloadable::NoText(why) => why,
+    })
+}
+
 fn compile(loaded: &Loaded) -> Result<Site, String> {
     site::compile(&loaded.config, &loaded.registry).map_err(|problems| problems.to_string())
 }
@@ -175,6 +203,8 @@ struct Luggage {
     targets: Vec<Target>,
     /// Who is banned from the first connection on.
     banned: Option<BanTable>,
+    /// Limits that were changed by command.
+    limits: Vec<String>,
     setup: Setup,
 }
 
@@ -184,13 +214,33 @@ struct Serving {
     logger: Arc<Logger>,
     /// Who makes bad requests, from the shards.
     offenders: (SyncSender<Vec<IpAddr>>, Receiver<Vec<IpAddr>>),
+    limits: Limited,
+}
+
+/// The configuration that is served, to be read again with other limits.
+struct Limited {
+    serving: (Subject, OwnedFd),
+    /// The one that is held ready.
+    next: Option<(Subject, OwnedFd)>,
+    /// What was changed by command.
+    settings: Vec<String>,
 }
 
 impl Luggage {
     fn new(cores: Vec<u32>) -> Self {
         let setup = Setup::default();
         let (blocks, targets) = (Vec::new(), Vec::new());
-        Self { cores, blocks, log: None, pressure: None, tail: None, targets, banned: None, setup }
+        Self {
+            cores,
+            blocks,
+            log: None,
+            pressure: None,
+            tail: None,
+            targets,
+            banned: None,
+            limits: Vec::new(),
+            setup,
+        }
     }
 
     /// Takes one message; `false` when it was the last before the start.
@@ -218,6 +268,9 @@ impl Luggage {
             (ToWorker::Tickets { keys }, None) => self.setup.tickets = ticket_keys(&keys),
             (ToWorker::Bans, Some(packed)) => self.banned = unpack(&packed),
             (ToWorker::NoBans, None) => self.banned = None,
+            (ToWorker::Limits { settings }, None) => self.limits = settings,
+            // Nobody has used anything yet; whoever asks is told so when it serves.
+            (ToWorker::TellLimits, None) => {}
             (ToWorker::Socket { shard, id, address }, Some(fd)) => {
                 self.setup.take_socket(shard, id, address, fd);
             }
@@ -232,7 +285,8 @@ impl Luggage {
 
     /// Starts the shards; an error says why it cannot, for people.
     fn start(self, sandbox: Sandbox) -> Result<Serving, String> {
-        let loaded = self.setup.load()?;
+        let loaded = self.setup.load(&self.limits)?;
+        let serving = self.setup.configuration()?;
         if sandbox == Sandbox::On {
             let served = folders::served(&loaded.config).into_keys().map(Path::to_owned).collect();
             confine(Role::Worker, served).map_err(|error| error.to_string())?;
@@ -266,7 +320,8 @@ impl Luggage {
             sys::sandbox::give_up_rings().map_err(|error| error.to_string())?;
         }
         server.open();
-        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger), offenders })
+        let limits = Limited { serving, next: None, settings: self.limits };
+        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger), offenders, limits })
     }
 }
 
@@ -298,6 +353,7 @@ struct Control {
     place: Place,
     /// What is to be served next, as far as it has come.
     next: Setup,
+    limits: Limited,
 }
 
 impl Control {
@@ -334,9 +390,19 @@ impl Control {
                 table.into_iter().for_each(|table| self.server.ban(table));
             }
             ToWorker::NoBans => self.server.ban(BanTable::default()),
+            ToWorker::Limits { settings } => {
+                self.limits.settings = settings;
+                self.reshape();
+            }
+            ToWorker::TellLimits => return Some(FromWorker::LimitsTold { uses: self.uses() }),
             ToWorker::Prepare => return Some(answer(self.prepare(), FromWorker::Prepared)),
             ToWorker::Commit => {
                 let committed = self.server.commit(SWAP_PATIENCE).map_err(|error| error.to_string());
+                if let Some(next) = self.limits.next.take() {
+                    self.limits.serving = next;
+                    // They may have changed since it was prepared.
+                    self.reshape();
+                }
                 return Some(answer(committed, FromWorker::Committed));
             }
             ToWorker::Abort => {
@@ -363,10 +429,45 @@ impl Control {
         None
     }
 
+    /// Has every shard go by the limits that hold now.
+    fn reshape(&self) {
+        let (subject, text) = &self.limits.serving;
+        let limits = load(subject, text, &self.limits.settings)
+            .and_then(|loaded| site::shaping(&loaded).map_err(|problems| problems.to_string()));
+        match limits {
+            Ok(limits) => self.server.reshape(limits.as_ref()),
+            Err(why) => log::error!("limits cannot be changed: {why}"),
+        }
+    }
+
+    /// Who has used how much.
+    fn uses(&self) -> Vec<LimitUse> {
+        let uses = self.server.limits().into_iter().map(|(scope, entry)| LimitUse {
+            scope,
+            client: entry.who.map(|who| who.to_string()),
+            running: entry.running.into(),
+            connections: entry.connections.into(),
+            down: entry.seen.down,
+            up: entry.seen.up,
+            requests: entry.seen.requests,
+            delayed: entry.seen.delayed,
+            refused: entry.seen.refused,
+        });
+        // All have to fit a frame: with very many places, the last of them are left out.
+        let mut room = USES_BYTES_MAX;
+        let fits = |one: &LimitUse| {
+            let len = one.scope.len() + one.client.as_ref().map_or(0, String::len) + USE_BYTES;
+            room = room.checked_sub(len).unwrap_or_default();
+            room > 0
+        };
+        uses.take_while(fits).collect()
+    }
+
     /// Has every shard hold ready what has come.
     fn prepare(&mut self) -> Result<(), String> {
         let next = std::mem::take(&mut self.next);
-        let loaded = next.load()?;
+        let loaded = next.load(&self.limits.settings)?;
+        self.limits.next = Some(next.configuration()?);
         let site = compile(&loaded)?;
         readable(&site)?;
         let secured = next.secured(&loaded.config)?;

@@ -56,6 +56,15 @@ variants! {
         },
         /// Tell who is banned.
         30 Bans,
+        /// Tell who uses how much of the limits.
+        60 Limits,
+        /// Change a limit until the next change.
+        61 Limit {
+            /// Which: its JSON Pointer.
+            pointer: String,
+            /// What it is to be, as the configuration would have it; what that says without it.
+            value: Option<String>,
+        },
         /// Show what is logged, as it comes.
         40 Logs,
         /// Ban somebody.
@@ -107,6 +116,8 @@ variants! {
         },
         /// Who is banned. Comes with an encoded [`super::BansReport`] in sealed memory.
         30 Bans,
+        /// Who uses how much. Comes with an encoded [`super::LimitsReport`] in sealed memory.
+        60 Limits,
         /// The logs, as they come. Comes with a ring of [`sys::broadcast`], for reading.
         40 Logs,
     }
@@ -226,7 +237,7 @@ impl Message for Answer {
     fn descriptors(&self) -> usize {
         usize::from(matches!(
             self,
-            Self::Status | Self::Plan | Self::Bans | Self::Logs | Self::Problems { .. }
+            Self::Status | Self::Plan | Self::Bans | Self::Limits | Self::Logs | Self::Problems { .. }
         ))
     }
 }

@@ -1,6 +1,6 @@
 //! Supervisor and worker: sockets and sites in, words of readiness out.
 
-use super::{Hello, LoginOutcome, Message, Network, Output, Subject};
+use super::{Hello, LimitUse, LoginOutcome, Message, Network, Output, Subject};
 use crate::wire::{Bytes, Secret, variants};
 
 variants! {
@@ -43,6 +43,13 @@ variants! {
         30 Bans,
         /// Nobody is banned any more.
         31 NoBans,
+        /// Limits that somebody has changed, all of them.
+        60 Limits {
+            /// Each as `POINTER=VALUE`, as on the command line.
+            settings: Vec<String>,
+        },
+        /// Tell who uses how much of the limits.
+        61 TellLimits,
         /// A socket of that configuration for a shard. Comes with it.
         6 Socket {
             /// The shard.
@@ -132,6 +139,11 @@ variants! {
         30 Offenders {
             /// Their addresses.
             clients: Vec<Network>,
+        },
+        /// Who uses how much of the limits.
+        60 LimitsTold {
+            /// Places, then those clients for whom limits have done most.
+            uses: Vec<LimitUse>,
         },
         /// All shards have ended.
         5 Ended {

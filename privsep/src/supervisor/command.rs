@@ -119,6 +119,8 @@ impl Supervisor<'_> {
                 self.begin_drain();
             }
             Command::Bans => self.report_bans(id),
+            Command::Limits => self.report_limits(id),
+            Command::Limit { ref pointer, ref value } => self.limit(id, pointer, value.as_deref()),
             Command::Logs => self.show_tail(id),
             Command::Ban { ref network, seconds, ref reason } => {
                 self.ban(id, network, seconds, reason.clone());

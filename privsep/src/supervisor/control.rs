@@ -424,6 +424,10 @@ fn describe(command: &Command) -> String {
         Command::Upgrade { path: None } => "upgrade".to_owned(),
         Command::Upgrade { path: Some(path) } => format!("upgrade {path:?}"),
         Command::Bans => "bans".to_owned(),
+        Command::Limits => "limits".to_owned(),
+        Command::Limit { pointer, value } => {
+            format!("limit {:?}", format!("{pointer}={}", value.as_deref().unwrap_or("default")))
+        }
         Command::Logs => "logs".to_owned(),
         Command::Ban { network, .. } => format!("ban {}", written(network)),
         Command::Unban { network } => format!("unban {}", written(network)),

@@ -319,6 +319,7 @@ impl Supervisor<'_> {
             self.estate.bans.adopt(needs.bans.as_ref());
             self.publish_bans();
         }
+        self.estate.limits.adopt(&needs.limits);
         if self.logins.refilled {
             logins::learn(&mut self.auth, &mut self.logins, &self.deployment, &self.workers);
         }

@@ -171,6 +171,7 @@ impl Supervisor<'_> {
             tickets: self.estate.tickets.told(),
             bans: case.put(papers.bans.as_fd()),
             failures: case.put(papers.failures.as_fd()),
+            limits: self.estate.limits.settings().to_vec(),
             sinks: self
                 .estate
                 .sinks()

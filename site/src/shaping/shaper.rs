@@ -1,6 +1,6 @@
 //! The limits as one shard holds them: who may go on, when, and with how much.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -55,6 +55,28 @@ pub struct Acted {
     pub item: Item,
     /// Whether it would only have acted.
     pub dry: bool,
+}
+
+impl Acted {
+    /// In words.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        let (text, dry) = match (self.level, self.item) {
+            (Level::Total, Item::Down) => ("total down", "dry run: total down"),
+            (Level::Total, Item::Up) => ("total up", "dry run: total up"),
+            (Level::Total, Item::Requests) => ("total requests", "dry run: total requests"),
+            (Level::Total, Item::Concurrent) => ("total concurrent", "dry run: total concurrent"),
+            (Level::Total, Item::Connections) => ("total connections", "dry run: total connections"),
+            (Level::Client, Item::Down) => ("client down", "dry run: client down"),
+            (Level::Client, Item::Up) => ("client up", "dry run: client up"),
+            (Level::Client, Item::Requests) => ("client requests", "dry run: client requests"),
+            (Level::Client, Item::Concurrent) => ("client concurrent", "dry run: client concurrent"),
+            (Level::Client, Item::Connections) => ("client connections", "dry run: client connections"),
+            (Level::Connection, Item::Down) => ("connection down", "dry run: connection down"),
+            (Level::Connection, _) => ("connection up", "dry run: connection up"),
+        };
+        if self.dry { dry } else { text }
+    }
 }
 
 /// The user of limits: a request, or a connection that brings one.
@@ -552,6 +574,39 @@ impl Shaper {
 fn entry(scope: ScopeId, who: Option<Who>, account: &Account) -> Entry {
     let (running, connections) = (account.running.here, account.connections.here);
     Entry { scope, who, running, connections, seen: account.seen }
+}
+
+/// What several shards tell, added up: all places in the order of their pointers, then so many clients at most.
+#[must_use]
+pub fn merge(told: impl Iterator<Item = (String, Entry)>, most: usize) -> Vec<(String, Entry)> {
+    let mut sums: BTreeMap<(String, Option<String>), Entry> = BTreeMap::new();
+    for (scope, entry) in told {
+        let key = (scope, entry.who.as_ref().map(Who::to_string));
+        match sums.get_mut(&key) {
+            Some(sum) => sum.add(&entry),
+            None => drop(sums.insert(key, entry)),
+        }
+    }
+    let (places, mut clients): (Vec<_>, Vec<_>) = sums
+        .into_iter()
+        .map(|((scope, _), entry)| (scope, entry))
+        .partition(|(_, entry)| entry.who.is_none());
+    clients.sort_by_key(|(_, entry)| std::cmp::Reverse(rank(entry)));
+    clients.truncate(most);
+    places.into_iter().chain(clients).collect()
+}
+
+impl Entry {
+    fn add(&mut self, other: &Entry) {
+        self.running = self.running.saturating_add(other.running);
+        self.connections = self.connections.saturating_add(other.connections);
+        let (seen, more) = (&mut self.seen, other.seen);
+        seen.down = seen.down.saturating_add(more.down);
+        seen.up = seen.up.saturating_add(more.up);
+        seen.requests = seen.requests.saturating_add(more.requests);
+        seen.delayed = seen.delayed.saturating_add(more.delayed);
+        seen.refused = seen.refused.saturating_add(more.refused);
+    }
 }
 
 /// By which entries are ordered: those first for whom limits have done most.
