@@ -6,7 +6,9 @@
 
 mod auth;
 mod bans;
+mod compression;
 mod control;
+mod fields;
 mod host;
 mod logs;
 mod receiver;
@@ -22,7 +24,9 @@ use sys::net::Address;
 
 pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
+pub use compression::{Coding, Compression};
 pub use control::{Control, Peer, Rank, Remote};
+pub use fields::{CacheFor, Cors, FieldAction, FieldRule, OriginPattern, OriginPort, Origins};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use logs::{
     Compress, Every, Log, LogConditions, LogFormat, LogQueue, LogStatus, Output, Rotate, RotatedNames,
@@ -72,6 +76,15 @@ impl Config {
 }
 
 impl Config {
+    /// Whether anything has to do with other servers that requests are passed on to.
+    #[must_use]
+    pub fn has_upstreams(&self) -> bool {
+        let mut settings = self.hosts.iter().flat_map(|host| {
+            std::iter::once(&host.settings).chain(host.locations.iter().map(|location| &location.settings))
+        });
+        !self.upstreams.is_empty() || settings.any(|settings| settings.proxy.is_some())
+    }
+
     /// All that ask for a login, each section once.
     #[must_use]
     pub fn logins(&self) -> Vec<&Auth> {

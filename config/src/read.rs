@@ -1,6 +1,8 @@
 //! Tree to typed configuration: every value read once, problems collected, defaults in their place.
 
 mod auth;
+mod compression;
+mod fields;
 mod hosts;
 mod layer;
 mod logs;
@@ -10,6 +12,7 @@ mod shaping;
 mod tls;
 mod upstreams;
 
+pub(crate) use fields::Preset;
 use layer::{Inherited, Layer};
 use logs::Logs;
 use upstreams::Upstreams;

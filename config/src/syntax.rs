@@ -463,6 +463,21 @@ pub(crate) fn media_type(text: &str) -> Result<String, Flaw> {
     Ok(text.to_owned())
 }
 
+/// A media type without parameters, in which `*` may stand for the type, the subtype, or its part before a `+`.
+pub(crate) fn media_range(text: &str) -> Result<String, Flaw> {
+    let is_part = |part: &str| is_token(part) && (!part.contains('*') || part == "*");
+    let is_subtype = |sub: &str| is_part(sub.strip_prefix("*+").unwrap_or(sub));
+    let valid = text.split_once('/').is_some_and(|(main, sub)| is_part(main) && is_subtype(sub));
+    if !valid {
+        let what = format!("{} is no media type", quoted(text));
+        return Err(Flaw::new(
+            what,
+            "write one without parameters, such as \"text/html\", \"text/*\" or \"*/*+json\"",
+        ));
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
 /// A file name extension, without its dot; compared without case.
 pub(crate) fn extension(text: &str) -> Result<String, Flaw> {
     let flaw = |cure: &str| Err(Flaw::new(format!("{} is no file name extension", quoted(text)), cure));

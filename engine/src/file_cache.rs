@@ -7,14 +7,23 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
-use proto_http::date;
+use proto_http::{Coding, date};
 use sys::fs::Stat;
+
+use crate::coded_forms::{CodedForms, Form};
 
 /// A file that is open and described.
 pub(crate) struct OpenFile {
     pub(crate) fd: Arc<OwnedFd>,
     pub(crate) stat: Stat,
+    /// Of the content as it is before it is coded.
     pub(crate) media_type: String,
+    pub(crate) form: Form,
+    /// Whether others may get another form.
+    pub(crate) varies: bool,
+    /// Its path below the root, where there may be other forms beside it.
+    pub(crate) name: Box<[u8]>,
+    pub(crate) coded: CodedForms,
     /// With quotes; `None` where entity tags are off.
     pub(crate) etag: Option<String>,
     /// Seconds since 1970.
@@ -41,8 +50,9 @@ impl OpenFile {
         self.prepared.as_ref().map(|prepared| &prepared.bytes[prepared.content_at..])
     }
 
-    fn memory(&self) -> usize {
-        self.prepared.as_ref().map_or(0, |prepared| prepared.bytes.len())
+    /// Bytes of contents that are kept in memory, those of coded forms included.
+    pub(crate) fn memory(&self) -> usize {
+        self.prepared.as_ref().map_or(0, |prepared| prepared.bytes.len()) + self.coded.memory()
     }
 }
 
@@ -111,8 +121,7 @@ impl FileCache {
         let paths = scope.paths.borrow();
         let entry = paths.get(path)?;
         entry.used.set(true);
-        let fresh = now.saturating_sub(entry.file.checked.get()) < self.bounds.get().valid_ns;
-        Some((Rc::clone(&entry.file), fresh))
+        Some((Rc::clone(&entry.file), self.is_fresh(entry.file.checked.get(), now)))
     }
 
     /// Keeps a file for a path; answers how many others had to go.
@@ -128,6 +137,32 @@ impl FileCache {
         scope.paths.borrow_mut().insert(path.into(), entry);
         entries.order.push_back((Rc::clone(scope), path.into()));
         entries.shrink(bounds)
+    }
+
+    /// Takes down that a look at `now` has found this compressed sibling of a file, or none; answers how many
+    /// entries had to go for it.
+    pub(crate) fn put_sibling(
+        &self,
+        (scope, path): (&Scope, &[u8]),
+        plain: &Rc<OpenFile>,
+        (coding, now): (Coding, u64),
+        sibling: Option<Rc<OpenFile>>,
+    ) -> u64 {
+        let mut entries = self.entries.borrow_mut();
+        // One that has gone from the cache meanwhile ends with the request.
+        let is_kept = scope.paths.borrow().get(path).is_some_and(|entry| Rc::ptr_eq(&entry.file, plain));
+        let before = plain.memory();
+        plain.coded.set_sibling(coding, now, sibling);
+        if !is_kept {
+            return 0;
+        }
+        entries.memory = entries.memory - before + plain.memory();
+        entries.shrink(self.bounds.get())
+    }
+
+    /// Whether what was seen at a time, in monotonic nanoseconds, can be used unseen.
+    pub(crate) fn is_fresh(&self, seen: u64, now: u64) -> bool {
+        now.saturating_sub(seen) < self.bounds.get().valid_ns
     }
 
     /// Drops the entry for a path, if there is one.

@@ -11,14 +11,18 @@ use std::sync::Arc;
 
 use perf::Counter;
 use proto_http::response::HeadWriter;
-use proto_http::{Status, date, path};
-use site::Files;
+use proto_http::{Coding, Status, date, path};
+use site::{About, Files, Source};
 use sys::fs::{Cached, Kind, Stat, Symlinks};
 
+use crate::coded_forms::{CodedForms, Form, suffix};
 use crate::file_cache::{OpenFile, Prepared};
 use crate::jobs::JobError;
 use crate::served::Served;
 use crate::stream::Stream;
+
+/// What chooses the form of a file.
+pub(crate) const VARY: &[u8] = b"Accept-Encoding";
 
 /// What a path leads to.
 pub(crate) enum Found {
@@ -61,6 +65,29 @@ pub(crate) async fn find(stream: &Stream, served: &Served, files: &Files, path: 
     }
 }
 
+/// The compressed sibling of a file, if there is one that can stand for it; `path` is what the file was found by.
+pub(crate) async fn sibling(
+    stream: &Stream,
+    files: &Files,
+    served: &Served,
+    (path, plain): (&[u8], &Rc<OpenFile>),
+    coding: Coding,
+) -> Option<Rc<OpenFile>> {
+    let shard = &stream.shard;
+    let now = shard.clock.now();
+    let (looked, known) = plain.coded.sibling(coding);
+    if looked.is_some_and(|looked| shard.files.is_fresh(looked, now)) {
+        return known;
+    }
+    let search = Search { stream, served, files };
+    // Whatever keeps it from being opened, the file itself is there.
+    let found = search.look_beside(plain, coding, known.as_ref()).await.ok().flatten();
+    let place = (&**served.scope(files.location), path);
+    let evicted = shard.files.put_sibling(place, plain, (coding, now), found.clone());
+    shard.count_by(Counter::FileCacheEvicted, evicted);
+    found
+}
+
 /// What a failure to open means to the client.
 fn meaning(error: &io::Error) -> Status {
     match error.raw_os_error() {
@@ -87,7 +114,7 @@ impl Search<'_> {
             let fd = self.open(relative).await?;
             let stat = sys::fs::stat(fd.as_fd())?;
             return match stat.kind {
-                Kind::File => self.describe(path, fd, stat, known).await.map(Found::File),
+                Kind::File => self.describe(relative, fd, stat, known).await.map(Found::File),
                 Kind::Directory => Ok(Found::Folder),
                 Kind::Other => Ok(Found::Refused(Status::FORBIDDEN)),
             };
@@ -108,6 +135,35 @@ impl Search<'_> {
         // A folder without index is there, but not to be listed; a path to nothing is just that.
         self.open(relative).await?;
         Ok(Found::Refused(Status::FORBIDDEN))
+    }
+
+    /// Opens the compressed sibling of a file; `known` is what was there before.
+    async fn look_beside(
+        &self,
+        plain: &OpenFile,
+        coding: Coding,
+        known: Option<&Rc<OpenFile>>,
+    ) -> io::Result<Option<Rc<OpenFile>>> {
+        // The name begins as that of the file does, so that rules about dotfiles have judged it with the file.
+        let fd = self.open(&[&plain.name, suffix(coding).as_bytes()].concat()).await?;
+        let stat = sys::fs::stat(fd.as_fd())?;
+        // Older than what it stands for, it is of another content. Tools keep the time of the file, some of them
+        // without the fractions of a second.
+        if stat.kind != Kind::File || stat.mtime_secs < plain.stat.mtime_secs {
+            return Ok(None);
+        }
+        if let Some(known) = known
+            && known.stat == stat
+        {
+            return Ok(Some(Rc::clone(known)));
+        }
+        let name = Box::default();
+        let file = self.read(
+            Description { name, media_type: &plain.media_type, form: Form::Sibling(coding) },
+            fd,
+            stat,
+        );
+        file.await.map(|file| Some(Rc::new(file)))
     }
 
     async fn open(&self, relative: &[u8]) -> io::Result<OwnedFd> {
@@ -141,29 +197,40 @@ impl Search<'_> {
         stat: Stat,
         known: Option<&Rc<OpenFile>>,
     ) -> io::Result<Rc<OpenFile>> {
-        let shard = &self.stream.shard;
-        let now = shard.clock.now();
         if let Some(known) = known
             && known.stat == stat
         {
-            known.checked.set(now);
+            known.checked.set(self.stream.shard.clock.now());
             return Ok(Rc::clone(known));
         }
+        let media_type = self.files.types.of(name);
+        let varies =
+            self.files.compression.as_ref().is_some_and(|compression| compression.covers(media_type));
+        let name = if varies { name.into() } else { Box::default() };
+        let description = Description { name, media_type, form: Form::Plain };
+        self.read(description, fd, stat).await.map(Rc::new)
+    }
+
+    /// Makes an open file of what there is to know of it.
+    async fn read(&self, description: Description<'_>, fd: OwnedFd, stat: Stat) -> io::Result<OpenFile> {
+        let shard = &self.stream.shard;
+        let Description { name, media_type, form } = description;
         // RFC 9110 section 8.8.2.1: never later than the response itself.
         let modified = u64::try_from(stat.mtime_secs).unwrap_or(0).min(shard.clock.seconds());
-        let etag = self
-            .files
-            .etag
-            .then(|| format!("\"{:x}-{:x}-{:x}\"", stat.mtime_secs, stat.mtime_nanos, stat.len));
+        let etag = self.files.etag.then(|| etag(&stat, form));
         let mut file = OpenFile {
             fd: Arc::new(fd),
             stat,
-            media_type: self.files.types.of(name).to_owned(),
+            media_type: media_type.to_owned(),
+            form,
+            varies: !name.is_empty() || form != Form::Plain,
+            name,
+            coded: CodedForms::default(),
             etag,
             modified,
             last_modified: date::format(modified),
             prepared: None,
-            checked: Cell::new(now),
+            checked: Cell::new(shard.clock.now()),
         };
         if shard.files.keeps(file.stat.len) {
             let content = read_small(self.stream, &file).await?;
@@ -172,7 +239,7 @@ impl Search<'_> {
                 file.prepared = Some(self.prepare(&file, &content));
             }
         }
-        Ok(Rc::new(file))
+        Ok(file)
     }
 
     /// Writes the whole response once, so that serving it is one copy.
@@ -186,10 +253,37 @@ impl Search<'_> {
         };
         let date_at = writer.position() + "Date: ".len();
         let writer = writer.date(&self.stream.shard.clock.date());
-        content_fields(writer, file, file.stat.len).lines(&self.files.fields).finish();
+        content_fields(writer, file, file.stat.len);
+        let about = About {
+            status: Status::OK,
+            // Where some lines are for TLS alone, nothing else gets this far.
+            over_tls: true,
+            source: Source::Own,
+            media_type: Some(&file.media_type),
+            fixed: &[],
+        };
+        self.files.fields.fix(&mut bytes, 0, &about);
+        bytes.extend_from_slice(b"\r\n");
         let content_at = bytes.len();
         bytes.extend_from_slice(content);
         Prepared { bytes: bytes.into_boxed_slice(), date_at, content_at }
+    }
+}
+
+/// What is known of a file without a look into it.
+struct Description<'d> {
+    /// Empty where there can be no other form beside it.
+    name: Box<[u8]>,
+    media_type: &'d str,
+    form: Form,
+}
+
+/// The entity tag of one form of a file: contents that differ in a byte have different ones (RFC 9110 section 8.8.3).
+fn etag(stat: &Stat, form: Form) -> String {
+    let Stat { mtime_secs, mtime_nanos, len, .. } = stat;
+    match form.coding() {
+        None => format!("\"{mtime_secs:x}-{mtime_nanos:x}-{len:x}\""),
+        Some(coding) => format!("\"{mtime_secs:x}-{mtime_nanos:x}-{len:x}-{}\"", coding.token()),
     }
 }
 
@@ -237,17 +331,24 @@ async fn read_small(stream: &Stream, file: &OpenFile) -> io::Result<Vec<u8>> {
 
 /// The fields that describe a file's content.
 pub(crate) fn content_fields<'o>(writer: HeadWriter<'o>, file: &OpenFile, length: u64) -> HeadWriter<'o> {
-    let writer = writer.field("Content-Type", file.media_type.as_bytes()).number("Content-Length", length);
+    let writer = writer.field("Content-Type", file.media_type.as_bytes());
+    let writer = match file.form.coding() {
+        Some(coding) => writer.field("Content-Encoding", coding.token().as_bytes()),
+        None => writer,
+    };
+    let writer = writer.number("Content-Length", length);
     validator_fields(writer, file).field("Accept-Ranges", b"bytes")
 }
 
-/// The fields that tell one state of a file from another.
+/// The fields that tell one state and form of a file from another. A 304 has them as well as a 200 (RFC 9110 section
+/// 15.4.5), `Vary` included.
 pub(crate) fn validator_fields<'o>(writer: HeadWriter<'o>, file: &OpenFile) -> HeadWriter<'o> {
     let writer = writer.field("Last-Modified", &file.last_modified);
-    match &file.etag {
+    let writer = match &file.etag {
         Some(etag) => writer.field("ETag", etag.as_bytes()),
         None => writer,
-    }
+    };
+    if file.varies { writer.field("Vary", VARY) } else { writer }
 }
 
 /// The value of `Location` for a folder that was asked for without its slash.

@@ -13,6 +13,7 @@ mod access_log;
 mod activity;
 mod change;
 mod clock;
+mod coded_forms;
 mod connection;
 mod content;
 mod details;
@@ -40,6 +41,7 @@ mod server;
 mod shaping;
 mod shard;
 mod stream;
+mod upstream;
 mod viewers;
 mod wheel;
 

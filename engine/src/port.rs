@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::os::fd::RawFd;
 
+use perf::Counter;
 use site::Security;
 use site::shaping::Chain;
 
@@ -27,6 +28,15 @@ pub(crate) enum Awaits {
     Turn,
 }
 
+/// Whose the other end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Somebody who has come to us.
+    Client,
+    /// A server that we have gone to.
+    Server,
+}
+
 /// How bytes pass between the ring and the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
@@ -42,6 +52,7 @@ pub(crate) enum Transport {
 
 /// State of a connection while it is being served.
 pub(crate) struct Port {
+    pub(crate) side: Side,
     pub(crate) key: Cell<Key>,
     pub(crate) fd: Cell<RawFd>,
     pub(crate) peer: Cell<Peer>,
@@ -65,6 +76,8 @@ pub(crate) struct Port {
     pub(crate) ended: Cell<bool>,
     /// The connection is broken: nothing can be sent or received any more.
     pub(crate) broken: Cell<bool>,
+    /// The server at the other end takes no more; what it has said before may still come.
+    pub(crate) deaf: Cell<bool>,
     /// A deadline has passed.
     pub(crate) expired: Cell<Option<Wait>>,
     pub(crate) room: Cell<bool>,
@@ -78,14 +91,13 @@ pub(crate) struct Port {
     pub(crate) marks: Cell<Marks>,
     /// Nothing is received until limits allow it.
     pub(crate) held: Cell<bool>,
-    /// For how long that was so, in nanoseconds.
-    pub(crate) held_ns: Cell<u64>,
 }
 
 impl Port {
-    pub(crate) fn new() -> Port {
+    pub(crate) fn new(side: Side) -> Port {
         let nowhere = Peer { address: None, port: 0 };
         Port {
+            side,
             key: Cell::new(Key::from_bits(0)),
             fd: Cell::new(-1),
             peer: Cell::new(nowhere),
@@ -100,6 +112,7 @@ impl Port {
             sending: Cell::new(false),
             ended: Cell::new(false),
             broken: Cell::new(false),
+            deaf: Cell::new(false),
             expired: Cell::new(None),
             room: Cell::new(false),
             last: Cell::new(false),
@@ -108,7 +121,6 @@ impl Port {
             chain: Cell::default(),
             marks: Cell::default(),
             held: Cell::new(false),
-            held_ns: Cell::new(0),
         }
     }
 
@@ -134,6 +146,7 @@ impl Port {
         self.sending.set(false);
         self.ended.set(false);
         self.broken.set(false);
+        self.deaf.set(false);
         self.expired.set(None);
         self.room.set(false);
         self.last.set(false);
@@ -142,7 +155,30 @@ impl Port {
             self.chain.take();
             self.marks.take();
             self.held.set(false);
-            self.held_ns.set(0);
+        }
+    }
+
+    /// A send has failed: a client has no more to say that matters, a server may have answered already.
+    pub(crate) fn fail_to_send(&self) {
+        match self.side {
+            Side::Client => self.broken.set(true),
+            Side::Server => self.deaf.set(true),
+        }
+    }
+
+    /// What counts bytes that have come from the other end.
+    pub(crate) fn received_counter(&self) -> Counter {
+        match self.side {
+            Side::Client => Counter::BytesReceived,
+            Side::Server => Counter::UpstreamBytesReceived,
+        }
+    }
+
+    /// What counts bytes that the kernel took for the other end.
+    pub(crate) fn sent_counter(&self) -> Counter {
+        match self.side {
+            Side::Client => Counter::BytesSent,
+            Side::Server => Counter::UpstreamBytesSent,
         }
     }
 

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use auth::access::Holder;
 use perf::Counter;
 use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Request, Status, path};
-use site::{Action, Answer, Exchange, Place, Security, Site, decide, decide_admitted};
+use site::{Action, Answer, Exchange, Fields, Place, Security, Site, decide, decide_admitted};
 
 use crate::connection::Wait;
 use crate::content::{self, Responder};
@@ -53,6 +53,7 @@ pub(crate) struct Work {
     path: Vec<u8>,
     /// Responses not yet handed over.
     out: Vec<u8>,
+    relay: content::relay::Work,
 }
 
 /// Buffers beyond this are not kept between connections.
@@ -68,6 +69,7 @@ impl Work {
             }
         }
         self.start = 0;
+        self.relay.slim();
     }
 }
 
@@ -270,12 +272,16 @@ async fn exchange(
         request,
         path,
         pages: place.map(|p| &p.location.error_pages),
-        fields: place.map_or(&[], |p| p.location.fields(stream.port.security.get())),
+        fields: place.map_or(&NO_RULES, |p| &p.location.fields),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),
+        client,
+        ahead: work.input.get(work.start + head_len..).unwrap_or_default(),
         out: &mut work.out,
+        relay: &mut work.relay,
         body,
         close_wanted: close_wanted(stream, served),
         head_at: 0,
+        head_status: Status::OK,
         head_sent: 0,
     };
     let sent = content::send(&mut responder, action).await;
@@ -311,6 +317,9 @@ async fn exchange(
     }
     Ok(persists)
 }
+
+/// What holds where nobody is in charge.
+static NO_RULES: Fields = Fields::none();
 
 fn refuse(status: Status) -> Action<'static> {
     Action::Respond(Answer { close: true, ..Answer::with(status) })

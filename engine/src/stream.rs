@@ -40,7 +40,7 @@ impl Stream {
         }
         let before = input.len();
         poll_fn(|_| self.poll_receive(input)).await?;
-        self.take_toll(input.len() - before).await
+        self.take_toll(input.len() - before).await.map(drop)
     }
 
     /// Takes what has come already; `true` if there was something.
@@ -58,7 +58,7 @@ impl Stream {
         true
     }
 
-    fn poll_receive(&self, input: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
+    pub(crate) fn poll_receive(&self, input: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
         let paused = BACKLOG_MAX < self.port.backlog();
         if self.take_received(input) {
             if paused {
@@ -111,8 +111,9 @@ impl Stream {
         self.shard.recycle(sealed);
     }
 
-    fn poll_send(&self, out: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
-        if let Some(gone) = self.gone() {
+    pub(crate) fn poll_send(&self, out: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
+        let deaf = self.port.deaf.get().then_some(Gone::Broken);
+        if let Some(gone) = self.gone().or(deaf) {
             out.clear();
             return Poll::Ready(Err(gone));
         }
@@ -229,7 +230,7 @@ impl Shard {
         self.count(Counter::Sends);
         let together = SENDS_TOGETHER_MIN <= self.events.get() && bytes.len() <= RING_SEND_MAX;
         let sent = if together { 0 } else { self.send_now(port, &bytes, sys::net::send) };
-        if sent == bytes.len() || port.broken.get() {
+        if sent == bytes.len() || port.broken.get() || port.deaf.get() {
             return self.recycle(bytes);
         }
         let key = port.key.get();
@@ -245,13 +246,13 @@ impl Shard {
     fn send_now(&self, port: &Port, bytes: &[u8], send: fn(RawFd, &[u8]) -> io::Result<usize>) -> usize {
         match send(port.fd.get(), bytes) {
             Ok(sent) => {
-                self.count_by(Counter::BytesSent, sent as u64);
+                self.count_by(port.sent_counter(), sent as u64);
                 sent
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => {
                 // The receive, which is armed or fails as well, brings the news to the lane.
-                port.broken.set(true);
+                port.fail_to_send();
                 0
             }
         }

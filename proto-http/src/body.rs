@@ -27,6 +27,8 @@ pub struct Step {
     pub consumed: usize,
     /// Where in the input the data stands; empty if there was none.
     pub data: Range<usize>,
+    /// Where in the input bytes of the trailer section stand, whose lines are right; empty if there were none.
+    pub trailer: Range<usize>,
     /// Whether the body is complete.
     pub done: bool,
 }
@@ -65,6 +67,15 @@ enum State {
     TrailerLf,
     EndLf,
     Done,
+}
+
+impl State {
+    fn is_trailer(self) -> bool {
+        matches!(
+            self,
+            State::TrailerStart | State::TrailerName | State::TrailerValue | State::TrailerLf | State::EndLf
+        )
+    }
 }
 
 /// Where in `*( BWS ";" BWS ext-name [ BWS "=" BWS ext-val ] )`.
@@ -122,6 +133,7 @@ impl Decoder {
     /// When the framing is broken. Nothing after it can be trusted: the connection has to be closed.
     pub fn decode(&mut self, input: &[u8]) -> Result<Step, BadRequest> {
         let mut at = 0;
+        let mut trailer = None;
         while let Some(&byte) = input.get(at) {
             match self.state {
                 State::Done => break,
@@ -130,13 +142,23 @@ impl Decoder {
                     let take = left.min(available);
                     let end = at + take as usize;
                     self.state = self.after_data(left - take);
-                    return Ok(Step { consumed: end, data: at..end, done: self.is_done() });
+                    return Ok(Step {
+                        consumed: end,
+                        data: at..end,
+                        trailer: end..end,
+                        done: self.is_done(),
+                    });
                 }
-                state => self.state = self.framing(state, byte)?,
+                state => {
+                    if trailer.is_none() && state.is_trailer() {
+                        trailer = Some(at);
+                    }
+                    self.state = self.framing(state, byte)?;
+                }
             }
             at += 1;
         }
-        Ok(Step { consumed: at, data: at..at, done: self.is_done() })
+        Ok(Step { consumed: at, data: at..at, trailer: trailer.unwrap_or(at)..at, done: self.is_done() })
     }
 
     fn after_data(&self, left: u64) -> State {
@@ -215,7 +237,7 @@ impl Decoder {
         Ok(State::Extension { size, part: next })
     }
 
-    /// Trailer fields are checked and thrown away: none of them may change how the message is framed or routed
+    /// Trailer fields are checked, and change nothing: none of them may say how the message is framed or routed
     /// (RFC 9110 section 6.5.1).
     fn trailer(&mut self, state: State, byte: u8) -> Result<State, BadRequest> {
         self.trailer_bytes += 1;

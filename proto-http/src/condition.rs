@@ -61,6 +61,14 @@ pub fn evaluate(request: &Request<'_>, validators: &Validators<'_>) -> Verdict {
     }
 }
 
+/// Whether a condition of the request names this entity tag: it is about the content that has it, so that a server
+/// with several contents for the same target does well to choose that one.
+#[must_use]
+pub fn names(request: &Request<'_>, etag: &[u8]) -> bool {
+    let listed = |field| request.all(field).any(|list| tags(list).any(|tag| weak(tag, etag)));
+    listed(Known::IfNoneMatch) || listed(Known::IfMatch) || listed(Known::IfRange)
+}
+
 /// `If-Range` holds an entity tag or a date; both have to match exactly (RFC 9110 section 13.1.5).
 fn same(condition: &[u8], validators: &Validators<'_>) -> bool {
     if condition.starts_with(b"\"") || condition.starts_with(b"W/") {
@@ -115,13 +123,36 @@ mod tests {
     const MODIFIED: u64 = 784_111_777;
 
     fn verdict(method: &str, fields: &str) -> Verdict {
+        let validators = Validators { etag: Some(b"\"a,b\""), last_modified: Some(MODIFIED) };
+        of_request(method, fields, |request| evaluate(request, &validators))
+    }
+
+    fn of_request<T>(method: &str, fields: &str, tell: impl FnOnce(&Request<'_>) -> T) -> T {
         let text = format!("{method} / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         let mut head = Head::default();
         let limits = Limits { head_bytes: 4096, target_bytes: 1024, fields: 16 };
         let parsed = HeadParser::new().parse(text.as_bytes(), &limits, &mut head);
         assert!(matches!(parsed, Ok(Progress::Done { .. })), "{text}");
-        let validators = Validators { etag: Some(b"\"a,b\""), last_modified: Some(MODIFIED) };
-        evaluate(&head.view(text.as_bytes()), &validators)
+        tell(&head.view(text.as_bytes()))
+    }
+
+    #[test]
+    fn conditions_name_entity_tags() {
+        let cases = [
+            ("", false),
+            ("If-None-Match: \"a,b\"\r\n", true),
+            ("If-None-Match: W/\"a,b\"\r\n", true),
+            ("If-None-Match: \"x\", \"a,b\"\r\n", true),
+            ("If-None-Match: *\r\n", false),
+            ("If-None-Match: \"a\"\r\n", false),
+            ("If-Match: \"a,b\"\r\n", true),
+            ("If-Range: \"a,b\"\r\n", true),
+            ("If-Range: Sun, 06 Nov 1994 08:49:37 GMT\r\n", false),
+            ("X-A: \"a,b\"\r\n", false),
+        ];
+        for (fields, expected) in cases {
+            assert_eq!(of_request("GET", fields, |request| names(request, b"\"a,b\"")), expected, "{fields}");
+        }
     }
 
     #[test]

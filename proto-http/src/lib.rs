@@ -3,9 +3,11 @@
 
 pub mod body;
 pub mod chunk;
+pub mod coding;
 pub mod condition;
 pub mod date;
 mod error;
+pub mod fastcgi;
 mod field;
 pub mod forwarded;
 mod framing;
@@ -27,6 +29,7 @@ mod target;
 mod token;
 pub mod upstream;
 
+pub use coding::Coding;
 pub use error::{BadRequest, ErrorKind};
 pub use field::Known;
 pub use head::{Body, Head, Limits, Progress, Span};

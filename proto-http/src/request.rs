@@ -72,7 +72,7 @@ impl<'a> Request<'a> {
     }
 
     /// All fields in the order sent: name, value, and what the name is known as.
-    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8], Known)> + use<'a> {
+    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8], Known)> + Clone + use<'a> {
         let buf = self.buf;
         self.head.fields.iter().map(move |&Field { name, value, known }| (name.of(buf), value.of(buf), known))
     }

@@ -36,6 +36,8 @@ fn check(folder: &str, expected: &[(&str, &str)], outcome: impl Fn(&[u8]) -> Str
             let path = file.expect("the folder can be listed").path();
             let input = fs::read(&path).expect("the file can be read");
             fuzzing::head(&input);
+            fuzzing::relayed(&input);
+            fuzzing::environment(&input);
             let name = path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
             (name, outcome(&input))
         })

@@ -46,6 +46,29 @@ proptest! {
     }
 
     #[test]
+    fn what_is_taken_goes_on_clean(input in pieces()) {
+        let mut head = b"POST /a HTTP/1.1\r\nHost: example.org\r\n".to_vec();
+        head.extend_from_slice(&input);
+        head.extend_from_slice(b"\r\n\r\n");
+        fuzzing::relayed(&head);
+        fuzzing::environment(&head);
+    }
+
+    #[test]
+    fn records_of_applications_are_the_same_however_they_are_cut(
+        records in prop::collection::vec(
+            (prop::sample::select(vec![3u8, 6, 6, 7, 5]), prop::collection::vec(0u8..4, 0..10), 0u8..4),
+            0..6,
+        ),
+    ) {
+        let record = |(kind, content, padding): (u8, Vec<u8>, u8)| {
+            let head = [1, kind, 0, 1, 0, content.len() as u8, padding, 0];
+            [&head[..], &content, &vec![0; usize::from(padding)]].concat()
+        };
+        fuzzing::fastcgi_reply(&records.into_iter().flat_map(record).collect::<Vec<u8>>());
+    }
+
+    #[test]
     fn what_proxies_say_before_is_the_same_however_it_is_cut(
         line in "PROXY (TCP4|TCP6|UNKNOWN|x)( (192\\.0\\.2\\.[0-9]{1,3}|::1|[0-9]{1,6})){0,5}\r?\n?",
         (command, family, len) in (0x1fu8..0x23, prop::sample::select(vec![0u8, 0x11, 0x12, 0x21, 0x31]), 0u8..50),

@@ -18,6 +18,8 @@ use sys::net::Address;
 use crate::carrier::Carrier;
 use crate::clients::Clients;
 use crate::comet::Comet;
+use crate::compression::Compression;
+use crate::fields::Fields;
 use crate::host::{Host, Site};
 use crate::location::{ErrorPages, Files, Location, Locations};
 use crate::media::MediaTypes;
@@ -175,27 +177,33 @@ impl Compiler<'_> {
     fn location(&mut self, settings: &Settings, pointer: &str, key: String) -> Option<Location> {
         let id = self.next_id;
         self.next_id += 1;
-        let fields_of_tls = self.carrier.fields.len();
-        let fields = [self.carrier.fields.as_slice(), &field_lines(settings)].concat();
+        let fields = Arc::new(Fields::new(settings, &self.carrier.fields));
         let error_pages = self.error_pages(settings, pointer);
-        let chain = self.chain(id, settings, pointer, &fields)?;
+        let compression = settings.compression.as_deref().map(Compression::new).map(Arc::new);
+        let chain = self.chain(id, settings, pointer, (&fields, compression.as_ref()))?;
         let logs = settings.access_logs.clone();
         let body_size = settings.body_size;
         Some(Location {
             id,
             chain,
             fields,
-            fields_of_tls,
             error_pages,
             logs,
             key,
             request_id: settings.request_id,
+            compression,
             body_size,
             shaping: settings.shaping.as_ref().map(|shaping| ScopeId::of(&shaping.scope)),
         })
     }
 
-    fn chain(&mut self, id: u32, settings: &Settings, pointer: &str, fields: &[u8]) -> Option<Vec<Phase>> {
+    fn chain(
+        &mut self,
+        id: u32,
+        settings: &Settings,
+        pointer: &str,
+        (fields, compression): (&Arc<Fields>, Option<&Arc<Compression>>),
+    ) -> Option<Vec<Phase>> {
         let comet = settings.comet.map(|shows| self.comet(shows, settings, pointer));
         let methods = methods(settings);
         let certificate = settings.client_certificate;
@@ -206,6 +214,7 @@ impl Compiler<'_> {
         }
         let mut chain = self.carrier.phases(certificate);
         chain.extend(self.access(settings, pointer)?);
+        chain.extend(fields.answers_preflights().then_some(Phase::Preflight));
         chain.extend(settings.auth.as_ref().map(|auth| Phase::Login(self.gate(auth))));
         chain.extend([Phase::Expectation(Expectation), Phase::Methods(methods)]);
         if settings.body_size < u64::MAX {
@@ -229,7 +238,9 @@ impl Compiler<'_> {
                 // A host that only has locations needs no folder of its own: everything else is 404.
                 if let Some(path) = &settings.root {
                     let root = self.root(path, pointer)?;
-                    chain.push(Phase::Files(Arc::new(files(id, root, settings, fields))));
+                    let files =
+                        Files { compression: compression.cloned(), ..files(id, root, settings, fields) };
+                    chain.push(Phase::Files(Arc::new(files)));
                 }
             }
         }
@@ -435,7 +446,7 @@ fn denies_somebody(rules: &[String]) -> bool {
     deciding.is_some_and(|rule| rule.starts_with("deny"))
 }
 
-fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &[u8]) -> Files {
+fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &Arc<Fields>) -> Files {
     Files {
         location: id,
         root,
@@ -443,13 +454,9 @@ fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &[u8]) -> Fil
         symlinks: settings.symlinks,
         types: MediaTypes::new(settings),
         etag: settings.etag,
-        fields: fields.to_vec(),
+        compression: None,
+        fields: Arc::clone(fields),
     }
-}
-
-fn field_lines(settings: &Settings) -> Vec<u8> {
-    let lines = settings.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
-    lines.collect::<String>().into_bytes()
 }
 
 /// What went wrong with a file or folder, and the cure.

@@ -10,7 +10,7 @@ use proto_http::response::push_number;
 use proto_http::{Known, Method, Request, Status, Version};
 use site::Files;
 
-use super::{Responder, Sent, answer, multipart};
+use super::{Responder, Sent, answer, multipart, negotiation};
 use crate::file_cache::{OpenFile, Prepared};
 use crate::file_lookup::{self, Found, run_job};
 use crate::limits::{FILE_CHUNK, SEALED_CHUNK, WARM_AHEAD};
@@ -19,7 +19,10 @@ use crate::stream::{Gone, Stream};
 /// Sends the file that the request's path leads to, or what stands for its absence.
 pub(super) async fn send(responder: &mut Responder<'_>, files: &Files) -> Result<Sent, Gone> {
     match file_lookup::find(responder.stream, responder.served, files, responder.path).await {
-        Found::File(file) => deliver(responder, &file).await,
+        Found::File(file) => {
+            let file = negotiation::choose(responder, files, file).await;
+            deliver(responder, &file).await
+        }
         Found::Folder => Ok(redirect(responder)),
         Found::Refused(status) => Ok(answer::respond(responder, status, |_| {})),
     }
@@ -44,13 +47,17 @@ async fn deliver(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent,
     let validators =
         Validators { etag: file.etag.as_deref().map(str::as_bytes), last_modified: Some(file.modified) };
     match evaluate(&request, &validators) {
-        Verdict::PreconditionFailed => Ok(answer::respond(responder, Status::PRECONDITION_FAILED, |_| {})),
+        Verdict::PreconditionFailed => {
+            Ok(answer::respond(responder, Status::PRECONDITION_FAILED, |lines| vary(lines, file)))
+        }
         Verdict::NotModified => Ok(not_modified(responder, file)),
         Verdict::ProceedWithoutRange => whole(responder, file).await,
         Verdict::Proceed => match ranges(&request, file.stat.len) {
             Ranges::Ignore => whole(responder, file).await,
-            Ranges::Unsatisfiable => Ok(unsatisfiable(responder, file.stat.len)),
+            Ranges::Unsatisfiable => Ok(unsatisfiable(responder, file)),
             Ranges::Set(set) if set.len() == 1 => part(responder, file, set[0]).await,
+            // Each part would need the coding of the whole, for which it has no field.
+            Ranges::Set(_) if file.form.coding().is_some() => whole(responder, file).await,
             Ranges::Set(set) => multipart::send(responder, file, &set).await,
         },
     }
@@ -74,10 +81,18 @@ fn is_plain(request: &Request<'_>) -> bool {
 /// The usual case: one copy, and the date.
 fn send_prepared(responder: &mut Responder<'_>, file: &OpenFile, prepared: &Prepared) -> Sent {
     let date = responder.stream.shard.clock.date();
-    let at = responder.out.len() + prepared.date_at;
-    responder.out.extend_from_slice(&prepared.bytes);
+    let head_at = responder.out.len();
+    if responder.fields.depend_on_request() {
+        let (head, rest) = prepared.bytes.split_at(prepared.content_at - "\r\n".len());
+        responder.out.extend_from_slice(head);
+        responder.fields.add_for(responder.request.as_ref(), responder.out);
+        responder.out.extend_from_slice(rest);
+    } else {
+        responder.out.extend_from_slice(&prepared.bytes);
+    }
+    let at = head_at + prepared.date_at;
     responder.out[at..at + date.len()].copy_from_slice(&date);
-    responder.head_sent = prepared.bytes.len() as u64 - file.stat.len;
+    responder.head_sent = (responder.out.len() - head_at) as u64 - file.stat.len;
     Sent { status: Status::OK, content: file.stat.len }
 }
 
@@ -88,23 +103,29 @@ fn ranges(request: &Request<'_>, len: u64) -> Ranges {
 }
 
 fn not_modified(responder: &mut Responder<'_>, file: &OpenFile) -> Sent {
-    let fields = responder.fields;
-    file_lookup::validator_fields(responder.head(Status::NOT_MODIFIED), file).lines(fields).finish();
-    responder.end_head();
+    file_lookup::validator_fields(responder.head(Status::NOT_MODIFIED), file);
+    responder.end_head_about(&file.media_type);
     Sent { status: Status::NOT_MODIFIED, content: 0 }
 }
 
-fn unsatisfiable(responder: &mut Responder<'_>, len: u64) -> Sent {
-    let value = format!("bytes */{len}");
+fn unsatisfiable(responder: &mut Responder<'_>, file: &OpenFile) -> Sent {
+    let value = format!("bytes */{}", file.stat.len);
     answer::respond(responder, Status::RANGE_NOT_SATISFIABLE, |lines| {
         answer::line(lines, "Content-Range", value.as_bytes());
+        vary(lines, file);
     })
+}
+
+/// Another form of the file might have been answered differently.
+fn vary(lines: &mut Vec<u8>, file: &OpenFile) {
+    if file.varies {
+        answer::line(lines, "Vary", file_lookup::VARY);
+    }
 }
 
 async fn whole(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, Gone> {
     let len = file.stat.len;
-    let fields = responder.fields;
-    file_lookup::content_fields(responder.head(Status::OK), file, len).lines(fields).finish();
+    file_lookup::content_fields(responder.head(Status::OK), file, len);
     responder.end_head();
     if responder.is_head() {
         return Ok(Sent { status: Status::OK, content: 0 });
@@ -114,11 +135,10 @@ async fn whole(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, G
 }
 
 async fn part(responder: &mut Responder<'_>, file: &OpenFile, range: ByteRange) -> Result<Sent, Gone> {
-    let fields = responder.fields;
     let status = Status::PARTIAL_CONTENT;
     let value = content_range(range, file.stat.len);
     let writer = file_lookup::content_fields(responder.head(status), file, range.len());
-    writer.field("Content-Range", &value).lines(fields).finish();
+    writer.field("Content-Range", &value);
     responder.end_head();
     content(responder, file, range.start, range.len()).await?;
     Ok(Sent { status, content: range.len() })

@@ -1,5 +1,7 @@
 //! How connections end, one by one and all together.
 
+use std::io;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 
 use perf::Counter;
@@ -24,17 +26,22 @@ impl Shard {
             connection.state.set(State::LINGERING);
             connection.fd
         };
-        let farewell = self.farewell(key);
-        // What the socket does not take now is not worth the wait: the client has all that it asked for.
-        if !farewell.is_empty() && sys::net::send(fd, &farewell).is_err() {
-            return self.close(key);
-        }
-        // Fails only on a connection that the client has reset: then there is no more to wait for.
-        if sys::net::shutdown_write(fd).is_err() {
+        if self.end_sending(key, fd).is_err() {
             return self.close(key);
         }
         self.watch(key, Wait::Linger);
         self.receive(key);
+    }
+
+    /// Says that we send no more. Fails only on a connection that the other side has reset: then there is no more to wait
+    /// for.
+    pub(crate) fn end_sending(&self, key: Key, fd: RawFd) -> io::Result<()> {
+        let farewell = self.farewell(key);
+        // What the socket does not take now is not worth the wait: the other side has all that it asked for.
+        if !farewell.is_empty() {
+            sys::net::send(fd, &farewell)?;
+        }
+        sys::net::shutdown_write(fd)
     }
 
     /// Closes a connection as soon as the ring has let go of it.
@@ -72,6 +79,10 @@ impl Shard {
         };
         let Some(connection) = closed else { return };
         self.ring.borrow_mut().close(connection.fd);
+        if let Some(link) = connection.link {
+            link.port.fd.set(-1);
+            return self.publish_links();
+        }
         self.listeners.borrow_mut().leave(connection.listener);
         if !connection.state.has(State::UNNAMED) {
             self.leave_client(connection.peer.address);
@@ -111,22 +122,14 @@ impl Shard {
             }
             deadline.wait
         };
-        self.count(match wait {
-            Wait::Idle | Wait::Linger => Counter::TimeoutsIdle,
-            Wait::Handshake => Counter::TimeoutsHandshake,
-            Wait::Header => Counter::TimeoutsHeader,
-            Wait::Body => Counter::TimeoutsBody,
-            Wait::Login => Counter::LoginsUnavailable,
-            Wait::Log => Counter::RequestsRefusedLog,
-            Wait::Write | Wait::Pace => Counter::TimeoutsWrite,
-        });
+        if let Some(counter) = counter_of(wait) {
+            self.count(counter);
+        }
         self.timed_out(key, wait);
     }
 
     fn timed_out(self: &Rc<Self>, key: Key, wait: Wait) {
-        let activity = self.connections.borrow_mut().get(key).and_then(|c| c.activity);
-        let port = activity.and_then(|id| self.activities.borrow().port(id).cloned());
-        let Some(port) = port else { return self.close(key) };
+        let Some(port) = self.port(key) else { return self.close(key) };
         port.expired.set(Some(wait));
         let unnamed = port.transport.get() == Transport::Unnamed;
         if unnamed || matches!(wait, Wait::Write | Wait::Handshake) {
@@ -153,6 +156,7 @@ impl Shard {
                 for slot in self.listeners.borrow().armed() {
                     self.ring.borrow_mut().cancel_accept(slot);
                 }
+                self.leave_servers(|_| false);
             }
             Life::Draining(_, Farewell::OnceMore) => {}
             Life::Draining(_, Farewell::AtOnce) | Life::Stopped => return,
@@ -206,6 +210,7 @@ impl Shard {
         for key in keys {
             self.abandon(key);
         }
+        self.abandon_links();
         self.life.set(Life::Stopped);
     }
 
@@ -226,4 +231,21 @@ impl Shard {
         }
         self.publish_open();
     }
+}
+
+/// What counts that the time for something has passed; nothing for what is an end in good order.
+fn counter_of(wait: Wait) -> Option<Counter> {
+    Some(match wait {
+        Wait::Idle | Wait::Linger => Counter::TimeoutsIdle,
+        Wait::Handshake => Counter::TimeoutsHandshake,
+        Wait::Header => Counter::TimeoutsHeader,
+        Wait::Body => Counter::TimeoutsBody,
+        Wait::Login => Counter::LoginsUnavailable,
+        Wait::Log => Counter::RequestsRefusedLog,
+        Wait::Write | Wait::Pace => Counter::TimeoutsWrite,
+        Wait::Connect => Counter::TimeoutsUpstreamConnect,
+        Wait::Request => Counter::TimeoutsUpstreamSend,
+        Wait::Response => Counter::TimeoutsUpstreamResponse,
+        Wait::Spare => return None,
+    })
 }

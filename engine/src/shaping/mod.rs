@@ -9,6 +9,7 @@ mod telling;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use perf::Counter;
 use proto_http::Status;
@@ -297,11 +298,12 @@ impl Stream {
         }
     }
 
-    /// Has the client wait for the bytes that it has sent, if it has sent them too fast. Nothing is received meanwhile.
-    pub(crate) async fn take_toll(&self, bytes: usize) -> Result<(), Gone> {
-        let wait = self.charge(Direction::Up, bytes);
+    /// Has the client wait for the bytes that it has sent, if it has sent them too fast; answers for how long. Nothing is
+    /// received meanwhile.
+    pub(crate) async fn take_toll(&self, bytes: usize) -> Result<Duration, Gone> {
+        let wait = if self.port.shaped.get() { self.charge(Direction::Up, bytes) } else { 0 };
         if wait == 0 {
-            return Ok(());
+            return Ok(Duration::ZERO);
         }
         self.shard.count(Counter::ReceivesDelayedLimit);
         let key = self.port.key.get();
@@ -309,8 +311,7 @@ impl Stream {
         self.shard.pause(key);
         let paced = self.pace(wait).await;
         self.port.held.set(false);
-        self.port.held_ns.set(self.port.held_ns.get() + wait);
-        paced
+        paced.map(|()| Duration::from_nanos(wait))
     }
 
     fn charge(&self, direction: Direction, bytes: usize) -> u64 {

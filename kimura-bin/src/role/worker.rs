@@ -11,7 +11,7 @@ use config::{Config, Loaded};
 use engine::{Change, Farewell, Listening, Outcome, Plan, Secured, Server, ShardPlan};
 use logging::{Logger, PressureView, Target, error_log};
 use perf::Block;
-use privsep::child::confine;
+use privsep::child::{Relaying, confine};
 use privsep::link::{Link, LinkError};
 use privsep::message::{Contents, FromWorker, LimitUse, Network, Output, Setting, Subject, ToWorker};
 use privsep::role::Role;
@@ -62,19 +62,21 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     let mut luggage = Luggage::new(cores);
     while luggage.take(link.receive_waiting()?)? {}
     luggage.log.iter().for_each(|log| show_messages(log, place));
-    let Serving { server, logger, offenders, limits } = match luggage.start(Sandbox::of(&hello, place)) {
-        Ok(serving) => serving,
-        Err(why) => {
-            link.send_waiting(&FromWorker::Refused { why }, &[])?;
-            return Ok(());
-        }
-    };
+    let Serving { server, logger, offenders, limits, relaying } =
+        match luggage.start(Sandbox::of(&hello, place)) {
+            Ok(serving) => serving,
+            Err(why) => {
+                link.send_waiting(&FromWorker::Refused { why }, &[])?;
+                return Ok(());
+            }
+        };
     link.send_waiting(&FromWorker::Serving, &[])?;
     let control = Control {
         link: Arc::clone(link),
         server: Arc::clone(&server),
         logger: Arc::clone(&logger),
         place,
+        relaying,
         next: Setup::default(),
         limits,
     };
@@ -215,6 +217,8 @@ struct Serving {
     /// Who makes bad requests, from the shards.
     offenders: (SyncSender<Vec<IpAddr>>, Receiver<Vec<IpAddr>>),
     limits: Limited,
+    /// Whether other servers can be reached.
+    relaying: Relaying,
 }
 
 /// The configuration that is served, to be read again with other limits.
@@ -287,9 +291,10 @@ impl Luggage {
     fn start(self, sandbox: Sandbox) -> Result<Serving, String> {
         let loaded = self.setup.load(&self.limits)?;
         let serving = self.setup.configuration()?;
+        let relaying = if loaded.config.has_upstreams() { Relaying::On } else { Relaying::Off };
         if sandbox == Sandbox::On {
             let served = folders::served(&loaded.config).into_keys().map(Path::to_owned).collect();
-            confine(Role::Worker, served).map_err(|error| error.to_string())?;
+            confine(Role::Worker, served, relaying).map_err(|error| error.to_string())?;
         }
         let site = compile(&loaded)?;
         let secured = self.setup.secured(&loaded.config)?;
@@ -321,7 +326,9 @@ impl Luggage {
         }
         server.open();
         let limits = Limited { serving, next: None, settings: self.limits };
-        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger), offenders, limits })
+        // Without a sandbox nothing is out of reach.
+        let relaying = if sandbox == Sandbox::On { relaying } else { Relaying::On };
+        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger), offenders, limits, relaying })
     }
 }
 
@@ -351,6 +358,8 @@ struct Control {
     server: Arc<Server>,
     logger: Arc<Logger>,
     place: Place,
+    /// Whether other servers can be reached.
+    relaying: Relaying,
     /// What is to be served next, as far as it has come.
     next: Setup,
     limits: Limited,
@@ -470,6 +479,9 @@ impl Control {
         self.limits.next = Some(next.configuration()?);
         let site = compile(&loaded)?;
         readable(&site)?;
+        if self.relaying == Relaying::Off && loaded.config.has_upstreams() {
+            return Err("other servers cannot be reached by this process".to_owned());
+        }
         let secured = next.secured(&loaded.config)?;
         let config = loaded.config;
         let listeners = next.listeners(self.server.shards());

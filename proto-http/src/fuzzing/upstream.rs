@@ -37,11 +37,16 @@ pub fn response(input: &[u8]) {
             reads_back(&out, (Method::Get, None), said);
             continue;
         }
-        for method in [Method::Get, Method::Head] {
-            for version in [Version::Http10, Version::Http11] {
-                for upgrade in [None, Some(&b"websocket"[..])] {
-                    answer(&found, (method, upgrade), version);
-                }
+        answers(&found);
+    }
+}
+
+/// What a client gets of a response, whatever it has asked, is one response that says what the upstream's did.
+pub(super) fn answers(found: &Response<'_>) {
+    for method in [Method::Get, Method::Head] {
+        for version in [Version::Http10, Version::Http11] {
+            for upgrade in [None, Some(&b"websocket"[..])] {
+                answer(found, (method, upgrade), version);
             }
         }
     }

@@ -3,10 +3,12 @@
 
 use arrayvec::ArrayVec;
 
-use super::forwarding::{Forwarding, is_forwarding, reads_as};
-use super::hop_by_hop::{Named, is, members};
+use super::forwarding::Forwarding;
+use super::hop_by_hop::Named;
 use super::max_forwards::MaxForwards;
+use super::passage::Passage;
 use super::rules::Rules;
+use super::trailers::takes_trailers;
 use crate::response::{push_field, push_number};
 use crate::{Body, Known, Request, Version, token};
 
@@ -141,25 +143,13 @@ impl RequestHead<'_> {
 
     /// What goes on as it came, in the order in which it came (RFC 9110 section 5.3).
     fn passed(&self, out: &mut Vec<u8>) {
+        let passage = Passage::of(&self.request, self.named, &self.forwarding, &self.rules);
         for (name, value, known) in self.request.fields() {
-            let passes = match known {
-                Known::Trailer => self.content == Content::Chunked,
-                Known::MaxForwards => MaxForwards::of(&self.request) == MaxForwards::Unbounded,
-                Known::Other => self.other_passes(name),
-                Known::Forwarded | Known::XForwardedFor => self.forwarding.passes(name, known),
-                known => !is_own(known),
-            };
-            if passes && !self.named.contains(name) && !self.rules.dropped.contains(name) {
+            let announced = known != Known::Trailer || self.content == Content::Chunked;
+            if announced && passage.allows(name, known) {
                 push_field(out, name, value);
             }
         }
-    }
-
-    fn other_passes(&self, name: &[u8]) -> bool {
-        if is_forwarding(name) {
-            return self.forwarding.passes(name, Known::Other);
-        }
-        !STAYING.iter().any(|staying| reads_as(name, staying)) && !seems_own(name)
     }
 
     /// Our part of `Via` (RFC 9110 section 7.6.3), after those of others.
@@ -219,45 +209,6 @@ impl RequestHead<'_> {
             out.extend_from_slice(b"\r\n");
         }
     }
-}
-
-/// Whether the client reads trailers (RFC 9110 section 10.1.4).
-pub(super) fn takes_trailers(request: &Request<'_>) -> bool {
-    request.version() == Version::Http11
-        && members(request.all(Known::Te)).any(|member| is(member, "trailers"))
-}
-
-/// Fields that belong to a connection, or are written again.
-fn is_own(known: Known) -> bool {
-    matches!(
-        known,
-        Known::Connection
-            | Known::ContentLength
-            | Known::Expect
-            | Known::Host
-            | Known::KeepAlive
-            | Known::ProxyConnection
-            | Known::Te
-            | Known::TransferEncoding
-            | Known::Upgrade
-    )
-}
-
-/// What is for us alone, or must never reach an application: `Proxy` is taken by some for the proxy that they are to
-/// use themselves (CVE-2016-5385).
-const STAYING: [&[u8]; 3] = [b"proxy", b"proxy-authorization", b"http2-settings"];
-
-/// Longest name among those that are ours.
-const OWN_NAME_MAX: usize = 20;
-
-/// Whether an application that takes `_` for `-` would read a name as one that is written here.
-fn seems_own(name: &[u8]) -> bool {
-    if !name.contains(&b'_') || OWN_NAME_MAX < name.len() {
-        return false;
-    }
-    let name: ArrayVec<u8, OWN_NAME_MAX> =
-        name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect();
-    is_own(Known::of(&name))
 }
 
 /// Appends a part of a target. What was rewritten may have bytes in it that end a target or a line: they are escaped.

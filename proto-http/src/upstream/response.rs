@@ -2,14 +2,13 @@
 
 use std::mem::MaybeUninit;
 
-use memchr::memchr;
-
 use super::error::BadResponse;
 use super::framing::{self, Asked, Framing, Said};
 use super::hop_by_hop::{Named, is, members};
+use super::lines::{LineEnd, Lines};
 use super::name::Name;
 use crate::head::Span;
-use crate::{Progress, Status, Version};
+use crate::{Progress, Status, Version, token};
 
 /// Most fields that a response can have, whatever the limit.
 pub const FIELDS_MAX: usize = 256;
@@ -38,12 +37,7 @@ const BEGIN: &[u8] = b"HTTP/1.";
 /// come whole is then read once.
 #[derive(Debug, Default)]
 pub struct ResponseParser {
-    /// Where the line begins that has not come to its end.
-    line: usize,
-    /// How far its end has been looked for.
-    at: usize,
-    /// Lines that have come to their end, the status line among them.
-    lines: usize,
+    lines: Lines,
 }
 
 impl ResponseParser {
@@ -78,37 +72,14 @@ impl ResponseParser {
         if window[..known] != BEGIN[..known] {
             return Err(BadResponse::Begin);
         }
-        if let Some(len) = self.end(window, limits.fields.min(FIELDS_MAX))? {
+        // The status line is one, too.
+        let lines = limits.fields.min(FIELDS_MAX) + 1;
+        if let Some(len) = self.lines.end(window, lines, LineEnd::CrLf)? {
             self.reset();
             head.read(&buf[..len])?;
             return Ok(Progress::Done { len });
         }
         if window.len() < most { Ok(Progress::NeedMore) } else { Err(BadResponse::HeadTooLarge) }
-    }
-
-    /// Where the head ends, if it does.
-    fn end(&mut self, window: &[u8], fields: usize) -> Result<Option<usize>, BadResponse> {
-        while let Some(found) = memchr(b'\n', &window[self.at..]) {
-            let end = self.at + found;
-            // A lone LF could end the line for one reader and not for another (RFC 9112 section 2.2).
-            if end == self.line || window[end - 1] != b'\r' {
-                return Err(BadResponse::LineEnd);
-            }
-            if end == self.line + 1 {
-                return Ok(Some(end + 1));
-            }
-            if fields < self.lines {
-                return Err(BadResponse::TooManyFields);
-            }
-            if matches!(window[self.line], b' ' | b'\t') {
-                return Err(BadResponse::FieldFolded);
-            }
-            self.lines += 1;
-            self.line = end + 1;
-            self.at = self.line;
-        }
-        self.at = window.len();
-        Ok(None)
     }
 }
 
@@ -176,9 +147,41 @@ impl ResponseHead {
         self.version = if parsed.version == Some(0) { Version::Http10 } else { Version::Http11 };
         self.status = parsed.code.and_then(Status::new).ok_or(BadResponse::Status)?;
         self.reason = span(buf, parsed.reason.unwrap_or_default().as_bytes());
+        self.take_fields(buf, parsed.headers)
+    }
+
+    /// Reads what a script has written (RFC 3875 section 6): fields alone, of which `Status` is the status.
+    pub(crate) fn read_script(&mut self, buf: &[u8]) -> Result<(), BadResponse> {
+        let mut slots = [httparse::EMPTY_HEADER; FIELDS_MAX];
+        let httparse::Status::Complete((len, fields)) =
+            httparse::parse_headers(buf, &mut slots).map_err(cause)?
+        else {
+            return Err(BadResponse::LineEnd);
+        };
+        if len != buf.len() {
+            return Err(BadResponse::LineEnd);
+        }
+        let mut statuses = fields.iter().filter(|field| field.name.eq_ignore_ascii_case("Status"));
+        let (status, other) = (statuses.next(), statuses.next());
+        if other.is_some() {
+            return Err(BadResponse::Status);
+        }
+        let redirects = fields.iter().any(|field| Name::of(field.name.as_bytes()) == Name::Location);
+        (self.status, self.reason) = match status {
+            Some(field) => script_status(buf, field.value)?,
+            // RFC 3875 sections 6.2.3 and 6.3.3.
+            None => (if redirects { Status::FOUND } else { Status::OK }, Span::default()),
+        };
+        self.version = Version::Http11;
+        self.take_fields(buf, fields)?;
+        self.fields.retain(|field| !is(field.name.of(buf), "Status"));
+        Ok(())
+    }
+
+    fn take_fields(&mut self, buf: &[u8], fields: &[httparse::Header<'_>]) -> Result<(), BadResponse> {
         self.fields.clear();
         self.seen = 0;
-        for field in &*parsed.headers {
+        for field in fields {
             let known = Name::of(field.name.as_bytes());
             self.seen |= known.bit();
             let name = span(buf, field.name.as_bytes());
@@ -203,6 +206,17 @@ fn span(buf: &[u8], part: &[u8]) -> Span {
     }
     let start = part.as_ptr().addr() - buf.as_ptr().addr();
     Span::new(start, start + part.len())
+}
+
+/// Three digits, and a reason phrase after a space. Interim responses and switches are not for scripts to give.
+fn script_status(buf: &[u8], value: &[u8]) -> Result<(Status, Span), BadResponse> {
+    let (digits, reason) = value.split_first_chunk::<3>().ok_or(BadResponse::Status)?;
+    if !digits.iter().all(u8::is_ascii_digit) || reason.first().is_some_and(|&byte| byte != b' ') {
+        return Err(BadResponse::Status);
+    }
+    let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+    let status = Status::new(code).filter(|status| 2 <= status.class()).ok_or(BadResponse::Status)?;
+    Ok((status, span(buf, token::trim(reason))))
 }
 
 fn cause(error: httparse::Error) -> BadResponse {
