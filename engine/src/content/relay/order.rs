@@ -15,6 +15,8 @@ use super::super::Responder;
 /// A request on its way to a server, whichever it will be.
 pub(super) struct Order<'r> {
     pub(super) request: Request<'r>,
+    raw_path: &'r [u8],
+    query: Option<&'r [u8]>,
     named: Named<'r>,
     pub(super) content: Content,
     /// The protocol that the client wants to go on in.
@@ -49,7 +51,8 @@ impl<'r> Order<'r> {
         };
         // What has been sent ahead is either another request or nobody's business.
         let upgrade = wanted(&request, Upgrades::default()).filter(|_| responder.ahead.is_empty());
-        Ok(Order { request, named, content, upgrade, forwarding })
+        let (raw_path, query) = (responder.raw_path, responder.query);
+        Ok(Order { request, raw_path, query, named, content, upgrade, forwarding })
     }
 
     /// Whether doing it twice is as good as doing it once (RFC 9110 section 9.2.2).
@@ -68,8 +71,8 @@ impl<'r> Order<'r> {
             request: self.request,
             named: &self.named,
             method: self.request.method_bytes(),
-            path: self.request.path(),
-            query: self.request.query(),
+            path: self.raw_path,
+            query: self.query,
             host,
             content: self.content,
             expectation: Expectation::Answered,
