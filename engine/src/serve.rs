@@ -27,7 +27,7 @@ use crate::port::Port;
 use crate::request_body::RequestBody;
 use crate::request_ids;
 use crate::served::Served;
-use crate::shaping::{Arrival, Moment};
+use crate::shaping::{Candidate, Moment};
 use crate::shard::Shard;
 use crate::stream::{Gone, Stream};
 
@@ -237,7 +237,7 @@ async fn exchange(
     let mut user = None;
     let shaped = shard.shaped(place);
     let mut running = None;
-    let arrival = Arrival { place, client, user: None, body_begun: body.begun() };
+    let arrival = Candidate { place, client, user: None, body_begun: body.begun() };
     if head.is_ok() && shaped == Some(Moment::Early) {
         match stream.admit_shaped(arrival, &mut work.out).await.map_err(left)? {
             Ok(counted) => running = Some(counted),
@@ -260,7 +260,7 @@ async fn exchange(
             };
     }
     if head.is_ok() && shaped == Some(Moment::Late) {
-        let arrival = Arrival { user: user.as_deref(), ..arrival };
+        let arrival = Candidate { user: user.as_deref(), ..arrival };
         match stream.admit_shaped(arrival, &mut work.out).await.map_err(left)? {
             Ok(counted) => running = Some(counted),
             Err(refused) => action = refused,

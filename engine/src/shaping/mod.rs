@@ -61,7 +61,7 @@ impl Drop for Running<'_> {
 
 /// A request of somebody, somewhere.
 #[derive(Clone, Copy)]
-pub(crate) struct Arrival<'r> {
+pub(crate) struct Candidate<'r> {
     pub(crate) place: Option<Place<'r>>,
     pub(crate) client: Option<IpAddr>,
     pub(crate) user: Option<&'r str>,
@@ -174,11 +174,11 @@ impl Stream {
     /// requests, which do not wait for it. An error of the inner kind is how it is to be answered instead.
     pub(crate) async fn admit_shaped<'s>(
         &'s self,
-        arrival: Arrival<'_>,
+        candidate: Candidate<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Result<Running<'s>, Action<'static>>, Gone> {
         self.port.marks.take();
-        let (admission, mut chain) = self.ask(arrival);
+        let (admission, mut chain) = self.ask(candidate);
         let before = self.port.chain.get();
         // What is still to be sent belongs to requests that were held to others.
         if self.port.shaped.get() && !chain.is_like(&before) {
@@ -196,21 +196,21 @@ impl Stream {
                     self.send(out).await?;
                     self.delay(wait).await?;
                 }
-                if arrival.body_begun > 0 {
-                    self.charge(Direction::Up, arrival.body_begun);
+                if candidate.body_begun > 0 {
+                    self.charge(Direction::Up, candidate.body_begun);
                 }
                 Ok(Ok(running))
             }
             Admission::Refused(refusal) => {
                 self.mark(Some(refusal.by), 0);
-                Ok(Err(self.refuse(refusal, arrival.client)))
+                Ok(Err(self.refuse(refusal, candidate.client)))
             }
         }
     }
 
-    fn ask(&self, arrival: Arrival<'_>) -> (Admission, Chain) {
-        let scope: Option<ScopeId> = arrival.place.and_then(|place| place.location.shaping);
-        let customer = Customer { address: arrival.client, user: arrival.user };
+    fn ask(&self, candidate: Candidate<'_>) -> (Admission, Chain) {
+        let scope: Option<ScopeId> = candidate.place.and_then(|place| place.location.shaping);
+        let customer = Customer { address: candidate.client, user: candidate.user };
         match self.shard.shaper.borrow_mut().as_mut() {
             Some(shaper) => shaper.admit(self.shard.clock.now(), scope, customer),
             None => (Admission::Granted { wait: 0, by: None }, Chain::default()),
