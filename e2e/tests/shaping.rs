@@ -225,7 +225,7 @@ fn requests_pass_by_the_rate_and_not_one_more() {
     let log = std::fs::read_to_string(site.folder.path().join("limits.log")).expect("a log");
     // Some of so many lines may be lost.
     assert!(log.lines().any(|line| line == "200|-|0"));
-    assert!(log.lines().any(|line| line == "429|client requests|0"));
+    assert!(log.lines().any(|line| line == "429|client/requests|0"));
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn a_delay_stands_in_the_log() {
     server.stop().expect("an end");
     let log = std::fs::read_to_string(folder.path().join("limits.log")).expect("a log");
     let delays: Vec<u64> =
-        log.lines().filter_map(|line| line.strip_prefix("200|client requests|")?.parse().ok()).collect();
+        log.lines().filter_map(|line| line.strip_prefix("200|client/requests|")?.parse().ok()).collect();
     assert_eq!(delays.len(), 4, "{log}");
     assert!(delays.iter().all(|delay| (50..=100).contains(delay)), "{log}");
 }

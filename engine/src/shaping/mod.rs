@@ -82,7 +82,7 @@ impl Shard {
     pub(crate) fn reshape(&self, shaping: Option<&Arc<Shaping>>) {
         let mut shaper = self.shaper.borrow_mut();
         match (shaping, shaper.as_mut()) {
-            (Some(shaping), Some(shaper)) => shaper.adopt(shaping),
+            (Some(shaping), Some(shaper)) => shaper.adopt(self.clock.now(), shaping),
             (Some(shaping), None) => *shaper = Some(Box::new(Shaper::new(shaping))),
             (None, _) => *shaper = None,
         }
@@ -190,7 +190,7 @@ impl Stream {
         match admission {
             Admission::Granted { wait, by } => {
                 let running = Running(self);
-                self.mark(by, 0);
+                self.mark(by, wait);
                 if wait > 0 {
                     self.shard.count(Counter::RequestsDelayedLimit);
                     self.send(out).await?;

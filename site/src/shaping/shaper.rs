@@ -58,22 +58,22 @@ pub struct Acted {
 }
 
 impl Acted {
-    /// In words.
+    /// As the end of its JSON Pointer, with `dry:` before it where it only would have acted.
     #[must_use]
     pub fn text(self) -> &'static str {
         let (text, dry) = match (self.level, self.item) {
-            (Level::Total, Item::Down) => ("total down", "dry run: total down"),
-            (Level::Total, Item::Up) => ("total up", "dry run: total up"),
-            (Level::Total, Item::Requests) => ("total requests", "dry run: total requests"),
-            (Level::Total, Item::Concurrent) => ("total concurrent", "dry run: total concurrent"),
-            (Level::Total, Item::Connections) => ("total connections", "dry run: total connections"),
-            (Level::Client, Item::Down) => ("client down", "dry run: client down"),
-            (Level::Client, Item::Up) => ("client up", "dry run: client up"),
-            (Level::Client, Item::Requests) => ("client requests", "dry run: client requests"),
-            (Level::Client, Item::Concurrent) => ("client concurrent", "dry run: client concurrent"),
-            (Level::Client, Item::Connections) => ("client connections", "dry run: client connections"),
-            (Level::Connection, Item::Down) => ("connection down", "dry run: connection down"),
-            (Level::Connection, _) => ("connection up", "dry run: connection up"),
+            (Level::Total, Item::Down) => ("total/down", "dry:total/down"),
+            (Level::Total, Item::Up) => ("total/up", "dry:total/up"),
+            (Level::Total, Item::Requests) => ("total/requests", "dry:total/requests"),
+            (Level::Total, Item::Concurrent) => ("total/concurrent", "dry:total/concurrent"),
+            (Level::Total, Item::Connections) => ("total/connections", "dry:total/connections"),
+            (Level::Client, Item::Down) => ("client/down", "dry:client/down"),
+            (Level::Client, Item::Up) => ("client/up", "dry:client/up"),
+            (Level::Client, Item::Requests) => ("client/requests", "dry:client/requests"),
+            (Level::Client, Item::Concurrent) => ("client/concurrent", "dry:client/concurrent"),
+            (Level::Client, Item::Connections) => ("client/connections", "dry:client/connections"),
+            (Level::Connection, Item::Down) => ("connection/down", "dry:connection/down"),
+            (Level::Connection, _) => ("connection/up", "dry:connection/up"),
         };
         if self.dry { dry } else { text }
     }
@@ -214,16 +214,24 @@ impl Shaper {
     pub fn new(shaping: &Shaping) -> Shaper {
         let mut shaper =
             Shaper { tracks: HashMap::new(), server: None, clients: Clients::new(), news: false };
-        shaper.adopt(shaping);
+        shaper.adopt(0, shaping);
         shaper
     }
 
     /// Goes by other limits from now on. What was used of those that stay is not forgotten.
-    pub fn adopt(&mut self, shaping: &Shaping) {
+    pub fn adopt(&mut self, now: u64, shaping: &Shaping) {
         self.server = shaping.server();
         let mut tracks = HashMap::new();
         for (id, scope) in shaping.scopes() {
-            let total = self.tracks.get(&id).map_or_else(Account::default, |track| track.total);
+            let before = self.tracks.remove(&id);
+            let total = before.map_or_else(Account::default, |Track { scope: old, mut total }| {
+                total.go_over(now, old.total.meters(), scope.total.meters());
+                if old.client.meters() != scope.client.meters() {
+                    let theirs = self.clients.accounts_of(id);
+                    theirs.for_each(|one| one.go_over(now, old.client.meters(), scope.client.meters()));
+                }
+                total
+            });
             tracks.insert(id, Track { scope: Arc::clone(scope), total });
         }
         self.tracks = tracks;
