@@ -317,7 +317,12 @@ fn limits_are_changed_by_command_and_stay_so() {
     free("a command");
     let worker = site.server.process("kimura: worker").expect("a worker");
     kill(Pid::from_raw(worker.pid as i32), Signal::SIGKILL).expect("it can be killed");
-    until("another worker", || TcpStream::connect(address(&site)).is_ok());
+    let serves = |stream: &mut Client| {
+        // Whom the worker had accepted is cut off with it.
+        stream.get_mut().write_all(&request("/hello.txt", "")).is_ok()
+            && stream.read_line(&mut String::new()).is_ok_and(|len| len > 0)
+    };
+    until("another worker", || serves(&mut site.connect()));
     free("another worker");
     site.done(&["reload"]);
     free("a reload");
