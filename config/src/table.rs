@@ -15,12 +15,12 @@ use crate::tree::Node;
 pub(crate) use keys::{
     answer, auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, place, quota,
     remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
-    upstream_timeouts,
+    upstream_timeouts, upstream_tls,
 };
 pub(crate) use sections::{
     ANSWER, AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS,
     LOCATION, LOG, REMOTE, ROTATE, RULE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION,
-    SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
+    SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS, UPSTREAM_TLS,
 };
 
 /// One key.
@@ -205,6 +205,7 @@ pub(crate) const SECTIONS: &[&Section] = &[
     &UPSTREAM,
     &UPSTREAM_EJECT,
     &UPSTREAM_TIMEOUTS,
+    &UPSTREAM_TLS,
     &DEFAULTS,
     &HOST,
     &BANS,
@@ -252,7 +253,9 @@ mod tests {
             "journald": {"journald": "/base"},
             "gearman": {"gearman": ["base.example"]}
         },
-        "upstreams": {"app": {"servers": ["127.0.0.1:1"]}},
+        "upstreams": {"app": {
+            "servers": ["127.0.0.1:1"], "tls": {"chain": "chain.pem", "key": "key.pem"}
+        }},
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],
@@ -294,6 +297,7 @@ mod tests {
             "upstream" => "/upstreams/app",
             "upstream_eject" => "/upstreams/app/eject",
             "upstream_timeouts" => "/upstreams/app/timeouts",
+            "upstream_tls" => "/upstreams/app/tls",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",

@@ -18,6 +18,7 @@ use crate::activity::Activities;
 use crate::change::{Listening, Offer};
 use crate::clock::Clock;
 use crate::connection::{Connection, Connections, Deadline, Key, State, Wait};
+use crate::encoders::Encoders;
 use crate::file_cache::FileCache;
 use crate::inbox::{Inbox, Reply};
 use crate::jobs::Jobs;
@@ -84,6 +85,7 @@ pub(crate) struct Shard {
     pub(crate) pacing: RefCell<Pacing>,
     /// Where others hear what was used; none where there are no others.
     pub(crate) telling: Option<Telling>,
+    pub(crate) encoders: Encoders,
     /// Who makes bad requests.
     pub(crate) offenders: Offenders,
     pub(crate) counters: Arc<Block>,
@@ -161,6 +163,7 @@ impl Shard {
             pacing: RefCell::default(),
             telling: parts.telling,
             files: FileCache::new(&parts.offer.file_cache),
+            encoders: Encoders::default(),
             counters: parts.counters,
             log: RefCell::new(parts.log),
             ids: RequestIds::new(),
