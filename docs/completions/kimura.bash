@@ -26,7 +26,7 @@ _kimura() {
     esac
     case $word in
         -*) mapfile -t COMPREPLY < <(compgen -W '-c --conf -d --daemon -g --group -h --help -m --manager -t --test -u --user -v --version -V --verbose --set --generate --socket --control --authority --certificate --key --json --plan -f --follow --last --host --status --client --grep --for --reason --login --password-file --token-file' -- "$word") ;;
-        *) mapfile -t COMPREPLY < <(compgen -d -W 'status reload rotate-logs verbosity logs bans ban unban upgrade drain stop passwd' -- "$word") ;;
+        *) mapfile -t COMPREPLY < <(compgen -d -W 'status reload rotate-logs verbosity logs bans ban unban limits limit upgrade drain stop passwd' -- "$word") ;;
     esac
 }
 complete -o filenames -F _kimura kimura

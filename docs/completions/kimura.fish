@@ -7,6 +7,8 @@ complete -c kimura -n __fish_is_first_arg -a logs -d 'Print what was logged last
 complete -c kimura -n __fish_is_first_arg -a bans -d 'List who is banned'
 complete -c kimura -n __fish_is_first_arg -a ban -d 'Ban an address or a network, now'
 complete -c kimura -n __fish_is_first_arg -a unban -d 'Let in again who is banned'
+complete -c kimura -n __fish_is_first_arg -a limits -d 'Show who uses how much of the limits'
+complete -c kimura -n __fish_is_first_arg -a limit -d 'Change a limit, now'
 complete -c kimura -n __fish_is_first_arg -a upgrade -d 'Go on with another program, without losing a request'
 complete -c kimura -n __fish_is_first_arg -a drain -d 'Accept nothing new and end when all is answered'
 complete -c kimura -n __fish_is_first_arg -a stop -d 'End at once'
