@@ -42,7 +42,7 @@ pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Set
 pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 pub use upstream::{
-    Balance, Eject, HashBy, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer,
+    Balance, Eject, HashBy, Health, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer,
     UpstreamTimeouts, UpstreamTls, UpstreamTrust,
 };
 

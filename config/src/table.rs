@@ -15,12 +15,13 @@ use crate::tree::Node;
 pub(crate) use keys::{
     answer, auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, place, quota,
     remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
-    upstream_timeouts, upstream_tls,
+    upstream_health, upstream_timeouts, upstream_tls,
 };
 pub(crate) use sections::{
     ANSWER, AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS,
     LOCATION, LOG, REMOTE, ROTATE, RULE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION,
-    SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS, UPSTREAM_TLS,
+    SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_HEALTH, UPSTREAM_TIMEOUTS,
+    UPSTREAM_TLS,
 };
 
 /// One key.
@@ -204,6 +205,7 @@ pub(crate) const SECTIONS: &[&Section] = &[
     &ROTATE,
     &UPSTREAM,
     &UPSTREAM_EJECT,
+    &UPSTREAM_HEALTH,
     &UPSTREAM_TIMEOUTS,
     &UPSTREAM_TLS,
     &DEFAULTS,
@@ -253,9 +255,10 @@ mod tests {
             "journald": {"journald": "/base"},
             "gearman": {"gearman": ["base.example"]}
         },
-        "upstreams": {"app": {
-            "servers": ["127.0.0.1:1"], "tls": {"chain": "chain.pem", "key": "key.pem"}
-        }},
+        "upstreams": {
+            "app": {"servers": ["127.0.0.1:1"], "tls": {"chain": "chain.pem", "key": "key.pem"}},
+            "checked": {"servers": ["127.0.0.1:1"], "health": {"path": "/base"}}
+        },
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],
@@ -296,6 +299,7 @@ mod tests {
             "rotate" => "/logs/file/rotate",
             "upstream" => "/upstreams/app",
             "upstream_eject" => "/upstreams/app/eject",
+            "upstream_health" => "/upstreams/checked/health",
             "upstream_timeouts" => "/upstreams/app/timeouts",
             "upstream_tls" => "/upstreams/app/tls",
             "host" => "/hosts/example.org",

@@ -21,6 +21,7 @@ pub mod manager;
 pub mod openssl;
 pub mod output;
 pub mod processes;
+pub mod program;
 #[cfg(target_arch = "x86_64")]
 pub mod puppet;
 pub mod python;

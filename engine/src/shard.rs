@@ -10,7 +10,7 @@ use std::sync::Arc;
 use auth::bans::BanTable;
 use perf::{Block, Counter};
 use site::shaping::Shaper;
-use site::upstream::Balancers;
+use site::upstream::{Balancers, Changes};
 use sys::broadcast::Reader;
 
 use crate::access_log::AccessLog;
@@ -122,6 +122,7 @@ pub(crate) struct Parts {
     pub(crate) ring: Ring,
     pub(crate) offer: Offer,
     pub(crate) banned: Option<Arc<BanTable>>,
+    pub(crate) changes: Arc<Changes>,
     pub(crate) offenders: Offenders,
     pub(crate) counters: Arc<Block>,
     pub(crate) log: AccessLog,
@@ -140,6 +141,7 @@ impl Shard {
         let clock = Clock::new();
         let shaper = served.shaping.as_ref().map(|shaping| Box::new(Shaper::new(shaping)));
         let mut balancers = Balancers::new(clock.now() ^ parts.number as u64);
+        balancers.change(parts.changes, clock.now());
         balancers.renew(served.groups(), clock.now());
         Shard {
             number: parts.number,

@@ -12,7 +12,7 @@ use crate::print;
 use privsep::link::{Link, LinkError};
 use privsep::message::{
     Answer, BansReport, Command, LINK_VERSION, LimitsReport, PlanReport, Proof, Request, StatusReport,
-    signed_message,
+    UpstreamsReport, signed_message,
 };
 use privsep::supervisor;
 use privsep::wire::{BadFrame, Bytes, Secret, decode};
@@ -39,6 +39,7 @@ pub(crate) enum Outcome {
     Status(StatusReport),
     Plan(PlanReport),
     Bans(BansReport),
+    Upstreams(UpstreamsReport),
     Limits(LimitsReport),
 }
 
@@ -176,6 +177,7 @@ fn understand(answer: Answer, enclosure: Option<Enclosure>, command: &Command) -
         Answer::Status => Ok(Outcome::Status(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         Answer::Plan => Ok(Outcome::Plan(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         Answer::Bans => Ok(Outcome::Bans(decode(&enclosure()?).map_err(LinkError::Bad)?)),
+        Answer::Upstreams => Ok(Outcome::Upstreams(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         Answer::Limits => Ok(Outcome::Limits(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         // Nobody has asked for it.
         Answer::Challenge { .. } | Answer::Logs => Err(LinkError::Bad(BadFrame::Turn).into()),

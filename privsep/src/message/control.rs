@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Message, Network, Proof};
+use super::{Message, Network, Proof, UpstreamChange};
 use crate::wire::{Bytes, encode, records, variants};
 
 /// Bytes of a nonce.
@@ -67,6 +67,17 @@ variants! {
         },
         /// Show what is logged, as it comes.
         40 Logs,
+        /// Tell how the servers are that requests are passed on to.
+        50 Upstreams,
+        /// Change what becomes of one of them.
+        51 Upstream {
+            /// Its group.
+            group: String,
+            /// The server.
+            server: String,
+            /// What becomes of it.
+            change: UpstreamChange,
+        },
         /// Ban somebody.
         31 Ban {
             /// Whom.
@@ -116,6 +127,8 @@ variants! {
         },
         /// Who is banned. Comes with an encoded [`super::BansReport`] in sealed memory.
         30 Bans,
+        /// How servers are that requests are passed on to. Comes with an encoded [`super::UpstreamsReport`] in sealed memory.
+        50 Upstreams,
         /// Who uses how much. Comes with an encoded [`super::LimitsReport`] in sealed memory.
         60 Limits,
         /// The logs, as they come. Comes with a ring of [`sys::broadcast`], for reading.
@@ -237,7 +250,13 @@ impl Message for Answer {
     fn descriptors(&self) -> usize {
         usize::from(matches!(
             self,
-            Self::Status | Self::Plan | Self::Bans | Self::Limits | Self::Logs | Self::Problems { .. }
+            Self::Status
+                | Self::Plan
+                | Self::Bans
+                | Self::Upstreams
+                | Self::Limits
+                | Self::Logs
+                | Self::Problems { .. }
         ))
     }
 }

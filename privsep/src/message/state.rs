@@ -69,6 +69,8 @@ records! {
         bans: Kept,
         /// A list of [`KeptFailures`], sealed.
         failures: Kept,
+        /// A list of [`super::UpstreamOrder`], sealed.
+        upstreams: Kept,
         /// Limits that were changed by command, each as `POINTER=VALUE`.
         limits: Vec<String>,
         /// Destinations of access logs, by number.

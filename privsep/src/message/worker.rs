@@ -43,6 +43,11 @@ variants! {
         30 Bans,
         /// Nobody is banned any more.
         31 NoBans,
+        /// What was ordered of servers that requests are passed on to, all of it. Comes with an encoded list of
+        /// [`super::UpstreamOrder`] in sealed memory.
+        50 UpstreamOrders,
+        /// Say how these servers are.
+        51 ReportUpstreams,
         /// Limits that somebody has changed, all of them.
         60 Limits {
             /// Each as `POINTER=VALUE`, as on the command line.
@@ -140,6 +145,8 @@ variants! {
             /// Their addresses.
             clients: Vec<Network>,
         },
+        /// How servers are that requests are passed on to. Comes with an encoded [`super::UpstreamsReport`] in sealed memory.
+        50 Upstreams,
         /// Who uses how much of the limits.
         60 LimitsTold {
             /// Places, then those clients for whom limits have done most.
@@ -164,10 +171,15 @@ impl Message for ToWorker {
                 | Self::Configuration { .. }
                 | Self::Files
                 | Self::Bans
+                | Self::UpstreamOrders
                 | Self::Socket { .. }
                 | Self::ErrorLog
         ))
     }
 }
 
-impl Message for FromWorker {}
+impl Message for FromWorker {
+    fn descriptors(&self) -> usize {
+        usize::from(matches!(self, Self::Upstreams))
+    }
+}

@@ -19,6 +19,7 @@ use super::pressure::Pressure;
 use super::room::Room;
 use super::tickets::Tickets;
 use super::turning::Turning;
+use super::upstreams::Upstreams;
 use crate::message::{
     AUTHORITY_MAX, ListenNeeds, LogNeeds, Needs, Output, Receiver, State, SyslogWay, Trouble,
 };
@@ -52,6 +53,8 @@ pub(crate) struct Estate {
     pub(crate) tickets: Tickets,
     /// Who is banned.
     pub(crate) bans: Bans,
+    /// What was ordered of servers that requests are passed on to.
+    pub(crate) upstreams: Upstreams,
     /// Limits that were changed by command.
     pub(crate) limits: Limits,
     /// Where connections of the agent come.

@@ -12,6 +12,7 @@ pub(crate) fn needed(command: &Command) -> Rank {
     match command {
         Command::Status
         | Command::Bans
+        | Command::Upstreams
         | Command::Limits
         | Command::Logs
         | Command::Reload { plan: true } => Rank::Viewer,
@@ -19,6 +20,7 @@ pub(crate) fn needed(command: &Command) -> Rank {
         | Command::Verbosity { .. }
         | Command::Ban { .. }
         | Command::Unban { .. }
+        | Command::Upstream { .. }
         | Command::Limit { .. }
         | Command::Reload { plan: false } => Rank::Operator,
         Command::Stop | Command::Drain | Command::Upgrade { .. } => Rank::Admin,

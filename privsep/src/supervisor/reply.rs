@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::message::{Answer, BansReport, LimitsReport, PlanReport, StatusReport};
+use crate::message::{Answer, BansReport, LimitsReport, PlanReport, StatusReport, UpstreamsReport};
 use crate::sealed::seal;
 
 /// An answer.
@@ -17,6 +17,8 @@ pub(crate) enum Reply {
     Plan(Box<PlanReport>),
     /// Who is banned.
     Bans(Box<BansReport>),
+    /// How servers are that requests are passed on to.
+    Upstreams(Box<UpstreamsReport>),
     /// Who uses how much of the limits.
     Limits(Box<LimitsReport>),
     /// The logs as they come: a ring of [`sys::broadcast`], for reading.
@@ -49,6 +51,7 @@ impl Reply {
             | Self::Status(_)
             | Self::Plan(_)
             | Self::Bans(_)
+            | Self::Upstreams(_)
             | Self::Limits(_)
             | Self::Logs(_) => "done",
             Self::Denied => "denied",
@@ -63,6 +66,7 @@ impl Reply {
             Self::Status(report) => (Answer::Status, Some(seal(&*report)?)),
             Self::Plan(report) => (Answer::Plan, Some(seal(&*report)?)),
             Self::Bans(report) => (Answer::Bans, Some(seal(&*report)?)),
+            Self::Upstreams(report) => (Answer::Upstreams, Some(seal(&*report)?)),
             Self::Limits(report) => (Answer::Limits, Some(seal(&*report)?)),
             Self::Logs(ring) => (Answer::Logs, Some(ring)),
             Self::Denied => (Answer::Denied { why: WRONG.to_owned() }, None),
