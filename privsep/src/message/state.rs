@@ -9,7 +9,7 @@ use super::{LedgerEntry, Message, Network, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
-pub const STATE_VERSION: u32 = 7;
+pub const STATE_VERSION: u32 = 8;
 
 /// The number of a descriptor.
 pub type Kept = u32;
