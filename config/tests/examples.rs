@@ -30,6 +30,7 @@ fn check_files(settings: &Settings, pointer: &str) {
 fn examples_are_right() {
     for name in [
         "minimal.conf",
+        "shaping.conf",
         "static-site.conf",
         "many-hosts.conf",
         "hardened.conf",

@@ -27,6 +27,7 @@ use crate::port::Port;
 use crate::request_body::RequestBody;
 use crate::request_ids;
 use crate::served::Served;
+use crate::shaping::{Candidate, Moment};
 use crate::shard::Shard;
 use crate::stream::{Gone, Stream};
 
@@ -235,6 +236,15 @@ async fn exchange(
         action = holding::refuse(&head);
     }
     let mut user = None;
+    let shaped = shard.shaped(place);
+    let mut running = None;
+    let arrival = Candidate { place, client, user: None, body_begun: body.begun() };
+    if head.is_ok() && shaped == Some(Moment::Early) {
+        match stream.admit_shaped(arrival, &mut work.out).await.map_err(left)? {
+            Ok(counted) => running = Some(counted),
+            Err(refused) => action = refused,
+        }
+    }
     if let (Action::NeedLogin(gate), Some(place), Some(request)) = (&action, place, &request) {
         let gate = *gate;
         (action, user) =
@@ -249,6 +259,13 @@ async fn exchange(
                     (Action::Respond(Answer { challenge, ..Answer::with(Status::UNAUTHORIZED) }), None)
                 }
             };
+    }
+    if head.is_ok() && shaped == Some(Moment::Late) {
+        let arrival = Candidate { user: user.as_deref(), ..arrival };
+        match stream.admit_shaped(arrival, &mut work.out).await.map_err(left)? {
+            Ok(counted) => running = Some(counted),
+            Err(refused) => action = refused,
+        }
     }
     if let Some(place) = place {
         body.set_limit(place.location.body_size);
@@ -307,6 +324,7 @@ async fn exchange(
     });
 
     drop(responder);
+    drop(running);
     sent?;
     if has_body {
         work.input.clear();

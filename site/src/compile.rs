@@ -64,6 +64,17 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
     Ok(Site { listeners: names_by_listener(config), hosts, groups: compiler.groups, clients, shaping })
 }
 
+/// The limits of a configuration alone, to go by others of them; none where it has none.
+///
+/// # Errors
+///
+/// Networks that are none.
+pub fn shaping(loaded: &config::Loaded) -> Result<Option<Arc<Shaping>>, Problems> {
+    let mut problems = Problems::new();
+    let shaping = Shaping::compile(&loaded.config, &loaded.registry, &mut problems);
+    if problems.is_empty() { Ok(shaping) } else { Err(problems) }
+}
+
 /// One table of names for each listening address, in the order of [`Config::listeners`].
 fn names_by_listener(config: &Config) -> Vec<Names> {
     let tables = config.listeners().into_iter().map(|listener| {

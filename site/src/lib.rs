@@ -34,7 +34,7 @@ pub mod upstream;
 pub use action::{Action, Answer};
 pub use clients::Clients;
 pub use comet::{Comet, Part};
-pub use compile::compile;
+pub use compile::{compile, shaping};
 pub use compression::Compression;
 pub use exchange::{Exchange, Inquiry};
 pub use fields::{About, Fields, Source};

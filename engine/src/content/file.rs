@@ -219,13 +219,14 @@ async fn copy(stream: &Stream, file: &OpenFile, start: u64, len: u64) -> Result<
             warm_until = at + warm(stream, file, at, end - at).await;
         }
         stream.shard.count(Counter::Sendfiles);
-        let count = FILE_CHUNK.min(warm_until - at) as usize;
+        let count = stream.allow(FILE_CHUNK.min(warm_until - at)).await? as usize;
         match sys::net::sendfile(stream.port.fd.get(), file.fd.as_fd(), at, count) {
             // The file is shorter than it was: the length that was promised cannot be kept.
             Ok(0) => return Err(Gone::Broken),
             Ok(sent) => {
                 at += sent as u64;
                 stream.shard.count_by(Counter::BytesSent, sent as u64);
+                stream.settle(count, sent);
                 if sent < count {
                     // The socket is full: to try again would only say so.
                     stream.room().await?;
@@ -233,8 +234,11 @@ async fn copy(stream: &Stream, file: &OpenFile, start: u64, len: u64) -> Result<
                     stream.turn().await;
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.room().await?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                stream.settle(count, 0);
+                stream.room().await?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => stream.settle(count, 0),
             Err(_) => return Err(Gone::Broken),
         }
     }
