@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod load;
 pub mod manager;
 pub mod openssl;
+pub mod origin;
 pub mod output;
 pub mod processes;
 #[cfg(target_arch = "x86_64")]
