@@ -74,6 +74,15 @@ impl Config {
 }
 
 impl Config {
+    /// Whether anything has to do with other servers that requests are passed on to.
+    #[must_use]
+    pub fn has_upstreams(&self) -> bool {
+        let mut settings = self.hosts.iter().flat_map(|host| {
+            std::iter::once(&host.settings).chain(host.locations.iter().map(|location| &location.settings))
+        });
+        !self.upstreams.is_empty() || settings.any(|settings| settings.proxy.is_some())
+    }
+
     /// All that ask for a login, each section once.
     #[must_use]
     pub fn logins(&self) -> Vec<&Auth> {

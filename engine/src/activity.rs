@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
-use crate::port::Port;
+use crate::port::{Port, Side};
 use crate::serve::{End, Work, serve};
 use crate::shard::Shard;
 
@@ -72,7 +72,7 @@ pub(crate) struct Activity {
 impl Activity {
     fn new() -> Activity {
         Activity {
-            port: Rc::new(Port::new()),
+            port: Rc::new(Port::new(Side::Client)),
             place: held(serve),
             work: Some(Box::default()),
             running: false,

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 use std::os::fd::RawFd;
+use std::rc::Rc;
 
 use slab::Slab;
 
 use crate::secure::Secure;
+use crate::upstream::Link;
 
 /// Names a connection for as long as it lives; a later one in the same place has another generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +56,14 @@ pub(crate) enum Wait {
     Write,
     /// The last response has left; the client has to close.
     Linger,
+    /// A server has to take the connection, and to come to terms about TLS.
+    Connect,
+    /// A server has to take what it is sent.
+    Request,
+    /// A server has to answer, or to send more of its answer.
+    Response,
+    /// A connection to a server that has nothing to do.
+    Spare,
 }
 
 /// Until when, and why.
@@ -128,21 +138,30 @@ pub(crate) struct Connection {
     pub(crate) discarded: u32,
     /// Its TLS; none when it has none.
     pub(crate) secure: Option<Box<Secure>>,
+    /// For one that goes to a server; none for those of clients.
+    pub(crate) link: Option<Rc<Link>>,
 }
 
-/// All connections of a shard.
+/// All connections of a shard, to its clients and to other servers.
 pub(crate) struct Connections {
     entries: Slab<Connection>,
     generation: u32,
+    links: usize,
 }
 
 impl Connections {
     pub(crate) fn new() -> Connections {
-        Connections { entries: Slab::new(), generation: 0 }
+        Connections { entries: Slab::new(), generation: 0, links: 0 }
     }
 
+    /// How many clients are connected.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() - self.links
+    }
+
+    /// How many connections to servers there are.
+    pub(crate) fn links(&self) -> usize {
+        self.links
     }
 
     pub(crate) fn open(&mut self, fd: RawFd, peer: Peer, listener: u32, deadline: Deadline) -> Key {
@@ -161,8 +180,17 @@ impl Connections {
             watched: u32::MAX,
             discarded: 0,
             secure: None,
+            link: None,
         });
         Key { index: index as u32, generation }
+    }
+
+    /// Makes a connection one to a server.
+    pub(crate) fn attach(&mut self, key: Key, link: Rc<Link>) {
+        if let Some(connection) = self.get(key) {
+            connection.link = Some(link);
+            self.links += 1;
+        }
     }
 
     pub(crate) fn get(&mut self, key: Key) -> Option<&mut Connection> {
@@ -171,23 +199,35 @@ impl Connections {
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<Connection> {
         self.get(key)?;
-        Some(self.entries.remove(key.index as usize))
+        let removed = self.entries.remove(key.index as usize);
+        self.links -= usize::from(removed.link.is_some());
+        Some(removed)
     }
 
-    /// The keys of all connections, for a drain.
+    /// The keys of all connections of clients, for a drain.
     pub(crate) fn keys(&self) -> Vec<Key> {
         self.keys_of(|_| true)
     }
 
-    /// The keys of those connections that are meant.
-    pub(crate) fn keys_of(&self, meant: impl Fn(&Connection) -> bool) -> Vec<Key> {
-        let key = |(index, c): (usize, &Connection)| Key { index: index as u32, generation: c.generation };
-        self.entries.iter().filter(|(_, connection)| meant(connection)).map(key).collect()
+    /// The keys of all connections to servers.
+    pub(crate) fn keys_of_links(&self) -> Vec<Key> {
+        let entries = self.entries.iter().filter(|(_, connection)| connection.link.is_some());
+        entries.map(|(index, c)| Key { index: index as u32, generation: c.generation }).collect()
     }
 
-    /// The other ends of all connections, as far as they are known.
+    /// The keys of those connections of clients that are meant.
+    pub(crate) fn keys_of(&self, meant: impl Fn(&Connection) -> bool) -> Vec<Key> {
+        let key = |(index, c): (usize, &Connection)| Key { index: index as u32, generation: c.generation };
+        let meant = |(_, connection): &(usize, &Connection)| connection.link.is_none() && meant(connection);
+        self.entries.iter().filter(meant).map(key).collect()
+    }
+
+    /// The clients, as far as they are known.
     pub(crate) fn peers(&self) -> impl Iterator<Item = Peer> {
-        let named = self.entries.iter().filter(|(_, connection)| !connection.state.has(State::UNNAMED));
+        let counts = |(_, connection): &(usize, &Connection)| {
+            connection.link.is_none() && !connection.state.has(State::UNNAMED)
+        };
+        let named = self.entries.iter().filter(counts);
         named.map(|(_, connection)| connection.peer)
     }
 }

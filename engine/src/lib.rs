@@ -40,6 +40,7 @@ mod served;
 mod server;
 mod shard;
 mod stream;
+mod upstream;
 mod viewers;
 mod wheel;
 

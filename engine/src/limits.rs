@@ -53,6 +53,12 @@ const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a request waits for room in its log.
 const LOG_PATIENCE: Duration = Duration::from_secs(30);
 
+/// Servers of an upstream that a request is tried at.
+pub(crate) const TRIES_MAX: usize = 3;
+
+/// Interim responses of a server to one request; whoever sends more sends them without end.
+pub(crate) const INTERIM_MAX: usize = 256;
+
 /// Bytes a second that a body has to come with on the whole. Without this a client could make a small body last
 /// for ever, a byte at a time, and never miss the deadline between two reads.
 pub(crate) const BODY_RATE_MIN: u64 = 512;
@@ -125,6 +131,8 @@ impl Limits {
             Wait::Log => LOG_PATIENCE,
             Wait::Write => self.write,
             Wait::Linger => self.linger,
+            // Links have a patience of their own.
+            Wait::Connect | Wait::Request | Wait::Response | Wait::Spare => self.idle,
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::os::fd::RawFd;
 
+use perf::Counter;
 use site::Security;
 
 use crate::connection::{Connection, Key, Peer, State, Wait};
@@ -25,6 +26,15 @@ pub(crate) enum Awaits {
     Turn,
 }
 
+/// Whose the other end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Somebody who has come to us.
+    Client,
+    /// A server that we have gone to.
+    Server,
+}
+
 /// How bytes pass between the ring and the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
@@ -40,6 +50,7 @@ pub(crate) enum Transport {
 
 /// State of a connection while it is being served.
 pub(crate) struct Port {
+    pub(crate) side: Side,
     pub(crate) key: Cell<Key>,
     pub(crate) fd: Cell<RawFd>,
     pub(crate) peer: Cell<Peer>,
@@ -72,9 +83,10 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    pub(crate) fn new() -> Port {
+    pub(crate) fn new(side: Side) -> Port {
         let nowhere = Peer { address: None, port: 0 };
         Port {
+            side,
             key: Cell::new(Key::from_bits(0)),
             fd: Cell::new(-1),
             peer: Cell::new(nowhere),
@@ -122,6 +134,22 @@ impl Port {
         self.room.set(false);
         self.last.set(false);
         self.awaits.set(Awaits::Turn);
+    }
+
+    /// What counts bytes that have come from the other end.
+    pub(crate) fn received_counter(&self) -> Counter {
+        match self.side {
+            Side::Client => Counter::BytesReceived,
+            Side::Server => Counter::UpstreamBytesReceived,
+        }
+    }
+
+    /// What counts bytes that the kernel took for the other end.
+    pub(crate) fn sent_counter(&self) -> Counter {
+        match self.side {
+            Side::Client => Counter::BytesSent,
+            Side::Server => Counter::UpstreamBytesSent,
+        }
     }
 
     /// Bytes that the client has sent ahead of what is being served.

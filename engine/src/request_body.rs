@@ -1,5 +1,6 @@
 //! The body of a request: read within its limits, or thrown away so that the connection can live on.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use proto_http::body::{BodyLimits, Decoder};
@@ -47,6 +48,8 @@ pub(crate) struct RequestBody<'x> {
     /// Longest time between two reads.
     pause_max: Duration,
     decoder: Decoder,
+    /// As long as all that has come is still in `input`.
+    framing: Option<Body>,
     /// The client waits for `100 Continue` before it sends.
     awaits_continue: bool,
     limit: u64,
@@ -73,6 +76,7 @@ impl<'x> RequestBody<'x> {
             at: 0,
             pause_max,
             decoder: Decoder::new(body, BodyLimits::default()),
+            framing: Some(body),
             limit: u64::MAX,
             data: 0,
             received: 0,
@@ -99,13 +103,9 @@ impl<'x> RequestBody<'x> {
     /// at once; then the connection cannot live on. The inner error is the status to answer with instead.
     pub(crate) async fn make_way_for(&mut self, action: &Action<'_>) -> Result<Result<(), Status>, Gone> {
         let unwanted = match action {
-            Action::Echo => false,
+            Action::Echo | Action::Relay(_) => false,
             Action::Respond(answer) => !answer.close,
-            Action::File(_)
-            | Action::Comet(..)
-            | Action::Relay(_)
-            | Action::ToTls(_)
-            | Action::NeedLogin(_) => true,
+            Action::File(_) | Action::Comet(..) | Action::ToTls(_) | Action::NeedLogin(_) => true,
         };
         if !unwanted || self.is_read() || self.awaits_continue {
             return Ok(Ok(()));
@@ -121,38 +121,86 @@ impl<'x> RequestBody<'x> {
     /// The next run of data; empty at the end of the body.
     pub(crate) async fn next(&mut self) -> Result<&[u8], BodyError> {
         let found = self.find().await;
+        self.note(&found);
+        found.map(|data| &self.input[data])
+    }
+
+    /// As [`RequestBody::next`], of what has come already; also empty when that holds no more data.
+    pub(crate) fn at_hand(&mut self) -> Result<&[u8], BodyError> {
+        let found = self.step();
+        self.note(&found);
+        found.map(|data| &self.input[data])
+    }
+
+    /// Waits for more to come.
+    pub(crate) async fn more(&mut self) -> Result<(), BodyError> {
+        let filled = self.fill().await;
+        self.note(&filled);
+        filled
+    }
+
+    /// Begins the body anew, as long as nothing of it has been given up.
+    pub(crate) fn rewind(&mut self) {
+        if let Some(framing) = self.framing {
+            self.decoder = Decoder::new(framing, BodyLimits::default());
+            (self.at, self.data, self.received) = (0, 0, 0);
+        }
+    }
+
+    /// Whether nothing of the body has been given up.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.framing.is_some()
+    }
+
+    fn note<T>(&mut self, found: &Result<T, BodyError>) {
         if let Err(error) = found {
             self.failed = true;
-            if let BodyError::Bad(bad) = error {
+            if let BodyError::Bad(bad) = *error {
                 crate::finish::count_bad(&self.stream.shard, bad);
             }
         }
-        found.map(|data| &self.input[data])
     }
 
     async fn find(&mut self) -> Result<std::ops::Range<usize>, BodyError> {
         loop {
-            let step = self.decoder.decode(&self.input[self.at..]).map_err(BodyError::Bad)?;
-            let data = self.at + step.data.start..self.at + step.data.end;
-            self.at += step.consumed;
-            self.received += step.consumed as u64;
-            self.data += data.len() as u64;
-            // What a chunk announces counts as well: there is no use in waiting for it.
-            if self.limit < self.data.saturating_add(self.decoder.due()) {
-                return Err(BodyError::TooLarge);
-            }
-            if !data.is_empty() || step.done {
+            let data = self.step()?;
+            if !data.is_empty() || self.decoder.is_done() {
                 return Ok(data);
             }
             self.fill().await?;
         }
     }
 
+    fn step(&mut self) -> Result<std::ops::Range<usize>, BodyError> {
+        let step = self.decoder.decode(&self.input[self.at..]).map_err(BodyError::Bad)?;
+        let data = self.at + step.data.start..self.at + step.data.end;
+        self.at += step.consumed;
+        self.received += step.consumed as u64;
+        self.data += data.len() as u64;
+        // What a chunk announces counts as well: there is no use in waiting for it.
+        if self.limit < self.data.saturating_add(self.decoder.due()) {
+            return Err(BodyError::TooLarge);
+        }
+        Ok(data)
+    }
+
     async fn fill(&mut self) -> Result<(), BodyError> {
+        if self.at > 0 {
+            self.framing = None;
+        }
         self.input.drain(..self.at);
         self.at = 0;
-        self.stream.watch_body(self.pause_max, self.begun, self.received);
-        match self.stream.receive(self.input).await {
+        let (stream, pause_max, begun, received) = (self.stream, self.pause_max, self.begun, self.received);
+        let input = &mut *self.input;
+        let come = poll_fn(|_| {
+            let come = stream.poll_receive(input);
+            if come.is_pending() {
+                // Again each time: what is sent meanwhile has deadlines of its own.
+                stream.watch_body(pause_max, begun, received);
+            }
+            come
+        });
+        match come.await {
             Ok(()) => Ok(()),
             Err(Gone::Ended) => Err(BodyError::Cut),
             Err(Gone::Expired(Wait::Body)) => {

@@ -52,6 +52,7 @@ pub(crate) struct Work {
     path: Vec<u8>,
     /// Responses not yet handed over.
     out: Vec<u8>,
+    relay: content::relay::Work,
 }
 
 /// Buffers beyond this are not kept between connections.
@@ -67,6 +68,7 @@ impl Work {
             }
         }
         self.start = 0;
+        self.relay.slim();
     }
 }
 
@@ -255,7 +257,9 @@ async fn exchange(
         pages: place.map(|p| &p.location.error_pages),
         fields: place.map_or(&[], |p| p.location.fields(stream.port.security.get())),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),
+        client,
         out: &mut work.out,
+        relay: &mut work.relay,
         body,
         close_wanted: close_wanted(stream, served),
         head_at: 0,

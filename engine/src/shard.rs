@@ -16,7 +16,7 @@ use crate::access_log::AccessLog;
 use crate::activity::Activities;
 use crate::change::{Listening, Offer};
 use crate::clock::Clock;
-use crate::connection::{Connections, Deadline, Key, State, Wait};
+use crate::connection::{Connection, Connections, Deadline, Key, State, Wait};
 use crate::file_cache::FileCache;
 use crate::inbox::{Inbox, Reply};
 use crate::jobs::Jobs;
@@ -28,6 +28,7 @@ use crate::offenders::Offenders;
 use crate::request_ids::RequestIds;
 use crate::served::Served;
 use crate::server::Farewell;
+use crate::upstream::Spares;
 use crate::viewers::Viewers;
 use crate::wheel::{Wheel, ticks};
 
@@ -87,6 +88,8 @@ pub(crate) struct Shard {
     pub(crate) held_back: RefCell<HashSet<Key>>,
     /// Those who look at the logs.
     pub(crate) viewers: RefCell<Viewers>,
+    /// Links to other servers that carry no request.
+    pub(crate) spares: RefCell<Spares>,
     pub(crate) life: Cell<Life>,
     /// Whether clients are let in.
     pub(crate) open: Cell<bool>,
@@ -153,6 +156,7 @@ impl Shard {
             logins: RefCell::new(parts.logins),
             held_back: RefCell::default(),
             viewers: RefCell::new(Viewers::new(parts.tail)),
+            spares: RefCell::default(),
             life: Cell::new(Life::Serving),
             open: Cell::new(false),
             let_go: RefCell::default(),
@@ -176,17 +180,26 @@ impl Shard {
 
     /// Sets the one deadline of a connection.
     pub(crate) fn watch(&self, key: Key, wait: Wait) {
-        let duration = self.served.borrow().limits.patience(wait);
-        self.watch_until(key, wait, self.clock.tick().saturating_add(ticks(duration)));
+        if let Some(connection) = self.connections.borrow_mut().get(key) {
+            let (wait, duration) = match &connection.link {
+                Some(link) => link.patience(wait),
+                None => (wait, self.served.borrow().limits.patience(wait)),
+            };
+            self.set_deadline(key, connection, (wait, self.clock.tick().saturating_add(ticks(duration))));
+        }
     }
 
     /// Sets the one deadline of a connection to a given tick.
     pub(crate) fn watch_until(&self, key: Key, wait: Wait, tick: u32) {
         if let Some(connection) = self.connections.borrow_mut().get(key) {
-            connection.deadline = Deadline { tick, wait };
-            if tick < connection.watched {
-                connection.watched = self.wheel.borrow_mut().appoint(key, tick);
-            }
+            self.set_deadline(key, connection, (wait, tick));
+        }
+    }
+
+    fn set_deadline(&self, key: Key, connection: &mut Connection, (wait, tick): (Wait, u32)) {
+        connection.deadline = Deadline { tick, wait };
+        if tick < connection.watched {
+            connection.watched = self.wheel.borrow_mut().appoint(key, tick);
         }
     }
 

@@ -53,7 +53,7 @@ impl Stream {
         true
     }
 
-    fn poll_receive(&self, input: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
+    pub(crate) fn poll_receive(&self, input: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
         let paused = BACKLOG_MAX < self.port.backlog();
         if self.take_received(input) {
             if paused {
@@ -101,7 +101,7 @@ impl Stream {
         self.shard.recycle(sealed);
     }
 
-    fn poll_send(&self, out: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
+    pub(crate) fn poll_send(&self, out: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
         if let Some(gone) = self.gone() {
             out.clear();
             return Poll::Ready(Err(gone));
@@ -234,7 +234,7 @@ impl Shard {
     fn send_now(&self, port: &Port, bytes: &[u8], send: fn(RawFd, &[u8]) -> io::Result<usize>) -> usize {
         match send(port.fd.get(), bytes) {
             Ok(sent) => {
-                self.count_by(Counter::BytesSent, sent as u64);
+                self.count_by(port.sent_counter(), sent as u64);
                 sent
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,

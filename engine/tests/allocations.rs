@@ -1,9 +1,9 @@
-//! A keep-alive request for a cached small file allocates nothing.
+//! A keep-alive request allocates nothing: neither for a cached small file nor for what another server answers.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 mod common;
@@ -109,9 +109,36 @@ const CONFIGURATIONS: [&str; 2] = [
     }"#,
 ];
 
+/// All requests go to another server.
+const PROXIED: &str = r#"{
+    "hosts": { "localhost": { "proxy": "http://BACKEND", "access_log": "ROOT/access.log", "request_id": true } }
+}"#;
+
 #[test]
 fn keep_alive_requests_allocate_nothing() {
     CONFIGURATIONS.iter().for_each(|configuration| check(configuration));
+    let backend = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = backend.local_addr().expect("an address").to_string();
+    // It lives as long as the test.
+    std::thread::spawn(move || {
+        for client in backend.incoming().flatten() {
+            std::thread::spawn(move || serve(client));
+        }
+    });
+    check(&PROXIED.replace("BACKEND", &address));
+}
+
+/// Another server: answers each head with the same content.
+fn serve(mut client: TcpStream) {
+    let (mut heads, mut more) = (Vec::new(), [0; 4096]);
+    while let Ok(read @ 1..) = client.read(&mut more) {
+        heads.extend_from_slice(&more[..read]);
+        while let Some(end) = heads.windows(4).position(|window| window == b"\r\n\r\n") {
+            heads.drain(..end + 4);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", CONTENT.len());
+            client.write_all(&[head.as_bytes(), CONTENT].concat()).expect("an answer is sent");
+        }
+    }
 }
 
 fn check(configuration: &str) {

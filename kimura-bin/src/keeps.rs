@@ -1,8 +1,9 @@
 //! `--test --verbose`: what each process will keep of its rights.
 
 use privsep::message::Needs;
-use privsep::role::{Files, Keep, PROCESSORS, ROLES, Role, Row};
+use privsep::role::{Files, PROCESSORS, ROLES, Role, Row};
 use std::fmt::Write;
+use sys::sandbox::Group;
 
 /// Most paths that are shown of a list.
 const PATHS_MAX: usize = 8;
@@ -29,7 +30,12 @@ fn role(row: &Row, needs: &Needs) -> String {
             vec![("user", user(needs)), ("keeps", "all its rights (\"sandbox\" is false)".to_owned())]
         }
         (Some(_), Some(keep)) => {
-            vec![("user", user(needs)), ("reads", files(keep.files, needs)), ("calls", calls(&keep))]
+            let mut lines = vec![("user", user(needs)), ("reads", files(keep.files, needs))];
+            lines.push(("calls", calls(keep.calls)));
+            if !keep.relaying.is_empty() {
+                lines.push(("relays", format!("{} (with a \"proxy\" only)", calls(keep.relaying))));
+            }
+            lines
         }
     };
     for (name, text) in lines {
@@ -58,8 +64,8 @@ fn files(files: Files, needs: &Needs) -> String {
     }
 }
 
-fn calls(keep: &Keep) -> String {
-    let names: Vec<&str> = keep.calls.iter().map(|group| group.name()).collect();
-    let count: usize = keep.calls.iter().map(|group| group.count()).sum();
+fn calls(groups: &[Group]) -> String {
+    let names: Vec<&str> = groups.iter().map(|group| group.name()).collect();
+    let count: usize = groups.iter().map(|group| group.count()).sum();
     format!("{count}: {}", names.join(", "))
 }

@@ -14,7 +14,7 @@ mod worker;
 
 use log::LevelFilter;
 use logging::{Target, error_log};
-use privsep::child::{EnterError, confine, enter, same_version};
+use privsep::child::{EnterError, Relaying, confine, enter, same_version};
 use privsep::link::LinkError;
 use privsep::message::Hello;
 use privsep::role::Role;
@@ -131,7 +131,7 @@ fn error_log_level(hello: &Hello) {
 fn begin_confined(role: Role, hello: &Hello, place: Place) -> Result<(), Fault> {
     begin(hello, place)?;
     match Sandbox::of(hello, place) {
-        Sandbox::On => Ok(confine(role, Vec::new())?),
+        Sandbox::On => Ok(confine(role, Vec::new(), Relaying::Off)?),
         Sandbox::Off => Ok(()),
     }
 }

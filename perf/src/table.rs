@@ -31,7 +31,7 @@ impl Kind {
 pub enum Unit {
     /// Octets.
     Bytes,
-    /// Connections of clients.
+    /// Connections.
     Connections,
     /// Entries of a ring, of a cache, or turns of a loop.
     Events,
@@ -257,6 +257,47 @@ counters! {
         "TLS handshakes that took a former session up again.";
     TlsFailures "tls_failures" Counter Connections
         "Connections ended because TLS could not begin or go on: no version or name in common, a certificate that does not hold, broken records, or something else than TLS.";
+
+    UpstreamConnectionsOpened "upstream_connections_opened" Counter Connections
+        "Connections to upstream servers that were begun.";
+    UpstreamConnectionsReused "upstream_connections_reused" Counter Connections
+        "Times that a request went out by a connection that an earlier one had left open.";
+    UpstreamConnectionsFailed "upstream_connections_failed" Counter Connections
+        "Connections to upstream servers that did not come about: refused, not taken in time, or without the right TLS.";
+    UpstreamConnectionsOpen "upstream_connections_open" Gauge Connections
+        "Connections to upstream servers that are open now, with and without a request.";
+    UpstreamBytesReceived "upstream_bytes_received" Counter Bytes
+        "Octets received from upstream servers, heads and bodies alike.";
+    UpstreamBytesSent "upstream_bytes_sent" Counter Bytes
+        "Octets that the kernel took for upstream servers, heads and bodies alike.";
+    UpstreamRequests "upstream_requests" Counter Requests
+        "Requests that were passed to an upstream server, each time it was tried counted.";
+    UpstreamRetries "upstream_retries" Counter Requests
+        "Times that a request was tried again, with another connection or server, because it could not have been answered.";
+    UpstreamResponses1xx "upstream_responses_1xx" Counter Responses
+        "Interim responses of upstream servers.";
+    UpstreamResponses2xx "upstream_responses_2xx" Counter Responses
+        "Upstream servers' responses of success.";
+    UpstreamResponses3xx "upstream_responses_3xx" Counter Responses
+        "Upstream servers' redirects, and 304 Not Modified.";
+    UpstreamResponses4xx "upstream_responses_4xx" Counter Responses
+        "Upstream servers' responses that put the fault with the client.";
+    UpstreamResponses5xx "upstream_responses_5xx" Counter Responses
+        "Upstream servers' responses that put the fault with themselves.";
+    UpstreamResponsesBad "upstream_responses_bad" Counter Responses
+        "Responses of upstream servers that break the protocol or a limit. They are answered with 502, or cut off.";
+    UpstreamResponsesCut "upstream_responses_cut" Counter Responses
+        "Responses of upstream servers that ended before they were whole, or never began.";
+    UpstreamEjections "upstream_ejections" Counter Events
+        "Times that a server of an upstream got no more requests for a while because it had failed.";
+    UpstreamsUnavailable "upstreams_unavailable" Counter Requests
+        "Requests answered with 503 because no server of their upstream could be tried.";
+    TimeoutsUpstreamConnect "timeouts_upstream_connect" Counter Connections
+        "Connections to upstream servers given up because they were not taken in time.";
+    TimeoutsUpstreamSend "timeouts_upstream_send" Counter Connections
+        "Connections to upstream servers given up because these did not take a request in time.";
+    TimeoutsUpstreamResponse "timeouts_upstream_response" Counter Connections
+        "Connections to upstream servers given up because an answer, or more of it, did not come in time.";
 
     RingEnters "ring_enters" Counter Syscalls
         "Calls of io_uring_enter.";

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use sys::creds::{CredsError, Identity, drop_to};
-use sys::sandbox::{Enforcement, SandboxError, keep_calls, keep_files};
+use sys::sandbox::{Enforcement, Reach, SandboxError, keep_calls, keep_files};
 
 use crate::message::{Hello, IdentityEntry, LINK_VERSION};
 use crate::role::{Files, PROCESSORS, Role};
@@ -75,27 +75,38 @@ pub fn enter_with_helpers(hello: &Hello) -> Result<(), EnterError> {
         .map_err(EnterError::System)
 }
 
+/// Whether a process passes requests on to other servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relaying {
+    /// It does.
+    On,
+    /// It does not, and cannot.
+    Off,
+}
+
 /// Gives up everything that the role does not keep ([`crate::role::Keep`]). To be called once [`enter`] is done, before
 /// there is a second thread. `served` is what the configuration has to have read.
 ///
 /// # Errors
 /// [`EnterError::Sandbox`]; end the process then.
-pub fn confine(role: Role, served: Vec<PathBuf>) -> Result<(), EnterError> {
+pub fn confine(role: Role, served: Vec<PathBuf>, relaying: Relaying) -> Result<(), EnterError> {
     let Some(keep) = role.row().keep else { return Ok(()) };
     let readable = match keep.files {
         Files::None => Vec::new(),
         Files::All => vec!["/".into()],
         Files::Served => served.into_iter().chain([PROCESSORS.into()]).collect(),
     };
+    let more = if relaying == Relaying::On { keep.relaying } else { &[] };
+    let reach = if more.is_empty() { keep.reach } else { Reach::Everybody };
     // The filter on system calls comes last: it denies what Landlock is told by.
-    let enforced = keep_files(&readable, keep.reach).map_err(EnterError::Sandbox)?;
+    let enforced = keep_files(&readable, reach).map_err(EnterError::Sandbox)?;
     if enforced == Enforcement::None {
         log::warn!(
             "this kernel has no Landlock, so that only the user of {role} decides what it can open; \
              use Linux 5.13 or later with landlock among its lsm="
         );
     }
-    keep_calls(keep.calls).map_err(EnterError::Sandbox)
+    keep_calls(&[keep.calls, more].concat()).map_err(EnterError::Sandbox)
 }
 
 /// For a role that runs as a thread of the supervisor, and gives nothing up on its own.

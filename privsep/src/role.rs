@@ -50,6 +50,9 @@ pub struct Keep {
     pub reach: Reach,
     /// The system calls that it can make.
     pub calls: &'static [Group],
+    /// Those that it can make beside them where requests are passed on to other servers. Whoever has such can then
+    /// connect to everybody.
+    pub relaying: &'static [Group],
 }
 
 /// Which files a process can open, as far as its user may.
@@ -88,6 +91,7 @@ pub const ROLES: &[Row] = &[
                 Group::Connecting,
                 Group::Resolving,
             ],
+            relaying: &[],
         }),
     },
     Row { role: Role::Rehearsal, title: "kimura: rehearsal [priv]", output: Stdout::Nowhere, keep: None },
@@ -106,6 +110,7 @@ pub const ROLES: &[Row] = &[
                 Group::Threads,
                 Group::Yielding,
             ],
+            relaying: &[],
         }),
     },
     // Only where the configuration has it.
@@ -124,6 +129,7 @@ pub const ROLES: &[Row] = &[
                 Group::Sockets,
                 Group::Accepting,
             ],
+            relaying: &[],
         }),
     },
     // Modules of PAM are programs of others: no list of system calls or files would be true.
@@ -148,6 +154,7 @@ pub const ROLES: &[Row] = &[
                 Group::Yielding,
                 Group::Syncing,
             ],
+            relaying: &[],
         }),
     },
     Row {
@@ -167,6 +174,7 @@ pub const ROLES: &[Row] = &[
                 Group::Sockets,
                 Group::Rings,
             ],
+            relaying: &[Group::Connecting],
         }),
     },
 ];

@@ -9,7 +9,9 @@ mod socket;
 mod unix;
 
 pub use address::{Address, BadAddress};
-pub use client::{datagrams_to, is_out_of_buffers, is_too_large, receive, unacknowledged};
+pub use client::{
+    connect_to, connected, datagrams_to, is_out_of_buffers, is_too_large, receive, unacknowledged,
+};
 pub use error::BindError;
 pub use holder::Holder;
 pub(crate) use listen::{Failed, listen as listen_on};

@@ -6,6 +6,9 @@ mod echo;
 mod file;
 mod multipart;
 mod negotiation;
+pub(crate) mod relay;
+
+use std::net::IpAddr;
 
 use logging::RequestId;
 use proto_http::response::{self, Facts, HeadWriter};
@@ -31,8 +34,12 @@ pub(crate) struct Responder<'x> {
     pub(crate) fields: &'x [u8],
     /// The id of the request, where responses carry it.
     pub(crate) shown_id: Option<RequestId<'x>>,
+    /// From whom the request came; `None` at a Unix socket.
+    pub(crate) client: Option<IpAddr>,
     /// Where the response gathers.
     pub(crate) out: &'x mut Vec<u8>,
+    /// What relaying needs.
+    pub(crate) relay: &'x mut relay::Work,
     pub(crate) body: RequestBody<'x>,
     /// Whether the server wants this response to be the last.
     pub(crate) close_wanted: bool,
@@ -59,8 +66,7 @@ pub(crate) async fn send(responder: &mut Responder<'_>, action: Action<'_>) -> R
         Action::NeedLogin(_) => Ok(answer::send(responder, &Answer::with(Status::SERVICE_UNAVAILABLE))),
         Action::ToTls(port) => Ok(answer::to_tls(responder, port)),
         Action::Comet(comet, part) => comet::send(responder, comet, part).await,
-        // Nobody can be reached from here.
-        Action::Relay(_) => Ok(answer::send(responder, &Answer::with(Status::BAD_GATEWAY))),
+        Action::Relay(relay) => relay::send(responder, relay).await,
         Action::Echo => echo::send(responder).await,
     }
 }

@@ -72,6 +72,10 @@ impl Shard {
         };
         let Some(connection) = closed else { return };
         self.ring.borrow_mut().close(connection.fd);
+        if let Some(link) = connection.link {
+            link.port.fd.set(-1);
+            return self.publish_links();
+        }
         self.listeners.borrow_mut().leave(connection.listener);
         if !connection.state.has(State::UNNAMED) {
             self.leave_client(connection.peer.address);
@@ -110,22 +114,14 @@ impl Shard {
             }
             deadline.wait
         };
-        self.count(match wait {
-            Wait::Idle | Wait::Linger => Counter::TimeoutsIdle,
-            Wait::Handshake => Counter::TimeoutsHandshake,
-            Wait::Header => Counter::TimeoutsHeader,
-            Wait::Body => Counter::TimeoutsBody,
-            Wait::Login => Counter::LoginsUnavailable,
-            Wait::Log => Counter::RequestsRefusedLog,
-            Wait::Write => Counter::TimeoutsWrite,
-        });
+        if let Some(counter) = counter_of(wait) {
+            self.count(counter);
+        }
         self.timed_out(key, wait);
     }
 
     fn timed_out(self: &Rc<Self>, key: Key, wait: Wait) {
-        let activity = self.connections.borrow_mut().get(key).and_then(|c| c.activity);
-        let port = activity.and_then(|id| self.activities.borrow().port(id).cloned());
-        let Some(port) = port else { return self.close(key) };
+        let Some(port) = self.port(key) else { return self.close(key) };
         port.expired.set(Some(wait));
         let unnamed = port.transport.get() == Transport::Unnamed;
         if unnamed || matches!(wait, Wait::Write | Wait::Handshake) {
@@ -152,6 +148,7 @@ impl Shard {
                 for slot in self.listeners.borrow().armed() {
                     self.ring.borrow_mut().cancel_accept(slot);
                 }
+                self.leave_servers(|_| false);
             }
             Life::Draining(_, Farewell::OnceMore) => {}
             Life::Draining(_, Farewell::AtOnce) | Life::Stopped => return,
@@ -203,6 +200,7 @@ impl Shard {
         for key in keys {
             self.abandon(key);
         }
+        self.abandon_links();
         self.life.set(Life::Stopped);
     }
 
@@ -223,4 +221,21 @@ impl Shard {
         }
         self.publish_open();
     }
+}
+
+/// What counts that the time for something has passed; nothing for what is an end in good order.
+fn counter_of(wait: Wait) -> Option<Counter> {
+    Some(match wait {
+        Wait::Idle | Wait::Linger => Counter::TimeoutsIdle,
+        Wait::Handshake => Counter::TimeoutsHandshake,
+        Wait::Header => Counter::TimeoutsHeader,
+        Wait::Body => Counter::TimeoutsBody,
+        Wait::Login => Counter::LoginsUnavailable,
+        Wait::Log => Counter::RequestsRefusedLog,
+        Wait::Write => Counter::TimeoutsWrite,
+        Wait::Connect => Counter::TimeoutsUpstreamConnect,
+        Wait::Request => Counter::TimeoutsUpstreamSend,
+        Wait::Response => Counter::TimeoutsUpstreamResponse,
+        Wait::Spare => return None,
+    })
 }

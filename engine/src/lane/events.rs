@@ -51,7 +51,6 @@ impl Shard {
 
     /// Bytes have come.
     fn take_in(self: &Rc<Self>, key: Key, filled: Filled) {
-        self.count_by(Counter::BytesReceived, filled.len() as u64);
         let kept = self.keep(key, filled);
         self.ring.borrow_mut().give_back(filled);
         if kept {
@@ -61,7 +60,11 @@ impl Shard {
 
     /// Puts bytes where the serving future finds them; `false` if nobody wants them.
     fn keep(self: &Rc<Self>, key: Key, filled: Filled) -> bool {
-        let Some(port) = self.port_for(key, filled) else { return false };
+        let Some(port) = self.port_for(key, filled) else {
+            self.count_by(Counter::BytesReceived, filled.len() as u64);
+            return false;
+        };
+        self.count_by(port.received_counter(), filled.len() as u64);
         match port.transport.get() {
             Transport::Plain => {
                 port.received.borrow_mut().extend_from_slice(self.ring.borrow().bytes(filled));
@@ -99,6 +102,9 @@ impl Shard {
                 self.close(key);
             }
             return None;
+        }
+        if let Some(link) = &connection.link {
+            return Some(Rc::clone(&link.port));
         }
         let mut activities = self.activities.borrow_mut();
         match connection.activity {
@@ -149,7 +155,7 @@ impl Shard {
                 connection.ended_by_client = true;
             }
             connection.state.set(State::ENDED);
-            connection.activity.and_then(|id| self.activities.borrow().port(id).cloned())
+            self.port_of(connection)
         };
         match port {
             Some(port) => {
@@ -162,15 +168,21 @@ impl Shard {
 
     /// The connection has failed under us.
     fn broken(self: &Rc<Self>, key: Key) {
+        let mut link = None;
         if let Some(connection) = self.connections.borrow_mut().get(key) {
             connection.state.set(State::ENDED);
             connection.ended_by_client = true;
+            link.clone_from(&connection.link);
         }
         if let Some(port) = self.port(key) {
             port.broken.set(true);
         }
         self.close(key);
-        self.run(key);
+        match link {
+            // Its connection may be gone by now.
+            Some(link) => self.tell(&link),
+            None => self.run(key),
+        }
     }
 
     fn sent(self: &Rc<Self>, key: Key, result: Result<usize, i32>, buffer: Vec<u8>) {
@@ -182,7 +194,7 @@ impl Shard {
         port.sending.set(false);
         match result {
             Ok(sent) => {
-                self.count_by(Counter::BytesSent, sent as u64);
+                self.count_by(port.sent_counter(), sent as u64);
                 let queued = std::mem::take(&mut *port.queued.borrow_mut());
                 if !queued.is_empty() && !port.broken.get() {
                     self.transmit(&port, queued);
@@ -209,13 +221,27 @@ impl Shard {
     }
 
     pub(super) fn port(&self, key: Key) -> Option<Rc<Port>> {
-        let activity = self.connections.borrow_mut().get(key)?.activity?;
-        self.activities.borrow().port(activity).cloned()
+        self.port_of(self.connections.borrow_mut().get(key)?)
     }
 
-    /// Lets the future of a connection run, if what it waits for may have come; starts one if bytes wait for it.
+    fn port_of(&self, connection: &Connection) -> Option<Rc<Port>> {
+        match connection.activity {
+            Some(id) => self.activities.borrow().port(id).cloned(),
+            None => connection.link.as_ref().map(|link| Rc::clone(&link.port)),
+        }
+    }
+
+    /// Lets the future of a connection run, if what it waits for may have come; starts one if bytes wait for it. What
+    /// happens to a link concerns its client.
     pub(super) fn run(self: &Rc<Self>, key: Key) {
-        let Some(id) = self.connections.borrow_mut().get(key).and_then(|c| c.activity) else { return };
+        let (activity, link) = match self.connections.borrow_mut().get(key) {
+            Some(connection) => (connection.activity, connection.link.clone()),
+            None => return,
+        };
+        if let Some(link) = link {
+            return self.tell(&link);
+        }
+        let Some(id) = activity else { return };
         let Some(mut activity) = self.activities.borrow_mut().take(id) else { return };
         let port = Rc::clone(&activity.port);
         let end = loop {

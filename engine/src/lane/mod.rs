@@ -11,6 +11,7 @@ mod admission;
 mod buffers;
 mod closing;
 mod events;
+mod linking;
 mod naming;
 mod parking;
 pub(crate) mod ring;

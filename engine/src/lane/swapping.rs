@@ -35,6 +35,7 @@ impl Shard {
         self.listeners.borrow_mut().change(held.listeners, &held.served);
         self.balancers.borrow_mut().renew(held.served.groups(), self.clock.now());
         self.served.replace(held.served);
+        self.leave_servers(|server| self.balancers.borrow().keeps(server));
         self.logins.borrow_mut().forget();
         self.recount_clients();
         self.retire();

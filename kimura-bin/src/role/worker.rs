@@ -11,7 +11,7 @@ use config::{Config, Loaded};
 use engine::{Change, Farewell, Listening, Outcome, Plan, Secured, Server, ShardPlan};
 use logging::{Logger, PressureView, Target, error_log};
 use perf::Block;
-use privsep::child::confine;
+use privsep::child::{Relaying, confine};
 use privsep::link::{Link, LinkError};
 use privsep::message::{Contents, FromWorker, Network, Output, Subject, ToWorker};
 use privsep::role::Role;
@@ -58,7 +58,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     let mut luggage = Luggage::new(cores);
     while luggage.take(link.receive_waiting()?)? {}
     luggage.log.iter().for_each(|log| show_messages(log, place));
-    let Serving { server, logger, offenders } = match luggage.start(Sandbox::of(&hello, place)) {
+    let Serving { server, logger, offenders, relaying } = match luggage.start(Sandbox::of(&hello, place)) {
         Ok(serving) => serving,
         Err(why) => {
             link.send_waiting(&FromWorker::Refused { why }, &[])?;
@@ -71,6 +71,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
         server: Arc::clone(&server),
         logger: Arc::clone(&logger),
         place,
+        relaying,
         next: Setup::default(),
     };
     let thread = thread::Builder::new().name("kimura-control".to_owned()).spawn(move || control.run());
@@ -184,6 +185,8 @@ struct Serving {
     logger: Arc<Logger>,
     /// Who makes bad requests, from the shards.
     offenders: (SyncSender<Vec<IpAddr>>, Receiver<Vec<IpAddr>>),
+    /// Whether other servers can be reached.
+    relaying: Relaying,
 }
 
 impl Luggage {
@@ -233,9 +236,10 @@ impl Luggage {
     /// Starts the shards; an error says why it cannot, for people.
     fn start(self, sandbox: Sandbox) -> Result<Serving, String> {
         let loaded = self.setup.load()?;
+        let relaying = if loaded.config.has_upstreams() { Relaying::On } else { Relaying::Off };
         if sandbox == Sandbox::On {
             let served = folders::served(&loaded.config).into_keys().map(Path::to_owned).collect();
-            confine(Role::Worker, served).map_err(|error| error.to_string())?;
+            confine(Role::Worker, served, relaying).map_err(|error| error.to_string())?;
         }
         let site = compile(&loaded)?;
         let secured = self.setup.secured(&loaded.config)?;
@@ -266,7 +270,9 @@ impl Luggage {
             sys::sandbox::give_up_rings().map_err(|error| error.to_string())?;
         }
         server.open();
-        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger), offenders })
+        // Without a sandbox nothing is out of reach.
+        let relaying = if sandbox == Sandbox::On { relaying } else { Relaying::On };
+        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger), offenders, relaying })
     }
 }
 
@@ -296,6 +302,8 @@ struct Control {
     server: Arc<Server>,
     logger: Arc<Logger>,
     place: Place,
+    /// Whether other servers can be reached.
+    relaying: Relaying,
     /// What is to be served next, as far as it has come.
     next: Setup,
 }
@@ -369,6 +377,9 @@ impl Control {
         let loaded = next.load()?;
         let site = compile(&loaded)?;
         readable(&site)?;
+        if self.relaying == Relaying::Off && loaded.config.has_upstreams() {
+            return Err("other servers cannot be reached by this process".to_owned());
+        }
         let secured = next.secured(&loaded.config)?;
         let config = loaded.config;
         let listeners = next.listeners(self.server.shards());

@@ -1,14 +1,55 @@
 //! Sockets of our own that go to others: how they are made, and what the kernel tells of what was sent.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, UnixAddr, connect, socket,
+    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, UnixAddr, connect, getsockopt,
+    setsockopt, socket, sockopt,
 };
 
 use super::Address;
-use super::socket::retry;
+use super::socket::{retry, set_nonblocking};
+
+/// A socket that connects to `address`, by TCP or to a Unix stream socket, and does not wait for that: when it can be
+/// written to, [`connected`] tells what has come of it. TCP sends at once whatever is written.
+///
+/// # Errors
+/// No descriptors left; `ENOENT`, `ECONNREFUSED`, `EACCES`, and `EAGAIN` where too many wait already, for a Unix socket;
+/// `ENETUNREACH`, `EADDRNOTAVAIL` where no port is left.
+pub fn connect_to(address: &Address) -> io::Result<OwnedFd> {
+    match address {
+        Address::V4(to) => begin(AddressFamily::Inet, &SockaddrIn::from(*to)),
+        Address::V6(to) => begin(AddressFamily::Inet6, &SockaddrIn6::from(*to)),
+        Address::Unix(path) => begin(AddressFamily::Unix, &UnixAddr::new(path)?),
+    }
+}
+
+fn begin(family: AddressFamily, name: &dyn SockaddrLike) -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let fd = socket(family, SockType::Stream, flags, None)?;
+    if family != AddressFamily::Unix {
+        setsockopt(&fd, sockopt::TcpNoDelay, &true)?;
+    }
+    match connect(fd.as_raw_fd(), name) {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(fd),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// What has come of [`connect_to`], once the socket can be written to. From then on it is a blocking one.
+///
+/// # Errors
+/// `ConnectionRefused`, `TimedOut`, `EHOSTUNREACH` and others: there is no connection.
+pub fn connected(fd: RawFd) -> io::Result<()> {
+    // SAFETY: the caller's socket stays open during the call.
+    let socket = unsafe { BorrowedFd::borrow_raw(fd) };
+    match getsockopt(&socket, sockopt::SocketError)? {
+        0 => set_nonblocking(fd, false),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
 
 /// A socket that sends datagrams to `address`: UDP, or a Unix socket. For UDP that says nothing about whether anybody is
 /// there.
@@ -71,7 +112,7 @@ mod tests {
     use std::io::{ErrorKind, Read, Write};
     use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
     use std::os::fd::AsFd;
-    use std::os::unix::net::UnixDatagram;
+    use std::os::unix::net::{UnixDatagram, UnixListener};
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -114,6 +155,29 @@ mod tests {
         let error = send(sender.as_raw_fd(), &[0; 1 << 16]).unwrap_err();
         assert!(is_too_large(&error) && !is_out_of_buffers(&error), "{error}");
         assert!(is_out_of_buffers(&io::Error::from_raw_os_error(libc::ENOBUFS)));
+    }
+
+    #[test]
+    fn connections_begin_without_waiting() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("socket");
+        let unix = UnixListener::bind(&path).unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        for to in [address(tcp.local_addr().unwrap()), Address::Unix(path.clone())] {
+            let socket = connect_to(&to).unwrap();
+            crate::poll::writable(socket.as_fd(), None).unwrap();
+            connected(socket.as_raw_fd()).unwrap();
+            assert_eq!(send(socket.as_raw_fd(), b"one").unwrap(), 3);
+        }
+        let mut buffer = [0; 3];
+        tcp.accept().unwrap().0.read_exact(&mut buffer).unwrap();
+        unix.accept().unwrap().0.read_exact(&mut buffer).unwrap();
+        let socket = connect_to(&address(dead)).unwrap();
+        crate::poll::writable(socket.as_fd(), None).unwrap();
+        assert_eq!(connected(socket.as_raw_fd()).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        drop(unix);
+        assert_eq!(connect_to(&Address::Unix(path)).unwrap_err().kind(), ErrorKind::ConnectionRefused);
     }
 
     #[test]

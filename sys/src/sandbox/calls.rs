@@ -58,8 +58,8 @@ enum When {
     Always,
     /// The argument has one of these values.
     OneOf(u8, &'static [u64]),
-    /// Arguments 1 and 2 are these: the level and the name of a socket option.
-    Option(u64, u64),
+    /// Arguments 1 and 2 are one of these: the level and the name of a socket option.
+    Options(&'static [(u64, u64)]),
     /// Under this mask, the argument has just these bits.
     Bits {
         argument: u8,
@@ -90,8 +90,11 @@ const HANDLING: When = OneOf(
         libc::F_ADD_SEALS as u64,
     ],
 );
-/// To end a connection by a reset.
-const LINGER: When = When::Option(libc::SOL_SOCKET as u64, libc::SO_LINGER as u64);
+/// To end a connection by a reset, and to send at once what is written.
+const MANNERS: When = When::Options(&[
+    (libc::SOL_SOCKET as u64, libc::SO_LINGER as u64),
+    (libc::IPPROTO_TCP as u64, libc::TCP_NODELAY as u64),
+]);
 /// Those of networks and of this machine: no raw packets, no talk with the kernel.
 const FAMILIES: When = OneOf(0, &[libc::AF_UNIX as u64, libc::AF_INET as u64, libc::AF_INET6 as u64]);
 const CONFINING: When = OneOf(0, &[libc::PR_SET_NAME as u64, libc::PR_SET_NO_NEW_PRIVS as u64]);
@@ -233,7 +236,7 @@ impl Group {
                 (libc::SYS_recvfrom, Always),
                 (libc::SYS_sendfile, Always),
                 (libc::SYS_sendto, Always),
-                (libc::SYS_setsockopt, LINGER),
+                (libc::SYS_setsockopt, MANNERS),
             ],
             Group::Accepting => {
                 &[(libc::SYS_accept4, Always), (libc::SYS_socketpair, OneOf(0, &[libc::AF_UNIX as u64]))]
@@ -335,9 +338,15 @@ impl When {
             OneOf(argument, values) => {
                 values.iter().map(|&value| rule(argument, Compare::Eq, value)).collect::<Result<_, _>>()?
             }
-            When::Option(level, name) => {
-                let both = vec![condition(1, Compare::Eq, level)?, condition(2, Compare::Eq, name)?];
-                vec![SeccompRule::new(both)?]
+            When::Options(options) => {
+                let both = |level, name| {
+                    Ok(vec![condition(1, Compare::Eq, level)?, condition(2, Compare::Eq, name)?])
+                };
+                let option = |&(level, name): &(u64, u64)| {
+                    both(level, name)
+                        .and_then(|conditions: Vec<SeccompCondition>| SeccompRule::new(conditions))
+                };
+                options.iter().map(option).collect::<Result<_, _>>()?
             }
             When::Bits { argument, mask, value } => vec![rule(argument, Compare::MaskedEq(mask), value)?],
             Own => vec![rule(0, Compare::Eq, std::process::id().into())?],

@@ -1,0 +1,291 @@
+//! The answer of a server on its way to the client.
+
+use logging::RequestId;
+use perf::Counter;
+use proto_http::body::{BodyLimits, Decoder};
+use proto_http::response::{self, Facts};
+use proto_http::upstream::{
+    AnswerHead, Asked, Delivery, FieldNames, Framing, ResponseHead, ResponseLimits, ResponseParser, Rules,
+    ServerField, write_interim,
+};
+use proto_http::{Progress, Request, Status, Version, chunk};
+
+use super::super::{Responder, SERVER, Sent};
+use super::exchange::Course;
+use super::order::Order;
+use super::way::{Failure, Way};
+use crate::limits::INTERIM_MAX;
+use crate::request_ids;
+use crate::served::Served;
+
+/// What reading answers needs; it is used again.
+#[derive(Default)]
+pub(super) struct Reading {
+    /// Received; `input[at..]` has not been read.
+    input: Vec<u8>,
+    at: usize,
+    parser: ResponseParser,
+    head: ResponseHead,
+    /// Fields that are added to the answer.
+    lines: Vec<u8>,
+}
+
+impl Reading {
+    /// Nothing has come of the next answer.
+    pub(super) fn begin(&mut self) {
+        self.input.clear();
+        self.at = 0;
+        self.parser.reset();
+    }
+
+    /// Whether all that has come is read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.at == self.input.len()
+    }
+
+    /// Lets go of what a rare large answer has left.
+    pub(super) fn slim(&mut self) {
+        super::slim(&mut self.input);
+        super::slim(&mut self.lines);
+        self.at = 0;
+    }
+}
+
+/// What is said to a client beside what the server says.
+#[derive(Clone, Copy)]
+pub(super) struct Teller<'x> {
+    request: Request<'x>,
+    served: &'x Served,
+    /// The location's fields, as lines.
+    fields: &'x [u8],
+    /// The id of the request, where responses carry it.
+    shown_id: Option<RequestId<'x>>,
+    close_wanted: bool,
+}
+
+impl<'x> Teller<'x> {
+    pub(super) fn of(responder: &Responder<'x>, order: &Order<'x>) -> Teller<'x> {
+        Teller {
+            request: order.request,
+            served: responder.served,
+            fields: responder.fields,
+            shown_id: responder.shown_id,
+            close_wanted: responder.close_wanted,
+        }
+    }
+
+    fn asked(&self) -> Asked<'x> {
+        Asked { method: self.request.method(), upgrade: None }
+    }
+}
+
+/// What has become of an answer that is whole.
+pub(super) struct Answered {
+    pub(super) sent: Sent,
+    /// Where its head began, and how long it is.
+    pub(super) head: (usize, u64),
+    /// Whether the client's connection has to end with it.
+    pub(super) closes: bool,
+    /// Whether the server's connection can be used again.
+    pub(super) keeps: bool,
+}
+
+/// An answer on its way.
+pub(super) struct Answering<'b, 'x> {
+    pub(super) way: &'b Way<'x>,
+    pub(super) course: &'b mut Course,
+    pub(super) teller: Teller<'x>,
+    pub(super) reading: &'b mut Reading,
+    pub(super) out: &'b mut Vec<u8>,
+}
+
+impl Answering<'_, '_> {
+    /// Passes the answer on as it comes; the last of it stays in `out`.
+    pub(super) async fn pass_on(mut self) -> Result<Answered, Failure> {
+        let len = self.read_head().await?;
+        let (mut answered, framing, delivery) = self.tell_head(len)?;
+        self.reading.at += len;
+        answered.sent.content = self.content(framing, delivery).await?;
+        Ok(answered)
+    }
+
+    /// Reads up to the end of a final head; answers its length.
+    async fn read_head(&mut self) -> Result<usize, Failure> {
+        let limits = ResponseLimits::default();
+        let mut interim = 0;
+        loop {
+            let Reading { input, at, parser, head, .. } = &mut *self.reading;
+            if *at < input.len() {
+                match parser.parse(&input[*at..], &limits, head).map_err(Failure::Bad)? {
+                    Progress::Done { len } if head.view(&input[*at..]).is_interim() => {
+                        interim += 1;
+                        if INTERIM_MAX < interim {
+                            return Err(Failure::Interim);
+                        }
+                        self.tell_interim(len).await?;
+                        continue;
+                    }
+                    Progress::Done { len } => return Ok(len),
+                    Progress::NeedMore => {}
+                }
+            }
+            input.drain(..*at);
+            *at = 0;
+            self.way.receive(input).await?;
+            self.course.heard = true;
+        }
+    }
+
+    /// Passes an interim answer on (RFC 9110 section 15.2). 100 is for us: the client has been told by us.
+    async fn tell_interim(&mut self, len: usize) -> Result<(), Failure> {
+        let shard = &self.way.client.shard;
+        shard.count(Counter::UpstreamResponses1xx);
+        let response = self.reading.head.view(&self.reading.input[self.reading.at..]);
+        let passes =
+            response.status() != Status::CONTINUE && self.teller.request.version() == Version::Http11;
+        if passes {
+            write_interim(&response, self.out);
+            shard.count(Counter::Responses1xx);
+        }
+        self.reading.at += len;
+        // It says something before its time: there is no use in waiting for more.
+        self.way.answer(self.out).await
+    }
+
+    /// Writes the head for the client.
+    fn tell_head(&mut self, len: usize) -> Result<(Answered, Framing, Delivery), Failure> {
+        let Answering { way, teller, reading, out, .. } = self;
+        let stream = way.client;
+        let Reading { input, at, head, lines, .. } = &mut **reading;
+        let response = head.view(&input[*at..*at + len]);
+        let framing = response.framing(&teller.asked()).map_err(Failure::Bad)?;
+        stream.shard.count(class(response.status()));
+        let request = &teller.request;
+        let delivery = Delivery::of(&response, framing, request.method(), request.version());
+        let closes = teller.close_wanted || delivery.closes() || stream.leaving();
+        let persists = response::persists(Facts {
+            wished: request.keep_alive(),
+            request_read: way.is_asked(),
+            close_wanted: closes,
+        });
+        let date = stream.shard.clock.date();
+        let begin = out.len();
+        let head = AnswerHead {
+            response,
+            delivery,
+            connection: response::connection(request.version(), persists),
+            date: &date,
+            server: match teller.served.limits.server_header {
+                true => ServerField::Own(SERVER),
+                false => ServerField::Dropped,
+            },
+            rules: Rules { dropped: FieldNames::NONE, lines: own_lines(teller, lines) },
+        };
+        head.write(out);
+        let answered = Answered {
+            sent: Sent { status: response.status(), content: 0 },
+            head: (begin, (out.len() - begin) as u64),
+            closes: !persists,
+            keeps: response.keeps_alive(framing),
+        };
+        Ok((answered, framing, delivery))
+    }
+
+    /// Passes the content on; answers how long it was.
+    async fn content(&mut self, framing: Framing, delivery: Delivery) -> Result<u64, Failure> {
+        if framing == Framing::None {
+            return Ok(0);
+        }
+        let mut content = Content::new(framing, delivery);
+        loop {
+            let Reading { input, at, .. } = &mut *self.reading;
+            content.pour(input, at, self.out)?;
+            if content.is_whole() {
+                break;
+            }
+            input.clear();
+            *at = 0;
+            self.course.told = true;
+            self.way.answer(self.out).await?;
+            match self.way.receive(input).await {
+                Ok(()) => {}
+                // RFC 9112 section 6.3: the end of the connection is the end of the content.
+                Err(Failure::Ended) if framing == Framing::UntilClose => break,
+                Err(failure) => return Err(failure),
+            }
+        }
+        if delivery == Delivery::Chunked {
+            self.out.extend_from_slice(chunk::LAST);
+        }
+        Ok(content.len)
+    }
+}
+
+/// The content of an answer, as far as it has come.
+struct Content {
+    /// None where the connection ends it.
+    decoder: Option<Decoder>,
+    delivery: Delivery,
+    len: u64,
+}
+
+impl Content {
+    fn new(framing: Framing, delivery: Delivery) -> Content {
+        let decoder = framing.body().map(|body| Decoder::new(body, BodyLimits::default()));
+        Content { decoder, delivery, len: 0 }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.decoder.as_ref().is_some_and(Decoder::is_done)
+    }
+
+    /// Moves what has come to `out`, framed for the client; stops at the end of the content.
+    fn pour(&mut self, input: &[u8], at: &mut usize, out: &mut Vec<u8>) -> Result<(), Failure> {
+        while *at < input.len() && !self.is_whole() {
+            let rest = &input[*at..];
+            let (data, taken) = match &mut self.decoder {
+                Some(decoder) => {
+                    let step = decoder.decode(rest).map_err(|_| Failure::Framing)?;
+                    (&rest[step.data], step.consumed)
+                }
+                None => (rest, rest.len()),
+            };
+            *at += taken;
+            self.len += data.len() as u64;
+            if data.is_empty() {
+                continue;
+            }
+            if self.delivery == Delivery::Chunked {
+                chunk::write_size(out, data.len());
+            }
+            out.extend_from_slice(data);
+            if self.delivery == Delivery::Chunked {
+                out.extend_from_slice(chunk::END);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The lines that are added to a head: those of the location, after the id of the request where it is shown.
+fn own_lines<'l>(teller: &Teller<'l>, lines: &'l mut Vec<u8>) -> &'l [u8] {
+    let Some(id) = &teller.shown_id else { return teller.fields };
+    let mut digits = [0; RequestId::DIGITS];
+    lines.clear();
+    lines.extend_from_slice(request_ids::FIELD.as_bytes());
+    lines.extend_from_slice(b": ");
+    lines.extend_from_slice(id.text(&mut digits));
+    lines.extend_from_slice(b"\r\n");
+    lines.extend_from_slice(teller.fields);
+    lines
+}
+
+fn class(status: Status) -> Counter {
+    match status.class() {
+        1 => Counter::UpstreamResponses1xx,
+        2 => Counter::UpstreamResponses2xx,
+        3 => Counter::UpstreamResponses3xx,
+        4 => Counter::UpstreamResponses4xx,
+        _ => Counter::UpstreamResponses5xx,
+    }
+}

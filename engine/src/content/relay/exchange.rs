@@ -1,0 +1,151 @@
+//! One request at one server: what is sent there and what comes back, at the same time.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use perf::Counter;
+use site::upstream::{Relay, Seat};
+
+use super::super::{Responder, Sent};
+use super::answer::{Answered, Answering, Teller};
+use super::order::Order;
+use super::upload::{self, Gathered};
+use super::way::{Failure, Way};
+use super::{Links, Trouble, Work};
+use crate::stream::Stream;
+use crate::upstream::{Link, Patience};
+
+/// How far an exchange has come.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    /// Whether the link had carried a request before.
+    pub(super) used: bool,
+    /// Whether anything has come from the server.
+    pub(super) heard: bool,
+    /// Whether the client has got something of the answer.
+    pub(super) told: bool,
+}
+
+/// Has a server answer.
+pub(super) async fn run(
+    responder: &mut Responder<'_>,
+    relay: &Relay,
+    order: &Order<'_>,
+    (seat, links): (Seat, Links),
+) -> Result<Sent, Trouble> {
+    let mut course = Course::default();
+    match go(responder, relay, order, (seat, links), &mut course).await {
+        Ok(sent) => Ok(sent),
+        Err(failure) => {
+            let Course { used, heard, told } = course;
+            if !told {
+                // What was made of an answer that is none.
+                responder.out.clear();
+            }
+            Err(Trouble { failure, told, whole: responder.body.is_whole(), stale: used && !heard })
+        }
+    }
+}
+
+async fn go(
+    responder: &mut Responder<'_>,
+    relay: &Relay,
+    order: &Order<'_>,
+    (seat, links): (Seat, Links),
+    course: &mut Course,
+) -> Result<Sent, Failure> {
+    // Earlier answers do not wait for this one.
+    responder.stream.send(responder.out).await.map_err(Failure::Client)?;
+    let way = link(responder.stream, relay, (seat, links)).await?;
+    course.used = way.is_used();
+    responder.stream.shard.count(Counter::UpstreamRequests);
+
+    let teller = Teller::of(responder, order);
+    let Responder { body, relay: Work { out: to_server, reading }, out, .. } = responder;
+    to_server.clear();
+    reading.begin();
+    if let Some(server) = way.client.shard.balancers.borrow().server(seat) {
+        order.write(relay, server, to_server);
+    }
+    body.rewind();
+    let gathered = upload::gather(order.content, body, to_server).map_err(Failure::Body)?;
+    if gathered == Gathered::Part && body.take_continue() {
+        out.extend_from_slice(CONTINUE);
+        way.client.shard.count(Counter::Responses1xx);
+        way.client.send(out).await.map_err(Failure::Client)?;
+    }
+    let answering = Answering { way: &way, course, teller, reading, out };
+    let answered = if gathered == Gathered::All {
+        way.send(to_server).await?;
+        way.has_asked();
+        answering.pass_on().await?
+    } else {
+        let upload = upload::send(&way, (order.content, body), gathered, to_server);
+        both(&way, upload, answering.pass_on()).await?
+    };
+    let Answered { sent, head, closes, keeps } = answered;
+    let whole = keeps && way.is_asked() && reading.is_empty();
+    (responder.head_at, responder.head_sent) = head;
+    responder.close_wanted |= closes;
+    if whole {
+        way.keep(relay.group.keep_alive as usize);
+    }
+    Ok(sent)
+}
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A link to a server that takes requests.
+async fn link<'x>(
+    client: &'x Stream,
+    relay: &Relay,
+    (seat, links): (Seat, Links),
+) -> Result<Way<'x>, Failure> {
+    let shard = &client.shard;
+    let key = client.port.key.get();
+    if links == Links::Any
+        && let Some(link) = shard.spare_link(seat, key)
+    {
+        return Ok(Way::new(client, link));
+    }
+    let way = Way::new(client, begin(client, relay, seat).ok_or(Failure::Refused)?);
+    way.connected().await?;
+    Ok(way)
+}
+
+fn begin(client: &Stream, relay: &Relay, seat: Seat) -> Option<Rc<Link>> {
+    let shard = &client.shard;
+    let times = &relay.group.timeouts;
+    let patience =
+        Patience { connect: times.connect, request: times.send, response: times.response, spare: times.idle };
+    let balancers = shard.balancers.borrow();
+    let server = balancers.server(seat)?;
+    shard.link_to(&server.address, (seat, patience), client.port.key.get()).ok()
+}
+
+/// Sends and receives at the same time, until the answer is whole. Once the server takes no more, only what it has to
+/// say counts.
+async fn both(
+    way: &Way<'_>,
+    upload: impl Future<Output = Result<(), Failure>>,
+    answer: impl Future<Output = Result<Answered, Failure>>,
+) -> Result<Answered, Failure> {
+    let (mut upload, mut answer) = (pin!(upload), pin!(answer));
+    let mut sends = true;
+    poll_fn(|context| {
+        if sends && let Poll::Ready(sent) = upload.as_mut().poll(context) {
+            sends = false;
+            match sent {
+                Ok(()) => way.has_asked(),
+                Err(failure @ (Failure::Client(_) | Failure::Body(_) | Failure::Late)) => {
+                    return Poll::Ready(Err(failure));
+                }
+                Err(_) => {}
+            }
+        }
+        answer.as_mut().poll(context)
+    })
+    .await
+}

@@ -1,0 +1,221 @@
+//! Passing requests on to other servers, and their answers back.
+//!
+//! ```text
+//! order -> server -> link -> request and content there | answer back, at the same time -> link kept or closed
+//! ```
+//!
+//! A request that has come to nothing is tried again where that is safe. What is said to a server and how its answers
+//! are read is for `order` and `answer` alone; everything else does not know the protocol.
+
+mod answer;
+mod exchange;
+mod order;
+mod upload;
+mod way;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use perf::Counter;
+use proto_http::Status;
+use site::Answer;
+use site::upstream::{Ejected, Outcome, Relay, Seat, Visit};
+
+use super::{Responder, Sent, answer as own};
+use crate::limits::{INPUT_CAPACITY, TRIES_MAX};
+use crate::shard::Shard;
+use crate::stream::Gone;
+use answer::Reading;
+use order::Order;
+use way::Failure;
+
+/// Buffers that relaying needs; they go from connection to connection.
+#[derive(Default)]
+pub(crate) struct Work {
+    /// On its way to the server.
+    out: Vec<u8>,
+    reading: Reading,
+}
+
+/// Buffers beyond this are not kept between connections.
+const KEPT_BYTES_MAX: usize = 32 * 1024;
+
+impl Work {
+    /// Lets go of what a rare large answer has left.
+    pub(crate) fn slim(&mut self) {
+        slim(&mut self.out);
+        self.reading.slim();
+    }
+}
+
+fn slim(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    if KEPT_BYTES_MAX < buffer.capacity() {
+        buffer.shrink_to(INPUT_CAPACITY);
+    }
+}
+
+/// Seconds after which a client may come again when no server can be used.
+const RETRY_SECONDS: u32 = 5;
+
+/// Has a server answer.
+pub(super) async fn send(responder: &mut Responder<'_>, relay: &Relay) -> Result<Sent, Gone> {
+    let order = match Order::of(responder) {
+        Ok(order) => order,
+        Err(answer) => return Ok(own::send(responder, &answer)),
+    };
+    let shard = Rc::clone(&responder.stream.shard);
+    let mut tried = Vec::new();
+    let mut links = Links::Any;
+    let mut last = None;
+    let mut reached = false;
+    while tried.len() < TRIES_MAX {
+        let visit = Visit { request: order.request, client: responder.client, tried: &tried };
+        let Some(mut turn) = Turn::take(&shard, relay, &visit) else { break };
+        if last.is_some() {
+            shard.count(Counter::UpstreamRetries);
+        }
+        let trouble = match exchange::run(responder, relay, &order, (turn.seat, links)).await {
+            Ok(sent) => {
+                turn.outcome = Outcome::Answered;
+                return Ok(sent);
+            }
+            Err(trouble) => trouble,
+        };
+        if let Some(counter) = trouble.failure.counter() {
+            shard.count(counter);
+        }
+        let again = trouble.again(order.is_idempotent());
+        turn.outcome = trouble.outcome(again);
+        match again {
+            Again::Never if trouble.told => return Err(trouble.gone()),
+            Again::Never => return trouble.answer(responder),
+            Again::ByNewLink => links = Links::New,
+            Again::Elsewhere => tried.push(turn.seat),
+        }
+        reached |= !trouble.failure.is_unsent();
+        last = Some(trouble);
+    }
+    match last {
+        // Of several servers, none is there.
+        Some(_) if 1 < tried.len() && !reached => Ok(unavailable(responder)),
+        Some(trouble) => trouble.answer(responder),
+        None => Ok(unavailable(responder)),
+    }
+}
+
+fn unavailable(responder: &mut Responder<'_>) -> Sent {
+    responder.stream.shard.count(Counter::UpstreamsUnavailable);
+    let answer = Answer::with(Status::SERVICE_UNAVAILABLE);
+    own::send(responder, &Answer { retry_after: Some(RETRY_SECONDS), ..answer })
+}
+
+/// By which links a request may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Links {
+    /// Any.
+    Any,
+    /// One that has carried none before: it cannot have been left by its server meanwhile.
+    New,
+}
+
+/// One try of a request at one server, which is told how it went.
+struct Turn<'s> {
+    shard: &'s Shard,
+    seat: Seat,
+    outcome: Outcome,
+}
+
+impl Turn<'_> {
+    fn take<'s>(shard: &'s Shard, relay: &Relay, visit: &Visit<'_>) -> Option<Turn<'s>> {
+        let seat = shard.balancers.borrow_mut().choose(&relay.group, visit, shard.clock.now())?;
+        Some(Turn { shard, seat, outcome: Outcome::Unknown })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let now = self.shard.clock.now();
+        let ejected = self.shard.balancers.borrow_mut().ended(self.seat, self.outcome, now);
+        if let Some(Ejected { group, server, duration }) = ejected {
+            self.shard.count(Counter::UpstreamEjections);
+            let seconds = Duration::from_nanos(duration).as_secs_f32();
+            log::warn!(
+                "upstream {group}: {} has failed, and gets no request for {seconds:.1} s",
+                server.name
+            );
+        }
+    }
+}
+
+/// What has become of a try that has failed.
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    failure: Failure,
+    /// Whether the client has got something of an answer.
+    told: bool,
+    /// Whether all of the request's content is still there.
+    whole: bool,
+    /// Whether the link had carried another request before, and nothing of an answer has come by it.
+    stale: bool,
+}
+
+/// Whether a request is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    Never,
+    /// At once, by a link of its own.
+    ByNewLink,
+    /// At another server.
+    Elsewhere,
+}
+
+impl Trouble {
+    /// A request that may have reached a server is sent again only if doing it twice is as good as once
+    /// (RFC 9110 section 9.2.2).
+    fn again(&self, idempotent: bool) -> Again {
+        let over = matches!(self.failure, Failure::Client(_) | Failure::Body(_));
+        if over || self.told || !self.whole {
+            return Again::Never;
+        }
+        match self.failure {
+            failure if failure.is_unsent() => Again::Elsewhere,
+            _ if !idempotent => Again::Never,
+            Failure::Ended | Failure::Broken if self.stale => Again::ByNewLink,
+            _ => Again::Elsewhere,
+        }
+    }
+
+    fn outcome(&self, again: Again) -> Outcome {
+        match self.failure {
+            Failure::Client(_) | Failure::Body(_) => Outcome::Unknown,
+            // Its server has closed it for want of requests, which says nothing about the server.
+            _ if again == Again::ByNewLink => Outcome::Unknown,
+            _ => Outcome::Failed,
+        }
+    }
+
+    /// How the client's connection ends, which has got a part of an answer.
+    fn gone(&self) -> Gone {
+        match self.failure {
+            Failure::Client(gone) => gone,
+            _ => Gone::Broken,
+        }
+    }
+
+    /// Tells the client, which has got nothing yet.
+    fn answer(&self, responder: &mut Responder<'_>) -> Result<Sent, Gone> {
+        let status = match self.failure {
+            Failure::Client(gone) => return Err(gone),
+            Failure::Body(error) => {
+                responder.close_wanted = true;
+                error.status().ok_or(Gone::Broken)?
+            }
+            failure => failure.status(),
+        };
+        Ok(own::respond(responder, status, |_| {}))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! The way between a client and a server: what is waited for on it, and how it ends.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use perf::Counter;
+use proto_http::Status;
+use proto_http::upstream::BadResponse;
+
+use crate::connection::Wait;
+use crate::port::Awaits;
+use crate::request_body::BodyError;
+use crate::shard::Shard;
+use crate::stream::{Gone, Stream};
+use crate::upstream::Link;
+
+/// Why an exchange with a server has come to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The client has gone: nobody waits for an answer.
+    Client(Gone),
+    /// The server has not taken the connection.
+    Refused,
+    /// It has not done so in time.
+    NotTaken,
+    /// It has ended the connection before its answer was whole.
+    Ended,
+    /// The connection to it has failed.
+    Broken,
+    /// It has not taken the request, or not answered, in time.
+    Late,
+    /// Its answer is none.
+    Bad(BadResponse),
+    /// It has sent interim answers without end.
+    Interim,
+    /// The framing of its answer's content is broken.
+    Framing,
+    /// The content of the request cannot be read to its end.
+    Body(BodyError),
+}
+
+impl Failure {
+    /// The status for the client, as long as nothing of an answer has been passed on (RFC 9110 sections 15.6.3 and
+    /// 15.6.5).
+    pub(super) fn status(self) -> Status {
+        match self {
+            Failure::NotTaken | Failure::Late => Status::GATEWAY_TIMEOUT,
+            _ => Status::BAD_GATEWAY,
+        }
+    }
+
+    /// Whether nothing of the request can have reached the server.
+    pub(super) fn is_unsent(self) -> bool {
+        matches!(self, Failure::Refused | Failure::NotTaken)
+    }
+
+    /// What counts it; what has run out of time is counted where that is seen.
+    pub(super) fn counter(self) -> Option<Counter> {
+        match self {
+            Failure::Client(_) | Failure::Body(_) | Failure::Late => None,
+            Failure::Refused | Failure::NotTaken => Some(Counter::UpstreamConnectionsFailed),
+            Failure::Ended | Failure::Broken => Some(Counter::UpstreamResponsesCut),
+            Failure::Bad(_) | Failure::Interim | Failure::Framing => Some(Counter::UpstreamResponsesBad),
+        }
+    }
+}
+
+/// A client and a server that are connected for one exchange. The link is closed with it unless it is kept.
+pub(super) struct Way<'x> {
+    pub(super) client: &'x Stream,
+    pub(super) server: Stream,
+    link: Rc<Link>,
+    kept: bool,
+    stage: Cell<Stage>,
+}
+
+/// How far a request has come on its way to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The server has to take the connection.
+    Connecting,
+    /// The client may still have content to send.
+    Asking,
+    /// The server has all of it.
+    Asked,
+}
+
+impl<'x> Way<'x> {
+    pub(super) fn new(client: &'x Stream, link: Rc<Link>) -> Way<'x> {
+        let server = Stream { shard: Rc::clone(&client.shard), port: Rc::clone(&link.port) };
+        Way { client, server, link, kept: false, stage: Cell::new(Stage::Asking) }
+    }
+
+    /// Whether the link has carried a request before.
+    pub(super) fn is_used(&self) -> bool {
+        self.link.requests.get() > 0
+    }
+
+    /// Keeps the link for another request; `most` may be spare at a time.
+    pub(super) fn keep(mut self, most: usize) {
+        self.kept = true;
+        self.shard().keep_link(&self.link, most);
+    }
+
+    fn shard(&self) -> &Shard {
+        &self.client.shard
+    }
+
+    /// Waits until the server has taken the connection.
+    pub(super) async fn connected(&self) -> Result<(), Failure> {
+        self.stage.set(Stage::Connecting);
+        poll_fn(|_| {
+            self.look()?;
+            match self.server.gone() {
+                Some(Gone::Expired(_)) => return Poll::Ready(Err(Failure::NotTaken)),
+                Some(_) => return Poll::Ready(Err(Failure::Refused)),
+                None => {}
+            }
+            if self.server.port.room.replace(false) {
+                return Poll::Ready(match sys::net::connected(self.server.port.fd.get()) {
+                    Ok(()) => Ok(()),
+                    Err(_) => Err(Failure::Refused),
+                });
+            }
+            self.wait()
+        })
+        .await?;
+        self.stage.set(Stage::Asking);
+        self.shard().receive(self.server.port.key.get());
+        Ok(())
+    }
+
+    /// Hands `out` over to be sent to the server.
+    pub(super) async fn send(&self, out: &mut Vec<u8>) -> Result<(), Failure> {
+        if out.is_empty() {
+            return Ok(());
+        }
+        if self.server.is_sealed() {
+            self.server.seal(out);
+        }
+        poll_fn(|_| {
+            self.look()?;
+            match self.server.poll_send(out) {
+                Poll::Ready(sent) => Poll::Ready(sent.map_err(of_server)),
+                Poll::Pending => self.wait(),
+            }
+        })
+        .await
+    }
+
+    /// Waits for more of the answer and appends it to `input`.
+    pub(super) async fn receive(&self, input: &mut Vec<u8>) -> Result<(), Failure> {
+        if self.server.take_received(input) {
+            self.take_up();
+            return Ok(());
+        }
+        if self.is_asked() {
+            self.shard().watch(self.server.port.key.get(), Wait::Response);
+        }
+        poll_fn(|_| {
+            self.look()?;
+            match self.server.poll_receive(input) {
+                Poll::Ready(received) => Poll::Ready(received.map_err(of_server)),
+                Poll::Pending => self.wait(),
+            }
+        })
+        .await
+    }
+
+    /// The server has all of the request: it is its turn.
+    pub(super) fn has_asked(&self) {
+        self.stage.set(Stage::Asked);
+        self.shard().watch(self.server.port.key.get(), Wait::Response);
+    }
+
+    /// Whether the server has all of the request.
+    pub(super) fn is_asked(&self) -> bool {
+        self.stage.get() == Stage::Asked
+    }
+
+    /// Receives on, after a pause for what had not been taken.
+    fn take_up(&self) {
+        self.shard().receive(self.server.port.key.get());
+    }
+
+    /// Hands `out` over to be sent to the client. How long that takes is not the server's fault.
+    pub(super) async fn answer(&self, out: &mut Vec<u8>) -> Result<(), Failure> {
+        if self.client.port.sending.get() {
+            self.shard().watch_until(self.server.port.key.get(), Wait::Response, u32::MAX);
+        }
+        self.client.send(out).await.map_err(Failure::Client)
+    }
+
+    /// Looks whether there is still a client, before the server is looked at.
+    fn look(&self) -> Result<(), Failure> {
+        self.link.look();
+        self.client.gone().map_or(Ok(()), |gone| Err(Failure::Client(gone)))
+    }
+
+    /// Waits for the server. A client that says it sends no more does not want to hear any more either, as far as
+    /// experience goes: it closes its connection when somebody loses patience. Meanwhile it owes nothing.
+    fn wait<T>(&self) -> Poll<Result<T, Failure>> {
+        let (client, server) = (&self.client.port, &self.server.port);
+        if self.stage.get() == Stage::Asking {
+            if !server.sending.get() {
+                // It waits for us, who wait for the client.
+                self.shard().watch_until(server.key.get(), Wait::Response, u32::MAX);
+            }
+        } else if client.ended.get() {
+            return Poll::Ready(Err(Failure::Client(Gone::Ended)));
+        } else if !client.sending.get() {
+            self.shard().watch_until(client.key.get(), Wait::Idle, u32::MAX);
+        }
+        self.client.wait(Awaits::Turn)
+    }
+}
+
+impl Drop for Way<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.shard().drop_link(&self.link);
+        }
+    }
+}
+
+fn of_server(gone: Gone) -> Failure {
+    match gone {
+        Gone::Ended => Failure::Ended,
+        Gone::Broken => Failure::Broken,
+        Gone::Expired(_) => Failure::Late,
+    }
+}
