@@ -43,12 +43,13 @@ pub use cause::{Cause, Flaw};
 pub use explain::Explanation;
 pub use model::{
     Arrival, Auth, Balance, Bans, ClientAddress, ClientCertificate, ClientCertificates, Coding, Comet,
-    Compress, Compression, Config, Control, DefaultHost, Dotfiles, Eject, ErrorStatus, Every, FileCache,
-    Handler, HashBy, Host, Labels, Level, Limits, Listen, Location, Log, LogConditions, LogFormat, LogQueue,
-    LogStatus, Matcher, Output, Peer, Place, ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind, Remote,
-    Requirement, Rotate, RotatedNames, Satisfy, Server, Settings, ShapedBy, Shaping, Shards, Symlinks,
-    Syslog, SyslogFraming, SyslogShape, SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion,
-    Transport, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, WhenFull,
+    Compress, Compression, Config, Control, DefaultHost, Dotfiles, Eject, ErrorStatus, Every, Fastcgi,
+    FileCache, Handler, HashBy, Host, Labels, Level, Limits, Listen, Location, Log, LogConditions, LogFormat,
+    LogQueue, LogStatus, Matcher, Output, Peer, Place, ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind,
+    Remote, Requirement, Rotate, RotatedNames, Satisfy, Server, Settings, ShapedBy, Shaping, Shards,
+    Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate,
+    TlsVersion, Transport, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol, UpstreamServer,
+    UpstreamTimeouts, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

@@ -38,8 +38,8 @@ pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Set
 pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 pub use upstream::{
-    Balance, Eject, HashBy, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer,
-    UpstreamTimeouts,
+    Balance, Eject, Fastcgi, HashBy, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol,
+    UpstreamServer, UpstreamTimeouts,
 };
 
 /// Everything the server was told to do.

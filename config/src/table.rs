@@ -14,12 +14,12 @@ use crate::tree::Node;
 
 pub(crate) use keys::{
     auth, bans, certificate, compression, control, file_cache, host, limits, log, quota, remote, rotate,
-    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
+    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_fastcgi, upstream_timeouts,
 };
 pub(crate) use sections::{
     AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
     ROTATE, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM,
-    UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
+    UPSTREAM_EJECT, UPSTREAM_FASTCGI, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -186,7 +186,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 24] = [
+pub(crate) const SECTIONS: [&Section; 25] = [
     &TOP,
     &SERVER,
     &LIMITS,
@@ -198,6 +198,7 @@ pub(crate) const SECTIONS: [&Section; 24] = [
     &ROTATE,
     &UPSTREAM,
     &UPSTREAM_EJECT,
+    &UPSTREAM_FASTCGI,
     &UPSTREAM_TIMEOUTS,
     &DEFAULTS,
     &HOST,
@@ -242,7 +243,7 @@ mod tests {
             "journald": {"journald": "/base"},
             "gearman": {"gearman": ["base.example"]}
         },
-        "upstreams": {"app": {"servers": ["127.0.0.1:1"]}},
+        "upstreams": {"app": {"servers": ["127.0.0.1:1"]}, "scripts": {"protocol": "fastcgi", "servers": ["127.0.0.1:2"]}},
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],
@@ -275,6 +276,7 @@ mod tests {
             },
             "rotate" => "/logs/file/rotate",
             "upstream" => "/upstreams/app",
+            "upstream_fastcgi" => "/upstreams/scripts/fastcgi",
             "upstream_eject" => "/upstreams/app/eject",
             "upstream_timeouts" => "/upstreams/app/timeouts",
             "host" => "/hosts/example.org",

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use auth::access::{Asked, Rules};
 use config::{
     Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Place, Problems, Registry, Settings,
-    Upstream, UpstreamAddress, UpstreamServer,
+    Upstream, UpstreamAddress, UpstreamProtocol, UpstreamServer,
 };
 use sys::net::Address;
 
@@ -26,7 +26,7 @@ use crate::names::Names;
 use crate::page::Page;
 use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
 use crate::shaping::{ScopeId, Shaping};
-use crate::upstream::{Group, GroupId, Relay, Server};
+use crate::upstream::{Group, GroupId, Relay, Scripts, Server};
 
 /// Largest error page: it is kept in memory.
 const PAGE_MAX: u64 = 1 << 20;
@@ -214,8 +214,9 @@ impl Compiler<'_> {
             return Some(chain);
         }
         if let Some(upstream) = &settings.proxy {
-            let relay = Relay { group: self.group(upstream)?, host: settings.proxy_host.clone() };
-            chain.push(Phase::Relay(relay));
+            let scripts = self.scripts(upstream, settings, pointer)?;
+            let (group, host) = (self.group(upstream)?, settings.proxy_host.clone());
+            chain.push(Phase::Relay(Relay { group, host, scripts }));
             return Some(chain);
         }
         match settings.handler {
@@ -236,6 +237,25 @@ impl Compiler<'_> {
         Some(chain)
     }
 
+    /// Which scripts requests are for; none within where the servers speak HTTP.
+    fn scripts(
+        &mut self,
+        upstream: &Upstream,
+        settings: &Settings,
+        pointer: &str,
+    ) -> Option<Option<Scripts>> {
+        if upstream.protocol != UpstreamProtocol::Fastcgi {
+            return Some(None);
+        }
+        let scripts = Scripts::of(&upstream.fastcgi, settings.root.as_deref());
+        if scripts.is_none() {
+            let cause = "scripts are to be run, and nobody says in which folder they are";
+            let at = self.setting(pointer, "proxy");
+            self.problem(&at, cause, "write \"root\" beside it, or in \"fastcgi\" of the group");
+        }
+        scripts.map(Some)
+    }
+
     /// The group, compiled once.
     fn group(&mut self, upstream: &Upstream) -> Option<Arc<Group>> {
         let id = GroupId::of(&upstream.name);
@@ -247,6 +267,7 @@ impl Compiler<'_> {
             Arc::new(Group {
                 id,
                 name: upstream.name.clone(),
+                protocol: upstream.protocol,
                 servers,
                 balance: upstream.balance.clone(),
                 slow_start: upstream.slow_start,

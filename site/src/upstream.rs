@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub use balancers::{Balancers, Ejected, Outcome, Visit};
 pub use changes::{Changes, GroupChanges, Member, Order, State};
-pub use group::{Group, GroupId, Relay, Server};
+pub use group::{Group, GroupId, Relay, Scripts, Server};
 pub use seats::Seat;
 
 /// A length of time in nanoseconds; what is longer than centuries is cut.

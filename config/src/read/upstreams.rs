@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::cause::{Cause, Flaw};
 use crate::model::{
-    Balance, Eject, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts,
+    Balance, Eject, Fastcgi, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol, UpstreamServer,
+    UpstreamTimeouts,
 };
 use crate::near::nearest;
 use crate::pointer;
@@ -13,7 +14,7 @@ use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
 use crate::source::Source;
 use crate::syntax::{self, ProxyTo};
-use crate::table::{self, settings, top, upstream, upstream_eject, upstream_timeouts};
+use crate::table::{self, settings, top, upstream, upstream_eject, upstream_fastcgi, upstream_timeouts};
 use crate::tree::quoted;
 
 /// Most servers of one group.
@@ -98,13 +99,21 @@ fn group_of(
     problems: &mut Problems,
 ) -> Upstream {
     let timeouts = reader.section(&upstream::TIMEOUTS, problems);
+    let protocol = reader.or_default(&upstream::PROTOCOL, problems);
+    let keep_alive = match protocol {
+        // An application that has a process for each connection would have none left for others.
+        UpstreamProtocol::Fastcgi if !reader.has(&upstream::KEEP_ALIVE) => 0,
+        _ => u32::try_from(reader.or_default(&upstream::KEEP_ALIVE, problems)).unwrap_or(u32::MAX),
+    };
     Upstream {
         name,
         servers,
+        protocol,
+        fastcgi: fastcgi(protocol, reader, problems),
         balance: balance(reader, problems),
         slow_start: reader.or_default(&upstream::SLOW_START, problems),
         eject: eject(&reader.section(&upstream::EJECT, problems), problems),
-        keep_alive: u32::try_from(reader.or_default(&upstream::KEEP_ALIVE, problems)).unwrap_or(u32::MAX),
+        keep_alive,
         timeouts: UpstreamTimeouts {
             connect: timeouts.or_default(&upstream_timeouts::CONNECT, problems),
             send: timeouts.or_default(&upstream_timeouts::SEND, problems),
@@ -112,6 +121,23 @@ fn group_of(
             idle: timeouts.or_default(&upstream_timeouts::IDLE, problems),
         },
         pointer: reader.pointer().to_owned(),
+    }
+}
+
+fn fastcgi(protocol: UpstreamProtocol, reader: &Reader<'_>, problems: &mut Problems) -> Fastcgi {
+    if protocol != UpstreamProtocol::Fastcgi && reader.has(&upstream::FASTCGI) {
+        let what = "the servers of this group speak HTTP, and have no scripts";
+        let flaw = Flaw::new(what, "remove it, or write \"protocol\": \"fastcgi\"");
+        problems.extend(reader.at_value(&upstream::FASTCGI, Cause::Conflict(flaw)));
+    }
+    let scripts = reader.section(&upstream::FASTCGI, problems);
+    let variables = scripts.or_default(&upstream_fastcgi::VARIABLES, problems);
+    Fastcgi {
+        root: scripts.get(&upstream_fastcgi::ROOT, problems),
+        index: scripts.or_default(&upstream_fastcgi::INDEX, problems),
+        ending: scripts.or_default(&upstream_fastcgi::ENDING, problems),
+        script: scripts.or_default(&upstream_fastcgi::SCRIPT, problems),
+        variables: variables.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
     }
 }
 

@@ -46,7 +46,7 @@ mod upstreams;
 
 pub(crate) use coding::compression;
 pub(crate) use logs::{log, rotate};
-pub(crate) use upstreams::{upstream, upstream_eject, upstream_timeouts};
+pub(crate) use upstreams::{upstream, upstream_eject, upstream_fastcgi, upstream_timeouts};
 mod shapes;
 pub(crate) use shapes::{quota, shaping};
 

@@ -3,7 +3,8 @@
 use super::Section;
 use super::keys::{
     auth, bans, certificate, compression, control, file_cache, host, limits, log, quota, remote, rotate,
-    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_timeouts,
+    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_fastcgi,
+    upstream_timeouts,
 };
 
 /// The whole file.
@@ -131,6 +132,15 @@ pub(crate) static UPSTREAM_EJECT: Section = Section {
     prose: "When a server that fails gets no requests for a while. Each shard finds out by itself.",
     inherited: &[],
     own: upstream_eject::KEYS,
+};
+
+/// `/upstreams/NAME/fastcgi`.
+pub(crate) static UPSTREAM_FASTCGI: Section = Section {
+    name: "upstream_fastcgi",
+    place: "scripts of a group (/upstreams/NAME/fastcgi)",
+    prose: "Which scripts requests are for, where the servers of the group speak FastCGI.",
+    inherited: &[],
+    own: upstream_fastcgi::KEYS,
 };
 
 /// `/upstreams/NAME/timeouts`.

@@ -1,10 +1,13 @@
 //! Groups of servers, as the configuration has them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Balance, Eject, ProxyHost, UpstreamPart, UpstreamTimeouts};
+use config::{Balance, Eject, Fastcgi, ProxyHost, UpstreamPart, UpstreamProtocol, UpstreamTimeouts};
+use proto_http::fastcgi::{ScriptRule, Variables};
 use sys::net::Address;
 
 /// A group by its name, whatever its place in the configuration: what shards know of it outlives reloads.
@@ -28,6 +31,8 @@ pub struct Group {
     pub id: GroupId,
     /// Its name in `/upstreams`, or the text of the `proxy` that names its only server.
     pub name: String,
+    /// What the servers speak.
+    pub protocol: UpstreamProtocol,
     /// Never empty.
     pub servers: Vec<Arc<Server>>,
     /// Who gets a request.
@@ -62,4 +67,36 @@ pub struct Relay {
     pub group: Arc<Group>,
     /// Which host the requests name.
     pub host: ProxyHost,
+    /// Which scripts the requests are for, where the servers speak FastCGI.
+    pub scripts: Option<Scripts>,
+}
+
+/// Which scripts requests are for.
+#[derive(Debug)]
+pub struct Scripts {
+    /// Their folder, as the application knows it; without a slash at its end.
+    pub root: Vec<u8>,
+    /// How they are found in paths.
+    pub rule: ScriptRule,
+    /// Further variables.
+    pub variables: Variables,
+}
+
+impl Scripts {
+    /// As the configuration has it; `root` is that of the place. None where no folder is known.
+    pub(crate) fn of(config: &Fastcgi, root: Option<&Path>) -> Option<Scripts> {
+        let root = match (&config.root, root) {
+            (Some(root), _) => root.as_bytes().to_vec(),
+            (None, root) => root?.as_os_str().as_bytes().to_vec(),
+        };
+        let rule = match &config.script {
+            Some(script) => ScriptRule::Fixed(script.clone()),
+            None => ScriptRule::Named { ending: config.ending.clone(), index: config.index.clone() },
+        };
+        let mut variables = Variables::default();
+        for (name, value) in &config.variables {
+            variables.set(name, value);
+        }
+        Some(Scripts { root, rule, variables })
+    }
 }
