@@ -1,5 +1,6 @@
 //! Kinds of values: how each is read, described and put into the schema.
 
+mod field;
 mod list;
 mod number;
 mod output;
@@ -17,8 +18,9 @@ use crate::source::{Origin, Source};
 use crate::table::Section;
 use crate::tree::{Data, Node};
 
+pub(crate) use field::{FieldRuleValue, Ruled};
 pub(crate) use list::{List, MapOf};
-pub(crate) use number::{AutoCount, Count, Integer, Size, Span};
+pub(crate) use number::{AutoCount, Count, Integer, Size, Span, parse_time};
 pub(crate) use output::{LineFormat, LogChoice, LogList, OutputTo};
 pub(crate) use rate::{BYTE_RATE, REQUEST_RATE};
 pub(crate) use text::{Choice, Text};
@@ -245,6 +247,37 @@ impl Kind for ObjectOrOff {
 
     fn nest(&self) -> Nest {
         Nest::Optional(self.0)
+    }
+}
+
+/// One of a few words, or an object with keys of its own that says more.
+pub(crate) struct WordOrObject<T: 'static> {
+    pub(crate) words: Choice<T>,
+    pub(crate) section: &'static Section,
+}
+
+impl<T: Clone + Sync> Kind for WordOrObject<T> {
+    /// The word; `None` where there is an object.
+    type Out = Option<T>;
+
+    fn noun(&self) -> String {
+        format!("{}, or an object", self.words.noun())
+    }
+
+    fn schema(&self) -> Value {
+        json!({"anyOf": [self.words.schema(), crate::schema::reference_to(self.section)]})
+    }
+
+    fn read(&self, at: &Spot<'_>, problems: &mut Problems) -> Option<Option<T>> {
+        match &at.node.data {
+            Data::Object(_) => Some(None),
+            Data::Text(_) => self.words.read(at, problems).map(Some),
+            _ => reject(problems, at.wrong_type(self.noun())),
+        }
+    }
+
+    fn nest(&self) -> Nest {
+        Nest::Optional(self.section)
     }
 }
 

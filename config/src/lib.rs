@@ -18,6 +18,7 @@
 mod builtin;
 mod cause;
 mod explain;
+mod fields;
 mod kind;
 mod model;
 mod name;
@@ -42,14 +43,15 @@ pub use builtin::builtin;
 pub use cause::{Cause, Flaw};
 pub use explain::Explanation;
 pub use model::{
-    Arrival, Auth, Balance, Bans, ClientAddress, ClientCertificate, ClientCertificates, Coding, Comet,
-    Compress, Compression, Config, Control, DefaultHost, Dotfiles, Eject, ErrorStatus, Every, Fastcgi,
-    FileCache, Handler, HashBy, Host, Labels, Level, Limits, Listen, Location, Log, LogConditions, LogFormat,
-    LogQueue, LogStatus, Matcher, Output, Peer, Place, ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind,
-    Remote, Requirement, Rotate, RotatedNames, Satisfy, Server, Settings, ShapedBy, Shaping, Shards,
-    Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate,
-    TlsVersion, Transport, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol, UpstreamServer,
-    UpstreamTimeouts, WhenFull,
+    Arrival, Auth, Balance, Bans, CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Coding,
+    Comet, Compress, Compression, Config, Control, Cors, DefaultHost, Dotfiles, Eject, ErrorStatus, Every,
+    Fastcgi, FieldAction, FieldRule, FileCache, Handler, HashBy, Host, Labels, Level, Limits, Listen,
+    Location, Log, LogConditions, LogFormat, LogQueue, LogStatus, Matcher, OriginPattern, OriginPort,
+    Origins, Output, Peer, Place, ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind, Remote, Requirement,
+    Rotate, RotatedNames, Satisfy, Server, Settings, ShapedBy, Shaping, Shards, Symlinks, Syslog,
+    SyslogFraming, SyslogShape, SyslogTransport, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion,
+    Transport, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol, UpstreamServer, UpstreamTimeouts,
+    WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

@@ -8,6 +8,7 @@ mod auth;
 mod bans;
 mod compression;
 mod control;
+mod fields;
 mod host;
 mod logs;
 mod receiver;
@@ -25,6 +26,7 @@ pub use auth::{Auth, Requirement, Satisfy};
 pub use bans::Bans;
 pub use compression::{Coding, Compression};
 pub use control::{Control, Peer, Rank, Remote};
+pub use fields::{CacheFor, Cors, FieldAction, FieldRule, OriginPattern, OriginPort, Origins};
 pub use host::{DefaultHost, Host, Location, Matcher};
 pub use logs::{
     Compress, Every, Log, LogConditions, LogFormat, LogQueue, LogStatus, Output, Rotate, RotatedNames,

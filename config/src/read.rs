@@ -2,6 +2,7 @@
 
 mod auth;
 mod compression;
+mod fields;
 mod hosts;
 mod layer;
 mod logs;
@@ -11,6 +12,7 @@ mod shaping;
 mod tls;
 mod upstreams;
 
+pub(crate) use fields::Preset;
 use layer::{Inherited, Layer};
 use logs::Logs;
 use upstreams::Upstreams;

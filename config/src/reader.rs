@@ -1,7 +1,7 @@
 //! Reading the values of one section of the tree, by the keys of the table.
 
 use crate::cause::Cause;
-use crate::kind::{Kind, Named, Object, ObjectOrOff, Spot};
+use crate::kind::{Kind, Named, Object, ObjectOrOff, Spot, WordOrObject};
 use crate::near::nearest;
 use crate::pointer;
 use crate::problem::{Problem, Problems};
@@ -104,6 +104,22 @@ impl<'a> Reader<'a> {
         let node = Some(&member.node);
         let below = Reader { section: key.kind.0, node, pointer: pointer.clone(), source: self.source };
         Some(below.checked(&self.spot(member, key, &pointer, &quoted(key.name)), problems))
+    }
+
+    /// A section below this one in place of which a word can stand: that word, or the section.
+    pub(crate) fn word_or_section<T: Clone + Sync>(
+        &self,
+        key: &'static Key<WordOrObject<T>>,
+        problems: &mut Problems,
+    ) -> Option<Result<T, Reader<'a>>> {
+        if let Some(word) = self.get(key, problems)? {
+            return Some(Ok(word));
+        }
+        let member = self.member(key.name)?;
+        let pointer = pointer::join(&self.pointer, key.name);
+        let node = Some(&member.node);
+        let below = Reader { section: key.kind.section, node, pointer: pointer.clone(), source: self.source };
+        Some(Err(below.checked(&self.spot(member, key, &pointer, &quoted(key.name)), problems)))
     }
 
     /// The sections below a key whose own keys the user chooses.

@@ -13,13 +13,14 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    auth, bans, certificate, compression, control, file_cache, host, limits, log, quota, remote, rotate,
-    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_fastcgi, upstream_timeouts,
+    auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, quota, remote,
+    rotate, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
+    upstream_fastcgi, upstream_timeouts,
 };
 pub(crate) use sections::{
-    AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
-    ROTATE, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM,
-    UPSTREAM_EJECT, UPSTREAM_FASTCGI, UPSTREAM_TIMEOUTS,
+    AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG,
+    REMOTE, ROTATE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS,
+    TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_FASTCGI, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -186,7 +187,7 @@ pub(crate) fn is_whole<S: AsRef<str>>(tokens: &[S]) -> bool {
 }
 
 /// The sections in the order of the reference.
-pub(crate) const SECTIONS: [&Section; 25] = [
+pub(crate) const SECTIONS: &[&Section] = &[
     &TOP,
     &SERVER,
     &LIMITS,
@@ -207,6 +208,8 @@ pub(crate) const SECTIONS: [&Section; 25] = [
     &CERTIFICATE,
     &LOCATION,
     &AUTH,
+    &SECURITY,
+    &CORS,
     &COMPRESSION,
     &SHAPING,
     &SHAPING_TOTAL,
@@ -253,6 +256,8 @@ mod tests {
                 "/b/": {
                     "root": "base",
                     "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"},
+                    "security": {},
+                    "cors": {"origins": ["https://base.example"]},
                     "compression": {}
                 }
             }
@@ -283,6 +288,8 @@ mod tests {
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",
             "auth" => "/hosts/example.org/locations/~1b~1/auth",
+            "security" => "/hosts/example.org/locations/~1b~1/security",
+            "cors" => "/hosts/example.org/locations/~1b~1/cors",
             "compression" => "/hosts/example.org/locations/~1b~1/compression",
             "location" => "/hosts/example.org/locations/~1a~1",
             "shaping" => "/server/shaping",

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{
-    Config, DefaultHost, ErrorStatus, Handler, HostName, Loaded, Log, LogConditions, LogFormat, LogQueue,
-    LogStatus, Matcher, Origin, Output, Override, ReceiverKind, Settings, Shards, Source, Symlinks,
-    SyslogFraming, SyslogShape, builtin, load,
+    Config, DefaultHost, ErrorStatus, FieldAction, FieldRule, Handler, HostName, Loaded, Log, LogConditions,
+    LogFormat, LogQueue, LogStatus, Matcher, Origin, Output, Override, ReceiverKind, Settings, Shards,
+    Source, Symlinks, SyslogFraming, SyslogShape, builtin, load,
 };
 use serde_json::json;
 
@@ -47,8 +47,15 @@ const INHERITANCE: &str = r#"
   },
 }"#;
 
+fn set(rule: &FieldRule) -> (&str, &str) {
+    match &rule.action {
+        FieldAction::Set(value) => (&rule.name, value),
+        other => panic!("{}: {other:?}", rule.name),
+    }
+}
+
 fn headers(settings: &Settings) -> Vec<(&str, &str)> {
-    settings.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    settings.headers.iter().map(set).collect()
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use perf::Counter;
 use proto_http::response::HeadWriter;
 use proto_http::{Coding, Status, date, path};
-use site::Files;
+use site::{About, Files, Source};
 use sys::fs::{Cached, Kind, Stat, Symlinks};
 
 use crate::coded_forms::{CodedForms, Form, suffix};
@@ -253,7 +253,17 @@ impl Search<'_> {
         };
         let date_at = writer.position() + "Date: ".len();
         let writer = writer.date(&self.stream.shard.clock.date());
-        content_fields(writer, file, file.stat.len).lines(&self.files.fields).finish();
+        content_fields(writer, file, file.stat.len);
+        let about = About {
+            status: Status::OK,
+            // Where some lines are for TLS alone, nothing else gets this far.
+            over_tls: true,
+            source: Source::Own,
+            media_type: Some(&file.media_type),
+            fixed: &[],
+        };
+        self.files.fields.fix(&mut bytes, 0, &about);
+        bytes.extend_from_slice(b"\r\n");
         let content_at = bytes.len();
         bytes.extend_from_slice(content);
         Prepared { bytes: bytes.into_boxed_slice(), date_at, content_at }

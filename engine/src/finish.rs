@@ -92,6 +92,8 @@ fn report(shard: &Shard, finished: &Finished<'_>) {
 
 fn class(status: Status) -> Counter {
     match status.class() {
+        // A switch to another protocol, which was all that could be answered.
+        1 => Counter::Responses1xx,
         2 => Counter::Responses2xx,
         3 => Counter::Responses3xx,
         4 => Counter::Responses4xx,

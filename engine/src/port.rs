@@ -74,6 +74,8 @@ pub(crate) struct Port {
     pub(crate) ended: Cell<bool>,
     /// The connection is broken: nothing can be sent or received any more.
     pub(crate) broken: Cell<bool>,
+    /// The server at the other end takes no more; what it has said before may still come.
+    pub(crate) deaf: Cell<bool>,
     /// A deadline has passed.
     pub(crate) expired: Cell<Option<Wait>>,
     pub(crate) room: Cell<bool>,
@@ -101,6 +103,7 @@ impl Port {
             sending: Cell::new(false),
             ended: Cell::new(false),
             broken: Cell::new(false),
+            deaf: Cell::new(false),
             expired: Cell::new(None),
             room: Cell::new(false),
             last: Cell::new(false),
@@ -130,10 +133,19 @@ impl Port {
         self.sending.set(false);
         self.ended.set(false);
         self.broken.set(false);
+        self.deaf.set(false);
         self.expired.set(None);
         self.room.set(false);
         self.last.set(false);
         self.awaits.set(Awaits::Turn);
+    }
+
+    /// A send has failed: a client has no more to say that matters, a server may have answered already.
+    pub(crate) fn fail_to_send(&self) {
+        match self.side {
+            Side::Client => self.broken.set(true),
+            Side::Server => self.deaf.set(true),
+        }
     }
 
     /// What counts bytes that have come from the other end.

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use auth::access::Holder;
 use perf::Counter;
 use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Request, Status, path};
-use site::{Action, Answer, Exchange, Place, Security, Site, decide, decide_admitted};
+use site::{Action, Answer, Exchange, Fields, Place, Security, Site, decide, decide_admitted};
 
 use crate::connection::Wait;
 use crate::content::{self, Responder};
@@ -255,14 +255,16 @@ async fn exchange(
         request,
         path,
         pages: place.map(|p| &p.location.error_pages),
-        fields: place.map_or(&[], |p| p.location.fields(stream.port.security.get())),
+        fields: place.map_or(&NO_RULES, |p| &p.location.fields),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),
         client,
+        ahead: work.input.get(work.start + head_len..).unwrap_or_default(),
         out: &mut work.out,
         relay: &mut work.relay,
         body,
         close_wanted: close_wanted(stream, served),
         head_at: 0,
+        head_status: Status::OK,
         head_sent: 0,
     };
     let sent = content::send(&mut responder, action).await;
@@ -297,6 +299,9 @@ async fn exchange(
     }
     Ok(persists)
 }
+
+/// What holds where nobody is in charge.
+static NO_RULES: Fields = Fields::none();
 
 fn refuse(status: Status) -> Action<'static> {
     Action::Respond(Answer { close: true, ..Answer::with(status) })

@@ -102,7 +102,8 @@ impl Stream {
     }
 
     pub(crate) fn poll_send(&self, out: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
-        if let Some(gone) = self.gone() {
+        let deaf = self.port.deaf.get().then_some(Gone::Broken);
+        if let Some(gone) = self.gone().or(deaf) {
             out.clear();
             return Poll::Ready(Err(gone));
         }
@@ -218,7 +219,7 @@ impl Shard {
         self.count(Counter::Sends);
         let together = SENDS_TOGETHER_MIN <= self.events.get() && bytes.len() <= RING_SEND_MAX;
         let sent = if together { 0 } else { self.send_now(port, &bytes, sys::net::send) };
-        if sent == bytes.len() || port.broken.get() {
+        if sent == bytes.len() || port.broken.get() || port.deaf.get() {
             return self.recycle(bytes);
         }
         let key = port.key.get();
@@ -240,7 +241,7 @@ impl Shard {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => {
                 // The receive, which is armed or fails as well, brings the news to the lane.
-                port.broken.set(true);
+                port.fail_to_send();
                 0
             }
         }

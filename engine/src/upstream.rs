@@ -83,7 +83,7 @@ impl Link {
     /// Whether nothing stands in the way of another request.
     fn is_fresh(&self) -> bool {
         let port = &self.port;
-        let ended = port.ended.get() || port.broken.get() || port.expired.get().is_some();
+        let ended = port.ended.get() || port.broken.get() || port.deaf.get() || port.expired.get().is_some();
         !ended && !port.sending.get() && port.backlog() == 0
     }
 }
@@ -186,9 +186,10 @@ mod tests {
     #[test]
     fn what_is_not_fit_for_another_request_is_not_kept() {
         type Harm = fn(&Port);
-        let harms: [Harm; 4] = [
+        let harms: [Harm; 5] = [
             |port| port.ended.set(true),
             |port| port.broken.set(true),
+            |port| port.deaf.set(true),
             |port| port.sending.set(true),
             |port| port.received.borrow_mut().push(b'x'),
         ];

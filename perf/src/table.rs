@@ -288,6 +288,8 @@ counters! {
         "Responses of upstream servers that break the protocol or a limit. They are answered with 502, or cut off.";
     UpstreamResponsesCut "upstream_responses_cut" Counter Responses
         "Responses of upstream servers that ended before they were whole, or never began.";
+    UpstreamTunnels "upstream_tunnels" Counter Connections
+        "Connections that went on in another protocol, such as WebSocket, with an upstream server.";
     UpstreamEjections "upstream_ejections" Counter Events
         "Times that a server of an upstream got no more requests for a while because it had failed.";
     UpstreamsUnavailable "upstreams_unavailable" Counter Requests

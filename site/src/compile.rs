@@ -19,6 +19,7 @@ use crate::carrier::Carrier;
 use crate::clients::Clients;
 use crate::comet::Comet;
 use crate::compression::Compression;
+use crate::fields::Fields;
 use crate::host::{Host, Site};
 use crate::location::{ErrorPages, Files, Location, Locations};
 use crate::media::MediaTypes;
@@ -165,8 +166,7 @@ impl Compiler<'_> {
     fn location(&mut self, settings: &Settings, pointer: &str, key: String) -> Option<Location> {
         let id = self.next_id;
         self.next_id += 1;
-        let fields_of_tls = self.carrier.fields.len();
-        let fields = [self.carrier.fields.as_slice(), &field_lines(settings)].concat();
+        let fields = Arc::new(Fields::new(settings, &self.carrier.fields));
         let error_pages = self.error_pages(settings, pointer);
         let compression = settings.compression.as_deref().map(Compression::new).map(Arc::new);
         let chain = self.chain(id, settings, pointer, (&fields, compression.as_ref()))?;
@@ -176,7 +176,6 @@ impl Compiler<'_> {
             id,
             chain,
             fields,
-            fields_of_tls,
             error_pages,
             logs,
             key,
@@ -192,7 +191,7 @@ impl Compiler<'_> {
         id: u32,
         settings: &Settings,
         pointer: &str,
-        (fields, compression): (&[u8], Option<&Arc<Compression>>),
+        (fields, compression): (&Arc<Fields>, Option<&Arc<Compression>>),
     ) -> Option<Vec<Phase>> {
         let comet = settings.comet.map(|shows| self.comet(shows, settings, pointer));
         let methods = methods(settings);
@@ -204,6 +203,7 @@ impl Compiler<'_> {
         }
         let mut chain = self.carrier.phases(certificate);
         chain.extend(self.access(settings, pointer)?);
+        chain.extend(fields.answers_preflights().then_some(Phase::Preflight));
         chain.extend(settings.auth.as_ref().map(|auth| Phase::Login(self.gate(auth))));
         chain.extend([Phase::Expectation(Expectation), Phase::Methods(methods)]);
         if settings.body_size < u64::MAX {
@@ -456,7 +456,7 @@ fn denies_somebody(rules: &[String]) -> bool {
     deciding.is_some_and(|rule| rule.starts_with("deny"))
 }
 
-fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &[u8]) -> Files {
+fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &Arc<Fields>) -> Files {
     Files {
         location: id,
         root,
@@ -465,13 +465,8 @@ fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &[u8]) -> Fil
         types: MediaTypes::new(settings),
         etag: settings.etag,
         compression: None,
-        fields: fields.to_vec(),
+        fields: Arc::clone(fields),
     }
-}
-
-fn field_lines(settings: &Settings) -> Vec<u8> {
-    let lines = settings.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
-    lines.collect::<String>().into_bytes()
 }
 
 /// What went wrong with a file or folder, and the cure.

@@ -7,8 +7,8 @@ use config::{Log, Symlinks};
 use proto_http::Status;
 use regex::bytes::Regex;
 
-use crate::Security;
 use crate::compression::Compression;
+use crate::fields::Fields;
 use crate::media::MediaTypes;
 use crate::page::Page;
 use crate::phase::Phase;
@@ -20,10 +20,8 @@ pub struct Location {
     /// A number of its own among all locations of the site; the key under which shards keep state for it.
     pub id: u32,
     pub(crate) chain: Vec<Phase>,
-    /// Fields added to every response, as they go on the wire: whole lines, each with its CRLF.
-    pub(crate) fields: Vec<u8>,
-    /// So many bytes at their beginning are for responses over TLS only.
-    pub(crate) fields_of_tls: usize,
+    /// What becomes of the fields of every response.
+    pub fields: Arc<Fields>,
     /// Bodies of error responses.
     pub error_pages: ErrorPages,
     /// Where requests are logged; nowhere when it is empty.
@@ -41,16 +39,6 @@ pub struct Location {
 }
 
 impl Location {
-    /// Fields added to every response, as they go on the wire: whole lines, each with its CRLF.
-    #[must_use]
-    pub fn fields(&self, security: Security) -> &[u8] {
-        match security {
-            // RFC 6797 section 7.2: not over anything but a secure transport.
-            Security::Plain => &self.fields[self.fields_of_tls..],
-            Security::Tls { .. } => &self.fields,
-        }
-    }
-
     /// What is needed to find files, if the location serves any.
     #[must_use]
     pub fn files(&self) -> Option<&Arc<Files>> {
@@ -99,8 +87,9 @@ pub struct Files {
     pub etag: bool,
     /// How contents are compressed, if they are.
     pub compression: Option<Arc<Compression>>,
-    /// The location's fields, see [`Location::fields`]; all of them, since hosts with some for TLS only serve files over TLS only.
-    pub fields: Vec<u8>,
+    /// The location's rules about fields; a head that is kept has those for TLS, since hosts with some serve files over
+    /// TLS only.
+    pub fields: Arc<Fields>,
 }
 
 /// Configured bodies of error responses.

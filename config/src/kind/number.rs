@@ -236,7 +236,8 @@ impl Kind for Span {
     }
 }
 
-fn parse_time(text: &str) -> Result<Duration, Flaw> {
+/// `500ms`, `30 d`.
+pub(crate) fn parse_time(text: &str) -> Result<Duration, Flaw> {
     let (digits, unit) = split_unit(text);
     let flaw = |cure: &str| Flaw::new(format!("{} is no time", quoted(text)), cure);
     if digits.is_empty() {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Auth, Compression, Log, ProxyHost, Shaping, Upstream};
+use super::{Auth, CacheFor, Compression, Cors, FieldRule, Log, ProxyHost, Shaping, Upstream};
 
 /// The settings in force in one host or location, with everything inherited.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,9 +41,14 @@ pub struct Settings {
     pub symlinks: Symlinks,
     /// Whether responses carry an entity tag.
     pub etag: bool,
-    /// Fields added to every response, in the order of the file. Valid names and values, no name twice
-    /// (compared without case), none that the server writes itself.
-    pub headers: Vec<(String, String)>,
+    /// Rules about the fields of responses, in the order of the file; none is about the same field as another.
+    pub headers: Vec<FieldRule>,
+    /// Those about fields that tell browsers what to keep from doing; `headers` goes before them.
+    pub security: Vec<FieldRule>,
+    /// Value of `Cache-Control` by media type, unless the response has one; none says nothing.
+    pub cache: BTreeMap<CacheFor, Option<String>>,
+    /// What scripts of other origins may do; `None` leaves it to others.
+    pub cors: Option<Arc<Cors>>,
     /// Files sent as the body of error responses.
     pub error_pages: BTreeMap<ErrorStatus, PathBuf>,
     /// Where requests are logged; nowhere when it is empty.

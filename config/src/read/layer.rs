@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::logs::Chosen;
-use super::{Catalog, auth, compression, shaping};
+use super::{Catalog, auth, compression, fields, shaping};
 use crate::cause::{Cause, Flaw};
+use crate::kind::Ruled;
 use crate::model::{
-    Auth, ClientCertificate, Comet, Compression, Dotfiles, ErrorStatus, Handler, LogFormat, ProxyHost,
-    Settings, Shaping, Symlinks, Upstream,
+    Auth, CacheFor, ClientCertificate, Comet, Compression, Cors, Dotfiles, ErrorStatus, FieldRule, Handler,
+    LogFormat, ProxyHost, Settings, Shaping, Symlinks, Upstream,
 };
 use crate::problem::Problems;
 use crate::reader::Reader;
@@ -17,7 +18,7 @@ use crate::syntax::FieldName;
 use crate::table::settings;
 
 /// Entries of a map; `None` removes what is inherited.
-type Entries<K, V> = Vec<(K, Option<V>)>;
+pub(super) type Entries<K, V> = Vec<(K, Option<V>)>;
 
 /// What one section says itself. `None`: it says nothing.
 pub(super) struct Layer {
@@ -36,7 +37,10 @@ pub(super) struct Layer {
     dotfiles: Option<Dotfiles>,
     symlinks: Option<Symlinks>,
     etag: Option<bool>,
-    headers: Entries<FieldName, String>,
+    headers: Entries<FieldName, Ruled>,
+    security: Option<Vec<FieldRule>>,
+    cache: Entries<CacheFor, Option<String>>,
+    cors: Option<Option<Arc<Cors>>>,
     error_pages: Entries<ErrorStatus, PathBuf>,
     access_logs: Option<Vec<Chosen>>,
     access_log_format: Option<LogFormat>,
@@ -69,6 +73,9 @@ impl Layer {
             symlinks: reader.get(&settings::SYMLINKS, problems),
             etag: reader.get(&settings::ETAG, problems),
             headers: reader.get(&settings::HEADERS, problems).unwrap_or_default(),
+            security: fields::security(reader, problems),
+            cache: reader.get(&settings::CACHE, problems).unwrap_or_default(),
+            cors: reader.has(&settings::CORS).then(|| fields::cors(reader, problems).map(Arc::new)),
             error_pages: reader.get(&settings::ERROR_PAGES, problems).unwrap_or_default(),
             access_logs: catalog.logs.chosen(reader, problems),
             access_log_format: reader.get(&settings::ACCESS_LOG_FORMAT, problems),
@@ -116,6 +123,9 @@ impl Inherited {
             symlinks: settings::SYMLINKS.default(""),
             etag: settings::ETAG.default(""),
             headers: Vec::new(),
+            security: Vec::new(),
+            cache: BTreeMap::new(),
+            cors: None,
             error_pages: BTreeMap::new(),
             access_logs: Vec::new(),
             request_id: settings::REQUEST_ID.default(""),
@@ -151,7 +161,10 @@ impl Inherited {
         set(&mut settings.dotfiles, layer.dotfiles);
         set(&mut settings.symlinks, layer.symlinks);
         set(&mut settings.etag, layer.etag);
-        merge_headers(&mut settings.headers, layer.headers);
+        fields::merge(&mut settings.headers, layer.headers);
+        set(&mut settings.security, layer.security);
+        merge(&mut settings.cache, layer.cache);
+        set(&mut settings.cors, layer.cors);
         merge(&mut settings.error_pages, layer.error_pages);
         set(&mut settings.request_id, layer.request_id);
         set(&mut settings.auth, layer.auth);
@@ -217,19 +230,6 @@ fn merge<K: Ord, V>(map: &mut BTreeMap<K, V>, entries: Entries<K, V>) {
         match value {
             Some(value) => drop(map.insert(key, value)),
             None => drop(map.remove(&key)),
-        }
-    }
-}
-
-/// Like `merge`, but keeps the order in which the names were first seen: responses carry them so.
-fn merge_headers(headers: &mut Vec<(String, String)>, entries: Entries<FieldName, String>) {
-    for (FieldName(name), value) in entries {
-        let known = headers.iter().position(|(known, _)| known.eq_ignore_ascii_case(&name));
-        match (known, value) {
-            (Some(at), Some(value)) => headers[at] = (name, value),
-            (Some(at), None) => drop(headers.remove(at)),
-            (None, Some(value)) => headers.push((name, value)),
-            (None, None) => {}
         }
     }
 }

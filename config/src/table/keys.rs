@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use super::sections::{
-    AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
-    SERVER, SHAPING as SHAPING_SECTION, TIMEOUTS, TLS, UPSTREAM,
+    AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG,
+    REMOTE, SECURITY, SERVER, SHAPING as SHAPING_SECTION, TIMEOUTS, TLS, UPSTREAM,
 };
 use super::{AnyKey, Key};
 use crate::kind::{
-    AutoCount, Choice, Count, FilePath, Flag, Integer, LineFormat, List, LogList, MapOf, Named, Object,
-    ObjectOrOff, OrOff, OutputTo, Size, Span, Text,
+    AutoCount, Choice, Count, FieldRuleValue, FilePath, Flag, Integer, LineFormat, List, LogList, MapOf,
+    Named, Object, ObjectOrOff, OrOff, OutputTo, Size, Span, Text, WordOrObject,
 };
 use crate::model::{
-    ClientAddress, ClientCertificate, ClientCertificates, Comet, Dotfiles, ErrorStatus, Handler, Level, Peer,
-    ProxyHost, Rank, Requirement, Satisfy, Symlinks, TlsVersion,
+    CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Comet, Dotfiles, ErrorStatus, Handler,
+    Level, Peer, ProxyHost, Rank, Requirement, Satisfy, Symlinks, TlsVersion,
 };
 use crate::name::HostName;
+use crate::read::Preset;
 use crate::syntax::{self, DefaultName, FieldName, Listening, ProxyTo};
 
 const KIB: u64 = 1 << 10;
@@ -41,10 +42,12 @@ macro_rules! keys {
 }
 
 mod coding;
+mod fields;
 mod logs;
 mod upstreams;
 
 pub(crate) use coding::compression;
+pub(crate) use fields::{cors, security};
 pub(crate) use logs::{log, rotate};
 pub(crate) use upstreams::{upstream, upstream_eject, upstream_fastcgi, upstream_timeouts};
 mod shapes;
@@ -543,13 +546,36 @@ keys! {
         ETAG: Flag = "etag", Flag,
             default Some("true"), example "false",
             "Whether responses carry an entity tag.";
-        HEADERS: MapOf<FieldName, Text<String>> = "headers",
+        HEADERS: MapOf<FieldName, FieldRuleValue> = "headers",
             MapOf {
                 key: Text { noun: "a field name", pattern: Some("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"), parse: syntax::field_name },
-                value: Text { noun: "a text", pattern: None, parse: syntax::field_value },
+                value: FieldRuleValue,
             },
             default Some("{}"), example r#"{"X-Content-Type-Options": "nosniff"}"#,
-            "Header fields added to every response. null removes an inherited one.";
+            "What becomes of fields of responses, of whatever status and from whom they come: a text sets the field, false \
+             removes it, {\"add\": ...} adds one or a list beside what is there, {\"default\": ...} sets it where it is \
+             missing; \"on\": [\"2xx\", \"404\"] beside \"set\", \"add\" or \"default\" does so for these statuses alone. null \
+             drops an inherited rule.";
+        SECURITY: WordOrObject<Preset> = "security",
+            WordOrObject { words: fields::PRESETS, section: &super::SECURITY },
+            default Some(r#""off""#), example r#""strict""#,
+            "Fields by which browsers keep pages from harm, where a response does not have them already: \"basic\" suits nearly \
+             every site, \"strict\" lets pages use what comes from the same origin alone; an object says more.";
+        CORS: ObjectOrOff = "cors", ObjectOrOff(&super::CORS),
+            default Some(r#""off""#), example r#"{"origins": ["https://app.example.org"]}"#,
+            "What scripts of other origins may do. Their preflight requests are answered here (204).";
+        CACHE: MapOf<CacheFor, Text<Option<String>>> = "cache",
+            MapOf {
+                key: Text { noun: "a media type, \"image/*\" or \"*\"", pattern: None, parse: crate::fields::cache_for },
+                value: Text {
+                    noun: "a time and words such as \"30d immutable\"", pattern: None,
+                    parse: crate::fields::cache_control,
+                },
+            },
+            default Some("{}"), example r#"{"text/html": "no-cache", "image/*": "30d"}"#,
+            "What caches are told (Cache-Control), by media type, with answers 200, 203, 206 and 304 that do not say it \
+             themselves: a time, no-cache, no-store, public, private, immutable, must-revalidate, or several of these; \
+             \"off\" is nothing. The most precise type counts. null drops an inherited entry.";
         ERROR_PAGES: MapOf<ErrorStatus, FilePath> = "error_pages",
             MapOf {
                 key: Text { noun: "a status", pattern: Some("^([45][0-9][0-9]|[45]xx)$"), parse: syntax::error_status },

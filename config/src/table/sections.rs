@@ -2,9 +2,9 @@
 
 use super::Section;
 use super::keys::{
-    auth, bans, certificate, compression, control, file_cache, host, limits, log, quota, remote, rotate,
-    server, settings, shaping, timeouts, tls, top, upstream, upstream_eject, upstream_fastcgi,
-    upstream_timeouts,
+    auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, quota, remote,
+    rotate, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
+    upstream_fastcgi, upstream_timeouts,
 };
 
 /// The whole file.
@@ -204,6 +204,26 @@ pub(crate) static AUTH: Section = Section {
             cannot tell, the answer is 503. Without TLS everybody between can read the password.",
     inherited: &[],
     own: auth::KEYS,
+};
+
+/// `security` of `/defaults`, a host or a location.
+pub(crate) static SECURITY: Section = Section {
+    name: "security",
+    place: "fields for security (\"security\" of /defaults, a host or a location)",
+    prose: "Fields by which browsers keep pages from harm. Those of the preset are added where a response does not have \
+            them; those that are named here are set, whatever an upstream says. It is inherited as a whole.",
+    inherited: &[],
+    own: security::KEYS,
+};
+
+/// `cors` of `/defaults`, a host or a location.
+pub(crate) static CORS: Section = Section {
+    name: "cors",
+    place: "rules for other origins (\"cors\" of /defaults, a host or a location)",
+    prose: "What scripts of pages from other origins may do (the CORS protocol of browsers). It is no protection of the \
+            server: it loosens what browsers forbid. It is inherited as a whole, and \"off\" ends it.",
+    inherited: &[],
+    own: cors::KEYS,
 };
 
 /// `compression` of `/defaults`, a host or a location.

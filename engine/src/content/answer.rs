@@ -56,7 +56,6 @@ pub(super) fn respond(
 ) -> Sent {
     let page = page(responder, status);
     let with_content = !responder.is_head();
-    let fields = responder.fields;
     let mut lines = Vec::new();
     more(&mut lines);
     let mut writer = responder.head(status);
@@ -67,7 +66,7 @@ pub(super) fn respond(
     if status.allows_content() {
         writer = writer.number("Content-Length", page.as_ref().map_or(0, |page| page.body.len() as u64));
     }
-    writer.lines(&lines).lines(fields).finish();
+    writer.lines(&lines);
     responder.end_head();
     let content = page.filter(|_| with_content);
     let content = content.as_ref().map_or(&[][..], |page| &page.body);

@@ -46,14 +46,12 @@ fn answer(responder: &mut Responder<'_>, content: &[u8]) -> Sent {
     // An HTTP/1.0 client never sends chunks, and cannot read them.
     let chunked = responder.request.is_some_and(|request| request.body() == Body::Chunked)
         && responder.version() == Version::Http11;
-    let fields = responder.fields;
     let writer = responder.head(status).field("Content-Type", b"application/octet-stream");
-    let writer = if chunked {
-        writer.field("Transfer-Encoding", b"chunked")
+    if chunked {
+        writer.field("Transfer-Encoding", b"chunked");
     } else {
-        writer.number("Content-Length", content.len() as u64)
-    };
-    writer.lines(fields).finish();
+        writer.number("Content-Length", content.len() as u64);
+    }
     responder.end_head();
     if !with_content {
         return Sent { status, content: 0 };

@@ -81,10 +81,18 @@ fn is_plain(request: &Request<'_>) -> bool {
 /// The usual case: one copy, and the date.
 fn send_prepared(responder: &mut Responder<'_>, file: &OpenFile, prepared: &Prepared) -> Sent {
     let date = responder.stream.shard.clock.date();
-    let at = responder.out.len() + prepared.date_at;
-    responder.out.extend_from_slice(&prepared.bytes);
+    let head_at = responder.out.len();
+    if responder.fields.depend_on_request() {
+        let (head, rest) = prepared.bytes.split_at(prepared.content_at - "\r\n".len());
+        responder.out.extend_from_slice(head);
+        responder.fields.add_for(responder.request.as_ref(), responder.out);
+        responder.out.extend_from_slice(rest);
+    } else {
+        responder.out.extend_from_slice(&prepared.bytes);
+    }
+    let at = head_at + prepared.date_at;
     responder.out[at..at + date.len()].copy_from_slice(&date);
-    responder.head_sent = prepared.bytes.len() as u64 - file.stat.len;
+    responder.head_sent = (responder.out.len() - head_at) as u64 - file.stat.len;
     Sent { status: Status::OK, content: file.stat.len }
 }
 
@@ -95,9 +103,8 @@ fn ranges(request: &Request<'_>, len: u64) -> Ranges {
 }
 
 fn not_modified(responder: &mut Responder<'_>, file: &OpenFile) -> Sent {
-    let fields = responder.fields;
-    file_lookup::validator_fields(responder.head(Status::NOT_MODIFIED), file).lines(fields).finish();
-    responder.end_head();
+    file_lookup::validator_fields(responder.head(Status::NOT_MODIFIED), file);
+    responder.end_head_about(&file.media_type);
     Sent { status: Status::NOT_MODIFIED, content: 0 }
 }
 
@@ -118,8 +125,7 @@ fn vary(lines: &mut Vec<u8>, file: &OpenFile) {
 
 async fn whole(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, Gone> {
     let len = file.stat.len;
-    let fields = responder.fields;
-    file_lookup::content_fields(responder.head(Status::OK), file, len).lines(fields).finish();
+    file_lookup::content_fields(responder.head(Status::OK), file, len);
     responder.end_head();
     if responder.is_head() {
         return Ok(Sent { status: Status::OK, content: 0 });
@@ -129,11 +135,10 @@ async fn whole(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, G
 }
 
 async fn part(responder: &mut Responder<'_>, file: &OpenFile, range: ByteRange) -> Result<Sent, Gone> {
-    let fields = responder.fields;
     let status = Status::PARTIAL_CONTENT;
     let value = content_range(range, file.stat.len);
     let writer = file_lookup::content_fields(responder.head(status), file, range.len());
-    writer.field("Content-Range", &value).lines(fields).finish();
+    writer.field("Content-Range", &value);
     responder.end_head();
     content(responder, file, range.start, range.len()).await?;
     Ok(Sent { status, content: range.len() })

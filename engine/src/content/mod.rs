@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use logging::RequestId;
 use proto_http::response::{self, Facts, HeadWriter};
 use proto_http::{Method, Request, Status, Version};
-use site::{Action, Answer, ErrorPages};
+use site::{About, Action, Answer, ErrorPages, Fields, Security, Source};
 
 use crate::request_body::RequestBody;
 use crate::request_ids;
@@ -30,12 +30,14 @@ pub(crate) struct Responder<'x> {
     /// The path, decoded and without dot segments; empty when it could not be read.
     pub(crate) path: &'x [u8],
     pub(crate) pages: Option<&'x ErrorPages>,
-    /// The location's fields, as lines.
-    pub(crate) fields: &'x [u8],
+    /// The location's rules about fields.
+    pub(crate) fields: &'x Fields,
     /// The id of the request, where responses carry it.
     pub(crate) shown_id: Option<RequestId<'x>>,
     /// From whom the request came; `None` at a Unix socket.
     pub(crate) client: Option<IpAddr>,
+    /// What has come after the head, in a request without a body: the beginning of the next one.
+    pub(crate) ahead: &'x [u8],
     /// Where the response gathers.
     pub(crate) out: &'x mut Vec<u8>,
     /// What relaying needs.
@@ -45,6 +47,8 @@ pub(crate) struct Responder<'x> {
     pub(crate) close_wanted: bool,
     /// Where the head begins in `out`.
     pub(crate) head_at: usize,
+    /// The status that it begins with.
+    pub(crate) head_status: Status,
     /// Bytes of the head, once it is written.
     pub(crate) head_sent: u64,
 }
@@ -94,6 +98,7 @@ impl Responder<'_> {
         let mut digits = [0; RequestId::DIGITS];
         let id = self.shown_id.as_ref().map(|id| id.text(&mut digits));
         self.head_at = self.out.len();
+        self.head_status = status;
         let writer = HeadWriter::new(self.out, status);
         let writer = if self.served.limits.server_header { writer.field("Server", SERVER) } else { writer };
         let writer = writer.date(&date).connection(connection);
@@ -103,8 +108,28 @@ impl Responder<'_> {
         }
     }
 
-    /// To be called when the head is whole.
+    /// Ends a head that [`Responder::head`] has begun.
     fn end_head(&mut self) {
+        self.end_head_as(Source::Own, None, &[]);
+    }
+
+    /// The same, of a head that says nothing of the content that it is about.
+    fn end_head_about(&mut self, media_type: &str) {
+        self.end_head_as(Source::Own, Some(media_type), &[]);
+    }
+
+    /// The same, of a page of our own, with fields that no rule changes.
+    fn end_head_with(&mut self, fixed: &[(&str, &str)]) {
+        self.end_head_as(Source::Own, None, fixed);
+    }
+
+    /// The one place where the location's rules about fields are applied; then the head is whole.
+    fn end_head_as(&mut self, source: Source, media_type: Option<&str>, fixed: &[(&str, &str)]) {
+        let over_tls = self.stream.port.security.get() != Security::Plain;
+        let about = About { status: self.head_status, over_tls, source, media_type, fixed };
+        self.fields.fix(self.out, self.head_at, &about);
+        self.fields.add_for(self.request.as_ref(), self.out);
+        self.out.extend_from_slice(b"\r\n");
         self.head_sent = (self.out.len() - self.head_at) as u64;
     }
 

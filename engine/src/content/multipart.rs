@@ -21,12 +21,11 @@ pub(super) async fn send(
     let length = set.iter().map(|range| range.len()).sum::<u64>()
         + heads.iter().map(|head| head.len() as u64).sum::<u64>()
         + end.len() as u64;
-    let fields = responder.fields;
     let media_type = format!("multipart/byteranges; boundary={boundary}");
     let writer = responder.head(Status::PARTIAL_CONTENT);
     let writer = writer.field("Content-Type", media_type.as_bytes()).number("Content-Length", length);
-    file_lookup::validator_fields(writer, file).field("Accept-Ranges", b"bytes").lines(fields).finish();
-    responder.end_head();
+    file_lookup::validator_fields(writer, file).field("Accept-Ranges", b"bytes");
+    responder.end_head_about(&file.media_type);
     for (head, range) in heads.iter().zip(set) {
         responder.out.extend_from_slice(head);
         content(responder, file, range.start, range.len()).await?;

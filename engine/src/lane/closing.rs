@@ -1,5 +1,7 @@
 //! How connections end, one by one and all together.
 
+use std::io;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 
 use perf::Counter;
@@ -24,17 +26,22 @@ impl Shard {
             connection.state.set(State::LINGERING);
             connection.fd
         };
-        let farewell = self.farewell(key);
-        // What the socket does not take now is not worth the wait: the client has all that it asked for.
-        if !farewell.is_empty() && sys::net::send(fd, &farewell).is_err() {
-            return self.close(key);
-        }
-        // Fails only on a connection that the client has reset: then there is no more to wait for.
-        if sys::net::shutdown_write(fd).is_err() {
+        if self.end_sending(key, fd).is_err() {
             return self.close(key);
         }
         self.watch(key, Wait::Linger);
         self.receive(key);
+    }
+
+    /// Says that we send no more. Fails only on a connection that the other side has reset: then there is no more to wait
+    /// for.
+    pub(crate) fn end_sending(&self, key: Key, fd: RawFd) -> io::Result<()> {
+        let farewell = self.farewell(key);
+        // What the socket does not take now is not worth the wait: the other side has all that it asked for.
+        if !farewell.is_empty() {
+            sys::net::send(fd, &farewell)?;
+        }
+        sys::net::shutdown_write(fd)
     }
 
     /// Closes a connection as soon as the ring has let go of it.

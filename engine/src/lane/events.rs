@@ -6,7 +6,7 @@ use perf::Counter;
 
 use crate::connection::{Connection, Key, State, Wait};
 use crate::limits::{BACKLOG_MAX, LINGER_BYTES_MAX};
-use crate::port::{Port, Transport};
+use crate::port::{Port, Side, Transport};
 use crate::serve::End;
 use crate::shard::Shard;
 
@@ -202,6 +202,10 @@ impl Shard {
                     // The deadline was that of the send. There are few of them in a handshake.
                     self.watch(key, Wait::Handshake);
                 }
+                self.run(key);
+            }
+            Err(_) if port.side == Side::Server => {
+                port.fail_to_send();
                 self.run(key);
             }
             Err(_) => self.broken(key),

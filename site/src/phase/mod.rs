@@ -24,6 +24,7 @@ use std::sync::Arc;
 use proto_http::Status;
 
 use crate::comet::Comet;
+use crate::fields;
 use crate::location::Files;
 use crate::{Action, Answer, Exchange, Relay};
 
@@ -41,6 +42,7 @@ pub(crate) enum Phase {
     ToTls(ToTls),
     ClientCertificate(ClientCertificate),
     Access(Access),
+    Preflight,
     Login(Gate),
     Expectation(Expectation),
     Methods(Methods),
@@ -58,6 +60,11 @@ impl Phase {
             Phase::ToTls(phase) => phase.run(exchange),
             Phase::ClientCertificate(phase) => phase.run(exchange),
             Phase::Access(phase) => phase.run(exchange),
+            // Before logins: browsers ask without any.
+            Phase::Preflight if fields::is_preflight(&exchange.request) => {
+                Flow::Done(Action::Respond(Answer::with(Status::NO_CONTENT)))
+            }
+            Phase::Preflight => Flow::Next,
             Phase::Login(gate) => gate.run(exchange),
             Phase::Expectation(phase) => phase.run(exchange),
             Phase::Methods(phase) => phase.run(exchange),

@@ -83,15 +83,13 @@ impl Framing {
 fn head(responder: &mut Responder<'_>) -> Framing {
     let framing = if responder.version() == Version::Http11 { Framing::Chunks } else { Framing::Close };
     responder.close_wanted |= framing == Framing::Close;
-    let fields = responder.fields;
     let writer = responder.head(Status::OK).field("Content-Type", b"text/event-stream; charset=utf-8");
-    let writer = match framing {
-        Framing::Chunks => writer.field("Transfer-Encoding", b"chunked"),
-        Framing::Close => writer,
-    };
-    let writer = FIELDS.iter().fold(writer, |writer, (name, value)| writer.field(name, value.as_bytes()));
     // Proxies that gather answers would keep lines back.
-    writer.field("X-Accel-Buffering", b"no").lines(fields).finish();
+    let writer = writer.field("X-Accel-Buffering", b"no");
+    if framing == Framing::Chunks {
+        writer.field("Transfer-Encoding", b"chunked");
+    }
+    responder.end_head_with(&FIELDS);
     framing
 }
 

@@ -67,11 +67,10 @@ pub(super) async fn send(responder: &mut Responder<'_>, comet: &Comet, part: Par
 /// An answer that is complete in itself.
 fn whole(responder: &mut Responder<'_>, status: Status, media_type: &[u8], content: &[u8]) -> Sent {
     let with_content = !responder.is_head();
-    let fields = responder.fields;
     let writer = responder.head(status).field("Content-Type", media_type);
-    let writer = writer.number("Content-Length", content.len() as u64);
-    let writer = FIELDS.iter().fold(writer, |writer, (name, value)| writer.field(name, value.as_bytes()));
-    writer.field("Content-Security-Policy", POLICY.trim_end().as_bytes()).lines(fields).finish();
+    writer.number("Content-Length", content.len() as u64);
+    let [a, b, c, d] = FIELDS;
+    responder.end_head_with(&[a, b, c, d, ("Content-Security-Policy", POLICY.trim_end())]);
     let content = if with_content { content } else { b"" };
     responder.out.extend_from_slice(content);
     Sent { status, content: content.len() as u64 }

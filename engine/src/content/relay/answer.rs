@@ -9,6 +9,7 @@ use proto_http::upstream::{
     ServerField, write_interim,
 };
 use proto_http::{Progress, Request, Status, Version, chunk};
+use site::{About, Fields, Security};
 
 use super::super::{Responder, SERVER, Sent};
 use super::exchange::Course;
@@ -38,6 +39,13 @@ impl Reading {
         self.parser.reset();
     }
 
+    /// What has come and has not been read.
+    pub(super) fn rest(&mut self) -> &mut Vec<u8> {
+        self.input.drain(..self.at);
+        self.at = 0;
+        &mut self.input
+    }
+
     /// Whether all that has come is read.
     pub(super) fn is_empty(&self) -> bool {
         self.at == self.input.len()
@@ -51,16 +59,21 @@ impl Reading {
     }
 }
 
+/// The empty line at the end of a head.
+const END: &[u8] = b"\r\n";
+
 /// What is said to a client beside what the server says.
 #[derive(Clone, Copy)]
 pub(super) struct Teller<'x> {
     request: Request<'x>,
     served: &'x Served,
-    /// The location's fields, as lines.
-    fields: &'x [u8],
+    /// The location's rules about fields.
+    fields: &'x Fields,
     /// The id of the request, where responses carry it.
     shown_id: Option<RequestId<'x>>,
     close_wanted: bool,
+    /// The protocol that the client wants to go on in.
+    upgrade: Option<&'x [u8]>,
 }
 
 impl<'x> Teller<'x> {
@@ -71,11 +84,20 @@ impl<'x> Teller<'x> {
             fields: responder.fields,
             shown_id: responder.shown_id,
             close_wanted: responder.close_wanted,
+            upgrade: order.upgrade,
         }
     }
 
+    /// Applies the location's rules about fields to a whole head.
+    fn rule(&self, out: &mut Vec<u8>, begin: usize, about: &About<'_>) {
+        out.truncate(out.len() - END.len());
+        self.fields.fix(out, begin, about);
+        self.fields.add_for(Some(&self.request), out);
+        out.extend_from_slice(END);
+    }
+
     fn asked(&self) -> Asked<'x> {
-        Asked { method: self.request.method(), upgrade: None }
+        Asked { method: self.request.method(), upgrade: self.upgrade }
     }
 }
 
@@ -88,6 +110,16 @@ pub(super) struct Answered {
     pub(super) closes: bool,
     /// Whether the server's connection can be used again.
     pub(super) keeps: bool,
+    pub(super) goes_on: GoesOn,
+}
+
+/// What follows an answer on the connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GoesOn {
+    /// Another request, or nothing.
+    Http,
+    /// Another protocol.
+    Tunnel,
 }
 
 /// An answer on its way.
@@ -182,18 +214,23 @@ impl Answering<'_, '_> {
             rules: Rules { dropped: FieldNames::NONE, lines: own_lines(teller, lines) },
         };
         head.write(out);
+        if framing != Framing::Tunnel {
+            let over_tls = stream.port.security.get() != Security::Plain;
+            teller.rule(out, begin, &About { over_tls, ..About::relayed(response.status()) });
+        }
         let answered = Answered {
             sent: Sent { status: response.status(), content: 0 },
             head: (begin, (out.len() - begin) as u64),
             closes: !persists,
             keeps: response.keeps_alive(framing),
+            goes_on: if framing == Framing::Tunnel { GoesOn::Tunnel } else { GoesOn::Http },
         };
         Ok((answered, framing, delivery))
     }
 
     /// Passes the content on; answers how long it was.
     async fn content(&mut self, framing: Framing, delivery: Delivery) -> Result<u64, Failure> {
-        if framing == Framing::None {
+        if matches!(framing, Framing::None | Framing::Tunnel) {
             return Ok(0);
         }
         let mut content = Content::new(framing, delivery);
@@ -267,16 +304,16 @@ impl Content {
     }
 }
 
-/// The lines that are added to a head: those of the location, after the id of the request where it is shown.
-fn own_lines<'l>(teller: &Teller<'l>, lines: &'l mut Vec<u8>) -> &'l [u8] {
-    let Some(id) = &teller.shown_id else { return teller.fields };
-    let mut digits = [0; RequestId::DIGITS];
+/// The line with the id of the request, where it is shown.
+fn own_lines<'l>(teller: &Teller<'_>, lines: &'l mut Vec<u8>) -> &'l [u8] {
     lines.clear();
-    lines.extend_from_slice(request_ids::FIELD.as_bytes());
-    lines.extend_from_slice(b": ");
-    lines.extend_from_slice(id.text(&mut digits));
-    lines.extend_from_slice(b"\r\n");
-    lines.extend_from_slice(teller.fields);
+    if let Some(id) = &teller.shown_id {
+        let mut digits = [0; RequestId::DIGITS];
+        lines.extend_from_slice(request_ids::FIELD.as_bytes());
+        lines.extend_from_slice(b": ");
+        lines.extend_from_slice(id.text(&mut digits));
+        lines.extend_from_slice(END);
+    }
     lines
 }
 

@@ -9,11 +9,11 @@ use perf::Counter;
 use site::upstream::{Relay, Seat};
 
 use super::super::{Responder, Sent};
-use super::answer::{Answered, Answering, Teller};
+use super::answer::{Answered, Answering, GoesOn, Teller};
 use super::order::Order;
 use super::upload::{self, Gathered};
 use super::way::{Failure, Way};
-use super::{Links, Trouble, Work};
+use super::{Links, Trouble, Work, tunnel};
 use crate::stream::Stream;
 use crate::upstream::{Link, Patience};
 
@@ -76,7 +76,7 @@ async fn go(
         way.client.shard.count(Counter::Responses1xx);
         way.client.send(out).await.map_err(Failure::Client)?;
     }
-    let answering = Answering { way: &way, course, teller, reading, out };
+    let answering = Answering { way: &way, course, teller, reading, out: &mut *out };
     let answered = if gathered == Gathered::All {
         way.send(to_server).await?;
         way.has_asked();
@@ -85,7 +85,11 @@ async fn go(
         let upload = upload::send(&way, (order.content, body), gathered, to_server);
         both(&way, upload, answering.pass_on()).await?
     };
-    let Answered { sent, head, closes, keeps } = answered;
+    let Answered { mut sent, head, closes, keeps, goes_on } = answered;
+    if goes_on == GoesOn::Tunnel {
+        way.client.shard.count(Counter::UpstreamTunnels);
+        sent.content = tunnel::run(&way, to_server, reading.rest(), out).await;
+    }
     let whole = keeps && way.is_asked() && reading.is_empty();
     (responder.head_at, responder.head_sent) = head;
     responder.close_wanted |= closes;

@@ -10,6 +10,7 @@
 mod answer;
 mod exchange;
 mod order;
+mod tunnel;
 mod upload;
 mod way;
 

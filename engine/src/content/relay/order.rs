@@ -3,7 +3,7 @@
 use config::ProxyHost;
 use proto_http::upstream::{
     Announce, Content, Expectation, Forwarding, HostField, Lifetime, MaxForwards, Named, RequestHead, Rules,
-    Scheme, Trust,
+    Scheme, Trust, Upgrades, wanted,
 };
 use proto_http::{Method, Request, Status};
 use site::upstream::{Relay, Server};
@@ -17,6 +17,8 @@ pub(super) struct Order<'r> {
     pub(super) request: Request<'r>,
     named: Named<'r>,
     pub(super) content: Content,
+    /// The protocol that the client wants to go on in.
+    pub(super) upgrade: Option<&'r [u8]>,
     forwarding: Forwarding,
 }
 
@@ -45,7 +47,9 @@ impl<'r> Order<'r> {
             },
             announce: Announce::default(),
         };
-        Ok(Order { request, named, content, forwarding })
+        // What has been sent ahead is either another request or nobody's business.
+        let upgrade = wanted(&request, Upgrades::default()).filter(|_| responder.ahead.is_empty());
+        Ok(Order { request, named, content, upgrade, forwarding })
     }
 
     /// Whether doing it twice is as good as doing it once (RFC 9110 section 9.2.2).
@@ -69,7 +73,7 @@ impl<'r> Order<'r> {
             host,
             content: self.content,
             expectation: Expectation::Answered,
-            upgrade: None,
+            upgrade: self.upgrade,
             forwarding: self.forwarding,
             rules: Rules::NONE,
             lifetime: Lifetime::Kept,

@@ -85,6 +85,8 @@ enum Stage {
     Asking,
     /// The server has all of it.
     Asked,
+    /// There is none any more: bytes pass both ways.
+    Tunnel,
 }
 
 impl<'x> Way<'x> {
@@ -156,7 +158,7 @@ impl<'x> Way<'x> {
             self.take_up();
             return Ok(());
         }
-        if self.is_asked() {
+        if self.stage.get() != Stage::Asking {
             self.shard().watch(self.server.port.key.get(), Wait::Response);
         }
         poll_fn(|_| {
@@ -173,6 +175,40 @@ impl<'x> Way<'x> {
     pub(super) fn has_asked(&self) {
         self.stage.set(Stage::Asked);
         self.shard().watch(self.server.port.key.get(), Wait::Response);
+    }
+
+    /// From now on bytes pass both ways.
+    pub(super) fn begin_tunnel(&self) {
+        self.stage.set(Stage::Tunnel);
+    }
+
+    /// Waits for bytes of the client in a tunnel and appends them to `input`.
+    pub(super) async fn hear(&self, input: &mut Vec<u8>) -> Result<(), Failure> {
+        poll_fn(|_| {
+            self.link.look();
+            match self.client.poll_receive(input) {
+                Poll::Ready(received) => return Poll::Ready(received.map_err(Failure::Client)),
+                Poll::Pending => {}
+            }
+            if let Some(gone) = self.server.gone() {
+                return Poll::Ready(Err(of_server(gone)));
+            }
+            self.wait()
+        })
+        .await?;
+        // Whoever speaks, the tunnel is in use.
+        self.shard().watch(self.server.port.key.get(), Wait::Response);
+        Ok(())
+    }
+
+    /// Waits until the server has all that was handed over, and says that no more comes.
+    pub(super) async fn end_to_server(&self) -> Result<(), Failure> {
+        end(&self.server).await.map_err(of_server)
+    }
+
+    /// Waits until the client has all that was handed over, and says that no more comes.
+    pub(super) async fn end_to_client(&self) -> Result<(), Failure> {
+        end(&self.client).await.map_err(Failure::Client)
     }
 
     /// Whether the server has all of the request.
@@ -203,12 +239,13 @@ impl<'x> Way<'x> {
     /// experience goes: it closes its connection when somebody loses patience. Meanwhile it owes nothing.
     fn wait<T>(&self) -> Poll<Result<T, Failure>> {
         let (client, server) = (&self.client.port, &self.server.port);
-        if self.stage.get() == Stage::Asking {
+        let stage = self.stage.get();
+        if stage == Stage::Asking {
             if !server.sending.get() {
                 // It waits for us, who wait for the client.
                 self.shard().watch_until(server.key.get(), Wait::Response, u32::MAX);
             }
-        } else if client.ended.get() {
+        } else if stage != Stage::Tunnel && client.ended.get() {
             return Poll::Ready(Err(Failure::Client(Gone::Ended)));
         } else if !client.sending.get() {
             self.shard().watch_until(client.key.get(), Wait::Idle, u32::MAX);
@@ -223,6 +260,12 @@ impl Drop for Way<'_> {
             self.shard().drop_link(&self.link);
         }
     }
+}
+
+async fn end(stream: &Stream) -> Result<(), Gone> {
+    stream.sent().await?;
+    let port = &stream.port;
+    stream.shard.end_sending(port.key.get(), port.fd.get()).map_err(|_| Gone::Broken)
 }
 
 fn of_server(gone: Gone) -> Failure {
