@@ -40,9 +40,24 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The request that a line of the log tells of.
+    fn request(self, line: &str) -> Option<String> {
+        let line = match self {
+            // What was given up before its end is logged as a bad request (CR: by the client), and is none.
+            Kind::Haproxy if line.starts_with("\"<BADREQ>\" CR") => return None,
+            Kind::Haproxy => line.strip_prefix('"')?.rsplit_once('"')?.0,
+            _ => line,
+        };
+        // A backslash is written twice, as a number, or as it is.
+        Some(line.replace("\\x5C", "\\").replace("\\x5c", "\\").replace("\\\\", "\\"))
+    }
+}
+
 /// A server that runs. It has `/hello.txt` alone, and writes the line of each request to a file.
 #[derive(Debug)]
 pub struct Origin {
+    kind: Kind,
     child: Child,
     folder: Folder,
     address: SocketAddr,
@@ -80,7 +95,7 @@ impl Origin {
             .spawn()
             .map_err(Failure::machine("start", program))?;
         until("the origin listens", || TcpStream::connect(address).is_ok());
-        Ok(Origin { child, folder, address })
+        Ok(Origin { kind, child, folder, address })
     }
 
     /// Where it listens.
@@ -89,7 +104,7 @@ impl Origin {
         self.address
     }
 
-    /// Ends it, so that its log is whole. Returns the line of each request that it has seen.
+    /// Ends it, so that its log is whole. Returns the first line of each request that it has seen.
     pub fn stop(mut self) -> Outcome<Vec<String>> {
         kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM)
             .map_err(|error| Failure::machine("end", "the origin")(error.into()))?;
@@ -97,7 +112,7 @@ impl Origin {
         let path = self.folder.path().join("requests");
         let text = fs::read(&path).map_err(Failure::machine("read", &path))?;
         let text = String::from_utf8_lossy(&text).into_owned();
-        Ok(text.lines().map(|line| line.trim_matches('"').to_owned()).collect())
+        Ok(text.lines().filter_map(|line| self.kind.request(line)).collect())
     }
 }
 

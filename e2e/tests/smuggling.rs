@@ -87,7 +87,8 @@ fn surplus<'p>(seen: &[String], passed: impl Iterator<Item = &'p str>) -> impl I
 
 /// Method, path and query: a proxy speaks a version of its own, and sends no host in the target.
 fn essence(line: &str) -> String {
-    let line = line.rsplit_once(" HTTP/").map_or(line, |(line, _)| line);
+    let line = line.replace("\\x5c", "\\").replace("\\x5C", "\\").replace("\\\\", "\\");
+    let line = line.rsplit_once(" HTTP/").map_or(&line[..], |(line, _)| line);
     let Some((method, target)) = line.split_once(' ') else { return line.to_owned() };
     let target = match target.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => {

@@ -77,6 +77,7 @@ const PROGRAMS: &[Program] = &[
         ],
         packages: &["nginx-light", "apache2-bin", "lighttpd", "haproxy", "h2o"],
     },
+    Program { what: "PHP-FPM", probe: &["sh", "-c", "ls /usr/sbin/php-fpm*"], packages: &["php-fpm"] },
     Program {
         what: "gearmand and its worker tool",
         probe: &["sh", "-c", "ls /usr/sbin/gearmand /usr/bin/gearman"],

@@ -1,5 +1,6 @@
 //! The answer of a server on its way to the client.
 
+use config::UpstreamProtocol;
 use logging::RequestId;
 use perf::Counter;
 use proto_http::body::{BodyLimits, Decoder};
@@ -14,29 +15,87 @@ use site::{About, Fields, Security};
 use super::super::{Responder, SERVER, Sent};
 use super::exchange::Course;
 use super::order::Order;
+use super::records::Records;
 use super::way::{Failure, Way};
 use crate::limits::INTERIM_MAX;
 use crate::request_ids;
 use crate::served::Served;
 
 /// What reading answers needs; it is used again.
-#[derive(Default)]
 pub(super) struct Reading {
     /// Received; `input[at..]` has not been read.
     input: Vec<u8>,
     at: usize,
     parser: ResponseParser,
+    /// In place of the parser, where the server speaks FastCGI.
+    pub(super) records: Records,
+    protocol: UpstreamProtocol,
     head: ResponseHead,
     /// Fields that are added to the answer.
     lines: Vec<u8>,
 }
 
+impl Default for Reading {
+    fn default() -> Reading {
+        Reading {
+            input: Vec::new(),
+            at: 0,
+            parser: ResponseParser::new(),
+            records: Records::default(),
+            protocol: UpstreamProtocol::Http,
+            head: ResponseHead::new(),
+            lines: Vec::new(),
+        }
+    }
+}
+
 impl Reading {
-    /// Nothing has come of the next answer.
-    pub(super) fn begin(&mut self) {
+    /// Nothing has come of the next answer, which will be in this protocol.
+    pub(super) fn begin(&mut self, protocol: UpstreamProtocol) {
         self.input.clear();
         self.at = 0;
-        self.parser.reset();
+        self.protocol = protocol;
+        match protocol {
+            UpstreamProtocol::Http => self.parser.reset(),
+            UpstreamProtocol::Fastcgi => self.records.begin(),
+        }
+    }
+
+    /// Reads what has come of a head.
+    fn parse(&mut self, limits: &ResponseLimits) -> Result<Progress, Failure> {
+        let input = &self.input[self.at..];
+        let progress = match self.protocol {
+            UpstreamProtocol::Http => self.parser.parse(input, limits, &mut self.head),
+            UpstreamProtocol::Fastcgi => self.records.parse(input, limits, &mut self.head),
+        };
+        progress.map_err(Failure::Bad)
+    }
+
+    /// Whether the head that was read is followed by another one.
+    fn is_interim(&self) -> bool {
+        self.head.view(&self.input[self.at..]).is_interim()
+    }
+
+    /// Waits for more.
+    async fn receive(&mut self, way: &Way<'_>) -> Result<(), Failure> {
+        match self.protocol {
+            UpstreamProtocol::Http => way.receive(&mut self.input).await,
+            UpstreamProtocol::Fastcgi => self.records.receive(way, &mut self.input).await,
+        }
+    }
+
+    /// How long the content is, behind a head of `len` bytes, where all of it is there and nothing needs to say so.
+    fn whole_content(&self, len: usize) -> Option<u64> {
+        let whole = self.protocol == UpstreamProtocol::Fastcgi && self.records.is_done();
+        whole.then(|| (self.input.len() - self.at - len) as u64)
+    }
+
+    /// Whether the server's connection can be used again after an answer that says so.
+    fn keeps(&self, said: bool) -> bool {
+        match self.protocol {
+            UpstreamProtocol::Http => said,
+            UpstreamProtocol::Fastcgi => self.records.keeps(),
+        }
     }
 
     /// What has come and has not been read.
@@ -55,6 +114,7 @@ impl Reading {
     pub(super) fn slim(&mut self) {
         super::slim(&mut self.input);
         super::slim(&mut self.lines);
+        self.records.slim();
         self.at = 0;
     }
 }
@@ -138,6 +198,7 @@ impl Answering<'_, '_> {
         let (mut answered, framing, delivery) = self.tell_head(len)?;
         self.reading.at += len;
         answered.sent.content = self.content(framing, delivery).await?;
+        answered.keeps = self.reading.keeps(answered.keeps);
         Ok(answered)
     }
 
@@ -146,10 +207,9 @@ impl Answering<'_, '_> {
         let limits = ResponseLimits::default();
         let mut interim = 0;
         loop {
-            let Reading { input, at, parser, head, .. } = &mut *self.reading;
-            if *at < input.len() {
-                match parser.parse(&input[*at..], &limits, head).map_err(Failure::Bad)? {
-                    Progress::Done { len } if head.view(&input[*at..]).is_interim() => {
+            if !self.reading.is_empty() {
+                match self.reading.parse(&limits)? {
+                    Progress::Done { len } if self.reading.is_interim() => {
                         interim += 1;
                         if INTERIM_MAX < interim {
                             return Err(Failure::Interim);
@@ -161,9 +221,8 @@ impl Answering<'_, '_> {
                     Progress::NeedMore => {}
                 }
             }
-            input.drain(..*at);
-            *at = 0;
-            self.way.receive(input).await?;
+            self.reading.rest();
+            self.reading.receive(self.way).await?;
             self.course.heard = true;
         }
     }
@@ -188,9 +247,13 @@ impl Answering<'_, '_> {
     fn tell_head(&mut self, len: usize) -> Result<(Answered, Framing, Delivery), Failure> {
         let Answering { way, teller, reading, out, .. } = self;
         let stream = way.client;
+        let whole = reading.whole_content(len);
         let Reading { input, at, head, lines, .. } = &mut **reading;
         let response = head.view(&input[*at..*at + len]);
-        let framing = response.framing(&teller.asked()).map_err(Failure::Bad)?;
+        let framing = match (response.framing(&teller.asked()).map_err(Failure::Bad)?, whole) {
+            (Framing::UntilClose, Some(length)) => Framing::Length(length),
+            (framing, _) => framing,
+        };
         stream.shard.count(class(response.status()));
         let request = &teller.request;
         let delivery = Delivery::of(&response, framing, request.method(), request.version());
@@ -244,9 +307,9 @@ impl Answering<'_, '_> {
             *at = 0;
             self.course.told = true;
             self.way.answer(self.out).await?;
-            match self.way.receive(input).await {
+            match self.reading.receive(self.way).await {
                 Ok(()) => {}
-                // RFC 9112 section 6.3: the end of the connection is the end of the content.
+                // RFC 9112 section 6.3: the end of the connection, and that of the reply of a script, is the end of the content.
                 Err(Failure::Ended) if framing == Framing::UntilClose => break,
                 Err(failure) => return Err(failure),
             }

@@ -10,6 +10,7 @@
 mod answer;
 mod exchange;
 mod order;
+mod records;
 mod tunnel;
 mod upload;
 mod way;
@@ -61,7 +62,7 @@ const RETRY_SECONDS: u32 = 5;
 
 /// Has a server answer.
 pub(super) async fn send(responder: &mut Responder<'_>, relay: &Relay) -> Result<Sent, Gone> {
-    let order = match Order::of(responder) {
+    let order = match Order::of(responder, relay) {
         Ok(order) => order,
         Err(answer) => return Ok(own::send(responder, &answer)),
     };
