@@ -5,6 +5,7 @@ mod list;
 mod number;
 mod output;
 mod rate;
+mod status;
 mod text;
 mod upstream;
 
@@ -23,6 +24,7 @@ pub(crate) use list::{List, MapOf};
 pub(crate) use number::{AutoCount, Count, Integer, Size, Span, parse_time};
 pub(crate) use output::{LineFormat, LogChoice, LogList, OutputTo};
 pub(crate) use rate::{BYTE_RATE, REQUEST_RATE};
+pub(crate) use status::{AnswerStatus, Items, REDIRECTS, RedirectStatus, StatusOrObject};
 pub(crate) use text::{Choice, Text};
 pub(crate) use upstream::ServerItem;
 
@@ -64,6 +66,8 @@ pub(crate) enum Nest {
     Optional(&'static Section),
     /// An object of free keys, each with further keys of the table below.
     Named(&'static Section),
+    /// A list of objects, each with further keys of the table.
+    Items(&'static Section),
 }
 
 /// A value that is being read, with what a problem has to say about it.

@@ -12,6 +12,7 @@ mod fields;
 mod host;
 mod logs;
 mod receiver;
+mod rewriting;
 mod server;
 mod settings;
 mod shaping;
@@ -35,6 +36,7 @@ pub use logs::{
 pub use receiver::{
     Labels, Place, Receiver, ReceiverKind, Syslog, SyslogFraming, SyslogShape, SyslogTransport,
 };
+pub use rewriting::{Content, Effect, Return, Rewriting, Rule, Then};
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
 pub use shaping::{Quota, Rate, ShapedBy, Shaping};

@@ -79,7 +79,9 @@ impl Override {
 /// Why nothing can be put below the key at `tokens`: it wants a list or a plain value, and has none yet.
 fn unset_list(node: &Node, tokens: &[String]) -> Option<Flaw> {
     match table::lookup(tokens) {
-        Ok(Target::Key(key)) if matches!(key.nest(), Nest::Leaf) && matches!(node.data, Data::Object(_)) => {
+        Ok(Target::Key(key))
+            if matches!(key.nest(), Nest::Leaf | Nest::Items(_)) && matches!(node.data, Data::Object(_)) =>
+        {
             let what = format!("{:?} is not set, so nothing can be put into it", key.name());
             let cure = format!("set it whole: --set {}={}", pointer::of(tokens), key.example());
             Some(Flaw::new(what, cure))

@@ -7,6 +7,7 @@ mod hosts;
 mod layer;
 mod logs;
 mod receiver;
+mod rewriting;
 mod server;
 mod shaping;
 mod tls;

@@ -1,13 +1,13 @@
 //! Reading the values of one section of the tree, by the keys of the table.
 
 use crate::cause::Cause;
-use crate::kind::{Kind, Named, Object, ObjectOrOff, Spot, WordOrObject};
+use crate::kind::{Items, Kind, Named, Object, ObjectOrOff, Spot, StatusOrObject, WordOrObject};
 use crate::near::nearest;
 use crate::pointer;
 use crate::problem::{Problem, Problems};
 use crate::source::{Origin, Source};
 use crate::table::{self, AnyKey, Key, Section};
-use crate::tree::{Member, Node, quoted};
+use crate::tree::{Data, Member, Node, quoted};
 
 /// One section of the tree; a section that is missing reads like an empty one.
 pub(crate) struct Reader<'a> {
@@ -141,6 +141,44 @@ impl<'a> Reader<'a> {
             (member, below.checked(&self.spot(member, key, &pointer, &quoted(&member.name)), problems))
         });
         readers.collect()
+    }
+
+    /// The sections that are the items of a list.
+    pub(crate) fn items(&self, key: &'static Key<Items>, problems: &mut Problems) -> Vec<Reader<'a>> {
+        let base = pointer::join(&self.pointer, key.name);
+        let (Some(member), Some(())) = (self.member(key.name), self.get(key, problems)) else {
+            return Vec::new();
+        };
+        let Data::List(items) = &member.node.data else { return Vec::new() };
+        let readers = items.iter().enumerate().map(|(index, node)| {
+            let pointer = format!("{base}/{index}");
+            let below = Reader {
+                section: key.kind.section,
+                node: Some(node),
+                pointer: pointer.clone(),
+                source: self.source,
+            };
+            let label = format!("an item of {}", quoted(key.name));
+            let spot = self.spot(member, key, &pointer, &label);
+            below.checked(&Spot { node, ..spot }, problems)
+        });
+        readers.collect()
+    }
+
+    /// The section below a key that can have a status instead, which gives `Some(None)`.
+    pub(crate) fn status_or_section(
+        &self,
+        key: &'static Key<StatusOrObject>,
+        problems: &mut Problems,
+    ) -> Option<Option<Reader<'a>>> {
+        let member = self.member(key.name)?;
+        if !matches!(member.node.data, Data::Object(_)) {
+            return Some(None);
+        }
+        let pointer = pointer::join(&self.pointer, key.name);
+        let node = Some(&member.node);
+        let below = Reader { section: key.kind.0, node, pointer: pointer.clone(), source: self.source };
+        Some(Some(below.checked(&self.spot(member, key, &pointer, &quoted(key.name)), problems)))
     }
 
     /// A problem with the value of `key`.

@@ -237,7 +237,7 @@ impl Registry {
                         tokens.pop();
                     }
                 }
-                Nest::Leaf | Nest::Map | Nest::Optional(_) => {
+                Nest::Leaf | Nest::Map | Nest::Optional(_) | Nest::Items(_) => {
                     let in_host = tokens.first().is_some_and(|token| token == table::top::HOSTS.name);
                     if value.is_some() || !in_host {
                         entries.extend(self.in_force(tokens, key));
@@ -257,7 +257,9 @@ fn chain(tokens: &[String]) -> Vec<Vec<String>> {
     let mut chain = vec![tokens.to_vec()];
     match tokens {
         [hosts, host, locations, _, rest @ ..]
-            if hosts == "hosts" && locations == "locations" && !rest.is_empty() =>
+            if hosts == "hosts"
+                && locations == "locations"
+                && rest.first().is_some_and(|key| table::LOCATION.inherits(key)) =>
         {
             chain.push(outer(&["hosts", host], rest));
             chain.push(outer(&["defaults"], rest));

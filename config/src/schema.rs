@@ -39,7 +39,9 @@ fn section(section: &'static Section) -> Map<String, Value> {
 fn property(key: &'static dyn AnyKey) -> Value {
     let mut schema = key.schema();
     // Draft 7 ignores whatever stands beside a reference.
-    if let (Value::Object(members), Nest::Leaf | Nest::Map | Nest::Named(_)) = (&mut schema, key.nest()) {
+    if let (Value::Object(members), Nest::Leaf | Nest::Map | Nest::Named(_) | Nest::Items(_)) =
+        (&mut schema, key.nest())
+    {
         members.insert("description".to_owned(), json!(key.prose()));
         members.extend(key.default().map(|default| ("default".to_owned(), default)));
         members.insert("examples".to_owned(), json!([key.example_value()]));

@@ -13,14 +13,14 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, quota, remote,
-    rotate, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
+    answer, auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, place, quota,
+    remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
     upstream_fastcgi, upstream_timeouts,
 };
 pub(crate) use sections::{
-    AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG,
-    REMOTE, ROTATE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS,
-    TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_FASTCGI, UPSTREAM_TIMEOUTS,
+    ANSWER, AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS,
+    LOCATION, LOG, REMOTE, ROTATE, RULE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION,
+    SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_FASTCGI, UPSTREAM_TIMEOUTS,
 };
 
 /// One key.
@@ -173,6 +173,11 @@ pub(crate) fn lookup<S: AsRef<str>>(tokens: &[S]) -> Result<Target, (&'static Se
                 Some(_) => section,
                 None => return Ok(Target::Group),
             },
+            Nest::Items(_) if tokens.peek().is_none() => return Ok(Target::Key(key)),
+            Nest::Items(section) => match tokens.next().map(str::parse::<usize>) {
+                Some(Ok(_)) => section,
+                _ => return Ok(Target::Inside(key)),
+            },
             Nest::Leaf | Nest::Map => {
                 return Ok(if tokens.next().is_none() { Target::Key(key) } else { Target::Inside(key) });
             }
@@ -208,6 +213,8 @@ pub(crate) const SECTIONS: &[&Section] = &[
     &CERTIFICATE,
     &LOCATION,
     &AUTH,
+    &RULE,
+    &ANSWER,
     &SECURITY,
     &CORS,
     &COMPRESSION,
@@ -253,6 +260,11 @@ mod tests {
             "tls": {"certificates": {"main": {"chain": "chain.pem", "key": "key.pem"}}, "authorities": "ca.pem"},
             "locations": {
                 "/a/": {"root": "own"},
+                "/c/": {
+                    "root": "base",
+                    "rewrite": [{"path": "^/c", "to": "/d"}, {"return": {"status": 301, "to": "/e"}}],
+                    "return": {"body": "base"}
+                },
                 "/b/": {
                     "root": "base",
                     "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"},
@@ -288,6 +300,10 @@ mod tests {
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",
             "auth" => "/hosts/example.org/locations/~1b~1/auth",
+            "rule" if key == "return" => "/hosts/example.org/locations/~1c~1/rewrite/1",
+            "rule" => "/hosts/example.org/locations/~1c~1/rewrite/0",
+            "return" if key == "to" => "/hosts/example.org/locations/~1c~1/rewrite/1/return",
+            "return" => "/hosts/example.org/locations/~1c~1/return",
             "security" => "/hosts/example.org/locations/~1b~1/security",
             "cors" => "/hosts/example.org/locations/~1b~1/cors",
             "compression" => "/hosts/example.org/locations/~1b~1/compression",

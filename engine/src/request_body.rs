@@ -105,7 +105,12 @@ impl<'x> RequestBody<'x> {
         let unwanted = match action {
             Action::Echo | Action::Relay(_) => false,
             Action::Respond(answer) => !answer.close,
-            Action::File(_) | Action::Comet(..) | Action::ToTls(_) | Action::NeedLogin(_) => true,
+            Action::File(_)
+            | Action::Redirect { .. }
+            | Action::Reply { .. }
+            | Action::Comet(..)
+            | Action::ToTls(_)
+            | Action::NeedLogin(_) => true,
         };
         if !unwanted || self.is_read() || self.awaits_continue {
             return Ok(Ok(()));

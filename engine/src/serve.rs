@@ -12,7 +12,10 @@ use std::rc::Rc;
 use auth::access::Holder;
 use perf::Counter;
 use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Request, Status, path};
-use site::{Action, Answer, Exchange, Fields, Place, Security, Site, decide, decide_admitted};
+use site::{
+    Action, Answer, Arrival, Exchange, Fields, Inquiry, LOOKUPS_MAX, Place, Security, Site, Trail, Walk,
+    decide, decide_admitted,
+};
 
 use crate::connection::Wait;
 use crate::content::{self, Responder};
@@ -50,6 +53,8 @@ pub(crate) struct Work {
     head: Head,
     /// Decoded path.
     path: Vec<u8>,
+    /// Where rules have led.
+    trail: Trail,
     /// Responses not yet handed over.
     out: Vec<u8>,
     relay: content::relay::Work,
@@ -67,6 +72,7 @@ impl Work {
                 buffer.shrink_to(INPUT_CAPACITY);
             }
         }
+        self.trail.slim();
         self.start = 0;
         self.relay.slim();
     }
@@ -204,13 +210,16 @@ async fn exchange(
     let client = request.as_ref().map_or(peer, |request| served.clients.find(peer, request));
     let (security, holder) = shard.security(&stream.port, (served, address));
     let origin = Origin { client, security, holder: holder.as_deref() };
-    let Decision { path, place, mut action } = match (&request, head) {
+    let Decision { asked, path, raw_path, query, place, mut action } = match (&request, head) {
         // Who is banned and connects has been closed. The connection of a proxy is that of others, too.
         (Some(_), _) if client != peer && shard.has_banned(client) => {
             shard.count(Counter::RequestsRefusedBan);
-            Decision { path: b"", place: None, action: Action::Respond(Answer::with(Status::FORBIDDEN)) }
+            Decision::nowhere(Action::Respond(Answer::with(Status::FORBIDDEN)))
         }
-        (Some(request), _) => locate_and_decide(served, (address, origin), request, &mut work.path),
+        (Some(request), _) => {
+            let finder = Finder { shard, site: served, address, origin };
+            finder.find(request, &mut work.path, &mut work.trail)
+        }
         (None, refused) => Decision::refuse(refused.map_or_else(Refusal::status, |_| Status::BAD_REQUEST)),
     };
     // What has no place of its own gets the pages, the fields and the log of the default host.
@@ -227,17 +236,18 @@ async fn exchange(
     let mut user = None;
     if let (Action::NeedLogin(gate), Some(place), Some(request)) = (&action, place, &request) {
         let gate = *gate;
-        (action, user) = match logins::admit(stream, gate, (client, request), &mut work.out)
-            .await
-            .map_err(left)?
-        {
-            Admission::Granted(user) => (decide_admitted(&seen(origin, request, path, place)), Some(user)),
-            Admission::Refused(answer, user) => (Action::Respond(answer), user),
-            Admission::Challenged => {
-                let challenge = Some(gate.challenge.as_str());
-                (Action::Respond(Answer { challenge, ..Answer::with(Status::UNAUTHORIZED) }), None)
-            }
-        };
+        (action, user) =
+            match logins::admit(stream, gate, (client, request), &mut work.out).await.map_err(left)? {
+                Admission::Granted(user) => {
+                    let target = Target { asked, path, raw_path, query };
+                    (decide_admitted(&seen(origin, request, target, place)), Some(user))
+                }
+                Admission::Refused(answer, user) => (Action::Respond(answer), user),
+                Admission::Challenged => {
+                    let challenge = Some(gate.challenge.as_str());
+                    (Action::Respond(Answer { challenge, ..Answer::with(Status::UNAUTHORIZED) }), None)
+                }
+            };
     }
     if let Some(place) = place {
         body.set_limit(place.location.body_size);
@@ -254,6 +264,8 @@ async fn exchange(
         served,
         request,
         path,
+        raw_path,
+        query,
         pages: place.map(|p| &p.location.error_pages),
         fields: place.map_or(&NO_RULES, |p| &p.location.fields),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),
@@ -275,7 +287,7 @@ async fn exchange(
         served,
         client,
         request,
-        path,
+        path: asked,
         refusal: head.err(),
         place,
         room,
@@ -309,14 +321,29 @@ fn refuse(status: Status) -> Action<'static> {
 
 /// Where a request belongs, and what to do for it.
 struct Decision<'s> {
+    /// The path that the client has asked for; empty when it could not be read.
+    asked: &'s [u8],
     path: &'s [u8],
+    /// That one in the form of a request line.
+    raw_path: &'s [u8],
+    query: Option<&'s [u8]>,
     place: Option<Place<'s>>,
     action: Action<'s>,
 }
 
-impl Decision<'_> {
+impl<'s> Decision<'s> {
+    /// It has not come as far as to a path.
+    fn nowhere(action: Action<'s>) -> Decision<'s> {
+        Decision { asked: b"", path: b"", raw_path: b"", query: None, place: None, action }
+    }
+
     fn refuse(status: Status) -> Decision<'static> {
-        Decision { path: b"", place: None, action: refuse(status) }
+        Decision::nowhere(refuse(status))
+    }
+
+    fn at(target: Target<'s>, place: Place<'s>, action: Action<'s>) -> Decision<'s> {
+        let Target { asked, path, raw_path, query } = target;
+        Decision { asked, path, raw_path, query, place: Some(place), action }
     }
 }
 
@@ -328,31 +355,80 @@ struct Origin<'s> {
     holder: Option<&'s Holder>,
 }
 
-fn locate_and_decide<'s>(
+/// Where a request leads.
+#[derive(Clone, Copy)]
+struct Target<'s> {
+    /// The path that the client has asked for.
+    asked: &'s [u8],
+    /// The path that rules have made of it.
+    path: &'s [u8],
+    /// That one in the form of a request line.
+    raw_path: &'s [u8],
+    query: Option<&'s [u8]>,
+}
+
+/// Finds where requests belong that came in by one address.
+struct Finder<'s> {
+    shard: &'s Shard,
     site: &'s Site,
-    (address, origin): (usize, Origin<'s>),
-    request: &Request<'s>,
-    scratch: &'s mut Vec<u8>,
-) -> Decision<'s> {
-    // `OPTIONS *` is about the server, not about a place in it (RFC 9110 section 9.3.7).
-    let raw = if request.is_options_star() { b"/" } else { request.path() };
-    let path = match path::normalize(raw, scratch) {
-        Ok(path) => path,
-        Err(bad) => return Decision::refuse(bad.status()),
-    };
-    match site.locate(address, request, path) {
-        Ok(place) => {
-            let action = decide(&seen(origin, request, path, place));
-            Decision { path, place: Some(place), action }
+    address: usize,
+    origin: Origin<'s>,
+}
+
+impl<'s> Finder<'s> {
+    fn find(self, request: &Request<'s>, scratch: &'s mut Vec<u8>, trail: &'s mut Trail) -> Decision<'s> {
+        // `OPTIONS *` is about the server, not about a place in it (RFC 9110 section 9.3.7).
+        let raw = if request.is_options_star() { b"/" } else { request.path() };
+        let asked = match path::normalize(raw, scratch) {
+            Ok(path) => path,
+            Err(bad) => return Decision::refuse(bad.status()),
+        };
+        let target = Target { asked, path: asked, raw_path: request.path(), query: request.query() };
+        match self.site.locate(self.address, request, asked) {
+            Ok(place) if place.is_ruled() => self.follow(request, target, place, trail),
+            Ok(place) => Decision::at(target, place, decide(&seen(self.origin, request, target, place))),
+            Err(status) => {
+                Decision { asked, path: asked, ..Decision::nowhere(Action::Respond(Answer::with(status))) }
+            }
         }
-        Err(status) => Decision { path, place: None, action: Action::Respond(Answer::with(status)) },
+    }
+
+    /// Follows the rules of host and locations.
+    fn follow(
+        self,
+        request: &Request<'s>,
+        target: Target<'s>,
+        place: Place<'s>,
+        trail: &'s mut Trail,
+    ) -> Decision<'s> {
+        let Origin { client, security, .. } = self.origin;
+        let inquiry = Inquiry { request: *request, asked: target.asked, client, security };
+        trail.begin(target.asked, target.query);
+        let arrival = Walk::new(place.host).go(&inquiry, trail);
+        let raw_path = trail.encoded().unwrap_or(target.raw_path);
+        let target = Target { path: trail.path(), raw_path, query: trail.query(), ..target };
+        match arrival {
+            Arrival::Place(place) => {
+                Decision::at(target, place, decide(&seen(self.origin, request, target, place)))
+            }
+            Arrival::Answered(place, action) => Decision::at(target, place, action),
+            Arrival::Circle { place, rule } => {
+                self.shard.count(Counter::RewriteCircles);
+                log::error!(
+                    "rules lead in circles: {LOOKUPS_MAX} locations were looked up for one request, the last because of {rule}: \
+                     see to it that one of them leaves the way of the others"
+                );
+                Decision::at(target, place, Action::Respond(Answer::with(Status::INTERNAL_SERVER_ERROR)))
+            }
+        }
     }
 }
 
 /// What phases see of a request.
-fn seen<'s>(origin: Origin<'s>, request: &Request<'s>, path: &'s [u8], place: Place<'s>) -> Exchange<'s> {
+fn seen<'s>(origin: Origin<'s>, request: &Request<'s>, target: Target<'s>, place: Place<'s>) -> Exchange<'s> {
     let Origin { client, security, holder } = origin;
-    Exchange { request: *request, path, place, client, security, holder }
+    let Target { asked, path, query, .. } = target;
+    Exchange { request: *request, path, query, asked, place, client, security, holder }
 }
 
 /// Whether the server wants this response to be the last on its connection.

@@ -231,6 +231,9 @@ counters! {
     LimitRequestsPerConnection "limit_requests_per_connection" Counter Connections
         "Connections ended because they have carried as many requests as they may.";
 
+    RewriteCircles "rewrite_circles" Counter Requests
+        "Requests answered with 500 because rules of rewrite lead them in circles; the error log names one of them.";
+
     LoginsGranted "logins_granted" Counter Requests
         "Requests let in by a name and a password, judged just now or remembered.";
     LoginsDenied "logins_denied" Counter Requests

@@ -15,6 +15,8 @@ pub enum BadPath {
     EncodedSlash,
     /// `..` above the root.
     AboveRoot,
+    /// `.` or `..` in a path that was put together of parts.
+    DotSegment,
     /// Not beginning with `/`.
     Relative,
 }
@@ -34,6 +36,7 @@ impl fmt::Display for BadPath {
             BadPath::Control => "the path holds a control byte",
             BadPath::EncodedSlash => "the path holds an encoded slash",
             BadPath::AboveRoot => "the path leads above the root",
+            BadPath::DotSegment => "a part of the path makes a dot segment",
             BadPath::Relative => "the path does not begin with a slash",
         })
     }
@@ -55,7 +58,7 @@ pub fn normalize<'a>(raw: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8]
         return Ok(raw);
     }
     scratch.clear();
-    decode(raw, scratch)?;
+    decode_to(raw, scratch)?;
     let len = resolve(scratch)?;
     scratch.truncate(len);
     Ok(scratch)
@@ -75,7 +78,39 @@ fn is_normal(raw: &[u8]) -> bool {
     true
 }
 
-fn decode(raw: &[u8], out: &mut Vec<u8>) -> Result<(), BadPath> {
+/// Brings a decoded path that was put together of parts into the form that [`normalize`] gives: slashes are merged.
+///
+/// # Errors
+///
+/// [`BadPath::Relative`] and [`BadPath::Control`]; [`BadPath::DotSegment`] instead of resolving one: who asked for `..`
+/// must not leave the folder that whoever put the parts together had in mind.
+pub fn settle(path: &mut Vec<u8>) -> Result<(), BadPath> {
+    if path.first() != Some(&b'/') {
+        return Err(BadPath::Relative);
+    }
+    if path.iter().any(u8::is_ascii_control) {
+        return Err(BadPath::Control);
+    }
+    if path.split(|&byte| byte == b'/').any(|segment| segment == b"." || segment == b"..") {
+        return Err(BadPath::DotSegment);
+    }
+    // A second slash adds nothing.
+    path.dedup_by(|next, before| *next == b'/' && *before == b'/');
+    Ok(())
+}
+
+/// A path that somebody has written by hand, decoded and otherwise as it is.
+///
+/// # Errors
+///
+/// [`BadPath::Percent`], [`BadPath::Control`] and [`BadPath::EncodedSlash`].
+pub fn decode(raw: &[u8]) -> Result<Vec<u8>, BadPath> {
+    let mut out = Vec::with_capacity(raw.len());
+    decode_to(raw, &mut out)?;
+    Ok(out)
+}
+
+fn decode_to(raw: &[u8], out: &mut Vec<u8>) -> Result<(), BadPath> {
     let mut rest = raw;
     while let [first, tail @ ..] = rest {
         let byte = if *first == b'%' {
@@ -213,6 +248,25 @@ mod tests {
     }
 
     #[test]
+    fn parts_are_settled_or_refused() {
+        for (path, expected) in [
+            ("/", Ok("/")),
+            ("//a///b//", Ok("/a/b/")),
+            ("/a%2e/..b/c..", Ok("/a%2e/..b/c..")),
+            ("/a/../b", Err(BadPath::DotSegment)),
+            ("/a/.", Err(BadPath::DotSegment)),
+            ("/..", Err(BadPath::DotSegment)),
+            ("/a\nb", Err(BadPath::Control)),
+            ("a", Err(BadPath::Relative)),
+            ("", Err(BadPath::Relative)),
+        ] {
+            let mut settled = path.as_bytes().to_vec();
+            let found = settle(&mut settled).map(|()| settled);
+            assert_eq!(found, expected.map(|path: &str| path.as_bytes().to_vec()), "{path}");
+        }
+    }
+
+    #[test]
     fn hidden_segments_are_seen() {
         for (path, expected) in [("/.git/x", true), ("/a/.b", true), ("/a.b/c.", false), ("/", false)] {
             assert_eq!(has_hidden_segment(path.as_bytes()), expected, "{path}");
@@ -229,9 +283,7 @@ mod tests {
         fn encoding_is_undone_by_decoding(path in "/[ -~\u{e9}]{0,20}") {
             let mut text = Vec::new();
             encode(path.as_bytes(), &mut text);
-            let mut back = Vec::new();
-            prop_assert!(decode(&text, &mut back).is_ok());
-            prop_assert_eq!(back, path.into_bytes());
+            prop_assert_eq!(decode(&text), Ok(path.into_bytes()));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a chain of phases decides.
 
+use std::borrow::Cow;
+
 use proto_http::Status;
 
 use crate::{Comet, Files, Gate, Part, Relay};
@@ -11,6 +13,22 @@ pub enum Action<'s> {
     Respond(Answer<'s>),
     /// Send the file that the path names, or what its absence means.
     File(&'s Files),
+    /// Send the client elsewhere.
+    Redirect {
+        /// 301, 302, 303, 307 or 308.
+        status: Status,
+        /// Value of `Location`, fit to be sent.
+        location: Vec<u8>,
+    },
+    /// Send a body that a rule has made.
+    Reply {
+        /// The status.
+        status: Status,
+        /// Value of `Content-Type`.
+        media_type: &'s str,
+        /// The content.
+        body: Cow<'s, [u8]>,
+    },
     /// Send the client to the same place with TLS, on this port; none for the usual one.
     ToTls(Option<u16>),
     /// Have the client log in; what it may do then, [`decide_admitted`](crate::decide_admitted) says.

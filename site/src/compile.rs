@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use auth::access::{Asked, Rules};
 use config::{
-    Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Place, Problems, Registry, Settings,
-    Upstream, UpstreamAddress, UpstreamProtocol, UpstreamServer,
+    Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Place, Problems, Registry, Rewriting,
+    Settings, Upstream, UpstreamAddress, UpstreamProtocol, UpstreamServer,
 };
 use sys::net::Address;
 
@@ -26,6 +26,7 @@ use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
 use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
+use crate::rewrite::{Fault, Reply, RuleCompiler, RuleList, compile_pattern};
 use crate::shaping::{ScopeId, Shaping};
 use crate::upstream::{Group, GroupId, Relay, Scripts, Server};
 
@@ -119,7 +120,8 @@ impl Compiler<'_> {
     fn host(&mut self, host: &config::Host, listens: &[Listen]) -> Option<Host> {
         self.carrier = Carrier::new(host, listens);
         self.place = (host.name.to_string(), Some("/".to_owned()));
-        let root = self.location(&host.settings, &host.pointer, String::new());
+        let outside = Rewriting { rules: Vec::new(), answer: host.rewriting.answer.clone() };
+        let root = self.location(&host.settings, &outside, &host.pointer, String::new());
         let mut exact = Vec::new();
         let mut patterns = Vec::new();
         let mut prefixes = Vec::new();
@@ -128,8 +130,8 @@ impl Compiler<'_> {
                 Matcher::Prefix(path) => Some(path.clone()),
                 Matcher::Exact(_) | Matcher::Pattern(_) => None,
             };
-            let Some(location) = self.location(&part.settings, &part.pointer, part.matcher.to_string())
-            else {
+            let key = part.matcher.to_string();
+            let Some(location) = self.location(&part.settings, &part.rewriting, &part.pointer, key) else {
                 continue;
             };
             match &part.matcher {
@@ -144,37 +146,65 @@ impl Compiler<'_> {
         }
         prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let locations = Locations { exact, patterns, prefixes, root: root? };
-        Some(Host { name: host.name.to_string(), locations })
+        let rules = self.rules(&host.rewriting);
+        Some(Host { name: host.name.to_string(), locations, rules })
+    }
+
+    fn rules(&mut self, rewriting: &Rewriting) -> Option<Box<RuleList>> {
+        let mut compiler = RuleCompiler::default();
+        let rules = compiler.rules(&rewriting.rules);
+        self.faults(compiler);
+        rules
+    }
+
+    /// The answer to all requests of a place; none at all where there is none that can be used.
+    fn answer(&mut self, answer: &config::Return) -> Option<Reply> {
+        let mut compiler = RuleCompiler::default();
+        let reply = compiler.answer(answer);
+        self.faults(compiler);
+        reply
+    }
+
+    fn faults(&mut self, compiler: RuleCompiler) {
+        for (pointer, Fault { cause, cure }) in compiler.faults {
+            self.problem(&pointer, &cause, &cure);
+        }
     }
 
     fn pattern(&mut self, text: &str, pointer: &str) -> Option<regex::bytes::Regex> {
-        match regex::bytes::Regex::new(text) {
+        match compile_pattern(text) {
             Ok(pattern) => Some(pattern),
-            Err(error) => {
-                // The crate draws the pattern over several lines; its last line is the reason.
-                let text = error.to_string();
-                let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                let cause = format!("the pattern is no valid regular expression: {reason}");
-                let cure = "write a pattern such as \"~ \\\\.(png|jpg)$\"; look-around and back-references \
-                            are not supported";
-                self.problem(pointer, &cause, cure);
+            Err(Fault { cause, cure }) => {
+                self.problem(pointer, &cause, &cure);
                 None
             }
         }
     }
 
-    fn location(&mut self, settings: &Settings, pointer: &str, key: String) -> Option<Location> {
+    fn location(
+        &mut self,
+        settings: &Settings,
+        rewriting: &Rewriting,
+        pointer: &str,
+        key: String,
+    ) -> Option<Location> {
         let id = self.next_id;
         self.next_id += 1;
         let fields = Arc::new(Fields::new(settings, &self.carrier.fields));
         let error_pages = self.error_pages(settings, pointer);
+        let rules = self.rules(rewriting);
+        let reply = match &rewriting.answer {
+            Some(answer) => Some(self.answer(answer)?),
+            None => None,
+        };
         let compression = settings.compression.as_deref().map(Compression::new).map(Arc::new);
-        let chain = self.chain(id, settings, pointer, (&fields, compression.as_ref()))?;
+        let chain = self.chain(id, settings, reply, pointer, (&fields, compression.as_ref()))?;
         let logs = settings.access_logs.clone();
         let body_size = settings.body_size;
         Some(Location {
             id,
             chain,
+            rules,
             fields,
             error_pages,
             logs,
@@ -190,11 +220,12 @@ impl Compiler<'_> {
         &mut self,
         id: u32,
         settings: &Settings,
+        reply: Option<Reply>,
         pointer: &str,
         (fields, compression): (&Arc<Fields>, Option<&Arc<Compression>>),
     ) -> Option<Vec<Phase>> {
         let comet = settings.comet.map(|shows| self.comet(shows, settings, pointer));
-        let methods = methods(settings);
+        let methods = methods(settings, reply.as_ref());
         let certificate = settings.client_certificate;
         if let Some([cause, cure]) = certificate.and_then(|own| self.carrier.contradiction(own)) {
             let at = self.setting(pointer, "client_certificate");
@@ -208,6 +239,10 @@ impl Compiler<'_> {
         chain.extend([Phase::Expectation(Expectation), Phase::Methods(methods)]);
         if settings.body_size < u64::MAX {
             chain.push(Phase::BodyLimit(BodyLimit(settings.body_size)));
+        }
+        if let Some(reply) = reply {
+            chain.push(Phase::Reply(reply));
+            return Some(chain);
         }
         if let Some(comet) = comet {
             chain.push(Phase::Comet(comet?));
@@ -439,10 +474,11 @@ impl Compiler<'_> {
 }
 
 /// What a place takes: what it says, or else what the one knows who makes its responses.
-fn methods(settings: &Settings) -> Methods {
+fn methods(settings: &Settings, reply: Option<&Reply>) -> Methods {
     let all = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].map(str::to_owned);
     match (&settings.methods, settings.handler) {
         (Some(methods), _) => Methods::new(methods),
+        (None, _) if reply.is_some() => Methods::all(&all),
         (None, Handler::Files | Handler::Echo) if settings.comet.is_some() => Methods::new(&all[..2]),
         (None, Handler::Files | Handler::Echo) if settings.proxy.is_some() => Methods::all(&all),
         (None, Handler::Echo) => Methods::new(&all),

@@ -7,13 +7,31 @@ use proto_http::Request;
 
 use crate::{Place, Security};
 
+/// What rules look at, besides where the request leads by now.
+#[derive(Clone, Copy)]
+pub struct Inquiry<'r> {
+    /// The request's head.
+    pub request: Request<'r>,
+    /// The path that the client has asked for, after percent-decoding and removal of dot segments.
+    pub asked: &'r [u8],
+    /// The client; none when it has no IP address.
+    pub client: Option<IpAddr>,
+    /// What carries it.
+    pub security: Security,
+}
+
 /// What phases look at: the request and where it belongs.
 #[derive(Clone, Copy)]
 pub struct Exchange<'r> {
     /// The request's head.
     pub request: Request<'r>,
     /// The path after percent-decoding and removal of dot segments; begins with `/`.
+    /// Rules may have given it another one than the client has asked for.
     pub path: &'r [u8],
+    /// The query without its `?`, as rules have left it.
+    pub query: Option<&'r [u8]>,
+    /// The path that the client has asked for, in the same form.
+    pub asked: &'r [u8],
     /// Host and location.
     pub place: Place<'r>,
     /// The client; none when it has no IP address.

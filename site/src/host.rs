@@ -6,6 +6,7 @@ use proto_http::{Request, Status};
 
 use crate::location::Locations;
 use crate::names::Names;
+use crate::rewrite::RuleList;
 use crate::shaping::Shaping;
 use crate::upstream::Group;
 use crate::{Clients, Location};
@@ -29,6 +30,8 @@ pub struct Host {
     /// The name under which the configuration lists it.
     pub name: String,
     pub(crate) locations: Locations,
+    /// What is looked at before a location is looked for.
+    pub(crate) rules: Option<Box<RuleList>>,
 }
 
 /// Where a request belongs.
@@ -40,8 +43,17 @@ pub struct Place<'s> {
     pub location: &'s Location,
 }
 
+impl Place<'_> {
+    /// Whether rules of the host or of the location have a say in where the request leads: then a
+    /// [`Walk`](crate::Walk) finds its place.
+    #[must_use]
+    pub fn is_ruled(&self) -> bool {
+        self.host.rules.is_some() || self.location.rules.is_some()
+    }
+}
+
 impl Site {
-    /// Finds host and location for a request that came in by the listening address with index `listener`.
+    /// Finds host and location, but for rules, for a request that came in by the listening address with index `listener`.
     /// `path` is the normalised path.
     ///
     /// # Errors

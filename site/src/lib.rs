@@ -2,6 +2,7 @@
 //!
 //! - [`compile`] turns a typed configuration into a [`Site`], or into problems with their place.
 //! - [`Site::locate`] finds the host and the location for a request.
+//! - A [`Walk`] follows the rules that change where a request leads.
 //! - [`shaping`] has the limits on what clients use.
 //! - [`decide`] runs the location's flat chain of phases over an [`Exchange`] and yields the [`Action`].
 //!
@@ -25,6 +26,7 @@ mod media;
 mod names;
 mod page;
 mod phase;
+mod rewrite;
 mod security;
 pub mod shaping;
 pub mod upstream;
@@ -34,12 +36,13 @@ pub use clients::Clients;
 pub use comet::{Comet, Part};
 pub use compile::compile;
 pub use compression::Compression;
-pub use exchange::Exchange;
+pub use exchange::{Exchange, Inquiry};
 pub use fields::{About, Fields, Source};
 pub use host::{Host, Place, Site};
 pub use location::{ErrorPages, Files, Location};
 pub use media::MediaTypes;
 pub use page::Page;
 pub use phase::{Gate, decide, decide_admitted};
+pub use rewrite::{Arrival, LOOKUPS_MAX, Trail, Walk};
 pub use security::{Client, Identity, Security};
 pub use upstream::Relay;

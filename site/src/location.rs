@@ -12,6 +12,7 @@ use crate::fields::Fields;
 use crate::media::MediaTypes;
 use crate::page::Page;
 use crate::phase::Phase;
+use crate::rewrite::RuleList;
 use crate::shaping::ScopeId;
 
 /// A part of a host with its own settings and its own flat chain of phases.
@@ -20,6 +21,8 @@ pub struct Location {
     /// A number of its own among all locations of the site; the key under which shards keep state for it.
     pub id: u32,
     pub(crate) chain: Vec<Phase>,
+    /// What is looked at before its chain.
+    pub(crate) rules: Option<Box<RuleList>>,
     /// What becomes of the fields of every response.
     pub fields: Arc<Fields>,
     /// Bodies of error responses.

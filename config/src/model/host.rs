@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Listen, Settings, Tls};
+use super::{Listen, Rewriting, Settings, Tls};
 use crate::HostName;
 
 /// One virtual host: `/hosts/NAME`.
@@ -18,6 +18,8 @@ pub struct Host {
     pub tls: Option<Tls>,
     /// What holds outside of all locations.
     pub settings: Settings,
+    /// Its rules are looked at before a location is looked for; its answer is for what is outside of all locations.
+    pub rewriting: Rewriting,
     /// Parts of the host that differ, in the order of the file.
     pub locations: Vec<Location>,
     /// JSON Pointer of the host.
@@ -31,6 +33,8 @@ pub struct Location {
     pub matcher: Matcher,
     /// What holds there, with everything inherited from the host.
     pub settings: Settings,
+    /// Its own rules and its answer.
+    pub rewriting: Rewriting,
     /// JSON Pointer of the location.
     pub pointer: String,
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::layer::{Inherited, Layer};
-use super::{Catalog, server, tls};
+use super::{Catalog, rewriting, server, tls};
 use crate::cause::Cause;
 use crate::model::{Host, Location, Matcher};
 use crate::name::HostName;
@@ -11,7 +11,7 @@ use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
 use crate::source::{Origin, Source};
 use crate::syntax;
-use crate::table::{host, top};
+use crate::table::{host, place, top};
 use crate::tree::{Data, Member};
 
 pub(super) fn read(
@@ -29,7 +29,8 @@ pub(super) fn read(
         let inherited = defaults.with(Layer::read(&reader, catalog, problems)).shaped_at(reader.pointer());
         inherited.check_maker(&reader, problems);
         let locations = locations(&reader, (&inherited, catalog), source, problems);
-        if reader.exists() && locations.is_empty() && inherited.lacks_root() {
+        let rewriting = rewriting::read(&reader, problems);
+        if reader.exists() && locations.is_empty() && inherited.lacks_root() && !has_rules(&reader) {
             problems.push(Problem::new(source, &member.origin, reader.pointer(), Cause::NoRoot));
         }
         let listen = server::listen(&reader, &host::LISTEN, problems);
@@ -40,6 +41,7 @@ pub(super) fn read(
             listen,
             tls,
             settings: inherited.into_settings(),
+            rewriting,
             locations,
             pointer: reader.pointer().to_owned(),
         }));
@@ -114,14 +116,21 @@ fn locations(
         if let Some(first) = seen.insert(matcher.clone(), &member.origin) {
             problems.push(problem(Cause::DuplicateLocation).note("first", source, first));
         }
-        if reader.exists() && inherited.lacks_root() {
+        let rewriting = rewriting::read(&reader, problems);
+        if reader.exists() && inherited.lacks_root() && !has_rules(&reader) {
             problems.push(problem(Cause::NoRoot));
         }
         locations.push(Location {
             matcher,
             settings: inherited.into_settings(),
+            rewriting,
             pointer: reader.pointer().to_owned(),
         });
     }
     locations
+}
+
+/// Whether requests can be answered or led elsewhere without any file.
+fn has_rules(reader: &Reader<'_>) -> bool {
+    reader.has(&place::REWRITE) || reader.has(&place::RETURN)
 }

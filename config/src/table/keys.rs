@@ -24,10 +24,10 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3600;
 
-/// Declares the keys of a section, and `KEYS` with all of them.
+/// Declares the keys of a section, and `KEYS` with all of them and those of other modules that it has, too.
 macro_rules! keys {
     ($(#[$doc:meta])* $module:ident { $($id:ident: $kind:ty = $name:literal, $value:expr,
-        default $default:expr, example $example:literal, $prose:literal;)* }) => {
+        default $default:expr, example $example:literal, $prose:literal;)* } $(also $($more:path),+)?) => {
         $(#[$doc])*
         pub(crate) mod $module {
             use super::*;
@@ -36,7 +36,7 @@ macro_rules! keys {
                 name: $name, kind: $value, default: $default, example: $example, prose: $prose,
             };)*
 
-            pub(in crate::table) static KEYS: &[&dyn AnyKey] = &[$(&$id),*];
+            pub(in crate::table) static KEYS: &[&dyn AnyKey] = &[$(&$id,)* $($(&$more,)+)?];
         }
     };
 }
@@ -44,11 +44,13 @@ macro_rules! keys {
 mod coding;
 mod fields;
 mod logs;
+mod rewriting;
 mod upstreams;
 
 pub(crate) use coding::compression;
 pub(crate) use fields::{cors, security};
 pub(crate) use logs::{log, rotate};
+pub(crate) use rewriting::{answer, place, rule};
 pub(crate) use upstreams::{upstream, upstream_eject, upstream_fastcgi, upstream_timeouts};
 mod shapes;
 pub(crate) use shapes::{quota, shaping};
@@ -395,7 +397,7 @@ keys! {
             Named { section: &LOCATION, noun: "an object with an object for each location" },
             default None, example r#"{"/private/": {"methods": ["GET"]}}"#,
             "Parts of the host that differ, by path.";
-    }
+    } also place::REWRITE, place::RETURN
 }
 
 keys! {

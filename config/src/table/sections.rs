@@ -2,8 +2,8 @@
 
 use super::Section;
 use super::keys::{
-    auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, quota, remote,
-    rotate, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
+    answer, auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, place, quota,
+    remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
     upstream_fastcgi, upstream_timeouts,
 };
 
@@ -172,7 +172,7 @@ pub(crate) static LOCATION: Section = Section {
             first pattern in the order of the file, then the longest prefix. Keys that it does not set are \
             inherited from the host.",
     inherited: settings::KEYS,
-    own: &[],
+    own: place::KEYS,
 };
 
 /// `/hosts/NAME/tls`.
@@ -204,6 +204,27 @@ pub(crate) static AUTH: Section = Section {
             cannot tell, the answer is 503. Without TLS everybody between can read the password.",
     inherited: &[],
     own: auth::KEYS,
+};
+
+/// An item of `rewrite` of a host or location.
+pub(crate) static RULE: Section = Section {
+    name: "rule",
+    place: "a rule (an item of \"rewrite\" of a host or location)",
+    prose: "A rule that changes where a request leads, or answers it. Rules are looked at in their order: those of the host \
+            before a location is looked for, those of a location once it is found, before anything else of it. A rule of a \
+            host is looked at once; a rule of a location again whenever another rule leads there, at most 10 times for a \
+            request. See docs/rewriting.md.",
+    inherited: &[],
+    own: rule::KEYS,
+};
+
+/// `return` of a host, a location or a rule.
+pub(crate) static ANSWER: Section = Section {
+    name: "return",
+    place: "an answer (\"return\" of a host, a location or a rule)",
+    prose: "An answer that is complete in itself: a status, with a body or with the place that the client is sent to.",
+    inherited: &[],
+    own: answer::KEYS,
 };
 
 /// `security` of `/defaults`, a host or a location.

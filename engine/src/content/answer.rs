@@ -48,6 +48,22 @@ pub(super) fn to_tls(responder: &mut Responder<'_>, port: Option<u16>) -> Sent {
     }
 }
 
+/// Sends the client elsewhere.
+pub(super) fn redirect(responder: &mut Responder<'_>, status: Status, location: &[u8]) -> Sent {
+    respond(responder, status, |lines| line(lines, "Location", location))
+}
+
+/// Sends a body that a rule has made.
+pub(super) fn reply(responder: &mut Responder<'_>, status: Status, media_type: &str, body: &[u8]) -> Sent {
+    let with_content = !responder.is_head();
+    let writer = responder.head(status).field("Content-Type", media_type.as_bytes());
+    writer.number("Content-Length", body.len() as u64);
+    responder.end_head();
+    let content = if with_content { body } else { &[] };
+    responder.out.extend_from_slice(content);
+    Sent { status, content: content.len() as u64 }
+}
+
 /// Writes an answer with this status, its page, and the fields that `more` adds.
 pub(super) fn respond(
     responder: &mut Responder<'_>,

@@ -30,8 +30,7 @@ pub(super) async fn send(responder: &mut Responder<'_>, files: &Files) -> Result
 
 /// A folder without its slash: relative links in its index would lead astray.
 fn redirect(responder: &mut Responder<'_>) -> Sent {
-    let query = responder.request.and_then(|request| request.query());
-    let location = file_lookup::with_slash(responder.path, query);
+    let location = file_lookup::with_slash(responder.path, responder.query);
     answer::respond(responder, Status::MOVED_PERMANENTLY, |lines| answer::line(lines, "Location", &location))
 }
 

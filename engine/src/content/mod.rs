@@ -27,8 +27,12 @@ pub(crate) struct Responder<'x> {
     pub(crate) served: &'x Served,
     /// `None` when the head could not be read.
     pub(crate) request: Option<Request<'x>>,
-    /// The path, decoded and without dot segments; empty when it could not be read.
+    /// The path, decoded and without dot segments, as rules have left it; empty when it could not be read.
     pub(crate) path: &'x [u8],
+    /// The same in the form of a request line: as the client has sent it, unless rules have made another one.
+    pub(crate) raw_path: &'x [u8],
+    /// The query without its `?`, as rules have left it.
+    pub(crate) query: Option<&'x [u8]>,
     pub(crate) pages: Option<&'x ErrorPages>,
     /// The location's rules about fields.
     pub(crate) fields: &'x Fields,
@@ -65,6 +69,8 @@ pub(crate) struct Sent {
 pub(crate) async fn send(responder: &mut Responder<'_>, action: Action<'_>) -> Result<Sent, Gone> {
     match action {
         Action::Respond(answer) => Ok(answer::send(responder, &answer)),
+        Action::Redirect { status, location } => Ok(answer::redirect(responder, status, &location)),
+        Action::Reply { status, media_type, body } => Ok(answer::reply(responder, status, media_type, &body)),
         Action::File(files) => file::send(responder, files).await,
         // It was admitted or answered before this.
         Action::NeedLogin(_) => Ok(answer::send(responder, &Answer::with(Status::SERVICE_UNAVAILABLE))),

@@ -26,6 +26,7 @@ use proto_http::Status;
 use crate::comet::Comet;
 use crate::fields;
 use crate::location::Files;
+use crate::rewrite::{Captured, Reply, View};
 use crate::{Action, Answer, Exchange, Relay};
 
 /// Whether a phase has decided.
@@ -50,6 +51,7 @@ pub(crate) enum Phase {
     Dotfiles(Dotfiles),
     Files(Arc<Files>),
     Comet(Comet),
+    Reply(Reply),
     Relay(Relay),
     Echo,
 }
@@ -75,6 +77,7 @@ impl Phase {
                 Some(part) => Flow::Done(Action::Comet(comet, part)),
                 None => Flow::Next,
             },
+            Phase::Reply(reply) => Flow::Done(reply.action(&View::of(exchange, &Captured::default()))),
             Phase::Relay(relay) => Flow::Done(Action::Relay(relay)),
             Phase::Echo => Flow::Done(Action::Echo),
         }

@@ -20,6 +20,8 @@ use super::upload::Packing;
 /// A request on its way to a server, whichever it will be.
 pub(super) struct Order<'r> {
     pub(super) request: Request<'r>,
+    raw_path: &'r [u8],
+    query: Option<&'r [u8]>,
     named: Named<'r>,
     content: Content,
     /// How it goes to the server.
@@ -65,6 +67,8 @@ impl<'r> Order<'r> {
         let upgrade = wanted(&request, Upgrades::default()).filter(|_| responder.ahead.is_empty());
         Ok(Order {
             request,
+            raw_path: responder.raw_path,
+            query: responder.query,
             named,
             content,
             packing,
@@ -96,8 +100,8 @@ impl<'r> Order<'r> {
             request: self.request,
             named: &self.named,
             method: self.request.method_bytes(),
-            path: self.request.path(),
-            query: self.request.query(),
+            path: self.raw_path,
+            query: self.query,
             host,
             content: self.content,
             expectation: Expectation::Answered,
@@ -128,7 +132,7 @@ impl<'r> Order<'r> {
             named: &self.named,
             method: self.request.method_bytes(),
             path: self.path,
-            query: self.request.query(),
+            query: self.query,
             script,
             root: &scripts.root,
             host,

@@ -1,0 +1,124 @@
+//! `rewrite` and `return` of hosts and locations.
+
+use crate::cause::{Cause, Flaw};
+use crate::kind::{Items, REDIRECTS, StatusOrObject};
+use crate::model::{Content, Effect, Return, Rewriting, Rule};
+use crate::problem::Problems;
+use crate::reader::Reader;
+use crate::table::{Key, answer, place, rule};
+
+/// Of an answer that has a body and says no status.
+const OK: u16 = 200;
+/// Of a redirect that says none.
+const FOUND: u16 = 302;
+/// No content can come with it (RFC 9110 section 15.3.5).
+const NO_CONTENT: u16 = 204;
+
+pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Rewriting {
+    Rewriting {
+        rules: rules(reader, &place::REWRITE, problems),
+        answer: answer(reader, &place::RETURN, problems),
+    }
+}
+
+fn rules(reader: &Reader<'_>, key: &'static Key<Items>, problems: &mut Problems) -> Vec<Rule> {
+    let items = reader.items(key, problems);
+    items.iter().filter_map(|item| read_rule(item, problems)).collect()
+}
+
+fn read_rule(reader: &Reader<'_>, problems: &mut Problems) -> Option<Rule> {
+    let path = reader.get(&rule::PATH, problems);
+    let effect = effect(reader, problems)?;
+    Some(Rule { path, effect, pointer: reader.pointer().to_owned() })
+}
+
+fn effect(reader: &Reader<'_>, problems: &mut Problems) -> Option<Effect> {
+    let answer = answer(reader, &rule::RETURN, problems);
+    let to = reader.get(&rule::TO, problems);
+    let redirect = reader.get(&rule::REDIRECT, problems);
+    let then = reader.or_default(&rule::THEN, problems);
+    let has = |there: bool, name: &'static str| there.then_some(name);
+    let effects =
+        [has(reader.has(&rule::TO), rule::TO.name), has(reader.has(&rule::RETURN), rule::RETURN.name)];
+    let fault = match effects {
+        [Some(_), Some(_)] => Some((
+            "the rule has both \"to\" and \"return\"",
+            "keep one of them; a redirect is \"redirect\": 301 beside \"to\"",
+        )),
+        [None, _] if reader.has(&rule::REDIRECT) => {
+            Some(("the redirect does not say where to", r#"write "to": "/new/$1" beside it"#))
+        }
+        [None, None] if !reader.has(&rule::THEN) && reader.exists() => {
+            Some(("the rule does nothing", r#"write "to": "/new/$1", "return": 403 or "then": "stop""#))
+        }
+        [_, returned] if reader.has(&rule::THEN) && (returned.is_some() || redirect.is_some()) => {
+            Some(("nothing comes after an answer", "remove \"then\""))
+        }
+        [None, None] if then == crate::model::Then::Again => Some((
+            "the rule changes nothing, so there is no new path to look for",
+            r#"write "then": "stop" or "next""#,
+        )),
+        _ => None,
+    };
+    if let Some((what, cure)) = fault {
+        problems.extend(reader.at_itself(Cause::Conflict(Flaw::new(what, cure))));
+        return None;
+    }
+    let pointer = reader.pointer().to_owned();
+    match (to, redirect, answer) {
+        (Some(to), Some(status), _) => {
+            Some(Effect::Return(Return { status, content: Content::To(to), pointer }))
+        }
+        (to, _, None) => Some(Effect::Rewrite(to, then)),
+        (_, _, Some(answer)) => Some(Effect::Return(answer)),
+    }
+}
+
+fn answer(reader: &Reader<'_>, key: &'static Key<StatusOrObject>, problems: &mut Problems) -> Option<Return> {
+    let Some(below) = reader.status_or_section(key, problems)? else {
+        let status = reader.get(key, problems)??;
+        let answer = Return { status, content: Content::None, pointer: reader.pointer().to_owned() };
+        if REDIRECTS.contains(&status) {
+            let flaw = Flaw::new(
+                "the redirect does not say where to",
+                format!(r#"write {{"status": {status}, "to": "https://www.example.org$request_uri"}}"#),
+            );
+            problems.extend(reader.at_value(key, Cause::Conflict(flaw)));
+        }
+        return Some(answer);
+    };
+    let status = below.get(&answer::STATUS, problems);
+    let to = below.get(&answer::TO, problems);
+    let body = below.get(&answer::BODY, problems);
+    let media_type = below.or_default(&answer::TYPE, problems);
+    let redirects = |status: u16| REDIRECTS.contains(&status);
+    let fault = match (status, &to, &body) {
+        (_, Some(_), Some(_)) => Some(("the answer has both \"to\" and \"body\"", "keep one of them")),
+        (Some(status), Some(_), _) if !redirects(status) => {
+            Some(("only a redirect has a \"to\"", "write \"status\": 301, 302, 303, 307 or 308"))
+        }
+        (Some(status), None, _) if redirects(status) => Some((
+            "the redirect does not say where to",
+            r#"write "to": "https://www.example.org$request_uri""#,
+        )),
+        (Some(NO_CONTENT), _, Some(_)) => {
+            Some(("a 204 has no body", "write \"status\": 200, or remove \"body\""))
+        }
+        (None, None, None)
+            if !below.has(&answer::STATUS) && !below.has(&answer::TO) && !below.has(&answer::BODY) =>
+        {
+            Some(("the answer says nothing", r#"write "status": 403, "body" or "to""#))
+        }
+        _ => None,
+    };
+    if let Some((what, cure)) = fault {
+        problems.extend(below.at_itself(Cause::Conflict(Flaw::new(what, cure))));
+        return None;
+    }
+    let (usual, content) = match (to, body) {
+        (Some(to), _) => (FOUND, Content::To(to)),
+        (_, Some(body)) => (OK, Content::Body { body, media_type }),
+        (None, None) => (OK, Content::None),
+    };
+    Some(Return { status: status.unwrap_or(usual), content, pointer: below.pointer().to_owned() })
+}

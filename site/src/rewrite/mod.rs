@@ -1,0 +1,28 @@
+//! RuleList that change where a request leads, or answer it.
+//!
+//! - `pattern`: regular expressions, and what they have captured;
+//! - `template`, `variable`: texts with `$variables`;
+//! - `target`: from a template to a path and a query, or to a `Location`, with all that is substituted escaped by where
+//!   it goes;
+//! - `rule`: one rule, and whether it matches;
+//! - `reply`: answers that are complete in themselves;
+//! - `compile`: all of these from the configuration;
+//! - `walk`: the way of a request through the rules of its host and of its locations.
+//!
+//! Nothing here waits: a walk that has to know more than the request tells asks whoever drives it.
+
+mod compile;
+mod pattern;
+mod reply;
+mod rule;
+mod target;
+mod template;
+mod variable;
+mod walk;
+
+pub(crate) use compile::{Fault, RuleCompiler};
+pub(crate) use pattern::{Captured, compile as compile_pattern};
+pub(crate) use reply::Reply;
+pub(crate) use rule::RuleList;
+pub(crate) use variable::View;
+pub use walk::{Arrival, LOOKUPS_MAX, Trail, Walk};

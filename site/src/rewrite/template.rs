@@ -1,0 +1,150 @@
+//! Texts with `$variables`.
+
+use super::Fault;
+use super::variable::{Scope, Variable, View};
+
+/// Longest template in bytes.
+const TEXT_MAX: usize = 4096;
+/// Most variables of one.
+const VARIABLES_MAX: usize = 64;
+
+/// A piece of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Stands for itself.
+    Text(Vec<u8>),
+    /// Stands for what the request says.
+    Value(Variable),
+}
+
+/// How values are written so that they end nothing that is around them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Escape {
+    /// As they are.
+    Plain,
+    /// For text and quoted attributes of HTML and XML.
+    Html,
+    /// For the inside of a text of JSON.
+    Json,
+}
+
+/// Reads `text`: `$name` and `${name}` are variables, `$$` is a dollar.
+pub(crate) fn parse(text: &str, scope: &Scope<'_>) -> Result<Vec<Part>, Fault> {
+    if TEXT_MAX < text.len() {
+        return Err(Fault::new(format!("the text is longer than {TEXT_MAX} bytes"), "make it shorter"));
+    }
+    let mut parts = Vec::new();
+    let mut plain = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        plain.extend_from_slice(before.as_bytes());
+        if let Some(after) = after.strip_prefix('$') {
+            plain.push(b'$');
+            rest = after;
+            continue;
+        }
+        let (name, after) = name(after)?;
+        if !plain.is_empty() {
+            parts.push(Part::Text(std::mem::take(&mut plain)));
+        }
+        parts.push(Part::Value(scope.find(name)?));
+        rest = after;
+    }
+    plain.extend_from_slice(rest.as_bytes());
+    if !plain.is_empty() {
+        parts.push(Part::Text(plain));
+    }
+    if VARIABLES_MAX < parts.iter().filter(|part| matches!(part, Part::Value(_))).count() {
+        return Err(Fault::new(format!("the text has more than {VARIABLES_MAX} variables"), "use less"));
+    }
+    Ok(parts)
+}
+
+/// The name at the beginning of `text`, which stands behind a `$`, and what follows it.
+fn name(text: &str) -> Result<(&str, &str), Fault> {
+    let nameless = || Fault::new("a $ without a name behind it", "write $$ for a dollar");
+    if let Some(inner) = text.strip_prefix('{') {
+        let (name, after) = inner.split_once('}').ok_or_else(nameless)?;
+        return if name.is_empty() { Err(nameless()) } else { Ok((name, after)) };
+    }
+    // $1 followed by a digit is that digit, as everywhere.
+    let numbered = text.bytes().next().is_some_and(|byte| byte.is_ascii_digit());
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    match if numbered { 1 } else { end } {
+        0 => Err(nameless()),
+        end => Ok(text.split_at(end)),
+    }
+}
+
+/// Appends what the parts stand for.
+pub(crate) fn write(parts: &[Part], view: &View<'_>, escape: Escape, out: &mut Vec<u8>) {
+    for part in parts {
+        match part {
+            Part::Text(text) => out.extend_from_slice(text),
+            Part::Value(variable) => {
+                let start = out.len();
+                variable.write(view, out);
+                escape.apply(start, out);
+            }
+        }
+    }
+}
+
+impl Escape {
+    /// That of a media type.
+    pub(crate) fn of(media_type: &str) -> Escape {
+        let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "text/html" | "text/xml" | "application/xml" => Escape::Html,
+            "application/json" => Escape::Json,
+            essence if essence.ends_with("+json") => Escape::Json,
+            essence if essence.ends_with("+xml") => Escape::Html,
+            _ => Escape::Plain,
+        }
+    }
+
+    /// Rewrites what `out` has from `start` on.
+    fn apply(self, start: usize, out: &mut Vec<u8>) {
+        if self == Escape::Plain {
+            return;
+        }
+        let value = out.split_off(start);
+        // What is no UTF-8 would make the whole body none.
+        for c in String::from_utf8_lossy(&value).chars() {
+            match (self, c) {
+                (Escape::Html, '<') => out.extend_from_slice(b"&lt;"),
+                (Escape::Html, '>') => out.extend_from_slice(b"&gt;"),
+                (Escape::Html, '&') => out.extend_from_slice(b"&amp;"),
+                (Escape::Html, '"') => out.extend_from_slice(b"&quot;"),
+                (Escape::Html, '\'') => out.extend_from_slice(b"&#39;"),
+                (Escape::Json, '"' | '\\') => out.extend_from_slice(&[b'\\', c as u8]),
+                // RFC 8259 section 7; < as well, for JSON within a page.
+                (Escape::Json, '\0'..='\x1f' | '<' | '\x7f') => {
+                    out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
+                }
+                _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_end_nothing_around_them() {
+        for (media_type, value, wanted) in [
+            ("text/plain", "<a>&\"", "<a>&\""),
+            ("text/html; charset=utf-8", "<a b='c'>&\"", "&lt;a b=&#39;c&#39;&gt;&amp;&quot;"),
+            ("image/svg+xml", "<", "&lt;"),
+            ("application/json", "a\"b\\c\n<\u{7f}\u{fc}", "a\\\"b\\\\c\\u000a\\u003c\\u007f\u{fc}"),
+            ("application/problem+json", "\"", "\\\""),
+        ] {
+            let mut out = b"before".to_vec();
+            out.extend_from_slice(value.as_bytes());
+            Escape::of(media_type).apply("before".len(), &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), format!("before{wanted}"), "{media_type}");
+        }
+    }
+}
