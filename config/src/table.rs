@@ -253,7 +253,10 @@ mod tests {
             "journald": {"journald": "/base"},
             "gearman": {"gearman": ["base.example"]}
         },
-        "upstreams": {"app": {"servers": ["127.0.0.1:1"]}, "scripts": {"protocol": "fastcgi", "servers": ["127.0.0.1:2"]}},
+        "upstreams": {
+            "app": {"servers": ["127.0.0.1:1"]},
+            "scripts": {"protocol": "fastcgi", "servers": ["127.0.0.1:2"]}
+        },
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],
@@ -292,6 +295,7 @@ mod tests {
                 _ => "/logs/syslog",
             },
             "rotate" => "/logs/file/rotate",
+            "upstream" if key == "fastcgi" => "/upstreams/scripts",
             "upstream" => "/upstreams/app",
             "upstream_fastcgi" => "/upstreams/scripts/fastcgi",
             "upstream_eject" => "/upstreams/app/eject",
