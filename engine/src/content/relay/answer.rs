@@ -6,8 +6,8 @@ use perf::Counter;
 use proto_http::body::{BodyLimits, Decoder};
 use proto_http::response::{self, Facts};
 use proto_http::upstream::{
-    AnswerHead, Asked, Delivery, FieldNames, Framing, ResponseHead, ResponseLimits, ResponseParser, Rules,
-    ServerField, write_interim,
+    AnswerHead, Asked, Delivery, FieldNames, Framing, Named, ResponseHead, ResponseLimits, ResponseParser,
+    Rules, ServerField, takes_trailers, write_interim, write_last_chunk,
 };
 use proto_http::{Progress, Request, Status, Version, chunk};
 use site::{About, Fields, Security};
@@ -31,6 +31,8 @@ pub(super) struct Reading {
     pub(super) records: Records,
     protocol: UpstreamProtocol,
     head: ResponseHead,
+    /// The trailer section, as far as it has come.
+    trailers: Vec<u8>,
     /// Fields that are added to the answer.
     lines: Vec<u8>,
 }
@@ -44,6 +46,7 @@ impl Default for Reading {
             records: Records::default(),
             protocol: UpstreamProtocol::Http,
             head: ResponseHead::new(),
+            trailers: Vec::new(),
             lines: Vec::new(),
         }
     }
@@ -53,6 +56,7 @@ impl Reading {
     /// Nothing has come of the next answer, which will be in this protocol.
     pub(super) fn begin(&mut self, protocol: UpstreamProtocol) {
         self.input.clear();
+        self.trailers.clear();
         self.at = 0;
         self.protocol = protocol;
         match protocol {
@@ -114,6 +118,7 @@ impl Reading {
     pub(super) fn slim(&mut self) {
         super::slim(&mut self.input);
         super::slim(&mut self.lines);
+        super::slim(&mut self.trailers);
         self.records.slim();
         self.at = 0;
     }
@@ -298,8 +303,8 @@ impl Answering<'_, '_> {
         }
         let mut content = Content::new(framing, delivery);
         loop {
-            let Reading { input, at, .. } = &mut *self.reading;
-            content.pour(input, at, self.out)?;
+            let Reading { input, at, trailers, .. } = &mut *self.reading;
+            content.pour((input, at), trailers, self.out)?;
             if content.is_whole() {
                 break;
             }
@@ -315,7 +320,9 @@ impl Answering<'_, '_> {
             }
         }
         if delivery == Delivery::Chunked {
-            self.out.extend_from_slice(chunk::LAST);
+            let takes = takes_trailers(&self.teller.request);
+            let trailers = if takes { &self.reading.trailers[..] } else { &[] };
+            write_last_chunk(trailers, &Named::default(), FieldNames::NONE, self.out);
         }
         Ok(content.len)
     }
@@ -340,12 +347,18 @@ impl Content {
     }
 
     /// Moves what has come to `out`, framed for the client; stops at the end of the content.
-    fn pour(&mut self, input: &[u8], at: &mut usize, out: &mut Vec<u8>) -> Result<(), Failure> {
+    fn pour(
+        &mut self,
+        (input, at): (&[u8], &mut usize),
+        trailers: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
         while *at < input.len() && !self.is_whole() {
             let rest = &input[*at..];
             let (data, taken) = match &mut self.decoder {
                 Some(decoder) => {
                     let step = decoder.decode(rest).map_err(|_| Failure::Framing)?;
+                    trailers.extend_from_slice(&rest[step.trailer]);
                     (&rest[step.data], step.consumed)
                 }
                 None => (rest, rest.len()),
