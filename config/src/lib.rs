@@ -51,7 +51,7 @@ pub use model::{
     Requirement, Return, Rewriting, Rotate, RotatedNames, Rule, Satisfy, Server, Settings, ShapedBy, Shaping,
     Shards, Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport, Then, TimeZone, Timeouts, Tls,
     TlsCertificate, TlsVersion, Transport, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol,
-    UpstreamServer, UpstreamTimeouts, WhenFull,
+    UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

@@ -116,7 +116,7 @@ fn probe(mode: Mode, echo: Echo) -> Results {
     };
 
     let mut arguments = vec![probe.into(), address.to_string().into()];
-    arguments.extend(["--have".into(), "etag,lm,limit1m,slow,echo".into()]);
+    arguments.extend(["--have".into(), "etag,lm,limit1m,slow,echo,gzip".into()]);
     if echo == Echo::Upstream {
         arguments.extend(["--backend".into(), port.to_string().into()]);
     }

@@ -8,6 +8,7 @@ use proto_http::{BadRequest, ErrorKind, Known, Request, Status, Version};
 use site::Place;
 
 use crate::content::Sent;
+use crate::content::relay::Try;
 use crate::details::Facts;
 use crate::holding::Room;
 use crate::logs::{LogTo, Outcome};
@@ -42,9 +43,13 @@ pub(crate) struct Finished<'x> {
     pub(crate) begun: u64,
     /// Bytes of head and body.
     pub(crate) received: u64,
+    /// The servers that it was passed on to.
+    pub(crate) tries: &'x [Try],
     /// Bytes of the head of the answer.
     pub(crate) head_sent: u64,
     pub(crate) sent: &'x Result<Sent, Gone>,
+    /// Bytes of the content before it was compressed, if it was.
+    pub(crate) uncoded: Option<u64>,
 }
 
 /// Counts and logs.
@@ -66,10 +71,11 @@ pub(crate) fn record(finished: &Finished<'_>) {
     if finished.served.limits.counts_bad_requests {
         report(shard, finished);
     }
-    let duration = sys::clock::now_monotonic_ns().saturating_sub(finished.begun);
+    let now = sys::clock::now_monotonic_ns();
+    let duration = now.saturating_sub(finished.begun);
     shard.counters.record_latency(duration);
     if let Some(place) = finished.place {
-        write_log(shard, finished, place, duration);
+        write_log(shard, finished, place, (now, duration));
     }
 }
 
@@ -121,7 +127,7 @@ pub(crate) fn count_bad(shard: &Shard, bad: BadRequest) {
     }
 }
 
-fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_ns: u64) {
+fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, (now, duration_ns): (u64, u64)) {
     let status = finished.sent.map_or(0, |sent| sent.status.code());
     let outcome = Outcome { status, duration_ns, id: finished.own_id };
     // A log that had no room for the request has none for its refusal.
@@ -134,7 +140,7 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_
     let request = finished.request;
     let field = |known| request.and_then(|request| request.field(known)).unwrap_or_default();
     let mut record = logging::Record {
-        unix_ms: sys::clock::now_realtime_ms(),
+        unix_ms: shard.clock.unix_ms(now),
         client: finished.client.map_or(logging::Client::Local, logging::Client::Ip),
         method: request.map_or(b"", |request| request.method_bytes()),
         target: request.map_or(b"", |request| request.raw_target()),
@@ -145,6 +151,7 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_
         },
         status,
         body_bytes_sent: finished.sent.map_or(0, |sent| sent.content),
+        bytes_uncoded: finished.uncoded,
         bytes_received: finished.received,
         duration_ns,
         user: finished.user.unwrap_or_default().as_bytes(),

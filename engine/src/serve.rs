@@ -192,6 +192,7 @@ async fn exchange(
         work.out = shard.buffer();
     }
     shard.count(Counter::RequestsBegun);
+    work.relay.begin();
     let head_len = head.unwrap_or_default();
 
     // A body is read while the head is still needed: its bytes move out of the way.
@@ -278,9 +279,11 @@ async fn exchange(
         head_at: 0,
         head_status: Status::OK,
         head_sent: 0,
+        uncoded: None,
     };
     let sent = content::send(&mut responder, action).await;
     let persists = responder.persists();
+    let uncoded = responder.uncoded;
     let received = head_len as u64 + responder.body.received();
     finish::record(&Finished {
         stream,
@@ -296,8 +299,10 @@ async fn exchange(
         user: user.as_deref(),
         begun,
         received,
+        tries: responder.relay.tries(),
         head_sent: responder.head_sent,
         sent: &sent,
+        uncoded,
     });
 
     drop(responder);

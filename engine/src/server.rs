@@ -1,5 +1,6 @@
 //! Starting the shards, telling them to end, and waiting for that.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
@@ -16,6 +17,7 @@ use glommio::{LocalExecutorBuilder, Placement};
 use logging::{Logger, ShardLog};
 use perf::Block;
 use site::Site;
+use site::upstream::GroupId;
 use sys::broadcast::Reader;
 use sys::eventfd::EventFd;
 
@@ -31,7 +33,7 @@ use crate::listeners::Listeners;
 use crate::logins::{Login, Logins, Verdict, shard_of};
 use crate::offenders::Offenders;
 use crate::scopes::Scopes;
-use crate::secure::Secured;
+use crate::secure::{Secured, Toward};
 use crate::shard::{Parts, Shard};
 
 /// How long shards may take to give up their accepts.
@@ -43,6 +45,8 @@ pub struct Plan<'p> {
     pub site: Arc<Site>,
     /// What TLS is spoken with, by address; none for an address without.
     pub secured: Vec<Option<Secured>>,
+    /// How TLS is spoken to servers that requests are passed on to, by their group; those of others get none.
+    pub outward: HashMap<GroupId, Toward>,
     /// Limits and times.
     pub config: &'p config::Server,
     /// One for each shard.
@@ -119,7 +123,7 @@ impl Server {
     /// When one cannot start, or the listeners are not as they have to be; the others are stopped then.
     pub fn start(plan: Plan<'_>) -> Result<Server, Error> {
         prepare();
-        let Plan { site, secured, config, shards, logger, banned, offenders, tail } = plan;
+        let Plan { site, secured, outward, config, shards, logger, banned, offenders, tail } = plan;
         let count = shards.len();
         let (listeners, places): (Vec<_>, Vec<_>) =
             shards.into_iter().map(|shard| (shard.listeners, (shard.cpu, shard.block))).unzip();
@@ -128,7 +132,8 @@ impl Server {
                 return Err(Error::NoSocket { shard, id });
             }
         }
-        let (offers, served) = Change { site, secured, config, logger, listeners }.offers(count, None)?;
+        let (offers, served) =
+            Change { site, secured, outward, config, logger, listeners }.offers(count, None)?;
         let jobs = Jobs::start().map_err(Error::Thread)?;
         let (ended_in, ended) = bounded(count);
         let (ready_in, ready) = bounded(count);

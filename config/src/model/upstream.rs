@@ -28,6 +28,8 @@ pub struct Upstream {
     pub keep_alive: u32,
     /// Bounds on how long a server may take.
     pub timeouts: UpstreamTimeouts,
+    /// TLS with the servers; `None` for none.
+    pub tls: Option<UpstreamTls>,
     /// JSON Pointer of the section, or of the `proxy`.
     pub pointer: String,
 }
@@ -67,6 +69,30 @@ pub struct UpstreamServer {
     pub part: UpstreamPart,
     /// JSON Pointer of the item.
     pub pointer: String,
+}
+
+/// `/upstreams/NAME/tls`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// The name that each server has to have; `None` for the host of its address.
+    pub name: Option<String>,
+    /// Who the servers have to be.
+    pub trust: UpstreamTrust,
+    /// What is shown to servers that ask for it: a certificate with its chain, and its key.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// JSON Pointer of the section, or of the `proxy`.
+    pub pointer: String,
+}
+
+/// Who servers have to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamTrust {
+    /// Those for whom these vouch.
+    In(PathBuf),
+    /// Those for whom somebody vouches whom the system trusts.
+    System,
+    /// Anybody.
+    Anybody,
 }
 
 /// When a server gets requests.

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use crate::cause::{Cause, Flaw};
 use crate::model::{
     Balance, Eject, Fastcgi, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol, UpstreamServer,
-    UpstreamTimeouts,
+    UpstreamTimeouts, UpstreamTls, UpstreamTrust,
 };
 use crate::near::nearest;
 use crate::pointer;
 use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
 use crate::source::Source;
-use crate::syntax::{self, ProxyTo};
-use crate::table::{self, settings, top, upstream, upstream_eject, upstream_fastcgi, upstream_timeouts};
+use crate::syntax::{self, ProxyScheme, ProxyTo};
+use crate::table::{
+    self, settings, top, upstream, upstream_eject, upstream_fastcgi, upstream_timeouts, upstream_tls,
+};
 use crate::tree::quoted;
 
 /// Most servers of one group.
@@ -70,9 +72,15 @@ impl Upstreams {
                     None
                 }
             },
-            Some(ProxyTo::Server(name, address)) => {
+            Some(ProxyTo::Server(name, address, scheme)) => {
                 let pointer = pointer::join(place.pointer(), settings::PROXY.name);
-                Some(Some(Arc::new(alone(name, address, pointer))))
+                let tls = (scheme == ProxyScheme::Https).then(|| UpstreamTls {
+                    name: None,
+                    trust: UpstreamTrust::System,
+                    certificate: None,
+                    pointer: pointer.clone(),
+                });
+                Some(Some(Arc::new(Upstream { tls, ..alone(name, address, pointer) })))
             }
         }
     }
@@ -107,7 +115,6 @@ fn group_of(
     };
     Upstream {
         name,
-        servers,
         protocol,
         fastcgi: fastcgi(protocol, reader, problems),
         balance: balance(reader, problems),
@@ -120,7 +127,9 @@ fn group_of(
             response: timeouts.or_default(&upstream_timeouts::RESPONSE, problems),
             idle: timeouts.or_default(&upstream_timeouts::IDLE, problems),
         },
+        tls: tls(reader, &servers, problems),
         pointer: reader.pointer().to_owned(),
+        servers,
     }
 }
 
@@ -139,6 +148,40 @@ fn fastcgi(protocol: UpstreamProtocol, reader: &Reader<'_>, problems: &mut Probl
         script: scripts.or_default(&upstream_fastcgi::SCRIPT, problems),
         variables: variables.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
     }
+}
+
+/// TLS with the servers, if the section is there.
+fn tls(group: &Reader<'_>, servers: &[UpstreamServer], problems: &mut Problems) -> Option<UpstreamTls> {
+    if !group.has(&upstream::TLS) {
+        return None;
+    }
+    let reader = group.section(&upstream::TLS, problems);
+    let name = reader.get(&upstream_tls::NAME, problems);
+    if name.is_none() && servers.iter().any(|server| matches!(server.address, UpstreamAddress::Unix(_))) {
+        let what = "a server at a Unix socket has no name that its certificate could have";
+        let flaw = Flaw::new(what, r#"write "name": "app.example.org" here"#);
+        problems.extend(group.at_value(&upstream::TLS, Cause::Conflict(flaw)));
+    }
+    let authorities = reader.get(&upstream_tls::AUTHORITIES, problems);
+    let verify = reader.or_default(&upstream_tls::VERIFY, problems);
+    if !verify && reader.has(&upstream_tls::AUTHORITIES) {
+        let flaw = Flaw::new(
+            "servers that need not prove who they are need nobody who vouches for them",
+            "remove \"authorities\", or let \"verify\" be true",
+        );
+        problems.extend(reader.at_value(&upstream_tls::AUTHORITIES, Cause::Conflict(flaw)));
+    }
+    let trust = match (verify, authorities) {
+        (false, _) => UpstreamTrust::Anybody,
+        (true, Some(path)) => UpstreamTrust::In(path),
+        (true, None) => UpstreamTrust::System,
+    };
+    let (chain, key) = (reader.get(&upstream_tls::CHAIN, problems), reader.get(&upstream_tls::KEY, problems));
+    if chain.is_some() != key.is_some() {
+        let flaw = Flaw::new("a certificate and its key go together", "write both \"chain\" and \"key\"");
+        problems.extend(reader.at_itself(Cause::Conflict(flaw)));
+    }
+    Some(UpstreamTls { name, trust, certificate: chain.zip(key), pointer: reader.pointer().to_owned() })
 }
 
 fn balance(reader: &Reader<'_>, problems: &mut Problems) -> Balance {

@@ -4,7 +4,7 @@ use super::Section;
 use super::keys::{
     answer, auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, place, quota,
     remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
-    upstream_fastcgi, upstream_timeouts,
+    upstream_fastcgi, upstream_timeouts, upstream_tls,
 };
 
 /// The whole file.
@@ -141,6 +141,15 @@ pub(crate) static UPSTREAM_FASTCGI: Section = Section {
     prose: "Which scripts requests are for, where the servers of the group speak FastCGI.",
     inherited: &[],
     own: upstream_fastcgi::KEYS,
+};
+
+/// `/upstreams/NAME/tls`.
+pub(crate) static UPSTREAM_TLS: Section = Section {
+    name: "upstream_tls",
+    place: "TLS with servers (/upstreams/NAME/tls)",
+    prose: "How the servers of the group are spoken to, and who they have to be.",
+    inherited: &[],
+    own: upstream_tls::KEYS,
 };
 
 /// `/upstreams/NAME/timeouts`.

@@ -6,6 +6,7 @@ use perf::Counter;
 
 use crate::change::Offer;
 use crate::error::Error;
+use crate::port::Transport;
 use crate::served::Served;
 use crate::shard::{Held, Shard};
 
@@ -35,7 +36,10 @@ impl Shard {
         self.listeners.borrow_mut().change(held.listeners, &held.served);
         self.balancers.borrow_mut().renew(held.served.groups(), self.clock.now());
         self.served.replace(held.served);
-        self.leave_servers(|server| self.balancers.borrow().keeps(server));
+        // Whom TLS trusts may have changed.
+        self.leave_servers(|link| {
+            link.port.transport.get() == Transport::Plain && self.balancers.borrow().keeps(link.server)
+        });
         self.logins.borrow_mut().forget();
         self.recount_clients();
         self.retire();

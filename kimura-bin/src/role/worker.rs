@@ -1,7 +1,7 @@
 //! Serves: a control thread that hears the supervisor, and the shards.
 
 use super::{Fault, Place, Sandbox, begin, gatekeeper, level, replace_error_log};
-use crate::certificates::Material;
+use crate::certificates::{Material, Outwards};
 use crate::folders;
 use crate::settings::{self, Unloadable};
 use auth::Prefix;
@@ -138,14 +138,16 @@ impl Setup {
         })
     }
 
-    /// What TLS makes of its files, for each address; an error says why it cannot, for people.
-    fn secured(&self, config: &Config) -> Result<Vec<Option<Secured>>, String> {
+    /// What TLS makes of its files, for each address and towards each group of servers; an error says why it cannot, for
+    /// people.
+    fn secured(&self, config: &Config) -> Result<(Vec<Option<Secured>>, Outwards), String> {
         let sealed = self.files.as_ref().ok_or("no files")?;
         let contents: Contents = unseal_secret(sealed).map_err(|error| error.to_string())?;
         let contents = contents.files.into_iter().map(|file| file.0).collect();
         let material = Material::new(config, contents)
             .map_err(|flaws| flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-        material.serve(config, &self.tickets).map_err(|error| error.to_string())
+        let served = material.serve(config, &self.tickets).map_err(|error| error.to_string())?;
+        Ok((served, material.outward))
     }
 
     /// The listeners of each shard.
@@ -236,13 +238,13 @@ impl Luggage {
     /// Starts the shards; an error says why it cannot, for people.
     fn start(self, sandbox: Sandbox) -> Result<Serving, String> {
         let loaded = self.setup.load()?;
-        let relaying = if loaded.config.has_upstreams() { Relaying::On } else { Relaying::Off };
+        let relaying = if loaded.config.all_upstreams().is_empty() { Relaying::Off } else { Relaying::On };
         if sandbox == Sandbox::On {
             let served = folders::served(&loaded.config).into_keys().map(Path::to_owned).collect();
             confine(Role::Worker, served, relaying).map_err(|error| error.to_string())?;
         }
         let site = compile(&loaded)?;
-        let secured = self.setup.secured(&loaded.config)?;
+        let (secured, outward) = self.setup.secured(&loaded.config)?;
         let config = loaded.config;
         let log = self.log.ok_or("no way to the logger")?;
         let logger = Logger::start(self.targets, log).map_err(|error| error.to_string())?;
@@ -258,6 +260,7 @@ impl Luggage {
         let plan = Plan {
             site: Arc::new(site),
             secured,
+            outward,
             config: &config.server,
             shards: shards.collect(),
             logger: &logger,
@@ -377,14 +380,15 @@ impl Control {
         let loaded = next.load()?;
         let site = compile(&loaded)?;
         readable(&site)?;
-        if self.relaying == Relaying::Off && loaded.config.has_upstreams() {
+        if self.relaying == Relaying::Off && !loaded.config.all_upstreams().is_empty() {
             return Err("other servers cannot be reached by this process".to_owned());
         }
-        let secured = next.secured(&loaded.config)?;
+        let (secured, outward) = next.secured(&loaded.config)?;
         let config = loaded.config;
         let listeners = next.listeners(self.server.shards());
         let site = Arc::new(site);
-        let change = Change { site, secured, config: &config.server, logger: &self.logger, listeners };
+        let change =
+            Change { site, secured, outward, config: &config.server, logger: &self.logger, listeners };
         self.server.prepare(change, SWAP_PATIENCE).map_err(|error| error.to_string())
     }
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::super::sections::{UPSTREAM_EJECT, UPSTREAM_FASTCGI, UPSTREAM_TIMEOUTS};
+use super::super::sections::{UPSTREAM_EJECT, UPSTREAM_FASTCGI, UPSTREAM_TIMEOUTS, UPSTREAM_TLS};
 use super::{AnyKey, HOUR, Key, PATIENCE};
-use crate::kind::{Choice, Count, Integer, List, MapOf, Object, OrOff, ServerItem, Span, Text};
+use crate::kind::{
+    Choice, Count, FilePath, Flag, Integer, List, MapOf, Object, OrOff, ServerItem, Span, Text,
+};
 use crate::model::{Balance, UpstreamProtocol};
+use crate::place;
 use crate::syntax;
 
 keys! {
@@ -49,6 +52,35 @@ keys! {
         TIMEOUTS: Object = "timeouts", Object(&UPSTREAM_TIMEOUTS),
             default None, example r#"{"response": "2m"}"#,
             "Bounds on how long a server may take.";
+        TLS: Object = "tls", Object(&UPSTREAM_TLS),
+            default None, example r#"{"authorities": "tls/inside-ca.pem"}"#,
+            "TLS with the servers; without this section requests go as they are. {} takes those whom the system trusts. A \
+             proxy \"https://HOST:PORT\" is a server with it.";
+    }
+}
+
+keys! {
+    /// Keys of `/upstreams/NAME/tls`.
+    upstream_tls {
+        NAME: Text<String> = "name",
+            Text { noun: "a name such as \"app.example.org\"", pattern: None, parse: place::server_name },
+            default None, example r#""app.example.org""#,
+            "The name that the certificate of each server has to have, and that it is asked for; without it the host of its \
+             address. Servers at a Unix socket need one.";
+        AUTHORITIES: FilePath = "authorities", FilePath,
+            default None, example r#""tls/inside-ca.pem""#,
+            "Certificates of those who vouch for the servers, or of the servers themselves, in PEM; without it those whom \
+             the system trusts.";
+        VERIFY: Flag = "verify", Flag,
+            default Some("true"), example "false",
+            "Whether servers have to prove who they are. If not, whoever stands between can read and alter everything.";
+        CHAIN: FilePath = "chain", FilePath,
+            default None, example r#""tls/front.pem""#,
+            "The certificate that is shown to servers that ask for one, and behind it those that lead to its authority, in \
+             PEM.";
+        KEY: FilePath = "key", FilePath,
+            default None, example r#""tls/front.key""#,
+            "The key of this certificate, in PEM.";
     }
 }
 

@@ -250,7 +250,7 @@ impl Answering<'_, '_> {
 
     /// Writes the head for the client.
     fn tell_head(&mut self, len: usize) -> Result<(Answered, Framing, Delivery), Failure> {
-        let Answering { way, teller, reading, out, .. } = self;
+        let Answering { way, course, teller, reading, out } = self;
         let stream = way.client;
         let whole = reading.whole_content(len);
         let Reading { input, at, head, lines, .. } = &mut **reading;
@@ -260,6 +260,8 @@ impl Answering<'_, '_> {
             (framing, _) => framing,
         };
         stream.shard.count(class(response.status()));
+        course.headed = Some(stream.shard.clock.now());
+        course.status = Some(response.status().code());
         let request = &teller.request;
         let delivery = Delivery::of(&response, framing, request.method(), request.version());
         let closes = teller.close_wanted || delivery.closes() || stream.leaving();
