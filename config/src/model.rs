@@ -42,8 +42,8 @@ pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Set
 pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 pub use upstream::{
-    Balance, Eject, Fastcgi, HashBy, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol,
-    UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust,
+    Balance, Eject, Fastcgi, HashBy, Health, ProxyHost, Upstream, UpstreamAddress, UpstreamPart,
+    UpstreamProtocol, UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust,
 };
 
 /// Everything the server was told to do.

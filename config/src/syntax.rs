@@ -318,6 +318,25 @@ pub(crate) fn proxy_host(text: &str) -> Result<ProxyHost, Flaw> {
     }
 }
 
+/// What a field Host can say (RFC 9110 section 7.2).
+pub(crate) fn request_host(text: &str) -> Result<String, Flaw> {
+    place::web(text, place::HTTP).map(|_| text.to_owned()).map_err(|_| {
+        let what = format!("{} can be no Host of a request", quoted(text));
+        Flaw::new(what, "write a name such as \"app.example.org\"")
+    })
+}
+
+/// A path, perhaps with a query, as it can stand in a request (RFC 9112 section 3.2.1).
+pub(crate) fn request_path(text: &str) -> Result<String, Flaw> {
+    const MAX: usize = 2048;
+    let fine = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    if fine && text.len() <= MAX {
+        return Ok(text.to_owned());
+    }
+    let what = format!("{} is no path of a request", quoted(text));
+    Err(Flaw::new(what, "write a path that begins with a slash, without spaces: \"/health\""))
+}
+
 /// What a browser shows when it asks for a password.
 pub(crate) fn realm(text: &str) -> Result<String, Flaw> {
     const MAX: usize = 128;

@@ -15,13 +15,13 @@ use crate::tree::Node;
 pub(crate) use keys::{
     answer, auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, place, quota,
     remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
-    upstream_fastcgi, upstream_timeouts, upstream_tls,
+    upstream_fastcgi, upstream_health, upstream_timeouts, upstream_tls,
 };
 pub(crate) use sections::{
     ANSWER, AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS,
     LOCATION, LOG, REMOTE, ROTATE, RULE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION,
-    SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_FASTCGI, UPSTREAM_TIMEOUTS,
-    UPSTREAM_TLS,
+    SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_FASTCGI, UPSTREAM_HEALTH,
+    UPSTREAM_TIMEOUTS, UPSTREAM_TLS,
 };
 
 /// One key.
@@ -206,6 +206,7 @@ pub(crate) const SECTIONS: &[&Section] = &[
     &UPSTREAM,
     &UPSTREAM_EJECT,
     &UPSTREAM_FASTCGI,
+    &UPSTREAM_HEALTH,
     &UPSTREAM_TIMEOUTS,
     &UPSTREAM_TLS,
     &DEFAULTS,
@@ -257,7 +258,8 @@ mod tests {
         },
         "upstreams": {
             "app": {"servers": ["127.0.0.1:1"], "tls": {"chain": "chain.pem", "key": "key.pem"}},
-            "scripts": {"protocol": "fastcgi", "servers": ["127.0.0.1:2"]}
+            "scripts": {"protocol": "fastcgi", "servers": ["127.0.0.1:2"]},
+            "checked": {"servers": ["127.0.0.1:1"], "health": {"path": "/base"}}
         },
         "defaults": {"root": "base", "access_log": "stdout"},
         "hosts": {"example.org": {
@@ -301,6 +303,7 @@ mod tests {
             "upstream" => "/upstreams/app",
             "upstream_fastcgi" => "/upstreams/scripts/fastcgi",
             "upstream_eject" => "/upstreams/app/eject",
+            "upstream_health" => "/upstreams/checked/health",
             "upstream_timeouts" => "/upstreams/app/timeouts",
             "upstream_tls" => "/upstreams/app/tls",
             "host" => "/hosts/example.org",

@@ -22,6 +22,7 @@ pub mod openssl;
 pub mod origin;
 pub mod output;
 pub mod processes;
+pub mod program;
 #[cfg(target_arch = "x86_64")]
 pub mod puppet;
 pub mod python;

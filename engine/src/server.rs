@@ -9,15 +9,15 @@ use std::rc::Rc;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auth::bans::BanTable;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use glommio::{LocalExecutorBuilder, Placement};
 use logging::{Logger, ShardLog};
-use perf::Block;
+use perf::{Block, Counter};
 use site::Site;
-use site::upstream::GroupId;
+use site::upstream::{Changes, GroupId, Health, SeatReport};
 use sys::broadcast::Reader;
 use sys::eventfd::EventFd;
 
@@ -55,6 +55,8 @@ pub struct Plan<'p> {
     pub logger: &'p Logger,
     /// Who is banned from the first connection on; none when nobody is.
     pub banned: Option<Arc<BanTable>>,
+    /// What has become of the servers that requests are passed on to.
+    pub changes: Arc<Changes>,
     /// Takes the clients that make bad requests, each as often as it does; none when nobody wants to know.
     pub offenders: Option<SyncSender<Vec<IpAddr>>>,
     /// What viewers of live logs see; without it there are none.
@@ -123,7 +125,7 @@ impl Server {
     /// When one cannot start, or the listeners are not as they have to be; the others are stopped then.
     pub fn start(plan: Plan<'_>) -> Result<Server, Error> {
         prepare();
-        let Plan { site, secured, outward, config, shards, logger, banned, offenders, tail } = plan;
+        let Plan { site, secured, outward, config, shards, logger, banned, changes, offenders, tail } = plan;
         let count = shards.len();
         let (listeners, places): (Vec<_>, Vec<_>) =
             shards.into_iter().map(|shard| (shard.listeners, (shard.cpu, shard.block))).unzip();
@@ -149,6 +151,7 @@ impl Server {
                 cpu,
                 offer,
                 banned: banned.clone(),
+                changes: Arc::clone(&changes),
                 offenders: offenders.clone(),
                 block,
                 log: logger.shard(),
@@ -210,6 +213,33 @@ impl Server {
     pub fn ban(&self, table: BanTable) {
         let table = Arc::new(table);
         self.tell(|| Letter::Ban(Arc::clone(&table)));
+    }
+
+    /// Tells what has become of the servers that requests are passed on to.
+    pub fn change_upstreams(&self, changes: Changes) {
+        let changes = Arc::new(changes);
+        self.tell(|| Letter::Upstreams(Arc::clone(&changes)));
+    }
+
+    /// What each shard knows of these servers; of those that have not said so after `patience`, nothing.
+    pub fn report_upstreams(&self, patience: Duration) -> Vec<SeatReport> {
+        let deadline = Instant::now() + patience;
+        let (asker, reports) = bounded(self.inboxes.len());
+        self.tell(|| Letter::ReportUpstreams(asker.clone()));
+        // When the shards have dropped theirs, there is no more to wait for.
+        drop(asker);
+        let mut all = Vec::new();
+        while let Ok(report) = reports.recv_deadline(deadline) {
+            all.extend(report);
+        }
+        all
+    }
+
+    /// Counts that a server has become well, or is so no more.
+    pub fn count_health(&self, health: Health) {
+        let counter = if health.is_down() { Counter::UpstreamsDown } else { Counter::UpstreamsUp };
+        // A counter has one writer.
+        self.inboxes.first().into_iter().for_each(|inbox| inbox.post(Letter::Count(counter)));
     }
 
     /// How many shards there are.
@@ -326,6 +356,7 @@ struct Start {
     cpu: usize,
     offer: Offer,
     banned: Option<Arc<BanTable>>,
+    changes: Arc<Changes>,
     offenders: Option<SyncSender<Vec<IpAddr>>>,
     block: Arc<Block>,
     log: ShardLog,
@@ -355,6 +386,7 @@ impl Start {
                 ring,
                 offer: self.offer,
                 banned: self.banned,
+                changes: self.changes,
                 offenders: Offenders::new(self.offenders),
                 counters: self.block,
                 log: AccessLog::new(self.log),

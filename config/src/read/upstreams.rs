@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::cause::{Cause, Flaw};
 use crate::model::{
-    Balance, Eject, Fastcgi, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol, UpstreamServer,
-    UpstreamTimeouts, UpstreamTls, UpstreamTrust,
+    Balance, Eject, Fastcgi, Health, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol,
+    UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust,
 };
 use crate::near::nearest;
 use crate::pointer;
@@ -15,7 +15,8 @@ use crate::reader::Reader;
 use crate::source::Source;
 use crate::syntax::{self, ProxyScheme, ProxyTo};
 use crate::table::{
-    self, settings, top, upstream, upstream_eject, upstream_fastcgi, upstream_timeouts, upstream_tls,
+    self, settings, top, upstream, upstream_eject, upstream_fastcgi, upstream_health, upstream_timeouts,
+    upstream_tls,
 };
 use crate::tree::quoted;
 
@@ -120,6 +121,8 @@ fn group_of(
         balance: balance(reader, problems),
         slow_start: reader.or_default(&upstream::SLOW_START, problems),
         eject: eject(&reader.section(&upstream::EJECT, problems), problems),
+        health: health(reader, problems),
+        resolve: reader.or_default(&upstream::RESOLVE, problems),
         keep_alive,
         timeouts: UpstreamTimeouts {
             connect: timeouts.or_default(&upstream_timeouts::CONNECT, problems),
@@ -212,6 +215,46 @@ fn eject(reader: &Reader<'_>, problems: &mut Problems) -> Eject {
             .extend(longer.or_else(|| reader.at_value(&upstream_eject::DURATION_MAX, Cause::Conflict(flaw))));
     }
     eject
+}
+
+fn health(group: &Reader<'_>, problems: &mut Problems) -> Option<Health> {
+    let (reader, has_tls) = (group.section(&upstream::HEALTH, problems), group.has(&upstream::TLS));
+    let whole = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    let statuses = reader.or_default(&upstream_health::STATUS, problems);
+    let health = Health {
+        path: reader.get(&upstream_health::PATH, problems),
+        host: reader.get(&upstream_health::HOST, problems),
+        statuses: statuses.into_iter().map(|(_, status)| status).collect(),
+        interval: reader.or_default(&upstream_health::INTERVAL, problems),
+        timeout: reader.or_default(&upstream_health::TIMEOUT, problems),
+        rise: whole(reader.or_default(&upstream_health::RISE, problems)),
+        fall: whole(reader.or_default(&upstream_health::FALL, problems)),
+    };
+    if health.interval < health.timeout {
+        let flaw = Flaw::new(
+            "a check may take longer than until the next one",
+            "let \"timeout\" be at most \"interval\"",
+        );
+        let longer = reader.at_value(&upstream_health::TIMEOUT, Cause::Conflict(flaw.clone()));
+        problems
+            .extend(longer.or_else(|| reader.at_value(&upstream_health::INTERVAL, Cause::Conflict(flaw))));
+    }
+    let speaks = group.or_default(&upstream::PROTOCOL, &mut Problems::new());
+    if (has_tls || speaks == UpstreamProtocol::Fastcgi) && reader.has(&upstream_health::PATH) {
+        let what = if has_tls { "checks do not speak TLS" } else { "checks do not speak FastCGI" };
+        let flaw = Flaw::new(what, "leave \"path\" out, so that a connection is enough");
+        problems.extend(reader.at_value(&upstream_health::PATH, Cause::Conflict(flaw)));
+    }
+    if !reader.has(&upstream_health::PATH) {
+        for name in [upstream_health::HOST.name, upstream_health::STATUS.name] {
+            let flaw = Flaw::new(
+                format!("\"{name}\" has no meaning without a request"),
+                "remove it, or write the \"path\" of one",
+            );
+            problems.extend(reader.at_named(name, Cause::Conflict(flaw)));
+        }
+    }
+    reader.exists().then_some(health)
 }
 
 fn servers(reader: &Reader<'_>, problems: &mut Problems) -> Option<Vec<UpstreamServer>> {

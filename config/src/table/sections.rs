@@ -4,7 +4,7 @@ use super::Section;
 use super::keys::{
     answer, auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, place, quota,
     remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
-    upstream_fastcgi, upstream_timeouts, upstream_tls,
+    upstream_fastcgi, upstream_health, upstream_timeouts, upstream_tls,
 };
 
 /// The whole file.
@@ -141,6 +141,16 @@ pub(crate) static UPSTREAM_FASTCGI: Section = Section {
     prose: "Which scripts requests are for, where the servers of the group speak FastCGI.",
     inherited: &[],
     own: upstream_fastcgi::KEYS,
+};
+
+/// `/upstreams/NAME/health`.
+pub(crate) static UPSTREAM_HEALTH: Section = Section {
+    name: "upstream_health",
+    place: "health checks of a group (/upstreams/NAME/health)",
+    prose: "How each worker finds out whether a server is well. One that is not gets no requests; where none is, they are \
+            answered with 503.",
+    inherited: &[],
+    own: upstream_health::KEYS,
 };
 
 /// `/upstreams/NAME/tls`.

@@ -1,8 +1,10 @@
 //! How a shard goes over to another site: it holds what it is offered, and takes it up between two passes.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use perf::Counter;
+use site::upstream::Changes;
 
 use crate::change::Offer;
 use crate::error::Error;
@@ -45,6 +47,12 @@ impl Shard {
         self.retire();
         self.accept();
         Ok(())
+    }
+
+    /// From now on this is so of the servers that requests are passed on to.
+    pub(super) fn change_upstreams(&self, changes: Arc<Changes>) {
+        self.balancers.borrow_mut().change(changes, self.clock.now());
+        self.leave_servers(|link| self.balancers.borrow().keeps(link.server));
     }
 
     /// Ends what the retired listeners still do, and their idle connections.

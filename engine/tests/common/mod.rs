@@ -60,6 +60,7 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
         shards: plans.collect(),
         logger: &logger,
         banned: None,
+        changes: Arc::default(),
         offenders: None,
         tail: None,
     };

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Balance, Eject, Fastcgi, ProxyHost, UpstreamPart, UpstreamProtocol, UpstreamTimeouts};
+use config::{
+    Balance, Eject, Fastcgi, Health, Place, ProxyHost, UpstreamPart, UpstreamProtocol, UpstreamTimeouts,
+};
 use proto_http::fastcgi::{ScriptRule, Variables};
 use sys::net::Address;
 
@@ -33,14 +35,20 @@ pub struct Group {
     pub name: String,
     /// What the servers speak.
     pub protocol: UpstreamProtocol,
-    /// Never empty.
+    /// Those whose addresses the configuration has.
     pub servers: Vec<Arc<Server>>,
+    /// Those of which it has a name. Where they are, [`GroupChanges::found`](super::GroupChanges) says.
+    pub named: Vec<Named>,
     /// Who gets a request.
     pub balance: Balance,
     /// How long it takes until a server that has come back gets all of its share.
     pub slow_start: Duration,
     /// When a server that fails gets no more for a while.
     pub eject: Eject,
+    /// How it is found out whether a server is well, if at all.
+    pub health: Option<Health>,
+    /// How often names are looked up again.
+    pub resolve: Duration,
     /// Connections that a shard keeps to each server while nothing is to be sent.
     pub keep_alive: u32,
     /// Bounds on how long a server may take.
@@ -57,6 +65,17 @@ pub struct Server {
     /// Its share of the requests, in relation to those of the others; never 0.
     pub weight: u32,
     /// When it gets requests.
+    pub part: UpstreamPart,
+}
+
+/// Servers that have a name: each address of it is one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Named {
+    /// The name and the port.
+    pub place: Place,
+    /// As of [`Server`].
+    pub weight: u32,
+    /// As of [`Server`].
     pub part: UpstreamPart,
 }
 
