@@ -36,6 +36,7 @@ fn examples_are_right() {
         "logins.conf",
         "logs.conf",
         "php.conf",
+        "compression.conf",
         "proxy.conf",
     ] {
         let config = load_example(name).unwrap_or_else(|problems| panic!("{problems}")).config;
@@ -59,7 +60,7 @@ fn no_example_is_left_out() {
     let configurations = files.filter(|file| {
         file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|extension| extension == "conf"))
     });
-    assert_eq!(configurations.count(), 8);
+    assert_eq!(configurations.count(), 9);
 }
 
 #[test]
