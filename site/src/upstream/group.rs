@@ -1,16 +1,17 @@
 //! Groups of servers, as the configuration has them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::{
-    Balance, Eject, Fastcgi, Health, Place, ProxyHost, UpstreamPart, UpstreamProtocol, UpstreamTimeouts,
+    Balance, Eject, FieldAction, FieldRule, Health, Place, ProxyHost, UpstreamPart, UpstreamProtocol,
+    UpstreamTimeouts,
 };
-use proto_http::fastcgi::{ScriptRule, Variables};
+use proto_http::upstream::{FieldNames, Rules};
 use sys::net::Address;
+
+use super::Scripts;
 
 /// A group by its name, whatever its place in the configuration: what shards know of it outlives reloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,34 +89,39 @@ pub struct Relay {
     pub host: ProxyHost,
     /// Which scripts the requests are for, where the servers speak FastCGI.
     pub scripts: Option<Scripts>,
+    /// What the fields of requests are changed to.
+    pub changes: RequestChanges,
 }
 
-/// Which scripts requests are for.
-#[derive(Debug)]
-pub struct Scripts {
-    /// Their folder, as the application knows it; without a slash at its end.
-    pub root: Vec<u8>,
-    /// How they are found in paths.
-    pub rule: ScriptRule,
-    /// Further variables.
-    pub variables: Variables,
+/// Changes to the fields of requests on their way.
+#[derive(Debug, Default, PartialEq)]
+pub struct RequestChanges {
+    dropped: FieldNames,
+    lines: Vec<u8>,
 }
 
-impl Scripts {
-    /// As the configuration has it; `root` is that of the place. None where no folder is known.
-    pub(crate) fn of(config: &Fastcgi, root: Option<&Path>) -> Option<Scripts> {
-        let root = match (&config.root, root) {
-            (Some(root), _) => root.as_bytes().to_vec(),
-            (None, root) => root?.as_os_str().as_bytes().to_vec(),
-        };
-        let rule = match &config.script {
-            Some(script) => ScriptRule::Fixed(script.clone()),
-            None => ScriptRule::Named { ending: config.ending.clone(), index: config.index.clone() },
-        };
-        let mut variables = Variables::default();
-        for (name, value) in &config.variables {
-            variables.set(name, value);
+impl RequestChanges {
+    pub(crate) fn new(rules: &[FieldRule]) -> RequestChanges {
+        let mut changes = RequestChanges::default();
+        for rule in rules {
+            let (values, drops) = match &rule.action {
+                FieldAction::Set(value) | FieldAction::Default(value) => (std::slice::from_ref(value), true),
+                FieldAction::Add(values) => (values.as_slice(), false),
+                FieldAction::Remove => (&[][..], true),
+            };
+            if drops {
+                changes.dropped.insert(&rule.name).expect("the configuration has names of fields only");
+            }
+            for value in values {
+                changes.lines.extend_from_slice(format!("{}: {value}\r\n", rule.name).as_bytes());
+            }
         }
-        Some(Scripts { root, rule, variables })
+        changes
+    }
+
+    /// As the writer of requests takes them.
+    #[must_use]
+    pub fn rules(&self) -> Rules<'_> {
+        Rules { dropped: &self.dropped, lines: &self.lines }
     }
 }

@@ -6,8 +6,8 @@ use std::os::fd::RawFd;
 use config::ProxyHost;
 use proto_http::fastcgi::{self, Environment};
 use proto_http::upstream::{
-    Announce, Content, Expectation, Forwarding, HostField, Lifetime, MaxForwards, Named, RequestHead, Rules,
-    Scheme, Trust, Upgrades, wanted,
+    Announce, Content, Expectation, Forwarding, HostField, Lifetime, MaxForwards, Named, RequestHead, Scheme,
+    Trust, Upgrades, wanted,
 };
 use proto_http::{Method, Request, Status};
 use site::upstream::{Relay, Scripts, Server};
@@ -107,7 +107,7 @@ impl<'r> Order<'r> {
             expectation: Expectation::Answered,
             upgrade: self.upgrade,
             forwarding: self.forwarding,
-            rules: Rules::NONE,
+            rules: relay.changes.rules(),
             lifetime: Lifetime::Kept,
         };
         head.write(out);
@@ -146,7 +146,7 @@ impl<'r> Order<'r> {
             server: sys::net::local_of(self.client_fd),
             user: None,
             forwarding: Forwarding { announce: Announce::Nothing, ..self.forwarding },
-            rules: Rules::NONE,
+            rules: relay.changes.rules(),
             variables: &scripts.variables,
         };
         environment.write(out);
