@@ -37,6 +37,7 @@ fn examples_are_right() {
         "hardened.conf",
         "logins.conf",
         "logs.conf",
+        "php.conf",
         "compression.conf",
         "proxy.conf",
         "pages.conf",
