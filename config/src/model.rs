@@ -38,12 +38,15 @@ pub use receiver::{
 };
 pub use rewriting::{Content, Effect, Return, Rewriting, Rule, Then};
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
-pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
+pub use settings::{
+    ClientCertificate, Comet, Dotfiles, ErrorFormat, ErrorPage, ErrorStatus, Handler, Listing, Settings,
+    Symlinks,
+};
 pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 pub use upstream::{
-    Balance, Eject, HashBy, Health, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer,
-    UpstreamTimeouts, UpstreamTls, UpstreamTrust,
+    Balance, Eject, Fastcgi, HashBy, Health, ProxyHost, Upstream, UpstreamAddress, UpstreamPart,
+    UpstreamProtocol, UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust,
 };
 
 /// Everything the server was told to do.

@@ -55,6 +55,12 @@ pub(crate) const DISCARD_MAX: u64 = 256 * 1024;
 /// Bytes that the diagnostic handler sends back at most; it keeps them in memory.
 pub(crate) const ECHO_MAX: usize = 1024 * 1024;
 
+/// Entries that the listing of a folder shows.
+pub(crate) const LISTED_MAX: usize = 5000;
+
+/// Listings that a shard makes and sends at a time; more are answered with 503.
+pub(crate) const LISTINGS_MAX: usize = 64;
+
 /// Requests of a shard that wait for the verdict on a login; more are answered with 503.
 pub(crate) const LOGINS_WAITING_MAX: usize = 64;
 

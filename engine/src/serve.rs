@@ -6,6 +6,7 @@
 //!
 //! The lane polls this future directly. In the usual case it runs through without waiting once.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -277,6 +278,7 @@ async fn exchange(
         action = refuse(status);
     }
 
+    let named_path = OnceCell::new();
     let mut responder = Responder {
         stream,
         served,
@@ -284,7 +286,11 @@ async fn exchange(
         path,
         raw_path,
         query,
-        pages: place.map(|p| &p.location.error_pages),
+        place,
+        instead: None,
+        named_path: &named_path,
+        stands_for: None,
+        lines: Vec::new(),
         compression: place.and_then(|place| place.location.compression.as_deref()),
         fields: place.map_or(&NO_RULES, |p| &p.location.fields),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),

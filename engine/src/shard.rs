@@ -98,6 +98,8 @@ pub(crate) struct Shard {
     pub(crate) held_back: RefCell<HashSet<Key>>,
     /// Those who look at the logs.
     pub(crate) viewers: RefCell<Viewers>,
+    /// Listings of folders that are being made and sent.
+    pub(crate) listings: Cell<usize>,
     /// Links to other servers that carry no request.
     pub(crate) spares: RefCell<Spares>,
     pub(crate) life: Cell<Life>,
@@ -174,6 +176,7 @@ impl Shard {
             logins: RefCell::new(parts.logins),
             held_back: RefCell::default(),
             viewers: RefCell::new(Viewers::new(parts.tail)),
+            listings: Cell::new(0),
             spares: RefCell::default(),
             life: Cell::new(Life::Serving),
             open: Cell::new(false),

@@ -383,6 +383,10 @@ counters! {
     LogLinesDropped "log_lines_dropped" Counter Lines
         "Lines dropped because the logger did not keep up.";
 
+    Listings "listings" Counter Responses
+        "Listings of folders that were made.";
+    LimitListings "limit_listings" Counter Requests
+        "Listings refused with 503: as many were being made and sent as a shard may have.";
     CometViewers "comet_viewers" Gauge Connections
         "Viewers of live logs now.";
     CometRefused "comet_refused" Counter Requests

@@ -565,7 +565,7 @@ fn ticket_keys(keys: &[Bytes]) -> Vec<TicketKey> {
 /// Whether this process can read what a site has served: its sandbox was made for another one, and what a path leads to
 /// may have changed since.
 fn readable(site: &Site) -> Result<(), String> {
-    let roots = site.locations().filter_map(|location| location.files());
+    let roots = site.locations().filter_map(|location| location.kept_files());
     for files in roots {
         if let Err(error) = open_beneath(files.root.as_fd(), b"", Symlinks::Never, Cached::Any) {
             return Err(format!("a folder cannot be read by this process: {error}"));
