@@ -37,6 +37,7 @@ fn examples_are_right() {
         "hardened.conf",
         "logins.conf",
         "logs.conf",
+        "php.conf",
         "compression.conf",
         "proxy.conf",
         "pages.conf",
@@ -62,7 +63,7 @@ fn no_example_is_left_out() {
     let configurations = files.filter(|file| {
         file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|extension| extension == "conf"))
     });
-    assert_eq!(configurations.count(), 9);
+    assert_eq!(configurations.count(), 11);
 }
 
 #[test]
