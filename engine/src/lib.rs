@@ -20,6 +20,7 @@ mod details;
 mod error;
 mod file_cache;
 mod file_lookup;
+mod finding;
 mod finish;
 mod holding;
 mod inbox;

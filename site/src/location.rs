@@ -12,7 +12,7 @@ use crate::fields::Fields;
 use crate::media::MediaTypes;
 use crate::page::Page;
 use crate::phase::Phase;
-use crate::rewrite::RuleList;
+use crate::rewrite::{Attempts, RuleList};
 use crate::shaping::ScopeId;
 
 /// A part of a host with its own settings and its own flat chain of phases.
@@ -23,6 +23,8 @@ pub struct Location {
     pub(crate) chain: Vec<Phase>,
     /// What is looked at before its chain.
     pub(crate) rules: Option<Box<RuleList>>,
+    /// Where files are, if it serves any or its rules look for some.
+    pub(crate) files: Option<Arc<Files>>,
     /// What becomes of the fields of every response.
     pub fields: Arc<Fields>,
     /// Bodies of error responses.
@@ -42,11 +44,16 @@ pub struct Location {
 }
 
 impl Location {
-    /// What is needed to find files, if the location serves any.
+    /// What is needed to find files, if the location serves any or its rules look for some.
     #[must_use]
     pub fn files(&self) -> Option<&Arc<Files>> {
+        self.files.as_ref()
+    }
+
+    /// What is tried there before anything else makes a response.
+    pub(crate) fn attempts(&self) -> Option<&Attempts> {
         self.chain.iter().find_map(|phase| match phase {
-            Phase::Files(files) => Some(files),
+            Phase::Try(attempts) => Some(attempts),
             _ => None,
         })
     }
@@ -84,6 +91,8 @@ pub struct Files {
     pub index: Vec<String>,
     /// Which symbolic links are followed.
     pub symlinks: Symlinks,
+    /// Whether rules find names that begin with a dot.
+    pub dotfiles: config::Dotfiles,
     /// From file name to media type.
     pub types: MediaTypes,
     /// Whether responses carry an entity tag.
