@@ -60,6 +60,11 @@ impl Location {
 }
 
 impl Location {
+    /// What is looked at there before somebody makes a response, and who that is.
+    pub fn phases(&self) -> impl Iterator<Item = &'static str> {
+        self.chain.iter().map(Phase::name)
+    }
+
     /// Whether it shows logs.
     #[must_use]
     pub fn shows_logs(&self) -> bool {

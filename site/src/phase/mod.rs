@@ -58,6 +58,27 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
+    /// What it is called.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Phase::ToTls(_) => "redirect to TLS",
+            Phase::ClientCertificate(_) => "client certificate",
+            Phase::Access(_) => "access",
+            Phase::Preflight => "preflight",
+            Phase::Login(_) => "login",
+            Phase::Expectation(_) => "expectation",
+            Phase::Methods(_) => "methods",
+            Phase::BodyLimit(_) => "body limit",
+            Phase::Dotfiles(_) => "dotfiles",
+            Phase::Files(_) => "files",
+            Phase::Comet(_) => "live logs",
+            Phase::Reply(_) => "return",
+            Phase::Try(_) => "try",
+            Phase::Relay(_) => "proxy",
+            Phase::Echo => "echo",
+        }
+    }
+
     fn run<'s>(&'s self, exchange: &Exchange<'_>) -> Flow<'s> {
         match self {
             Phase::ToTls(phase) => phase.run(exchange),
