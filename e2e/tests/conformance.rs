@@ -89,7 +89,7 @@ fn probe(mode: Mode) -> Results {
     };
 
     let mut arguments = vec![probe.into(), address.to_string().into()];
-    arguments.extend(["--have".into(), "etag,lm,limit1m,slow,echo".into()]);
+    arguments.extend(["--have".into(), "etag,lm,limit1m,slow,echo,gzip".into()]);
     if mode == Mode::Strict {
         arguments.push("--strict".into());
     }

@@ -25,6 +25,11 @@ const EXCHANGES: &[(&str, u16, &str)] = &[
     ("options-file", 0, "OPTIONS /index.html HTTP/1.1\r\nHost: localhost\r\n"),
     ("range", 206, "GET /index.html HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-3\r\n"),
     ("ranges", 206, "GET /index.html HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-1,4-5\r\n"),
+    ("coded", 200, "GET /page.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip, br\r\n"),
+    ("coded-head", 200, "HEAD /page.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n"),
+    ("coded-large", 200, "GET /large.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n"),
+    ("coded-sibling", 200, "GET /sibling.txt HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n"),
+    ("coded-range", 206, "GET /page.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\nRange: bytes=0-3\r\n"),
     ("redirect", 301, "GET /folder HTTP/1.1\r\nHost: localhost\r\n"),
     ("not-modified", 304, "GET /index.html HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: @TAG@\r\n"),
     ("bad-request", 400, "GET /index.html HTTP/1.1\r\nHost: localhost\r\nBad Name: x\r\n"),
@@ -50,22 +55,33 @@ const CONFIGURATION: &str = r#"{
   "default_host": "refuse",
   "server": {
     "listen": ["127.0.0.1:0"],
-    "limits": { "head_size": 4096, "target_size": 2000 }
+    "limits": { "head_size": 4096, "target_size": 2000 },
+    "file_cache": { "compressed_body": "64k" }
   },
   "hosts": {
     "localhost": {
       "root": "${root}",
       "body_size": 500,
+      "compression": { "codings": ["gzip", "br"] },
       "locations": { "/echo": { "handler": "echo" } }
     }
   }
 }"#;
 
+/// `hello`, and a newline.
+const GZIPPED: &[u8] =
+    b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xcbH\xcd\xc9\xc9\xe7\x02\0\x20\x30\x3a\x36\x06\0\0\0";
+
 #[test]
 fn has_no_bad_note() {
     let folder = Folder::new("httplint").expect("a folder");
+    let page = |len: usize| b"<!doctype html><title>page</title><p>again, ".iter().copied().cycle().take(len);
     for (name, content) in [
-        ("www/index.html", &b"<!doctype html><title>index</title>\n"[..]),
+        ("www/page.html", &*page(5_000).collect::<Vec<u8>>()),
+        ("www/large.html", &*page(100_000).collect::<Vec<u8>>()),
+        ("www/sibling.txt", b"hello\n"),
+        ("www/sibling.txt.gz", GZIPPED),
+        ("www/index.html", b"<!doctype html><title>index</title>\n"),
         ("www/image.png", b"\x89PNG\r\n\x1a\n"),
         ("www/empty.txt", b""),
         ("www/folder/file.txt", b"x\n"),

@@ -14,6 +14,8 @@ pub(crate) enum Form {
     Plain,
     /// The same, compressed by somebody and put beside it.
     Sibling(Coding),
+    /// The same, compressed here.
+    Made(Coding),
 }
 
 impl Form {
@@ -21,7 +23,7 @@ impl Form {
     pub(crate) fn coding(self) -> Option<Coding> {
         match self {
             Form::Plain => None,
-            Form::Sibling(coding) => Some(coding),
+            Form::Sibling(coding) | Form::Made(coding) => Some(coding),
         }
     }
 }
@@ -46,6 +48,18 @@ struct Slot {
     /// When a sibling was last looked for, in monotonic nanoseconds.
     looked: Option<u64>,
     sibling: Option<Rc<OpenFile>>,
+    made: Made,
+}
+
+/// What has come of compressing the file.
+#[derive(Default)]
+enum Made {
+    /// Nobody has tried.
+    #[default]
+    Untried,
+    /// It does not get smaller.
+    Futile,
+    Done(Rc<OpenFile>),
 }
 
 impl CodedForms {
@@ -58,12 +72,37 @@ impl CodedForms {
     /// Takes down what a look at `now` has found.
     pub(crate) fn set_sibling(&self, coding: Coding, now: u64, sibling: Option<Rc<OpenFile>>) {
         let slot = &mut self.slots.borrow_mut()[coding.index()];
-        *slot = Slot { looked: Some(now), sibling };
+        slot.looked = Some(now);
+        slot.sibling = sibling;
+    }
+
+    /// The file as it was compressed here.
+    pub(crate) fn made(&self, coding: Coding) -> Option<Rc<OpenFile>> {
+        match &self.slots.borrow()[coding.index()].made {
+            Made::Done(file) => Some(Rc::clone(file)),
+            Made::Untried | Made::Futile => None,
+        }
+    }
+
+    /// Whether it is of no use to compress the file.
+    pub(crate) fn is_futile(&self, coding: Coding) -> bool {
+        matches!(self.slots.borrow()[coding.index()].made, Made::Futile)
+    }
+
+    /// Takes down what came of compressing the file; `None` when it does not get smaller.
+    pub(crate) fn set_made(&self, coding: Coding, made: Option<Rc<OpenFile>>) {
+        self.slots.borrow_mut()[coding.index()].made = made.map_or(Made::Futile, Made::Done);
     }
 
     /// Bytes of all contents that are kept in memory.
     pub(crate) fn memory(&self) -> usize {
-        let slots = self.slots.borrow();
-        slots.iter().filter_map(|slot| slot.sibling.as_ref()).map(|file| file.memory()).sum()
+        let of_slot = |slot: &Slot| {
+            let made = match &slot.made {
+                Made::Done(file) => file.memory(),
+                Made::Untried | Made::Futile => 0,
+            };
+            made + slot.sibling.as_ref().map_or(0, |file| file.memory())
+        };
+        self.slots.borrow().iter().map(of_slot).sum()
     }
 }

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
-use proto_http::{Coding, date};
+use proto_http::condition::Validators;
+use proto_http::date;
 use sys::fs::Stat;
 
 use crate::coded_forms::{CodedForms, Form};
@@ -50,6 +51,11 @@ impl OpenFile {
         self.prepared.as_ref().map(|prepared| &prepared.bytes[prepared.content_at..])
     }
 
+    /// What tells this content from others.
+    pub(crate) fn validators(&self) -> Validators<'_> {
+        Validators { etag: self.etag.as_deref().map(str::as_bytes), last_modified: Some(self.modified) }
+    }
+
     /// Bytes of contents that are kept in memory, those of coded forms included.
     pub(crate) fn memory(&self) -> usize {
         self.prepared.as_ref().map_or(0, |prepared| prepared.bytes.len()) + self.coded.memory()
@@ -88,6 +94,8 @@ pub(crate) struct FileCache {
 struct Bounds {
     entries_max: usize,
     small_max: u64,
+    /// Of a file that is kept in coded forms, before it is coded.
+    coded_max: u64,
     memory_max: usize,
     valid_ns: u64,
 }
@@ -97,6 +105,7 @@ impl Bounds {
         Bounds {
             entries_max: config.entries,
             small_max: config.small_body as u64,
+            coded_max: config.compressed_body as u64,
             memory_max: config.memory,
             valid_ns: u64::try_from(config.valid.as_nanos()).unwrap_or(u64::MAX),
         }
@@ -139,20 +148,18 @@ impl FileCache {
         entries.shrink(bounds)
     }
 
-    /// Takes down that a look at `now` has found this compressed sibling of a file, or none; answers how many
-    /// entries had to go for it.
-    pub(crate) fn put_sibling(
+    /// Changes the coded forms of a file; answers how many entries had to go for them.
+    pub(crate) fn change_forms(
         &self,
         (scope, path): (&Scope, &[u8]),
         plain: &Rc<OpenFile>,
-        (coding, now): (Coding, u64),
-        sibling: Option<Rc<OpenFile>>,
+        change: impl FnOnce(&CodedForms),
     ) -> u64 {
         let mut entries = self.entries.borrow_mut();
         // One that has gone from the cache meanwhile ends with the request.
         let is_kept = scope.paths.borrow().get(path).is_some_and(|entry| Rc::ptr_eq(&entry.file, plain));
         let before = plain.memory();
-        plain.coded.set_sibling(coding, now, sibling);
+        change(&plain.coded);
         if !is_kept {
             return 0;
         }
@@ -193,6 +200,12 @@ impl FileCache {
     pub(crate) fn keeps(&self, len: u64) -> bool {
         let bounds = self.bounds.get();
         bounds.entries_max > 0 && len <= bounds.small_max
+    }
+
+    /// Whether what a file of this size is compressed to is kept.
+    pub(crate) fn keeps_coded(&self, len: u64) -> bool {
+        let bounds = self.bounds.get();
+        bounds.entries_max > 0 && len <= bounds.coded_max
     }
 
     /// Frees descriptors when the process has none left; `false` if there was nothing to free.

@@ -83,9 +83,23 @@ pub(crate) async fn sibling(
     // Whatever keeps it from being opened, the file itself is there.
     let found = search.look_beside(plain, coding, known.as_ref()).await.ok().flatten();
     let place = (&**served.scope(files.location), path);
-    let evicted = shard.files.put_sibling(place, plain, (coding, now), found.clone());
-    shard.count_by(Counter::FileCacheEvicted, evicted);
+    let set = |forms: &CodedForms| forms.set_sibling(coding, now, found.clone());
+    shard.count_by(Counter::FileCacheEvicted, shard.files.change_forms(place, plain, set));
     found
+}
+
+/// Keeps what a file was compressed to, or that it does not get smaller; `path` is what the file was found by.
+pub(crate) fn keep_made(
+    stream: &Stream,
+    files: &Files,
+    served: &Served,
+    (path, plain): (&[u8], &Rc<OpenFile>),
+    coding: Coding,
+    made: Option<Rc<OpenFile>>,
+) {
+    let place = (&**served.scope(files.location), path);
+    let evicted = stream.shard.files.change_forms(place, plain, |forms| forms.set_made(coding, made));
+    stream.shard.count_by(Counter::FileCacheEvicted, evicted);
 }
 
 /// What a failure to open means to the client.
@@ -236,38 +250,41 @@ impl Search<'_> {
             let content = read_small(self.stream, &file).await?;
             // Changed while it was read: then it is sent from the descriptor, which notices.
             if sys::fs::stat(file.fd.as_fd())? == file.stat && content.len() as u64 == file.stat.len {
-                file.prepared = Some(self.prepare(&file, &content));
+                file.prepared = Some(prepare(self.stream, self.served, self.files, &file, &content));
             }
         }
         Ok(file)
     }
+}
 
-    /// Writes the whole response once, so that serving it is one copy.
-    fn prepare(&self, file: &OpenFile, content: &[u8]) -> Prepared {
-        let mut bytes = Vec::with_capacity(512 + content.len());
-        let writer = HeadWriter::new(&mut bytes, Status::OK);
-        let writer = if self.served.limits.server_header {
-            writer.field("Server", crate::content::SERVER)
-        } else {
-            writer
-        };
-        let date_at = writer.position() + "Date: ".len();
-        let writer = writer.date(&self.stream.shard.clock.date());
-        content_fields(writer, file, file.stat.len);
-        let about = About {
-            status: Status::OK,
-            // Where some lines are for TLS alone, nothing else gets this far.
-            over_tls: true,
-            source: Source::Own,
-            media_type: Some(&file.media_type),
-            fixed: &[],
-        };
-        self.files.fields.fix(&mut bytes, 0, &about);
-        bytes.extend_from_slice(b"\r\n");
-        let content_at = bytes.len();
-        bytes.extend_from_slice(content);
-        Prepared { bytes: bytes.into_boxed_slice(), date_at, content_at }
-    }
+/// Writes the whole response once, so that serving it is one copy.
+pub(crate) fn prepare(
+    stream: &Stream,
+    served: &Served,
+    files: &Files,
+    file: &OpenFile,
+    content: &[u8],
+) -> Prepared {
+    let mut bytes = Vec::with_capacity(512 + content.len());
+    let writer = HeadWriter::new(&mut bytes, Status::OK);
+    let writer =
+        if served.limits.server_header { writer.field("Server", crate::content::SERVER) } else { writer };
+    let date_at = writer.position() + "Date: ".len();
+    let writer = writer.date(&stream.shard.clock.date());
+    content_fields(writer, file, file.stat.len);
+    let about = About {
+        status: Status::OK,
+        // Where some lines are for TLS alone, nothing else gets this far.
+        over_tls: true,
+        source: Source::Own,
+        media_type: Some(&file.media_type),
+        fixed: &[],
+    };
+    files.fields.fix(&mut bytes, 0, &about);
+    bytes.extend_from_slice(b"\r\n");
+    let content_at = bytes.len();
+    bytes.extend_from_slice(content);
+    Prepared { bytes: bytes.into_boxed_slice(), date_at, content_at }
 }
 
 /// What is known of a file without a look into it.
@@ -331,13 +348,19 @@ async fn read_small(stream: &Stream, file: &OpenFile) -> io::Result<Vec<u8>> {
 
 /// The fields that describe a file's content.
 pub(crate) fn content_fields<'o>(writer: HeadWriter<'o>, file: &OpenFile, length: u64) -> HeadWriter<'o> {
+    let writer = type_fields(writer, file).number("Content-Length", length);
+    let writer = validator_fields(writer, file);
+    // Ranges of a content that may be made anew could be of different ones.
+    if matches!(file.form, Form::Made(_)) { writer } else { writer.field("Accept-Ranges", b"bytes") }
+}
+
+/// The fields that tell how to read a file's content.
+pub(crate) fn type_fields<'o>(writer: HeadWriter<'o>, file: &OpenFile) -> HeadWriter<'o> {
     let writer = writer.field("Content-Type", file.media_type.as_bytes());
-    let writer = match file.form.coding() {
+    match file.form.coding() {
         Some(coding) => writer.field("Content-Encoding", coding.token().as_bytes()),
         None => writer,
-    };
-    let writer = writer.number("Content-Length", length);
-    validator_fields(writer, file).field("Accept-Ranges", b"bytes")
+    }
 }
 
 /// The fields that tell one state and form of a file from another. A 304 has them as well as a 200 (RFC 9110 section

@@ -45,6 +45,8 @@ pub(crate) struct Finished<'x> {
     /// Bytes of the head of the answer.
     pub(crate) head_sent: u64,
     pub(crate) sent: &'x Result<Sent, Gone>,
+    /// Bytes of the content before it was compressed, if it was.
+    pub(crate) uncoded: Option<u64>,
 }
 
 /// Counts and logs.
@@ -66,10 +68,11 @@ pub(crate) fn record(finished: &Finished<'_>) {
     if finished.served.limits.counts_bad_requests {
         report(shard, finished);
     }
-    let duration = sys::clock::now_monotonic_ns().saturating_sub(finished.begun);
+    let now = sys::clock::now_monotonic_ns();
+    let duration = now.saturating_sub(finished.begun);
     shard.counters.record_latency(duration);
     if let Some(place) = finished.place {
-        write_log(shard, finished, place, duration);
+        write_log(shard, finished, place, (now, duration));
     }
 }
 
@@ -121,7 +124,7 @@ pub(crate) fn count_bad(shard: &Shard, bad: BadRequest) {
     }
 }
 
-fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_ns: u64) {
+fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, (now, duration_ns): (u64, u64)) {
     let status = finished.sent.map_or(0, |sent| sent.status.code());
     let outcome = Outcome { status, duration_ns, id: finished.own_id };
     // A log that had no room for the request has none for its refusal.
@@ -134,7 +137,7 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_
     let request = finished.request;
     let field = |known| request.and_then(|request| request.field(known)).unwrap_or_default();
     let mut record = logging::Record {
-        unix_ms: sys::clock::now_realtime_ms(),
+        unix_ms: shard.clock.unix_ms(now),
         client: finished.client.map_or(logging::Client::Local, logging::Client::Ip),
         method: request.map_or(b"", |request| request.method_bytes()),
         target: request.map_or(b"", |request| request.raw_target()),
@@ -145,6 +148,7 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, duration_
         },
         status,
         body_bytes_sent: finished.sent.map_or(0, |sent| sent.content),
+        bytes_uncoded: finished.uncoded,
         bytes_received: finished.received,
         duration_ns,
         user: finished.user.unwrap_or_default().as_bytes(),

@@ -17,6 +17,7 @@ mod coded_forms;
 mod connection;
 mod content;
 mod details;
+mod encoders;
 mod error;
 mod file_cache;
 mod file_lookup;

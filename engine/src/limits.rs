@@ -38,6 +38,9 @@ pub(crate) const SEALED_CHUNK: usize = 64 * 1024;
 /// Time of a pass that handshakes may take, one of them at least: each costs a signature, which others wait for.
 pub(crate) const HANDSHAKES_TIME: Duration = Duration::from_millis(1);
 
+/// Bytes of a file that are compressed at a time: some milliseconds of work.
+pub(crate) const CODING_STEP: u64 = 128 * 1024;
+
 /// Body bytes that are read and thrown away so that a connection can be kept after a refused request.
 pub(crate) const DISCARD_MAX: u64 = 256 * 1024;
 
@@ -85,6 +88,8 @@ pub(crate) struct Limits {
     pub(crate) connections_per_client: Option<NonZeroU32>,
     pub(crate) requests_per_connection: Option<NonZeroU32>,
     pub(crate) viewers: usize,
+    /// Contents that a shard compresses at the same time.
+    pub(crate) compressions: usize,
     pub(crate) idle: Duration,
     pub(crate) handshake: Duration,
     pub(crate) header: Duration,
@@ -109,6 +114,7 @@ impl Limits {
             connections_per_client: limits.connections_per_client,
             requests_per_connection: limits.requests_per_connection,
             viewers: limits.viewers_per_shard,
+            compressions: limits.compressions_per_shard,
             idle: timeouts.idle,
             handshake: timeouts.handshake,
             header: timeouts.header,

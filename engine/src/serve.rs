@@ -289,9 +289,11 @@ async fn exchange(
         head_at: 0,
         head_status: Status::OK,
         head_sent: 0,
+        uncoded: None,
     };
     let sent = content::send(&mut responder, action).await;
     let persists = responder.persists();
+    let uncoded = responder.uncoded;
     let received = head_len as u64 + responder.body.received();
     finish::record(&Finished {
         stream,
@@ -309,6 +311,7 @@ async fn exchange(
         received,
         head_sent: responder.head_sent,
         sent: &sent,
+        uncoded,
     });
 
     drop(responder);

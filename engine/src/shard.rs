@@ -17,6 +17,7 @@ use crate::activity::Activities;
 use crate::change::{Listening, Offer};
 use crate::clock::Clock;
 use crate::connection::{Connection, Connections, Deadline, Key, State, Wait};
+use crate::encoders::Encoders;
 use crate::file_cache::FileCache;
 use crate::inbox::{Inbox, Reply};
 use crate::jobs::Jobs;
@@ -76,6 +77,7 @@ pub(crate) struct Shard {
     /// Which server gets a request that is passed on.
     pub(crate) balancers: RefCell<Balancers>,
     pub(crate) files: FileCache,
+    pub(crate) encoders: Encoders,
     /// Who makes bad requests.
     pub(crate) offenders: Offenders,
     pub(crate) counters: Arc<Block>,
@@ -148,6 +150,7 @@ impl Shard {
             held: RefCell::default(),
             balancers: RefCell::new(balancers),
             files: FileCache::new(&parts.offer.file_cache),
+            encoders: Encoders::default(),
             counters: parts.counters,
             log: RefCell::new(parts.log),
             ids: RequestIds::new(),

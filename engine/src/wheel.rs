@@ -18,8 +18,13 @@ const SLOTS: u32 = 512;
 
 /// `duration` in ticks, rounded up, and one more for the part of a tick that has already passed.
 pub(crate) fn ticks(duration: Duration) -> u32 {
-    let ticks = duration.as_millis().div_ceil(TICK.as_millis()) + 1;
+    let ticks = milliseconds(duration).div_ceil(milliseconds(TICK)) + 1;
     u32::try_from(ticks).unwrap_or(u32::MAX / 2)
+}
+
+/// Whole milliseconds, in a number that is quick to divide.
+pub(crate) const fn milliseconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1000).saturating_add(duration.subsec_millis() as u64)
 }
 
 /// The end of a list of appointments.

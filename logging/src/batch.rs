@@ -20,6 +20,7 @@ struct Run {
     sink: SinkId,
     end: usize,
     facts_end: usize,
+    lines: u64,
 }
 
 /// What one sink is to write.
@@ -30,6 +31,8 @@ pub(crate) struct Lines<'b> {
     pub(crate) bytes: &'b [u8],
     /// The facts about each, as [`facts::append`] writes them.
     pub(crate) facts: &'b [u8],
+    /// How many lines these are.
+    pub(crate) count: u64,
 }
 
 /// Bounded memory for lines, allocated once and reused for the life of a shard.
@@ -66,8 +69,11 @@ impl Batch {
         facts::append(&mut self.facts, end - start, &Facts::of(record));
         let facts_end = self.facts.len();
         match self.runs.last_mut() {
-            Some(run) if run.sink == sink => (run.end, run.facts_end) = (end, facts_end),
-            _ => self.runs.push(Run { sink, end, facts_end }),
+            Some(run) if run.sink == sink => {
+                (run.end, run.facts_end) = (end, facts_end);
+                run.lines += 1;
+            }
+            _ => self.runs.push(Run { sink, end, facts_end, lines: 1 }),
         }
     }
 
@@ -83,7 +89,7 @@ impl Batch {
             let bytes = &self.bytes[start..run.end];
             let facts = &self.facts[facts_start..run.facts_end];
             (start, facts_start) = (run.end, run.facts_end);
-            Lines { sink: run.sink, bytes, facts }
+            Lines { sink: run.sink, bytes, facts, count: run.lines }
         })
     }
 

@@ -87,7 +87,7 @@ impl Stamp {
     }
 
     /// `2000-10-10T13:55:36`, to be followed by a fraction and `Z` (RFC 3339 section 5.6).
-    pub(crate) fn rfc3339(&self) -> &[u8] {
+    pub(crate) fn rfc3339(&self) -> &[u8; 19] {
         &self.rfc3339
     }
 }

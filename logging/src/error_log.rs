@@ -204,7 +204,7 @@ fn message(record: &Record<'_>) -> Vec<u8> {
 fn dated(unix: u64, message: &[u8]) -> Vec<u8> {
     let mut stamp = Stamp::new();
     stamp.set(unix);
-    [stamp.rfc3339(), b"Z ", message, b"\n"].concat()
+    [&stamp.rfc3339()[..], b"Z ", message, b"\n"].concat()
 }
 
 /// Writes text as one bounded line.

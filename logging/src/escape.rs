@@ -93,7 +93,7 @@ pub(crate) enum Fit {
 /// Appends the inside of a JSON string.
 pub(crate) fn json(out: &mut Vec<u8>, value: &[u8], room: usize) -> Fit {
     // Nearly every value.
-    if value.len() <= room && value.iter().all(|&byte| PLAIN[usize::from(byte)]) {
+    if value.len() <= room && is_plain(value) {
         out.extend_from_slice(value);
         return Fit::Whole;
     }
@@ -110,6 +110,19 @@ pub(crate) fn json(out: &mut Vec<u8>, value: &[u8], room: usize) -> Fit {
         }
     }
     Fit::Whole
+}
+
+/// Whether all bytes may stand for themselves inside quotes.
+fn is_plain(value: &[u8]) -> bool {
+    // Without a branch for each byte, so that many are looked at at once.
+    let all = |bytes: &[u8; 16]| bytes.iter().fold(true, |all, &byte| all & is_plain_byte(byte));
+    let (groups, rest) = value.as_chunks();
+    groups.iter().all(all) && rest.iter().all(|&byte| is_plain_byte(byte))
+}
+
+/// What [`PLAIN`] says, computed.
+fn is_plain_byte(byte: u8) -> bool {
+    (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\')
 }
 
 fn json_text(out: &mut Vec<u8>, value: &str, end: usize) -> Fit {
@@ -171,5 +184,23 @@ pub(crate) fn message(out: &mut Vec<u8>, character: char) {
         hex_unit(out, character as u16);
     } else {
         out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_computed_is_what_the_table_says() {
+        for byte in 0..=u8::MAX {
+            for len in [1, 15, 16, 17, 40] {
+                for at in 0..len {
+                    let mut value = vec![b'x'; len];
+                    value[at] = byte;
+                    assert_eq!(is_plain(&value), PLAIN[usize::from(byte)], "{byte:#x} at {at} of {len}");
+                }
+            }
+        }
     }
 }

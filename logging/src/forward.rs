@@ -5,13 +5,12 @@
 //! packet for [`MESSAGES`] is lines of the error log, which are only to be shown; it has no number of its own. The supervisor holds the other end too: what a logger process that dies has not read waits there for the next one, which
 //! knows by the numbers what has been taken before.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
 
 use sys::packet::{self, Wait};
 
 use crate::batch::{BATCH_BYTES, FACTS_BYTES, Lines};
-use crate::queue::newlines;
 
 /// Bytes before the lines.
 pub(crate) const HEADER: usize = size_of::<u16>() + size_of::<u64>();
@@ -36,7 +35,6 @@ pub struct Totals {
 /// Sends the lines of all sinks of a worker.
 pub(crate) struct Forward {
     socket: OwnedFd,
-    packet: Vec<u8>,
     /// Packets so far.
     count: u64,
     pub(crate) totals: Totals,
@@ -44,26 +42,22 @@ pub(crate) struct Forward {
 
 impl Forward {
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket, packet: Vec::with_capacity(PACKET_MAX), count: 0, totals: Totals::default() }
+        Self { socket, count: 0, totals: Totals::default() }
     }
 
     /// Sends whole lines, whole or not at all. Waits while the logger process has not read what came before: shards do
     /// not wait for that, they drop and count.
     pub(crate) fn send(&mut self, lines: &Lines<'_>) {
         let number = self.count + 1;
-        self.packet.clear();
-        self.packet.extend_from_slice(&(lines.sink.number() | FACTS).to_le_bytes());
-        self.packet.extend_from_slice(&number.to_le_bytes());
-        self.packet.extend_from_slice(&(lines.facts.len() as u32).to_le_bytes());
-        self.packet.extend_from_slice(lines.facts);
-        self.packet.extend_from_slice(lines.bytes);
-        let count = newlines(lines.bytes);
-        match packet::send(self.socket.as_fd(), &self.packet, &[], Wait::Block) {
+        let sink = (lines.sink.number() | FACTS).to_le_bytes();
+        let facts_len = (lines.facts.len() as u32).to_le_bytes();
+        let parts = [&sink[..], &number.to_le_bytes(), &facts_len, lines.facts, lines.bytes];
+        match packet::send_parts(self.socket.as_fd(), &parts.map(IoSlice::new), Wait::Block) {
             Ok(()) => {
                 self.count = number;
-                self.totals.written += count;
+                self.totals.written += lines.count;
             }
-            Err(error) => self.failed(count, &error),
+            Err(error) => self.failed(lines.count, &error),
         }
     }
 
@@ -144,7 +138,7 @@ mod tests {
         let sink = crate::SinkId::position(&[crate::Target::Stdout], &crate::Target::Stdout).unwrap();
         let mut buffer = vec![0; PACKET_MAX];
         for number in 1..3 {
-            forward.send(&Lines { sink, bytes: b"a\nb\n", facts: b"what is known" });
+            forward.send(&Lines { sink, bytes: b"a\nb\n", facts: b"what is known", count: 2 });
             let len = packet::peek(other.as_fd(), &mut buffer).unwrap();
             let wanted = Parsed { sink: 0, number, facts: b"what is known", lines: b"a\nb\n" };
             assert_eq!(parse(&buffer[..len]).unwrap(), wanted);
@@ -152,7 +146,7 @@ mod tests {
             packet::discard(other.as_fd()).unwrap();
         }
         drop(other);
-        forward.send(&Lines { sink, bytes: b"a\n", facts: b"" });
+        forward.send(&Lines { sink, bytes: b"a\n", facts: b"", count: 1 });
         assert_eq!(forward.totals, Totals { written: 4, lost: 1 });
     }
 }

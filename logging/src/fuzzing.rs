@@ -20,7 +20,7 @@ pub fn packet(input: &[u8]) {
             assert!(lines.ends_with(b"\n"), "no line is cut short");
             let told: Vec<_> = facts::lines(facts, lines).collect();
             if told.iter().all(Result::is_ok) {
-                let shown: Vec<u8> = told.into_iter().flatten().flat_map(|(_, line)| line.to_vec()).collect();
+                let shown: Vec<u8> = told.into_iter().flatten().flat_map(|told| told.line.to_vec()).collect();
                 assert_eq!(shown, lines, "every line has its facts");
             }
         }

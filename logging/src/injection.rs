@@ -158,7 +158,7 @@ fn check(case: &Case) {
     assert!(object.contains(&format!("\"target\":\"{json}\",")), "{object}");
     let parsed: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&object).expect("valid JSON");
-    assert_eq!(parsed.len(), 15, "the members are ours: {object}");
+    assert_eq!(parsed.len(), 16, "the members are ours: {object}");
     assert_eq!(parsed["status"], 200);
     let read: String = case.sent.utf8_chunks().fold(String::new(), |mut text, chunk| {
         text.push_str(chunk.valid());
@@ -254,7 +254,7 @@ fn the_plain_cases_read_as_their_formats_say() {
         (
             record,
             Format::Json,
-            "{\"time\":\"2000-10-10T13:55:36.042Z\",\"client\":\"2001:db8::1\",\"user\":null,\"host\":\"example.org\",\"method\":\"GET\",\"target\":\"/a?b\",\"protocol\":\"HTTP/1.1\",\"referer\":null,\"user_agent\":\"curl/8\",\"status\":206,\"body_bytes_sent\":1099511627776,\"bytes_received\":77,\"duration_us\":1234,\"complete\":false,\"request_id\":\"0000000000000000000000000000002a\"}",
+            "{\"time\":\"2000-10-10T13:55:36.042Z\",\"client\":\"2001:db8::1\",\"user\":null,\"host\":\"example.org\",\"method\":\"GET\",\"target\":\"/a?b\",\"protocol\":\"HTTP/1.1\",\"referer\":null,\"user_agent\":\"curl/8\",\"status\":206,\"body_bytes_sent\":1099511627776,\"bytes_received\":77,\"duration_us\":1234,\"complete\":false,\"request_id\":\"0000000000000000000000000000002a\",\"compression_ratio\":null}",
         ),
         (unread, Format::Common, "192.0.2.1 - - [01/Jan/1970:00:00:00 +0000] \"-\" 400 0"),
         (

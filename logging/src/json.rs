@@ -3,7 +3,7 @@
 use crate::civil::Stamp;
 use crate::escape::{Fit, json};
 use crate::format::{address, room};
-use crate::number::{decimal, hexadecimal, zero_padded};
+use crate::number::{append_hexadecimal, decimal, hundredths};
 use crate::record::{Record, RequestId};
 
 /// Appends the object. A member `"clipped":true` at its end tells that a value was cut to its room.
@@ -32,16 +32,22 @@ pub(crate) fn object(out: &mut Vec<u8>, record: &Record<'_>, stamp: &Stamp) {
     decimal(out, record.duration_ns / 1000);
     out.extend_from_slice(if record.complete { b",\"complete\":true" } else { b",\"complete\":false" });
     let id = request_id(out, record.request_id);
+    match record.compression_hundredths() {
+        None => out.extend_from_slice(b",\"compression_ratio\":null"),
+        Some(ratio) => {
+            out.extend_from_slice(b",\"compression_ratio\":");
+            hundredths(out, ratio);
+        }
+    }
     let fits = [user, host, method, target, protocol, referer, user_agent, id];
     out.extend_from_slice(if fits.contains(&Fit::Clipped) { b",\"clipped\":true}" } else { b"}" });
 }
 
 /// RFC 3339 with milliseconds: `2000-10-10T13:55:36.042Z`.
 fn time(out: &mut Vec<u8>, unix_ms: u64, stamp: &Stamp) {
-    let mut fraction = *b".000Z";
-    zero_padded(&mut fraction[1..4], (unix_ms % 1000) as u32);
+    let digit = |unit| b'0' + (unix_ms / unit % 10) as u8;
     out.extend_from_slice(stamp.rfc3339());
-    out.extend_from_slice(&fraction);
+    out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1), b'Z']);
 }
 
 /// Appends a member. `name` is all that stands before its value, as a constant: so that it is copied by a few moves.
@@ -67,7 +73,7 @@ fn request_id(out: &mut Vec<u8>, id: RequestId<'_>) -> Fit {
     match id {
         RequestId::Own(id) => {
             out.push(b'"');
-            out.extend_from_slice(&hexadecimal(id));
+            append_hexadecimal(out, id);
             out.push(b'"');
             Fit::Whole
         }

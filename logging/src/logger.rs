@@ -232,11 +232,13 @@ impl Gather {
             }
             self.bytes.clear();
             self.facts.clear();
+            let mut count = 0;
             for (_, position) in group {
                 self.bytes.extend_from_slice(runs[*position].bytes);
                 self.facts.extend_from_slice(runs[*position].facts);
+                count += runs[*position].count;
             }
-            forward.send(&Lines { sink: group[0].0, bytes: &self.bytes, facts: &self.facts });
+            forward.send(&Lines { sink: group[0].0, bytes: &self.bytes, facts: &self.facts, count });
         }
     }
 }

@@ -114,6 +114,8 @@ pub struct Record<'a> {
     pub status: u16,
     /// Bytes of the answer's body that were sent, its framing not counted.
     pub body_bytes_sent: u64,
+    /// Bytes of that body before it was compressed; `None` if it was not.
+    pub bytes_uncoded: Option<u64>,
     /// Bytes received for this request: head, body and framing.
     pub bytes_received: u64,
     /// From the first byte of the request to the last byte of the answer.
@@ -136,6 +138,14 @@ pub struct Record<'a> {
     pub details: &'a dyn Details,
 }
 
+impl Record<'_> {
+    /// How many times as large the body was before it was compressed, in hundredths.
+    pub(crate) fn compression_hundredths(&self) -> Option<u64> {
+        let ratio = |uncoded: u64| uncoded.saturating_mul(100).checked_div(self.body_bytes_sent);
+        self.bytes_uncoded.and_then(ratio)
+    }
+}
+
 impl Default for Record<'_> {
     fn default() -> Self {
         Self {
@@ -147,6 +157,7 @@ impl Default for Record<'_> {
             protocol: b"",
             status: 0,
             body_bytes_sent: 0,
+            bytes_uncoded: None,
             bytes_received: 0,
             duration_ns: 0,
             host: b"",

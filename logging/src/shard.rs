@@ -36,6 +36,8 @@ pub struct ShardLog {
     filling: Option<Batch>,
     full: Sender<Batch>,
     spent: Receiver<Batch>,
+    /// What has come back. The last one is filled next: of all, it is the one that caches still know best.
+    empty: Vec<Batch>,
     stamp: Stamp,
     /// Which logs cannot keep up; none when no request waits for one.
     pressure: Option<PressureView>,
@@ -54,12 +56,10 @@ impl ShardLog {
     pub(crate) fn new(pressure: Option<PressureView>) -> (Self, Lane) {
         let (full, filled) = bounded(BUFFERS);
         let (give_back, spent) = bounded(BUFFERS);
-        for _ in 1..BUFFERS {
-            let sent = give_back.try_send(Batch::new());
-            debug_assert!(sent.is_ok(), "the channel has room for every buffer");
-        }
-        let shard =
-            Self { filling: Some(Batch::new()), full, spent, stamp: Stamp::new(), pressure, dropped: 0 };
+        let mut empty = Vec::with_capacity(BUFFERS);
+        empty.resize_with(BUFFERS - 1, Batch::new);
+        let filling = Some(Batch::new());
+        let shard = Self { filling, full, spent, empty, stamp: Stamp::new(), pressure, dropped: 0 };
         (shard, Lane { full: filled, spent: give_back })
     }
 
@@ -69,7 +69,8 @@ impl ShardLog {
             self.hand_over();
         }
         if self.filling.is_none() {
-            self.filling = self.spent.try_recv().ok();
+            self.empty.extend(self.spent.try_iter());
+            self.filling = self.empty.pop();
         }
         match &mut self.filling {
             Some(batch) => batch.push(sink, format, record, &mut self.stamp),
@@ -82,7 +83,7 @@ impl ShardLog {
     #[must_use]
     pub fn holds(&self, sinks: &[SinkId]) -> bool {
         let raised = |pressure: &PressureView| sinks.iter().any(|&sink| pressure.is_raised(sink));
-        self.pressure.as_ref().is_some_and(raised) || self.spent.len() < RESERVE
+        self.pressure.as_ref().is_some_and(raised) || self.empty.len() + self.spent.len() < RESERVE
     }
 
     /// Hands over what has gathered. Call it about once a second: that bounds the age of a line.

@@ -14,6 +14,7 @@ use std::os::fd::OwnedFd;
 use sys::broadcast::Writer;
 
 use crate::forward::MESSAGES;
+use facts::Told;
 pub use facts::{Facts, HOST_MAX, Kind};
 pub use filter::{BadFilter, Filter, TEXT_MAX, VALUES_MAX};
 
@@ -54,8 +55,6 @@ impl<'r> Entry<'r> {
 #[derive(Default)]
 pub(crate) struct Tail {
     writer: Option<Writer>,
-    /// The facts about a line, as they stand in its record.
-    scratch: Vec<u8>,
 }
 
 impl Tail {
@@ -72,14 +71,18 @@ impl Tail {
         let Some(writer) = &mut self.writer else { return Ok(()) };
         if facts.is_empty() {
             let kind = if number == MESSAGES { Kind::Message } else { Kind::Request };
-            let facts = Facts { kind, ..Facts::default() };
+            let mut facts = Vec::with_capacity(facts::LEN_MAX);
+            Facts { kind, ..Facts::default() }.append(&mut facts);
             for line in lines.split_inclusive(|&byte| byte == b'\n') {
-                append(writer, &mut self.scratch, (number, &facts), line);
+                append(writer, (number, &facts), line);
             }
         } else {
             for told in facts::lines(facts, lines) {
-                let (facts, line) = told?;
-                append(writer, &mut self.scratch, (number, &facts), line);
+                let Told { kind, facts, line } = told?;
+                // Whoever is not to see it does not.
+                if kind != Kind::Hidden {
+                    append(writer, (number, facts), line);
+                }
             }
         }
         writer.publish();
@@ -87,14 +90,9 @@ impl Tail {
     }
 }
 
-fn append(writer: &mut Writer, scratch: &mut Vec<u8>, (number, facts): (u16, &Facts<'_>), line: &[u8]) {
-    if facts.kind == Kind::Hidden {
-        return;
-    }
-    scratch.clear();
-    facts.append(scratch);
+fn append(writer: &mut Writer, (number, facts): (u16, &[u8]), line: &[u8]) {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
-    writer.append(&[&number.to_le_bytes(), scratch, line]);
+    writer.append(&[&number.to_le_bytes(), facts, line]);
 }
 
 #[cfg(test)]

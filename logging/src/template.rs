@@ -10,7 +10,7 @@ use crate::civil::Stamp;
 use crate::details::{Detail, Value};
 use crate::escape::{CLIP_MARK, Plain, plain_without, with_plain};
 use crate::format::{LINE_MAX, address, room, status};
-use crate::number::{decimal, hexadecimal, seconds};
+use crate::number::{decimal, hexadecimal, hundredths, seconds};
 use crate::record::{Record, RequestId};
 use crate::text;
 use crate::variable::Variable;
@@ -258,6 +258,10 @@ impl Place {
             Variable::Status => status(out, record.status),
             Variable::BodyBytesSent => decimal(out, record.body_bytes_sent),
             Variable::RequestLength => decimal(out, record.bytes_received),
+            Variable::GzipRatio => match record.compression_hundredths() {
+                Some(ratio) => hundredths(out, ratio),
+                None => put(out, b""),
+            },
             Variable::RequestTime => seconds(out, record.duration_ns / 1_000_000),
             Variable::RequestMicroseconds => decimal(out, record.duration_ns / 1000),
             Variable::Completion => put(out, if record.complete { b"OK" } else { b"" }),

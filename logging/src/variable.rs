@@ -32,6 +32,8 @@ pub(crate) enum Variable {
     RequestMicroseconds,
     /// `OK`, if the whole answer was sent.
     Completion,
+    /// How many times as large the body was before it was compressed.
+    GzipRatio,
     RequestId,
     ProcessId,
     HostName,
@@ -70,6 +72,7 @@ const NAMED: &[(&str, Variable)] = &[
     ("bytes_sent", Variable::Detail(Detail::BytesSent)),
     ("body_bytes_sent", Variable::BodyBytesSent),
     ("request_length", Variable::RequestLength),
+    ("gzip_ratio", Variable::GzipRatio),
     ("request_time", Variable::RequestTime),
     ("request_time_us", Variable::RequestMicroseconds),
     ("request_completion", Variable::Completion),

@@ -326,6 +326,27 @@ counters! {
     FileCacheEvicted "file_cache_evicted" Counter Events
         "Entries of the file cache dropped to make room. A value that grows as fast as the misses calls for a larger cache.";
 
+    PrecompressedHits "precompressed_hits" Counter Responses
+        "Responses with a compressed file that lay beside the one asked for.";
+    CompressedHits "compressed_hits" Counter Responses
+        "Responses with a file that had been compressed for an earlier request.";
+    CompressionsRunning "compressions_running" Gauge Responses
+        "Contents that are being compressed now.";
+    CompressionsRefused "compressions_refused" Counter Responses
+        "Contents sent as they are because as many were being compressed as may be.";
+    GzipBytesIn "gzip_bytes_in" Counter Bytes
+        "Bytes that were compressed with gzip.";
+    GzipBytesOut "gzip_bytes_out" Counter Bytes
+        "Bytes that these have become.";
+    ZstdBytesIn "zstd_bytes_in" Counter Bytes
+        "Bytes that were compressed with zstd.";
+    ZstdBytesOut "zstd_bytes_out" Counter Bytes
+        "Bytes that these have become.";
+    BrotliBytesIn "brotli_bytes_in" Counter Bytes
+        "Bytes that were compressed with Brotli.";
+    BrotliBytesOut "brotli_bytes_out" Counter Bytes
+        "Bytes that these have become.";
+
     JobsStarted "jobs_started" Counter Jobs
         "Pieces of work that could block, begun off the shard.";
     JobsQueued "jobs_queued" Gauge Jobs

@@ -230,6 +230,17 @@ impl Writer {
         self.cells[self.at(self.end + CELL)].store(head.number, Relaxed);
     }
 
+    /// Puts the bytes of the record where they belong: in one piece, or in two where the ring ends.
+    fn put_bytes(&self, bytes: &[[u8; CELL as usize]]) {
+        let begin = self.at(self.end + HEAD);
+        let (first, rest) = bytes.split_at(bytes.len().min(self.cells.len() - begin));
+        for (cells, bytes) in [(&self.cells[begin..], first), (&self.cells[cell::COUNT..], rest)] {
+            for (cell, bytes) in cells.iter().zip(bytes) {
+                cell.store(u64::from_ne_bytes(*bytes), Relaxed);
+            }
+        }
+    }
+
     fn publish_record(&mut self, head: Head) {
         self.newest = self.end;
         self.end += head.size();
@@ -251,11 +262,7 @@ impl Writer {
         }
         self.reserve(self.end + head.size());
         self.put_head(head);
-        let mut position = self.end + HEAD;
-        for bytes in scratch.as_chunks().0 {
-            self.cells[self.at(position)].store(u64::from_ne_bytes(*bytes), Relaxed);
-            position += CELL;
-        }
+        self.put_bytes(scratch.as_chunks().0);
         self.publish_record(head);
         self.number += 1;
         self.scratch = scratch;

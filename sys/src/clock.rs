@@ -12,10 +12,16 @@ pub fn now_realtime_secs() -> u64 {
     u64::try_from(read(libc::CLOCK_REALTIME_COARSE).tv_sec).unwrap_or(0)
 }
 
-/// Milliseconds since the Unix epoch from the exact `CLOCK_REALTIME`. A clock set before 1970 reads as 0.
-pub fn now_realtime_ms() -> u64 {
+/// Nanoseconds since the Unix epoch from the exact `CLOCK_REALTIME`. A clock set before 1970 reads as 0.
+pub fn now_realtime_ns() -> u64 {
     let time = read(libc::CLOCK_REALTIME);
-    u64::try_from(time.tv_sec).map_or(0, |secs| secs * 1_000 + time.tv_nsec as u64 / 1_000_000)
+    u64::try_from(time.tv_sec)
+        .map_or(0, |secs| secs.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64))
+}
+
+/// The same in milliseconds.
+pub fn now_realtime_ms() -> u64 {
+    now_realtime_ns() / 1_000_000
 }
 
 fn read(clock: libc::clockid_t) -> libc::timespec {

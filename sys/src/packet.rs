@@ -1,6 +1,6 @@
 //! Unix sockets that keep packets apart (`SOCK_SEQPACKET`): a packet is one frame, and its descriptors come with it.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
@@ -67,15 +67,32 @@ const _: () = assert!(SPACE_MAX <= size_of::<Control>());
 /// `WouldBlock` when the other end has not read for long and `wait` is [`Wait::Never`]; `BrokenPipe` or
 /// `ConnectionReset` when it is closed; `InvalidInput` for more than [`DESCRIPTORS_MAX`] descriptors; `EMSGSIZE`.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>], wait: Wait) -> io::Result<()> {
+    send_with(socket, &[IoSlice::new(bytes)], fds, wait)
+}
+
+/// Sends one packet of these parts, one behind the other, without descriptors.
+///
+/// # Errors
+/// Those of [`send`].
+pub fn send_parts(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], wait: Wait) -> io::Result<()> {
+    send_with(socket, parts, &[], wait)
+}
+
+fn send_with(
+    socket: BorrowedFd<'_>,
+    parts: &[IoSlice<'_>],
+    fds: &[BorrowedFd<'_>],
+    wait: Wait,
+) -> io::Result<()> {
     if fds.len() > DESCRIPTORS_MAX {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many descriptors for one packet"));
     }
-    let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let mut control = Control::new();
     // SAFETY: msghdr consists of integers and pointers, for which zero is a value.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
+    // An `IoSlice` has the form of an iovec, as its documentation says.
+    message.msg_iov = parts.as_ptr().cast_mut().cast();
+    message.msg_iovlen = parts.len();
     if !fds.is_empty() {
         let len = size_of_val(fds);
         // SAFETY: it computes, and touches no memory.
@@ -92,7 +109,7 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>], wait: 
         }
     }
     let flags = libc::MSG_NOSIGNAL | flag(wait);
-    // SAFETY: `message` points to `part` and `control`, which outlive the call; `part` to `bytes`, which are only read.
+    // SAFETY: `message` points to `parts` and `control`, which outlive the call; `parts` to bytes, all of which are only read.
     retry(|| unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) }).map(drop)
 }
 

@@ -10,6 +10,7 @@ pub(crate) const LAYERS: &[(&str, u32)] = &[
     ("tls", 2),
     ("privsep", 3),
     ("logging", 3),
+    ("codings", 3),
     ("site", 4),
     ("engine", 6),
     ("kimura-bin", 7),
@@ -28,6 +29,9 @@ pub(crate) const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("aws-lc-rs", &["tls"]),
     // Signatures of those who command are verified where passwords are.
     ("rustls-webpki", &["auth"]),
+    ("flate2", &["codings", "logging"]),
+    ("zstd", &["codings", "logging"]),
+    ("brotli", &["codings"]),
 ];
 
 /// What a crate never reaches, not even through others: (crate, libraries).
@@ -36,6 +40,7 @@ pub(crate) const NEVER_REACHES: &[(&str, &[&str])] = &[
     ("config", &["glommio-ng", "io-uring", "tokio", "proto-http"]),
     ("logging", &["glommio-ng", "io-uring", "tokio"]),
     ("site", &["glommio-ng", "io-uring", "tokio"]),
+    ("codings", &["glommio-ng", "io-uring", "tokio", "sys"]),
     ("perf", &["glommio-ng", "io-uring", "tokio"]),
     ("tls", &["glommio-ng", "io-uring", "tokio", "sys", "proto-http"]),
     ("auth", &["glommio-ng", "io-uring", "tokio", "proto-http", "engine", "tls"]),

@@ -50,6 +50,7 @@ const PROGRAMS: &[Program] = &[
     },
     Program { what: "logrotate", probe: &["logrotate", "--version"], packages: &["logrotate"] },
     Program { what: "gzip", probe: &["gzip", "--version"], packages: &["gzip"] },
+    Program { what: "brotli", probe: &["brotli", "--version"], packages: &["brotli"] },
     Program { what: "zstd", probe: &["zstd", "--version"], packages: &["zstd"] },
     Program { what: "valgrind", probe: &["valgrind", "--version"], packages: &["valgrind"] },
     Program { what: "timeout", probe: &["timeout", "--version"], packages: &["coreutils"] },

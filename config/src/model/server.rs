@@ -105,6 +105,8 @@ pub struct Limits {
     pub requests_per_connection: Option<NonZeroU32>,
     /// Viewers of live logs on one shard.
     pub viewers_per_shard: usize,
+    /// Contents that one shard compresses at the same time; 0 compresses none.
+    pub compressions_per_shard: usize,
 }
 
 /// `/server/timeouts`: bounds on how long a client may take.
@@ -131,6 +133,8 @@ pub struct FileCache {
     pub entries: usize,
     /// Files up to this many bytes are kept in memory whole; 0 keeps none.
     pub small_body: usize,
+    /// Files up to this many bytes are kept in memory as they are compressed; 0 keeps none.
+    pub compressed_body: usize,
     /// Bytes of memory for such files.
     pub memory: usize,
     /// For how long an entry is used before the file is looked at again.

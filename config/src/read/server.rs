@@ -160,6 +160,7 @@ fn read_limits(reader: &Reader<'_>, problems: &mut Problems) -> Limits {
         connections_per_shard: size(reader.or_default(&limits::CONNECTIONS_PER_SHARD, problems)),
         connections_per_client: reader.or_default(&limits::CONNECTIONS_PER_CLIENT, problems),
         requests_per_connection: reader.or_default(&limits::REQUESTS_PER_CONNECTION, problems),
+        compressions_per_shard: size(reader.or_default(&limits::COMPRESSIONS_PER_SHARD, problems)),
         viewers_per_shard: size(reader.or_default(&limits::VIEWERS_PER_SHARD, problems)),
     }
 }
@@ -178,6 +179,7 @@ fn read_timeouts(reader: &Reader<'_>, problems: &mut Problems) -> Timeouts {
 fn read_file_cache(reader: &Reader<'_>, problems: &mut Problems) -> FileCache {
     FileCache {
         entries: size(reader.or_default(&file_cache::ENTRIES, problems)),
+        compressed_body: size(reader.or_default(&file_cache::COMPRESSED_BODY, problems)),
         small_body: size(reader.or_default(&file_cache::SMALL_BODY, problems)),
         memory: size(reader.or_default(&file_cache::MEMORY, problems)),
         valid: reader.or_default(&file_cache::VALID, problems),

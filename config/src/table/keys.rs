@@ -332,6 +332,10 @@ keys! {
         VIEWERS_PER_SHARD: Integer = "viewers_per_shard", Integer { min: 1, max: 10_000 },
             default Some("64"), example "8",
             "Viewers of live logs (comet) on one shard. More are answered with 503.";
+        COMPRESSIONS_PER_SHARD: Integer = "compressions_per_shard", Integer { min: 0, max: 10_000 },
+            default Some("32"), example "8",
+            "Contents that one shard compresses at the same time; further ones are sent as they are. Each takes up to some \
+             megabytes; 0 compresses none.";
     }
 }
 
@@ -374,6 +378,10 @@ keys! {
         SMALL_BODY: Size = "small_body", Size::between(0, 16 * MIB),
             default Some(r#""64k""#), example r#""16k""#,
             "Files up to this size are kept in memory whole; 0 keeps none.";
+        COMPRESSED_BODY: Size = "compressed_body", Size::between(0, 16 * MIB),
+            default Some(r#""1M""#), example r#""256k""#,
+            "Files up to this size are compressed once, where \"compression\" is on, and kept so. Larger ones are compressed \
+             for each request.";
         MEMORY: Size = "memory", Size::between(0, 64 * GIB),
             default Some(r#""64M""#), example r#""256M""#,
             "Memory of a shard for such files.";

@@ -2,15 +2,17 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 
 use perf::Counter;
-use proto_http::condition::{Validators, Verdict, evaluate};
+use proto_http::condition::{Verdict, evaluate};
 use proto_http::range::{self, ByteRange, Ranges};
 use proto_http::response::push_number;
 use proto_http::{Known, Method, Request, Status, Version};
 use site::Files;
 
-use super::{Responder, Sent, answer, multipart, negotiation};
+use super::negotiation::{self, Choice};
+use super::{Responder, Sent, answer, coded, multipart};
 use crate::file_cache::{OpenFile, Prepared};
 use crate::file_lookup::{self, Found, run_job};
 use crate::limits::{FILE_CHUNK, SEALED_CHUNK, WARM_AHEAD};
@@ -20,8 +22,17 @@ use crate::stream::{Gone, Stream};
 pub(super) async fn send(responder: &mut Responder<'_>, files: &Files) -> Result<Sent, Gone> {
     match file_lookup::find(responder.stream, responder.served, files, responder.path).await {
         Found::File(file) => {
-            let file = negotiation::choose(responder, files, file).await;
-            deliver(responder, &file).await
+            let choice = negotiation::choose(responder, files, Rc::clone(&file)).await;
+            match (choice, &files.compression) {
+                (Choice::Ready(chosen), _) => {
+                    responder.uncoded = chosen.form.coding().map(|_| file.stat.len);
+                    deliver(responder, &chosen).await
+                }
+                (Choice::ToBeMade(plain, coding), Some(compression)) => {
+                    coded::send(responder, (files, compression), &plain, coding).await
+                }
+                (Choice::ToBeMade(plain, _), None) => deliver(responder, &plain).await,
+            }
         }
         Found::Folder => Ok(redirect(responder)),
         Found::Refused(status) => Ok(answer::respond(responder, status, |_| {})),
@@ -34,7 +45,8 @@ fn redirect(responder: &mut Responder<'_>) -> Sent {
     answer::respond(responder, Status::MOVED_PERMANENTLY, |lines| answer::line(lines, "Location", &location))
 }
 
-async fn deliver(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, Gone> {
+/// Sends a file in the form that it has.
+pub(super) async fn deliver(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, Gone> {
     let Some(request) = responder.request else { unreachable!("only a readable request finds a file") };
     if let Some(prepared) = &file.prepared
         && is_plain(&request)
@@ -43,12 +55,8 @@ async fn deliver(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent,
     {
         return Ok(send_prepared(responder, file, prepared));
     }
-    let validators =
-        Validators { etag: file.etag.as_deref().map(str::as_bytes), last_modified: Some(file.modified) };
-    match evaluate(&request, &validators) {
-        Verdict::PreconditionFailed => {
-            Ok(answer::respond(responder, Status::PRECONDITION_FAILED, |lines| vary(lines, file)))
-        }
+    match evaluate(&request, &file.validators()) {
+        Verdict::PreconditionFailed => Ok(precondition_failed(responder, file)),
         Verdict::NotModified => Ok(not_modified(responder, file)),
         Verdict::ProceedWithoutRange => whole(responder, file).await,
         Verdict::Proceed => match ranges(&request, file.stat.len) {
@@ -101,7 +109,11 @@ fn ranges(request: &Request<'_>, len: u64) -> Ranges {
     value.map_or(Ranges::Ignore, |value| range::parse(value, len))
 }
 
-fn not_modified(responder: &mut Responder<'_>, file: &OpenFile) -> Sent {
+pub(super) fn precondition_failed(responder: &mut Responder<'_>, file: &OpenFile) -> Sent {
+    answer::respond(responder, Status::PRECONDITION_FAILED, |lines| vary(lines, file))
+}
+
+pub(super) fn not_modified(responder: &mut Responder<'_>, file: &OpenFile) -> Sent {
     file_lookup::validator_fields(responder.head(Status::NOT_MODIFIED), file);
     responder.end_head_about(&file.media_type);
     Sent { status: Status::NOT_MODIFIED, content: 0 }

@@ -1,6 +1,7 @@
 //! Carrying out what the phases have decided. Everything that goes to a client as a response starts here.
 
 mod answer;
+mod coded;
 mod comet;
 mod echo;
 mod file;
@@ -55,6 +56,8 @@ pub(crate) struct Responder<'x> {
     pub(crate) head_status: Status,
     /// Bytes of the head, once it is written.
     pub(crate) head_sent: u64,
+    /// Bytes of the content before it was compressed, if it was.
+    pub(crate) uncoded: Option<u64>,
 }
 
 /// What was sent.

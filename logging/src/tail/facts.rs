@@ -112,12 +112,20 @@ pub(crate) fn append(out: &mut Vec<u8>, len: usize, facts: &Facts<'_>) {
 
 const _: () = assert!(crate::format::LINE_MAX <= u16::MAX as usize, "the length of a line fits");
 
+/// A line with what is known of it.
+pub(crate) struct Told<'p> {
+    pub(crate) kind: Kind,
+    /// As [`Facts::append`] wrote them.
+    pub(crate) facts: &'p [u8],
+    pub(crate) line: &'p [u8],
+}
+
 /// Each line of `lines` with what `facts` say of it, as [`append`] wrote them. Ends after an error: they do not belong
 /// together.
 pub(crate) fn lines<'p>(
     mut facts: &'p [u8],
     mut lines: &'p [u8],
-) -> impl Iterator<Item = io::Result<(Facts<'p>, &'p [u8])>> {
+) -> impl Iterator<Item = io::Result<Told<'p>>> {
     let mut failed = false;
     std::iter::from_fn(move || {
         if failed || (facts.is_empty() && lines.is_empty()) {
@@ -126,9 +134,9 @@ pub(crate) fn lines<'p>(
         let next = split(facts, lines);
         failed = next.is_none();
         Some(match next {
-            Some((told, line, facts_left, lines_left)) => {
+            Some((told, facts_left, lines_left)) => {
                 (facts, lines) = (facts_left, lines_left);
-                Ok((told, line))
+                Ok(told)
             }
             None => Err(io::Error::new(io::ErrorKind::InvalidData, "facts that are not about their lines")),
         })
@@ -136,11 +144,12 @@ pub(crate) fn lines<'p>(
 }
 
 /// The first line with its facts, and the rest of both.
-type Split<'p> = (Facts<'p>, &'p [u8], &'p [u8], &'p [u8]);
+type Split<'p> = (Told<'p>, &'p [u8], &'p [u8]);
 
 fn split<'p>(facts: &'p [u8], lines: &'p [u8]) -> Option<Split<'p>> {
     let (len, rest) = facts.split_first_chunk::<LINE_LEN>()?;
-    let (told, facts_left) = Facts::parse(rest)?;
+    let (Facts { kind, .. }, facts_left) = Facts::parse(rest)?;
+    let facts = &rest[..rest.len() - facts_left.len()];
     let (line, lines_left) = lines.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
-    line.ends_with(b"\n").then_some((told, line, facts_left, lines_left))
+    line.ends_with(b"\n").then_some((Told { kind, facts, line }, facts_left, lines_left))
 }

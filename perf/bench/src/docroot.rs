@@ -5,13 +5,17 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::error::Error;
-use crate::workload::{FILES, SMALL};
+use crate::workload::{DocFile, FILES, PAGE, SMALL};
 
 /// Certificates of the servers: their name, and what `openssl req -newkey` takes for the key.
 const KEYS: [(&str, &[&str]); 2] =
     [("ecdsa", &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]), ("rsa", &["rsa:2048"])];
+
+/// Folders that this process has made: each has a name of its own.
+static FOLDERS: AtomicU64 = AtomicU64::new(0);
 
 /// The folder; dropping it removes it.
 pub(crate) struct RunFolder(PathBuf);
@@ -19,7 +23,8 @@ pub(crate) struct RunFolder(PathBuf);
 impl RunFolder {
     /// Creates the folder and the files to be served.
     pub(crate) fn create() -> Result<RunFolder, Error> {
-        let path = std::env::temp_dir().join(format!("kimura-bench-{}", std::process::id()));
+        let number = FOLDERS.fetch_add(1, Relaxed);
+        let path = std::env::temp_dir().join(format!("kimura-bench-{}-{number}", std::process::id()));
         // `create_dir` refuses a folder or link that somebody else has put there.
         fs::create_dir(&path).map_err(Error::io("create", &path))?;
         let folder = RunFolder(path);
@@ -30,7 +35,7 @@ impl RunFolder {
         }
         for file in FILES {
             let path = folder.docroot().join(file.name);
-            write(&path, file.len).map_err(Error::io("write", &path))?;
+            write(&path, file).map_err(Error::io("write", &path))?;
         }
         Ok(folder)
     }
@@ -76,20 +81,87 @@ impl Drop for RunFolder {
     }
 }
 
-/// Bytes without a pattern that a server could make use of, the same in every run.
-fn write(path: &Path, len: u64) -> io::Result<()> {
+/// Words of the page.
+const WORDS: [&str; 32] = [
+    "a",
+    "and",
+    "answer",
+    "are",
+    "as",
+    "byte",
+    "by",
+    "class",
+    "client",
+    "connection",
+    "for",
+    "from",
+    "in",
+    "is",
+    "it",
+    "kernel",
+    "line",
+    "of",
+    "on",
+    "one",
+    "page",
+    "paragraph",
+    "request",
+    "server",
+    "so",
+    "that",
+    "the",
+    "time",
+    "to",
+    "which",
+    "with",
+    "word",
+];
+
+/// A number out of the blue, the same ones in every run.
+fn next(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+/// Text as in a page: about a fifth is left of it when it is compressed.
+fn page(len: u64) -> Vec<u8> {
+    let mut state = SEED;
+    let mut text = String::from("<!DOCTYPE html>\n<title>A page</title>\n");
+    while (text.len() as u64) < len {
+        let number = next(&mut state);
+        match number % 64 {
+            0 => text.push_str(&format!("</p>\n<p class=\"paragraph\" id=\"p{:x}\">", number >> 44)),
+            1 => text.push_str(&format!("<a href=\"/pages/{}.html\">", number >> 40)),
+            2 => text.push_str("</a>"),
+            _ => {
+                text.push_str(WORDS[(number >> 32) as usize % WORDS.len()]);
+                text.push(' ');
+            }
+        }
+    }
+    text.truncate(len as usize);
+    text.into_bytes()
+}
+
+/// What numbers begin with.
+const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Bytes without a pattern that a server could make use of, or text; the same in every run.
+fn write(path: &Path, DocFile { name, len }: &DocFile) -> io::Result<()> {
+    let len = *len;
     let file = File::create(path)?;
     file.set_permissions(Permissions::from_mode(0o644))?;
     let mut out = BufWriter::new(file);
     if len == SMALL.len {
         out.write_all(b"Hello, World!")?;
+    } else if *name == PAGE.name {
+        out.write_all(&page(len))?;
     } else {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut state = SEED;
         for _ in 0..len / 8 {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            out.write_all(&state.to_le_bytes())?;
+            out.write_all(&next(&mut state).to_le_bytes())?;
         }
     }
     out.flush()

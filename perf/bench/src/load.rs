@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::client::closed::Task;
+use crate::client::open::Flow;
+use crate::client::visitors::Visitors;
 use crate::client::{handshakes, open};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
@@ -33,6 +35,8 @@ pub(crate) struct Order {
     pub(crate) load: Load,
     pub(crate) file: &'static DocFile,
     pub(crate) carrier: Carrier,
+    /// The content coding that clients take.
+    pub(crate) accepted: Option<&'static str>,
     pub(crate) to: SocketAddr,
     pub(crate) seconds: u64,
 }
@@ -50,7 +54,7 @@ pub(crate) struct Generators {
 impl Generators {
     /// Carries out `order`.
     pub(crate) fn run(&self, order: &Order, interrupt: &Interrupt) -> Result<Delivered, Error> {
-        self.finish(self.command(order)?, order.seconds, interrupt)
+        self.finish(self.command(order)?, order, interrupt)
     }
 
     /// As [`Generators::run`], and counts the system calls of the processes `pids` meanwhile.
@@ -67,7 +71,7 @@ impl Generators {
         let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
         command.args(["stat", "-x,", "-e", EVENT, "-o"]).arg(&counts);
         command.arg("-p").arg(pids.join(",")).arg("--").arg(load.get_program()).args(load.get_args());
-        let delivered = self.finish(command, order.seconds, interrupt)?;
+        let delivered = self.finish(command, order, interrupt)?;
         let text = fs::read_to_string(&counts).map_err(Error::io("read", &counts))?;
         Ok((delivered, counted(&text)))
     }
@@ -100,9 +104,14 @@ impl Generators {
             && fs::read_to_string(&counts).is_ok_and(|text| counted(&text).is_some())
     }
 
-    fn finish(&self, mut command: Command, seconds: u64, interrupt: &Interrupt) -> Result<Delivered, Error> {
-        let output = self.output(&mut command, seconds, interrupt)?;
-        delivered(&output).ok_or(Error::Output { program: GENERATOR.to_owned(), output })
+    fn finish(&self, mut command: Command, order: &Order, interrupt: &Interrupt) -> Result<Delivered, Error> {
+        let output = self.output(&mut command, order.seconds, interrupt)?;
+        let result = match order.load {
+            Load::Paced { .. } => delivered::<Vec<Flowed>>(&output)
+                .and_then(|flows| flows.first().map(|flow| flow.delivered(order.seconds))),
+            _ => delivered(&output),
+        };
+        result.ok_or(Error::Output { program: GENERATOR.to_owned(), output })
     }
 
     fn output(&self, command: &mut Command, seconds: u64, interrupt: &Interrupt) -> Result<String, Error> {
@@ -117,6 +126,7 @@ impl Generators {
             Load::Pipelined { connections, depth } => self.own(order, connections, depth, u32::MAX),
             Load::Short { connections, requests } => self.own(order, connections, 1, requests),
             Load::Handshakes { key, sessions } => self.handshakes(order, key, sessions),
+            Load::Paced { connections, rate } => self.paced(order, connections, rate),
         }
     }
 
@@ -132,6 +142,16 @@ impl Generators {
         let own = std::env::current_exe().map_err(Error::io("find", "the bench itself"))?;
         let mut command = pinned(&[self.cpu], &own);
         command.args(options::generate_arguments(&task));
+        Ok(command)
+    }
+
+    fn paced(&self, order: &Order, connections: usize, rate: u64) -> Result<Command, Error> {
+        let visitors = Visitors::Readers { path: order.file.name.to_owned() };
+        let flows = vec![Flow { visitors, rate, connections }];
+        let task = open::Task { to: order.to, seconds: order.seconds, flows };
+        let own = std::env::current_exe().map_err(Error::io("find", "the bench itself"))?;
+        let mut command = pinned(&[self.cpu], &own);
+        command.args(options::offer_arguments(&task));
         Ok(command)
     }
 
@@ -156,6 +176,9 @@ impl Generators {
         let mut command = pinned(&[self.cpu], &self.wrk);
         command.args(["-t1", "--timeout", "10s", "-c"]).arg(connections.to_string());
         command.arg("-d").arg(format!("{}s", order.seconds)).arg("-s").arg(script);
+        if let Some(coding) = order.accepted {
+            command.arg("-H").arg(format!("Accept-Encoding: {coding}"));
+        }
         let scheme = match order.carrier {
             Carrier::Plain => "http",
             Carrier::Tls => "https",

@@ -95,7 +95,7 @@ fn prepare(folder: &RunFolder, options: &Options) -> Result<(), Error> {
 }
 
 fn measure(lab: &Lab, contender: &Contender, set_up: SetUp, options: &Options) -> Result<Outcome, Error> {
-    let mut server = contender.start(&lab.folder, &set_up.cpus, &[Part::Logins], &lab.interrupt)?;
+    let mut server = contender.start((&lab.folder, None), &set_up.cpus, &[Part::Logins], &lab.interrupt)?;
     check(lab, &server, options)?;
     let policies = procfs::policies(&procfs::tree(server.id()), HASH_THREADS);
     let idle = policies.iter().filter(|policy| **policy == SCHED_IDLE).count();

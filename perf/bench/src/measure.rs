@@ -24,6 +24,8 @@ const SETTLE: Duration = Duration::from_millis(500);
 
 /// Everything that measurements need.
 pub(crate) struct Lab {
+    /// Where files come from that are passed on; before the folder, for it ends first.
+    pub(crate) behind: Option<Server>,
     pub(crate) folder: RunFolder,
     pub(crate) generators: Generators,
     /// Counts system calls, where that is possible.
@@ -44,14 +46,16 @@ pub(crate) struct Speed {
 impl Speed {
     fn order(self, server: &Server) -> Order {
         let Workload { file, carrier, .. } = *self.workload;
-        Order { load: self.load, file, carrier, to: server.address(carrier), seconds: self.seconds }
+        let accepted = self.workload.is_coded().then_some("gzip");
+        Order { load: self.load, file, carrier, accepted, to: server.address(carrier), seconds: self.seconds }
     }
 }
 
 impl Lab {
     /// Starts a server with `parts` on its processor.
     pub(crate) fn start(&self, contender: &Contender, parts: &[Part]) -> Result<Server, Error> {
-        contender.start(&self.folder, &[self.cpu], parts, &self.interrupt)
+        let behind = self.behind.as_ref().map(|server| server.address);
+        contender.start((&self.folder, behind), &[self.cpu], parts, &self.interrupt)
     }
 
     /// Makes load that is not measured.

@@ -17,15 +17,16 @@ use crate::workload::{Key, Sessions, WORKLOADS, Workload};
 
 /// Text of `--help`.
 pub(crate) const HELP: &str = "\
-Measures Kimura against nginx, h2o, lighttpd and Caddy on this machine, on 127.0.0.1 only.
+Measures Kimura against nginx, h2o, lighttpd, Caddy and HAProxy on this machine, on 127.0.0.1 only.
 
 Usage: cargo xtask bench [OPTIONS]
 
   --kimura [LABEL=]PATH   a Kimura binary; may be repeated (default: the release build, made first)
   --no-kimura             only the peers
-  --peers LIST            of nginx,nginx-tuned,h2o,lighttpd,caddy, or none (default: all)
-  --only LIST             of small,small-log,10k,1m,64m,pipeline,short,conns1,conns1000,idle and, over TLS, tls-small,
-                          tls-1m,tls-64m,tls-ecdsa,tls-rsa,tls-resumed,tls-idle (default: all)
+  --peers LIST            of nginx,nginx-tuned,h2o,lighttpd,caddy,haproxy, or none (default: all)
+  --only LIST             of small,small-log,10k,1m,64m,pipeline,short,conns1,conns1000,idle,paced; over TLS,
+                          tls-small,tls-1m,tls-64m,tls-ecdsa,tls-rsa,tls-resumed,tls-idle; from a server behind,
+                          proxy-small,proxy-1m,proxy-paced,gzip-100k (default: all)
   --shards                only what a second shard costs: one process of two shards beside two of one
   --logins                only what logins cost all others: requests by the clock, without and with logins in turns
   --rate N                those requests each second, 1 to 20000 (default: 2000)
@@ -321,7 +322,7 @@ mod tests {
 
     #[test]
     fn help_names_all_workloads_and_peers() {
-        let has = |name: &str| HELP.split([' ', ',', '\n']).any(|word| word == name);
+        let has = |name: &str| HELP.split([' ', ',', ';', '\n']).any(|word| word == name);
         for name in WORKLOADS.iter().map(|workload| workload.name).chain(Kind::PEERS.map(Kind::name)) {
             assert!(has(name), "{name}");
         }

@@ -65,6 +65,19 @@ impl Flowed {
         all - self.count(status) + self.failed
     }
 
+    /// As one load, in so many seconds. What came as heads and bodies is not counted here.
+    pub(crate) fn delivered(&self, seconds: u64) -> Delivered {
+        let good = self.count(200);
+        Delivered {
+            requests: good as f64,
+            bytes: 0,
+            seconds: seconds as f64,
+            p50_us: self.p50_us,
+            p99_us: self.p99_us,
+            errors: self.not(200),
+        }
+    }
+
     /// How many answers have that status.
     pub(crate) fn count(&self, status: u16) -> u64 {
         self.answers.iter().filter(|answers| answers.status == status).map(|answers| answers.count).sum()
@@ -127,6 +140,8 @@ pub(crate) struct WorkloadResult {
     pub(crate) title: &'static str,
     /// Whether bytes matter more than requests.
     pub(crate) bulk: bool,
+    /// Whether answers are compressed, and how far matters, too.
+    pub(crate) coded: bool,
     /// Name of the same workload without an access log, measured in turns with this one.
     pub(crate) unlogged: Option<&'static str>,
     /// What both libraries do with the key of the handshakes, where these are measured.
@@ -175,6 +190,11 @@ impl LoadSample {
     /// Bytes sent per second of processor time.
     pub(crate) fn bytes_per_cpu_second(&self) -> f64 {
         self.delivered.bytes as f64 / self.cpu_seconds.max(1e-9)
+    }
+
+    /// Bytes of an answer, with its head.
+    pub(crate) fn bytes_per_answer(&self) -> f64 {
+        self.delivered.bytes as f64 / self.delivered.requests.max(1.0)
     }
 
     /// Requests per second of wall time.

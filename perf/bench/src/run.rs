@@ -40,9 +40,13 @@ pub(crate) fn run(options: &Options) -> Result<(PathBuf, Results), Error> {
     let baseline = baseline(options, &contenders)?;
     let lab = lab(options, folder, interrupt)?;
     let parts = parts(options);
+    let lab = if parts.contains(&Part::Proxy) { behind(lab)? } else { lab };
     if parts.contains(&Part::Tls) {
         lab.folder.certify_all()?;
     }
+    let takes_part =
+        |contender: &Contender| options.workloads.iter().any(|workload| contender.has_all(workload.parts));
+    let contenders: Vec<Contender> = contenders.into_iter().filter(takes_part).collect();
     let participants = check_all(&lab, &contenders, &parts)?;
     let idle_connections = affordable(options.idle_connections);
     let mut workloads = Vec::new();
@@ -65,6 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<(PathBuf, Results), Error> {
                 name: workload.name,
                 title: workload.title,
                 bulk: workload.bulk(),
+                coded: workload.is_coded(),
                 unlogged: unlogged(workload, twins),
                 signing: workload.signed_by().map(|key| signing::measure(&lab, key)).transpose()?,
                 servers,
@@ -107,6 +112,9 @@ fn install(options: &Options, folder: &RunFolder, interrupt: &Interrupt) -> Resu
     let log = folder.path().join("install.log");
     let mut tools = vec![WRK, TASKSET, SETPRIV, OPENSSL];
     tools.extend(options.peers.iter().map(|kind| kind.tool()));
+    if parts(options).contains(&Part::Proxy) {
+        tools.push(Kind::Nginx.tool());
+    }
     packages::install(&tools, &log, interrupt)?;
     // Without perf only one column is missing, and not every kernel has a package of it.
     if let Err(error @ Error::Program { .. }) = packages::install(&[PERF], &log, interrupt) {
@@ -173,7 +181,15 @@ fn lab(options: &Options, folder: RunFolder, interrupt: Interrupt) -> Result<Lab
             "bench: perf cannot count system calls here (missing, or not allowed); that column stays empty"
         );
     }
-    Ok(Lab { folder, generators, perf, cpu, interrupt })
+    Ok(Lab { behind: None, folder, generators, perf, cpu, interrupt })
+}
+
+/// Starts the server that files come from where they are passed on, beside the load.
+fn behind(lab: Lab) -> Result<Lab, Error> {
+    let kind = Kind::Nginx;
+    let contender = Contender { label: "behind".to_owned(), kind, program: kind.tool().require()? };
+    let server = contender.start((&lab.folder, None), &[lab.generators.cpu], &[], &lab.interrupt)?;
+    Ok(Lab { behind: Some(server), ..lab })
 }
 
 /// What the servers need for all workloads together.

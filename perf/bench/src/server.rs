@@ -29,12 +29,13 @@ pub(crate) enum Kind {
     H2o,
     Lighttpd,
     Caddy,
+    Haproxy,
 }
 
 impl Kind {
     /// All kinds but our own.
-    pub(crate) const PEERS: [Kind; 5] =
-        [Kind::Nginx, Kind::NginxTuned, Kind::H2o, Kind::Lighttpd, Kind::Caddy];
+    pub(crate) const PEERS: [Kind; 6] =
+        [Kind::Nginx, Kind::NginxTuned, Kind::H2o, Kind::Lighttpd, Kind::Caddy, Kind::Haproxy];
 
     /// Name on the command line, and default label.
     pub(crate) fn name(self) -> &'static str {
@@ -45,6 +46,7 @@ impl Kind {
             Kind::H2o => "h2o",
             Kind::Lighttpd => "lighttpd",
             Kind::Caddy => "caddy",
+            Kind::Haproxy => "haproxy",
         }
     }
 
@@ -65,6 +67,7 @@ impl Kind {
             Kind::H2o => include_str!("../peers/h2o.conf"),
             Kind::Lighttpd => include_str!("../peers/lighttpd.conf"),
             Kind::Caddy => include_str!("../peers/Caddyfile"),
+            Kind::Haproxy => include_str!("../peers/haproxy.cfg"),
         }
     }
 
@@ -77,6 +80,7 @@ impl Kind {
             }
             Kind::H2o => command.args(["-m", "worker", "-c"]).arg(config),
             Kind::Lighttpd => command.arg("-D").arg("-f").arg(config),
+            Kind::Haproxy => command.arg("-db").arg("-f").arg(config),
             Kind::Caddy => {
                 command.args(["run", "--adapter", "caddyfile", "--config"]).arg(config);
                 command.env("GOMAXPROCS", "1").env("HOME", folder)
@@ -88,9 +92,17 @@ impl Kind {
     pub(crate) fn has(self, part: Part) -> bool {
         match part {
             Part::Tls => matches!(self, Kind::Kimura | Kind::Nginx),
-            Part::AccessLog => true,
+            Part::AccessLog => self != Kind::Haproxy,
             Part::Logins => self == Kind::Kimura,
+            Part::Proxy | Part::Gzip => {
+                matches!(self, Kind::Kimura | Kind::Nginx | Kind::Caddy | Kind::Haproxy)
+            }
         }
+    }
+
+    /// Whether it serves files by itself.
+    fn serves_files(self) -> bool {
+        self != Kind::Haproxy
     }
 
     fn version_argument(self) -> &'static str {
@@ -112,7 +124,8 @@ pub(crate) struct Contender {
 impl Contender {
     /// Whether it can be configured with all of `parts`.
     pub(crate) fn has_all(&self, parts: &[Part]) -> bool {
-        parts.iter().all(|part| self.kind.has(*part))
+        let files = self.kind.serves_files() || parts.contains(&Part::Proxy);
+        files && parts.iter().all(|part| self.kind.has(*part))
     }
 
     /// First line of what the program says about its version.
@@ -125,10 +138,10 @@ impl Contender {
     }
 
     /// Starts the server with `parts` on free ports of 127.0.0.1, with a worker on each of `cpus` (only of Kimura for
-    /// more than one), and waits until it answers.
+    /// more than one), and waits until it answers. With [`Part::Proxy`] files come from `behind`.
     pub(crate) fn start(
         &self,
-        folder: &RunFolder,
+        (folder, behind): (&RunFolder, Option<SocketAddr>),
         cpus: &[usize],
         parts: &[Part],
         interrupt: &Interrupt,
@@ -139,6 +152,7 @@ impl Contender {
         let values = [
             ("port", address.port().to_string()),
             ("tls_port", secure.port().to_string()),
+            ("backend", behind.map(|address| address.port().to_string()).unwrap_or_default()),
             ("shards", cpus.len().to_string()),
             ("root", folder.docroot().to_string_lossy().into_owned()),
             ("run", folder.path().to_string_lossy().into_owned()),
@@ -273,6 +287,7 @@ mod tests {
         let values = [
             ("port", "4711"),
             ("tls_port", "4712"),
+            ("backend", "4713"),
             ("shards", "1"),
             ("root", "/the/root"),
             ("run", "/the/run"),
@@ -282,15 +297,21 @@ mod tests {
             let text = template::fill(kind.template(), &values, parts);
             assert!(text.contains("4711") && text.contains("/the/root"), "{text}");
             assert!(!text.contains("{{") && !text.contains("}}"), "{text}");
-            for (part, sign) in
-                [(Part::Tls, "4712"), (Part::AccessLog, "/the/access"), (Part::Logins, "htpasswd")]
-            {
-                let expected = kind.has(part) && parts.contains(&part);
+            for (part, sign) in [
+                (Part::Tls, "4712"),
+                (Part::AccessLog, "/the/access"),
+                (Part::Logins, "htpasswd"),
+                (Part::Proxy, "4713"),
+            ] {
+                let always = part == Part::Proxy && !kind.serves_files();
+                let expected = always || (kind.has(part) && parts.contains(&part));
                 assert_eq!(text.contains(sign), expected, "{kind:?} with {parts:?}: {text}");
             }
         };
         for kind in Kind::PEERS.into_iter().chain([Kind::Kimura]) {
-            for parts in [&[][..], &[Part::Tls], &[Part::AccessLog], &[Part::Logins], &Part::ALL] {
+            for parts in
+                [&[][..], &[Part::Tls], &[Part::AccessLog], &[Part::Logins], &[Part::Proxy], &Part::ALL]
+            {
                 check(kind, parts);
             }
         }

@@ -33,7 +33,7 @@ pub(crate) fn run(lab: &Lab, contender: &Contender, options: &Options) -> Result
     }
     let start = |name: &str, cpus: &[usize]| {
         let contender = Contender { label: format!("{}-{name}", contender.label), ..contender.clone() };
-        contender.start(&lab.folder, cpus, &[], &lab.interrupt)
+        contender.start((&lab.folder, None), cpus, &[], &lab.interrupt)
     };
     let mut pairs = [
         Pair {
@@ -69,7 +69,7 @@ impl Pair {
             let (wrk, folder) = (lab.generators.wrk.clone(), lab.generators.folder.clone());
             let load = Load::KeepAlive { connections: CONNECTIONS };
             let to = server.address(Carrier::Plain);
-            let order = Order { load, file: &SMALL, carrier: Carrier::Plain, to, seconds };
+            let order = Order { load, file: &SMALL, carrier: Carrier::Plain, accepted: None, to, seconds };
             Generators { cpu, wrk, folder }.run(&order, &lab.interrupt)
         };
         let (one, other) = thread::scope(|scope| {

@@ -50,6 +50,8 @@ pub(crate) struct LoadRow {
     /// Rounds in which it was ahead of the baseline.
     pub(crate) rounds_ahead: usize,
     pub(crate) bytes_per_cpu_second: Spread,
+    /// Its head included.
+    pub(crate) bytes_per_answer: Spread,
     pub(crate) requests_per_second: Spread,
     pub(crate) p50_us: Spread,
     pub(crate) p99_us: Spread,
@@ -101,6 +103,7 @@ pub(crate) struct Summary {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     pub(crate) bulk: bool,
+    pub(crate) coded: bool,
     pub(crate) signing: Option<SigningRow>,
     pub(crate) rows: Rows,
 }
@@ -143,7 +146,8 @@ fn summary(workload: &WorkloadResult, unlogged: Option<&WorkloadResult>, baselin
     }
     let rows = if idles.is_empty() { Rows::Load(loads) } else { Rows::Idle(idles) };
     let signing = workload.signing.as_ref().and_then(signing_row);
-    Summary { name: workload.name, title: workload.title, bulk: workload.bulk, signing, rows }
+    let WorkloadResult { name, title, bulk, coded, .. } = *workload;
+    Summary { name, title, bulk, coded, signing, rows }
 }
 
 fn signing_row(signing: &Signing) -> Option<SigningRow> {
@@ -181,6 +185,7 @@ fn load_row(
         lines_per_request: Spread::of(samples.iter().filter_map(LoadSample::lines_per_request)),
         rounds_ahead: samples.iter().zip(base).filter(|(own, base)| rate(own) > rate(base)).count(),
         bytes_per_cpu_second: spread(LoadSample::bytes_per_cpu_second)?,
+        bytes_per_answer: spread(LoadSample::bytes_per_answer)?,
         requests_per_second: spread(LoadSample::requests_per_second)?,
         p50_us: spread(|sample| sample.delivered.p50_us)?,
         p99_us: spread(|sample| sample.delivered.p99_us)?,

@@ -13,11 +13,15 @@ pub(crate) enum Part {
     AccessLog,
     /// A place where clients log in.
     Logins,
+    /// Files come from another server.
+    Proxy,
+    /// What is text is compressed for those who take it.
+    Gzip,
 }
 
 impl Part {
     /// All parts.
-    pub(crate) const ALL: [Part; 3] = [Part::Tls, Part::AccessLog, Part::Logins];
+    pub(crate) const ALL: [Part; 5] = [Part::Tls, Part::AccessLog, Part::Logins, Part::Proxy, Part::Gzip];
 
     /// Name in templates and in the names of files.
     pub(crate) fn name(self) -> &'static str {
@@ -25,6 +29,8 @@ impl Part {
             Part::Tls => "tls",
             Part::AccessLog => "log",
             Part::Logins => "logins",
+            Part::Proxy => "proxy",
+            Part::Gzip => "gzip",
         }
     }
 }

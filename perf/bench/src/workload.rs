@@ -16,8 +16,11 @@ pub(crate) const TEN_K: DocFile = DocFile { name: "10k.txt", len: 10 << 10 };
 pub(crate) const ONE_M: DocFile = DocFile { name: "1m.bin", len: 1 << 20 };
 pub(crate) const SIXTY_FOUR_M: DocFile = DocFile { name: "64m.bin", len: 64 << 20 };
 
+/// A page of text, which can be compressed.
+pub(crate) const PAGE: DocFile = DocFile { name: "page.html", len: 100_000 };
+
 /// All files.
-pub(crate) const FILES: [&DocFile; 4] = [&SMALL, &TEN_K, &ONE_M, &SIXTY_FOUR_M];
+pub(crate) const FILES: [&DocFile; 5] = [&SMALL, &TEN_K, &ONE_M, &SIXTY_FOUR_M, &PAGE];
 
 /// Who makes the load, and how.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +31,8 @@ pub(crate) enum Load {
     Pipelined { connections: usize, depth: u32 },
     /// Own client: closes a connection after `requests` answers and opens the next.
     Short { connections: usize, requests: u32 },
+    /// Own client: so many requests a second, by the clock, over these connections.
+    Paced { connections: usize, rate: u64 },
     /// Own client: one connection after the other, each with its handshake, one request and its end.
     Handshakes { key: Key, sessions: Sessions },
 }
@@ -79,7 +84,7 @@ pub(crate) struct Workload {
 }
 
 /// All workloads, in the order of the report.
-pub(crate) const WORKLOADS: [Workload; 17] = [
+pub(crate) const WORKLOADS: [Workload; 22] = [
     Workload {
         name: "small",
         title: "13 B file, 64 connections",
@@ -216,6 +221,46 @@ pub(crate) const WORKLOADS: [Workload; 17] = [
         parts: &[Part::Tls],
         measure: Measure::IdleMemory,
     },
+    Workload {
+        name: "paced",
+        title: "13 B file, 10,000 requests a second by the clock, 64 connections",
+        file: &SMALL,
+        carrier: Carrier::Plain,
+        parts: &[],
+        measure: Measure::Speed(Load::Paced { connections: 64, rate: 10_000 }),
+    },
+    Workload {
+        name: "proxy-small",
+        title: "13 B from a server behind, 64 connections",
+        file: &SMALL,
+        carrier: Carrier::Plain,
+        parts: &[Part::Proxy],
+        measure: Measure::Speed(Load::KeepAlive { connections: 64 }),
+    },
+    Workload {
+        name: "proxy-1m",
+        title: "1 MiB from a server behind, 8 connections",
+        file: &ONE_M,
+        carrier: Carrier::Plain,
+        parts: &[Part::Proxy],
+        measure: Measure::Speed(Load::KeepAlive { connections: 8 }),
+    },
+    Workload {
+        name: "proxy-paced",
+        title: "13 B from a server behind, 10,000 requests a second by the clock, 64 connections",
+        file: &SMALL,
+        carrier: Carrier::Plain,
+        parts: &[Part::Proxy],
+        measure: Measure::Speed(Load::Paced { connections: 64, rate: 10_000 }),
+    },
+    Workload {
+        name: "gzip-100k",
+        title: "page of 100 kB from a server behind, compressed by gzip for each answer, 16 connections",
+        file: &PAGE,
+        carrier: Carrier::Plain,
+        parts: &[Part::Proxy, Part::Gzip],
+        measure: Measure::Speed(Load::KeepAlive { connections: 16 }),
+    },
 ];
 
 impl Workload {
@@ -228,7 +273,15 @@ impl Workload {
     /// measured in turns.
     pub(crate) fn is_twin_of(&self, other: &Workload) -> bool {
         let load = |one: &Workload| (one.file.name, one.carrier, one.measure);
-        load(self) == load(other)
+        let besides = |one: &Workload| -> Vec<Part> {
+            one.parts.iter().copied().filter(|part| *part != Part::AccessLog).collect()
+        };
+        load(self) == load(other) && besides(self) == besides(other)
+    }
+
+    /// Whether answers are compressed.
+    pub(crate) fn is_coded(&self) -> bool {
+        self.parts.contains(&Part::Gzip)
     }
 
     /// The key that signs in each of its handshakes; resumed ones have no signature.

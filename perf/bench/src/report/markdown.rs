@@ -15,7 +15,17 @@ pub(super) fn report(results: &Results, summaries: &[Summary]) -> String {
         // Writing to a String cannot fail, here and below.
         let _ = write!(out, "\n## {}: {}\n\n", summary.name, summary.title);
         match &summary.rows {
-            Rows::Load(rows) => loads(&mut out, rows, summary.bulk, &results.baseline),
+            Rows::Load(rows) => {
+                loads(&mut out, rows, summary.bulk, &results.baseline);
+                for row in rows.iter().filter(|_| summary.coded) {
+                    let _ = writeln!(
+                        out,
+                        "\n{}: {} for each answer.",
+                        row.label,
+                        range(row.bytes_per_answer, bytes)
+                    );
+                }
+            }
             Rows::Idle(rows) => idles(&mut out, rows, &results.baseline),
         }
         if let Some(row) = &summary.signing {
@@ -36,9 +46,10 @@ end may do the kernel's work for both, so a server that looks cheap while its lo
 \"busy\" is the server's CPU time over wall time: well below 100 % the load was the limit, and only figures per
 CPU-second compare.
 
-Latencies come from a closed loop at saturation: they show queueing as much as the server. wrk makes the load of kept
+Latencies come from a closed loop at saturation: they show queueing as much as the server; those of requests by the
+clock are counted from when each was due. wrk makes the load of kept
 connections and corrects its latencies for requests that it could not send; the bench's own client makes that of
-pipelined and short connections. Where an access log is written, its lines come to a file in the folder for temporary
+pipelined and short connections and of requests by the clock. Where an access log is written, its lines come to a file in the folder for temporary
 files; what the kernel then does to bring them to a disk is in no figure. A round is \"disturbed\" when the hypervisor stole more than 1 % of it or the server
 waited more than 5 % of it for its processor.
 ";
@@ -217,6 +228,7 @@ mod tests {
             "| small-log | n/a | n/a |",
             "AWS-LC, which Kimura uses, 90.0 (80.0 to 100) a second; OpenSSL 3.0.0, which nginx uses, 100 (100 to 100)",
             "AWS-LC 0.90 (0.80 to 1.00) times OpenSSL.",
+            "a<b: 5 B (4 B to 6 B) for each answer.",
             "a<b: 0.93 (0.90 to 0.95) times itself without a log.",
             "a<b: 0.408 (0.316 to 0.500) lines logged for each request.",
         ] {

@@ -140,6 +140,7 @@ mod tests {
                     name: "small",
                     title: "13 B",
                     bulk: false,
+                    coded: false,
                     unlogged: None,
                     signing: None,
                     servers: vec![
@@ -151,6 +152,7 @@ mod tests {
                     name: "small-log",
                     title: "13 B, logged",
                     bulk: false,
+                    coded: true,
                     unlogged: Some("small"),
                     signing: Some(Signing {
                         ours: vec![80.0, 100.0],
@@ -163,6 +165,7 @@ mod tests {
                     name: "idle",
                     title: "Idle",
                     bulk: false,
+                    coded: false,
                     unlogged: None,
                     signing: None,
                     servers: vec![

@@ -1,0 +1,98 @@
+//! The encoders of one shard: bounded in number, since each takes up to some megabytes, and used again.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use codings::Encoder;
+use perf::Counter;
+use proto_http::Coding;
+
+use crate::shard::Shard;
+
+/// Idle encoders that are kept.
+const IDLE_MAX: usize = 8;
+
+/// All of them.
+#[derive(Default)]
+pub(crate) struct Encoders {
+    idle: RefCell<Vec<Box<Encoder>>>,
+    lent: Cell<usize>,
+}
+
+/// An encoder for one content.
+pub(crate) struct Lent {
+    shard: Rc<Shard>,
+    coding: Coding,
+    /// None while a job has it.
+    encoder: Option<Box<Encoder>>,
+    is_finished: bool,
+}
+
+impl Lent {
+    /// `None` when as many contents are being compressed as may be: then this one is sent as it is.
+    pub(crate) fn take(shard: &Rc<Shard>, coding: Coding, level: u32) -> Option<Lent> {
+        let encoders = &shard.encoders;
+        let has_room = encoders.lent.get() < shard.served.borrow().limits.compressions;
+        let encoder = has_room.then(|| encoders.idle_or_new(coding, level)).flatten();
+        if encoder.is_none() {
+            shard.count(Counter::CompressionsRefused);
+            return None;
+        }
+        encoders.lent.set(encoders.lent.get() + 1);
+        shard.counters.set(Counter::CompressionsRunning, encoders.lent.get() as u64);
+        Some(Lent { shard: Rc::clone(shard), coding, encoder, is_finished: false })
+    }
+
+    /// Hands the encoder to a job.
+    pub(crate) fn hand_out(&mut self) -> Option<Box<Encoder>> {
+        self.encoder.take()
+    }
+
+    /// Takes it back.
+    pub(crate) fn hand_in(&mut self, encoder: Box<Encoder>) {
+        self.encoder = Some(encoder);
+    }
+
+    /// To be called when the content has come to its end.
+    pub(crate) fn finished(&mut self) {
+        self.is_finished = true;
+    }
+
+    /// Counts what went in and came out.
+    pub(crate) fn count(&self, taken: u64, given: u64) {
+        let (into, out) = match self.coding {
+            Coding::Gzip => (Counter::GzipBytesIn, Counter::GzipBytesOut),
+            Coding::Zstd => (Counter::ZstdBytesIn, Counter::ZstdBytesOut),
+            Coding::Brotli => (Counter::BrotliBytesIn, Counter::BrotliBytesOut),
+        };
+        self.shard.count_by(into, taken);
+        self.shard.count_by(out, given);
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let encoders = &self.shard.encoders;
+        encoders.lent.set(encoders.lent.get() - 1);
+        self.shard.counters.set(Counter::CompressionsRunning, encoders.lent.get() as u64);
+        if let Some(mut encoder) = self.encoder.take()
+            && (self.is_finished || encoder.reset().is_ok())
+        {
+            let mut idle = encoders.idle.borrow_mut();
+            if idle.len() == IDLE_MAX {
+                idle.remove(0);
+            }
+            idle.push(encoder);
+        }
+    }
+}
+
+impl Encoders {
+    fn idle_or_new(&self, coding: Coding, level: u32) -> Option<Box<Encoder>> {
+        let mut idle = self.idle.borrow_mut();
+        match idle.iter().rposition(|encoder| encoder.is(coding, level)) {
+            Some(at) => Some(idle.remove(at)),
+            None => Encoder::new(coding, level).ok().map(Box::new),
+        }
+    }
+}
