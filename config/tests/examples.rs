@@ -28,9 +28,15 @@ fn check_files(settings: &Settings, pointer: &str) {
 
 #[test]
 fn examples_are_right() {
-    for name in
-        ["minimal.conf", "static-site.conf", "many-hosts.conf", "hardened.conf", "logins.conf", "logs.conf"]
-    {
+    for name in [
+        "minimal.conf",
+        "static-site.conf",
+        "many-hosts.conf",
+        "hardened.conf",
+        "logins.conf",
+        "logs.conf",
+        "rewriting.conf",
+    ] {
         let config = load_example(name).unwrap_or_else(|problems| panic!("{problems}")).config;
         for host in &config.hosts {
             check_files(&host.settings, &host.pointer);
@@ -52,7 +58,7 @@ fn no_example_is_left_out() {
     let configurations = files.filter(|file| {
         file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|extension| extension == "conf"))
     });
-    assert_eq!(configurations.count(), 6);
+    assert_eq!(configurations.count(), 7);
 }
 
 #[test]

@@ -29,7 +29,11 @@ const EXCHANGES: &[(&str, u16, &str)] = &[
     ("coded-head", 200, "HEAD /page.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n"),
     ("coded-large", 200, "GET /large.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n"),
     ("coded-sibling", 200, "GET /sibling.txt HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n"),
-    ("coded-range", 206, "GET /page.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\nRange: bytes=0-3\r\n"),
+    (
+        "coded-range",
+        206,
+        "GET /page.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\nRange: bytes=0-3\r\n",
+    ),
     ("redirect", 301, "GET /folder HTTP/1.1\r\nHost: localhost\r\n"),
     ("not-modified", 304, "GET /index.html HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: @TAG@\r\n"),
     ("bad-request", 400, "GET /index.html HTTP/1.1\r\nHost: localhost\r\nBad Name: x\r\n"),
@@ -69,8 +73,7 @@ const CONFIGURATION: &str = r#"{
 }"#;
 
 /// `hello`, and a newline.
-const GZIPPED: &[u8] =
-    b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xcbH\xcd\xc9\xc9\xe7\x02\0\x20\x30\x3a\x36\x06\0\0\0";
+const GZIPPED: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xcbH\xcd\xc9\xc9\xe7\x02\0\x20\x30\x3a\x36\x06\0\0\0";
 
 #[test]
 fn has_no_bad_note() {

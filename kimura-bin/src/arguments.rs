@@ -600,7 +600,7 @@ mod tests {
             ("--conf-file x", "unknown option '--conf-file'; 'kimura --help' lists all"),
             ("--hlep", "unknown option '--hlep'; did you mean '--help'?"),
             ("-T", "unknown option '-T'; did you mean '--test'?"),
-            ("-x", "unknown option '-x'; 'kimura --help' lists all"),
+            ("-y", "unknown option '-y'; 'kimura --help' lists all"),
             ("-c", "option '--conf' needs a value: --conf PATH"),
             ("--user", "option '--user' needs a value: --user USER"),
             ("--help=yes", "option '--help' takes no value; leave it out"),
