@@ -44,8 +44,8 @@ pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Set
 pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 pub use upstream::{
-    Balance, Eject, HashBy, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer,
-    UpstreamTimeouts,
+    Balance, Eject, HashBy, Health, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer,
+    UpstreamTimeouts, UpstreamTls, UpstreamTrust,
 };
 
 /// Everything the server was told to do.
@@ -82,13 +82,18 @@ impl Config {
 }
 
 impl Config {
-    /// Whether anything has to do with other servers that requests are passed on to.
+    /// All groups of servers that requests are passed on to, those with a name first. Each once.
     #[must_use]
-    pub fn has_upstreams(&self) -> bool {
-        let mut settings = self.hosts.iter().flat_map(|host| {
+    pub fn all_upstreams(&self) -> Vec<&Upstream> {
+        let mut found: Vec<&Upstream> = self.upstreams.iter().map(AsRef::as_ref).collect();
+        let mut seen: std::collections::HashSet<&str> =
+            found.iter().map(|upstream| upstream.name.as_str()).collect();
+        let settings = self.hosts.iter().flat_map(|host| {
             std::iter::once(&host.settings).chain(host.locations.iter().map(|location| &location.settings))
         });
-        !self.upstreams.is_empty() || settings.any(|settings| settings.proxy.is_some())
+        let chosen = settings.filter_map(|settings| settings.proxy.as_deref());
+        found.extend(chosen.filter(|upstream| seen.insert(upstream.name.as_str())));
+        found
     }
 
     /// All that ask for a login, each section once.

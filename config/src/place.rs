@@ -14,8 +14,9 @@ use crate::tree::quoted;
 const SYSLOG: u16 = 514;
 const SYSLOG_TLS: u16 = 6514;
 const GEARMAN: u16 = 4730;
-/// RFC 9110 section 4.2.1.
-const HTTP: u16 = 80;
+/// RFC 9110 sections 4.2.1 and 4.2.2.
+pub(crate) const HTTP: u16 = 80;
+pub(crate) const HTTPS: u16 = 443;
 
 /// Most bytes of a host's name (RFC 1035 2.3.4).
 const NAME_MAX: usize = 253;
@@ -116,8 +117,8 @@ pub(crate) fn upstream(text: &str) -> Result<UpstreamAddress, Flaw> {
 }
 
 /// A server by the part of a URL that names it: `HOST` or `HOST:PORT`.
-pub(crate) fn web(text: &str) -> Result<Place, Flaw> {
-    place(text, HTTP).ok_or_else(|| {
+pub(crate) fn web(text: &str, port: u16) -> Result<Place, Flaw> {
+    place(text, port).ok_or_else(|| {
         let what = format!("{} is no server", quoted(text));
         Flaw::new(what, "write a name or an IP address, and a port: \"http://127.0.0.1:9000\"")
     })

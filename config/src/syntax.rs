@@ -262,13 +262,23 @@ pub(crate) enum ProxyTo {
     /// A group of `/upstreams`.
     Group(String),
     /// A server, and the text that names it.
-    Server(String, UpstreamAddress),
+    Server(String, UpstreamAddress, ProxyScheme),
 }
 
-/// The name of a group, `http://HOST:PORT` or `unix:PATH`.
+/// How a server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProxyScheme {
+    /// As it is.
+    Http,
+    /// With TLS.
+    Https,
+}
+
+/// The name of a group, `http://HOST:PORT`, `https://HOST:PORT` or `unix:PATH`.
 pub(crate) fn proxy(text: &str) -> Result<ProxyTo, Flaw> {
     if text.starts_with("unix:") {
-        return place::upstream(text).map(|address| ProxyTo::Server(text.to_owned(), address));
+        return place::upstream(text)
+            .map(|address| ProxyTo::Server(text.to_owned(), address, ProxyScheme::Http));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
         return match text.contains([':', '/']) {
@@ -279,16 +289,21 @@ pub(crate) fn proxy(text: &str) -> Result<ProxyTo, Flaw> {
             }
         };
     };
-    if scheme != "http" {
-        let what = format!("requests cannot be passed on by {}", quoted(scheme));
-        return Err(Flaw::new(what, "write http://HOST:PORT or unix:PATH"));
-    }
+    let (speaks, port) = match scheme {
+        "http" => (ProxyScheme::Http, place::HTTP),
+        "https" => (ProxyScheme::Https, place::HTTPS),
+        _ => {
+            let what = format!("requests cannot be passed on by {}", quoted(scheme));
+            return Err(Flaw::new(what, "write http://HOST:PORT, https://HOST:PORT or unix:PATH"));
+        }
+    };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     if rest.contains(['/', '?', '#']) {
         let what = format!("{} has more than a server", quoted(text));
         return Err(Flaw::new(what, "write http://HOST:PORT alone; requests keep their path"));
     }
-    place::web(rest).map(|place| ProxyTo::Server(format!("http://{place}"), UpstreamAddress::Tcp(place)))
+    let server = |place| ProxyTo::Server(format!("{scheme}://{place}"), UpstreamAddress::Tcp(place), speaks);
+    place::web(rest, port).map(server)
 }
 
 /// `keep`, `upstream`, or what a field Host can say (RFC 9110 section 7.2).
@@ -296,11 +311,30 @@ pub(crate) fn proxy_host(text: &str) -> Result<ProxyHost, Flaw> {
     match text {
         "keep" => Ok(ProxyHost::Keep),
         "upstream" => Ok(ProxyHost::Upstream),
-        name => place::web(name).map(|_| ProxyHost::Name(name.to_owned())).map_err(|_| {
+        name => place::web(name, place::HTTP).map(|_| ProxyHost::Name(name.to_owned())).map_err(|_| {
             let what = format!("{} can be no Host of a request", quoted(text));
             Flaw::new(what, "write \"keep\", \"upstream\" or a name such as \"app.example.org\"")
         }),
     }
+}
+
+/// What a field Host can say (RFC 9110 section 7.2).
+pub(crate) fn request_host(text: &str) -> Result<String, Flaw> {
+    place::web(text, place::HTTP).map(|_| text.to_owned()).map_err(|_| {
+        let what = format!("{} can be no Host of a request", quoted(text));
+        Flaw::new(what, "write a name such as \"app.example.org\"")
+    })
+}
+
+/// A path, perhaps with a query, as it can stand in a request (RFC 9112 section 3.2.1).
+pub(crate) fn request_path(text: &str) -> Result<String, Flaw> {
+    const MAX: usize = 2048;
+    let fine = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    if fine && text.len() <= MAX {
+        return Ok(text.to_owned());
+    }
+    let what = format!("{} is no path of a request", quoted(text));
+    Err(Flaw::new(what, "write a path that begins with a slash, without spaces: \"/health\""))
 }
 
 /// What a browser shows when it asks for a password.

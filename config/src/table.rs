@@ -15,12 +15,13 @@ use crate::tree::Node;
 pub(crate) use keys::{
     answer, auth, bans, certificate, compression, conditions, control, cors, file_cache, host, limits, log,
     map, place, quota, remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top,
-    upstream, upstream_eject, upstream_timeouts,
+    upstream, upstream_eject, upstream_health, upstream_timeouts, upstream_tls,
 };
 pub(crate) use sections::{
     ANSWER, AUTH, BANS, CERTIFICATE, COMPRESSION, CONDITIONS, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST,
     LIMITS, LOCATION, LOG, MAP, REMOTE, ROTATE, RULE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT,
-    SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_TIMEOUTS,
+    SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_HEALTH,
+    UPSTREAM_TIMEOUTS, UPSTREAM_TLS,
 };
 
 /// One key.
@@ -204,7 +205,9 @@ pub(crate) const SECTIONS: &[&Section] = &[
     &ROTATE,
     &UPSTREAM,
     &UPSTREAM_EJECT,
+    &UPSTREAM_HEALTH,
     &UPSTREAM_TIMEOUTS,
+    &UPSTREAM_TLS,
     &DEFAULTS,
     &HOST,
     &BANS,
@@ -254,7 +257,10 @@ mod tests {
             "journald": {"journald": "/base"},
             "gearman": {"gearman": ["base.example"]}
         },
-        "upstreams": {"app": {"servers": ["127.0.0.1:1"]}},
+        "upstreams": {
+            "app": {"servers": ["127.0.0.1:1"], "tls": {"chain": "chain.pem", "key": "key.pem"}},
+            "checked": {"servers": ["127.0.0.1:1"], "health": {"path": "/base"}}
+        },
         "defaults": {"root": "base", "access_log": "stdout"},
         "maps": {"base": {}},
         "hosts": {"example.org": {
@@ -296,7 +302,9 @@ mod tests {
             "rotate" => "/logs/file/rotate",
             "upstream" => "/upstreams/app",
             "upstream_eject" => "/upstreams/app/eject",
+            "upstream_health" => "/upstreams/checked/health",
             "upstream_timeouts" => "/upstreams/app/timeouts",
+            "upstream_tls" => "/upstreams/app/tls",
             "host" => "/hosts/example.org",
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",

@@ -17,7 +17,7 @@ fn load_example(name: &str) -> Result<Loaded, Problems> {
 }
 
 fn check_files(settings: &Settings, pointer: &str) {
-    if settings.handler == Handler::Files {
+    if settings.handler == Handler::Files && settings.proxy.is_none() {
         let root = settings.root.as_ref().expect("whoever serves files has a root");
         assert!(root.is_dir(), "{pointer}: {} is no folder", root.display());
     }
@@ -36,6 +36,7 @@ fn examples_are_right() {
         "logins.conf",
         "logs.conf",
         "rewriting.conf",
+        "proxy.conf",
     ] {
         let config = load_example(name).unwrap_or_else(|problems| panic!("{problems}")).config;
         for host in &config.hosts {
@@ -58,7 +59,7 @@ fn no_example_is_left_out() {
     let configurations = files.filter(|file| {
         file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|extension| extension == "conf"))
     });
-    assert_eq!(configurations.count(), 7);
+    assert_eq!(configurations.count(), 8);
 }
 
 #[test]

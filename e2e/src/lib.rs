@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backend;
 pub mod binary;
 pub mod browser;
 pub mod case;
@@ -20,6 +21,7 @@ pub mod manager;
 pub mod openssl;
 pub mod output;
 pub mod processes;
+pub mod program;
 #[cfg(target_arch = "x86_64")]
 pub mod puppet;
 pub mod python;

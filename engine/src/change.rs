@@ -1,16 +1,18 @@
 //! From one site to another while requests are served: what a server is given for it, and what each shard gets.
 
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use logging::Logger;
 use site::Site;
+use site::upstream::GroupId;
 
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::logs::Logs;
 use crate::scopes::Scopes;
-use crate::secure::Secured;
+use crate::secure::{Secured, Toward};
 
 /// One listening address of a shard.
 pub struct Listening {
@@ -28,6 +30,8 @@ pub struct Change<'c> {
     pub site: Arc<Site>,
     /// What TLS is spoken with, by address; none for an address without.
     pub secured: Vec<Option<Secured>>,
+    /// How TLS is spoken to servers that requests are passed on to, by their group; those of others get none.
+    pub outward: HashMap<GroupId, Toward>,
     /// Limits and times.
     pub config: &'c config::Server,
     /// Takes the access logs: the one that the server was started with.
@@ -40,6 +44,7 @@ pub struct Change<'c> {
 pub(crate) struct Offer {
     pub(crate) site: Arc<Site>,
     pub(crate) secured: Arc<[Option<Secured>]>,
+    pub(crate) outward: Arc<HashMap<GroupId, Toward>>,
     pub(crate) limits: Limits,
     pub(crate) file_cache: config::FileCache,
     /// Where each location logs to.
@@ -71,12 +76,14 @@ impl Change<'_> {
             return Err(Error::SecuredCount { addresses, given: self.secured.len() });
         }
         let secured: Arc<[Option<Secured>]> = self.secured.into();
+        let outward = Arc::new(self.outward);
         let logs = Logs::new(&self.site, self.logger)?;
         let (scopes, numbers) = Scopes::number(&self.site, self.config, before);
         let limits = Limits::new(self.config);
         let offer = |listeners| Offer {
             site: Arc::clone(&self.site),
             secured: Arc::clone(&secured),
+            outward: Arc::clone(&outward),
             limits: limits.clone(),
             file_cache: self.config.file_cache.clone(),
             logs: logs.clone(),

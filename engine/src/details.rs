@@ -4,6 +4,7 @@ use logging::{Client, Detail, Details, Value};
 use site::{Client as Certified, Place, Security};
 use tls::{Kind, Session};
 
+use crate::content::relay;
 use crate::finish::Finished;
 use crate::secure::Secure;
 
@@ -47,6 +48,12 @@ impl Details for Facts<'_> {
                 number(hear, finished.head_sent + content);
             }
             Detail::CertificateVerdict => self.tell_verdict(hear),
+            Detail::UpstreamAddress
+            | Detail::UpstreamStatus
+            | Detail::UpstreamConnectTime
+            | Detail::UpstreamHeaderTime
+            | Detail::UpstreamResponseTime
+            | Detail::UpstreamLength => relay::tell(finished.tries, &finished.stream.shard, detail, hear),
             _ => self.tell_tls(detail, hear),
         }
     }

@@ -8,6 +8,7 @@ use proto_http::{BadRequest, ErrorKind, Known, Request, Status, Version};
 use site::Place;
 
 use crate::content::Sent;
+use crate::content::relay::Try;
 use crate::details::Facts;
 use crate::holding::Room;
 use crate::logs::{LogTo, Outcome};
@@ -42,6 +43,8 @@ pub(crate) struct Finished<'x> {
     pub(crate) begun: u64,
     /// Bytes of head and body.
     pub(crate) received: u64,
+    /// The servers that it was passed on to.
+    pub(crate) tries: &'x [Try],
     /// Bytes of the head of the answer.
     pub(crate) head_sent: u64,
     pub(crate) sent: &'x Result<Sent, Gone>,

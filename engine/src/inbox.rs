@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use auth::bans::BanTable;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use perf::Counter;
+use site::upstream::{Changes, SeatReport};
 use sys::eventfd::EventFd;
 
 use crate::change::Offer;
@@ -29,6 +31,12 @@ pub(crate) enum Letter {
     Look,
     /// These are banned from now on.
     Ban(Arc<BanTable>),
+    /// This has become of the servers that requests are passed on to.
+    Upstreams(Arc<Changes>),
+    /// Say what is known of these servers.
+    ReportUpstreams(Sender<Vec<SeatReport>>),
+    /// Something has happened outside of all shards that counts.
+    Count(Counter),
     /// Stop now.
     Stop,
     /// Hold this ready, in place of what was held before.

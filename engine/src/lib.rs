@@ -49,5 +49,5 @@ mod wheel;
 pub use change::{Change, Listening};
 pub use error::Error;
 pub use logins::{Login, Verdict};
-pub use secure::Secured;
+pub use secure::{Secured, Toward};
 pub use server::{Farewell, Outcome, Plan, Server, ShardPlan, prepare};

@@ -123,7 +123,7 @@ impl Port {
             None if connection.state.has(State::UNNAMED) => Transport::Unnamed,
             None => Transport::Plain,
             Some(Secure::Handshake(..)) => Transport::Handshake,
-            Some(Secure::Session(..) | Secure::Over) => Transport::Sealed,
+            Some(Secure::Session(..) | Secure::Outward(_) | Secure::Over) => Transport::Sealed,
         });
         self.security.set(secure.map(Secure::security).unwrap_or_default());
         self.queued_for_handshake.set(false);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use auth::access::Holder;
 use site::{Client, Identity, Security};
-use tls::{AlternativeName, Certificate, Handshake, Hosts, Session, Verdict};
+use tls::{AlternativeName, Certificate, Handshake, Hosts, Outward, Session, Verdict};
 
 /// What TLS is spoken with on an address.
 #[derive(Clone, Debug)]
@@ -16,12 +16,23 @@ pub struct Secured {
     pub sites: Arc<[Identity]>,
 }
 
+/// How TLS is spoken to the servers of a group.
+#[derive(Clone, Debug)]
+pub struct Toward {
+    /// What is trusted and shown, shared by all shards.
+    pub outward: Outward,
+    /// The name that each server has to have; without it each has its own.
+    pub name: Option<String>,
+}
+
 /// How far the TLS of a connection has come.
 pub(crate) enum Secure {
     /// The client has not shown yet that it shares a key with us.
     Handshake(Handshake, Arc<[Identity]>),
     /// Bytes pass.
     Session(Box<Session>, Standing),
+    /// A connection of ours to a server, from its first byte on.
+    Outward(Box<tls::Client>),
     /// We have said that we send no more, or cannot go on.
     Over,
 }
@@ -37,7 +48,7 @@ impl Secure {
     pub(crate) fn security(&self) -> Security {
         match self {
             Secure::Session(_, standing) => standing.security,
-            Secure::Handshake(..) | Secure::Over => Security::Plain,
+            Secure::Handshake(..) | Secure::Outward(_) | Secure::Over => Security::Plain,
         }
     }
 }

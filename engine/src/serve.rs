@@ -188,6 +188,7 @@ async fn exchange(
         work.out = shard.buffer();
     }
     shard.count(Counter::RequestsBegun);
+    work.relay.begin();
     let head_len = head.unwrap_or_default();
 
     // A body is read while the head is still needed: its bytes move out of the way.
@@ -309,6 +310,7 @@ async fn exchange(
         user: user.as_deref(),
         begun,
         received,
+        tries: responder.relay.tries(),
         head_sent: responder.head_sent,
         sent: &sent,
         uncoded,

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use logging::SinkId;
 use site::Site;
+use site::upstream::GroupId;
 
 use crate::change::Offer;
 use crate::file_cache::Scope;
 use crate::limits::Limits;
 use crate::logs::{LogTo, Logs};
-use crate::secure::Secured;
+use crate::secure::{Secured, Toward};
 
 /// A site as one shard serves it. Counted by this shard alone: the count of the `Arc` is shared, and every request
 /// would write it.
@@ -22,6 +23,7 @@ pub(crate) struct Served {
     number: u64,
     site: Arc<Site>,
     secured: Arc<[Option<Secured>]>,
+    outward: Arc<HashMap<GroupId, Toward>>,
     pub(crate) limits: Limits,
     logs: Logs,
     scopes: Vec<Rc<Scope>>,
@@ -39,6 +41,7 @@ impl Served {
             number: before.map_or(0, Served::number) + 1,
             site: Arc::clone(&offer.site),
             secured: Arc::clone(&offer.secured),
+            outward: Arc::clone(&offer.outward),
             limits: offer.limits.clone(),
             logs: offer.logs.clone(),
             scopes,
@@ -53,6 +56,11 @@ impl Served {
     /// What TLS is spoken with on an address.
     pub(crate) fn secured(&self, address: usize) -> Option<&Secured> {
         self.secured.get(address)?.as_ref()
+    }
+
+    /// How TLS is spoken to the servers of a group, where it is.
+    pub(crate) fn outward(&self, group: GroupId) -> Option<&Toward> {
+        self.outward.get(&group)
     }
 
     /// Where a location logs to.

@@ -1,5 +1,6 @@
 //! Starting the shards, telling them to end, and waiting for that.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
@@ -8,14 +9,15 @@ use std::rc::Rc;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auth::bans::BanTable;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use glommio::{LocalExecutorBuilder, Placement};
 use logging::{Logger, ShardLog};
-use perf::Block;
+use perf::{Block, Counter};
 use site::Site;
+use site::upstream::{Changes, GroupId, Health, SeatReport};
 use sys::broadcast::Reader;
 use sys::eventfd::EventFd;
 
@@ -31,7 +33,7 @@ use crate::listeners::Listeners;
 use crate::logins::{Login, Logins, Verdict, shard_of};
 use crate::offenders::Offenders;
 use crate::scopes::Scopes;
-use crate::secure::Secured;
+use crate::secure::{Secured, Toward};
 use crate::shard::{Parts, Shard};
 
 /// How long shards may take to give up their accepts.
@@ -43,6 +45,8 @@ pub struct Plan<'p> {
     pub site: Arc<Site>,
     /// What TLS is spoken with, by address; none for an address without.
     pub secured: Vec<Option<Secured>>,
+    /// How TLS is spoken to servers that requests are passed on to, by their group; those of others get none.
+    pub outward: HashMap<GroupId, Toward>,
     /// Limits and times.
     pub config: &'p config::Server,
     /// One for each shard.
@@ -51,6 +55,8 @@ pub struct Plan<'p> {
     pub logger: &'p Logger,
     /// Who is banned from the first connection on; none when nobody is.
     pub banned: Option<Arc<BanTable>>,
+    /// What has become of the servers that requests are passed on to.
+    pub changes: Arc<Changes>,
     /// Takes the clients that make bad requests, each as often as it does; none when nobody wants to know.
     pub offenders: Option<SyncSender<Vec<IpAddr>>>,
     /// What viewers of live logs see; without it there are none.
@@ -119,7 +125,7 @@ impl Server {
     /// When one cannot start, or the listeners are not as they have to be; the others are stopped then.
     pub fn start(plan: Plan<'_>) -> Result<Server, Error> {
         prepare();
-        let Plan { site, secured, config, shards, logger, banned, offenders, tail } = plan;
+        let Plan { site, secured, outward, config, shards, logger, banned, changes, offenders, tail } = plan;
         let count = shards.len();
         let (listeners, places): (Vec<_>, Vec<_>) =
             shards.into_iter().map(|shard| (shard.listeners, (shard.cpu, shard.block))).unzip();
@@ -128,7 +134,8 @@ impl Server {
                 return Err(Error::NoSocket { shard, id });
             }
         }
-        let (offers, served) = Change { site, secured, config, logger, listeners }.offers(count, None)?;
+        let (offers, served) =
+            Change { site, secured, outward, config, logger, listeners }.offers(count, None)?;
         let jobs = Jobs::start().map_err(Error::Thread)?;
         let (ended_in, ended) = bounded(count);
         let (ready_in, ready) = bounded(count);
@@ -144,6 +151,7 @@ impl Server {
                 cpu,
                 offer,
                 banned: banned.clone(),
+                changes: Arc::clone(&changes),
                 offenders: offenders.clone(),
                 block,
                 log: logger.shard(),
@@ -205,6 +213,33 @@ impl Server {
     pub fn ban(&self, table: BanTable) {
         let table = Arc::new(table);
         self.tell(|| Letter::Ban(Arc::clone(&table)));
+    }
+
+    /// Tells what has become of the servers that requests are passed on to.
+    pub fn change_upstreams(&self, changes: Changes) {
+        let changes = Arc::new(changes);
+        self.tell(|| Letter::Upstreams(Arc::clone(&changes)));
+    }
+
+    /// What each shard knows of these servers; of those that have not said so after `patience`, nothing.
+    pub fn report_upstreams(&self, patience: Duration) -> Vec<SeatReport> {
+        let deadline = Instant::now() + patience;
+        let (asker, reports) = bounded(self.inboxes.len());
+        self.tell(|| Letter::ReportUpstreams(asker.clone()));
+        // When the shards have dropped theirs, there is no more to wait for.
+        drop(asker);
+        let mut all = Vec::new();
+        while let Ok(report) = reports.recv_deadline(deadline) {
+            all.extend(report);
+        }
+        all
+    }
+
+    /// Counts that a server has become well, or is so no more.
+    pub fn count_health(&self, health: Health) {
+        let counter = if health.is_down() { Counter::UpstreamsDown } else { Counter::UpstreamsUp };
+        // A counter has one writer.
+        self.inboxes.first().into_iter().for_each(|inbox| inbox.post(Letter::Count(counter)));
     }
 
     /// How many shards there are.
@@ -321,6 +356,7 @@ struct Start {
     cpu: usize,
     offer: Offer,
     banned: Option<Arc<BanTable>>,
+    changes: Arc<Changes>,
     offenders: Option<SyncSender<Vec<IpAddr>>>,
     block: Arc<Block>,
     log: ShardLog,
@@ -350,6 +386,7 @@ impl Start {
                 ring,
                 offer: self.offer,
                 banned: self.banned,
+                changes: self.changes,
                 offenders: Offenders::new(self.offenders),
                 counters: self.block,
                 log: AccessLog::new(self.log),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use auth::bans::BanTable;
 use perf::{Block, Counter};
-use site::upstream::Balancers;
+use site::upstream::{Balancers, Changes};
 use sys::broadcast::Reader;
 
 use crate::access_log::AccessLog;
@@ -114,6 +114,7 @@ pub(crate) struct Parts {
     pub(crate) ring: Ring,
     pub(crate) offer: Offer,
     pub(crate) banned: Option<Arc<BanTable>>,
+    pub(crate) changes: Arc<Changes>,
     pub(crate) offenders: Offenders,
     pub(crate) counters: Arc<Block>,
     pub(crate) log: AccessLog,
@@ -130,6 +131,7 @@ impl Shard {
         listeners.change(parts.offer.listeners, &served);
         let clock = Clock::new();
         let mut balancers = Balancers::new(clock.now() ^ parts.number as u64);
+        balancers.change(parts.changes, clock.now());
         balancers.renew(served.groups(), clock.now());
         Shard {
             number: parts.number,

@@ -81,7 +81,7 @@ impl Link {
     }
 
     /// Whether nothing stands in the way of another request.
-    fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         let port = &self.port;
         let ended = port.ended.get() || port.broken.get() || port.deaf.get() || port.expired.get().is_some();
         !ended && !port.sending.get() && port.backlog() == 0
@@ -125,15 +125,12 @@ impl Spares {
         }
     }
 
-    /// Takes the links to servers that are not known any more.
-    pub(crate) fn leave(&mut self, known: impl Fn(Seat) -> bool) -> Vec<Rc<Link>> {
+    /// Takes the links that are of no use any more.
+    pub(crate) fn leave(&mut self, stays: impl Fn(&Link) -> bool) -> Vec<Rc<Link>> {
         let mut left = Vec::new();
-        self.by_server.retain(|&server, spares| {
-            let keeps = known(server);
-            if !keeps {
-                left.append(spares);
-            }
-            keeps
+        self.by_server.retain(|_, spares| {
+            left.extend(spares.extract_if(.., |link| !stays(link)));
+            !spares.is_empty()
         });
         left
     }
@@ -206,7 +203,7 @@ mod tests {
         let mut spares = Spares::default();
         let (stays, goes) = (link(one), link(two));
         assert!(spares.keep(&stays, 1) && spares.keep(&goes, 1));
-        let left = spares.leave(|server| server == one);
+        let left = spares.leave(|link| link.server == one);
         assert!(left.len() == 1 && Rc::ptr_eq(&left[0], &goes));
         assert!(spares.take(two).is_none() && spares.take(one).is_some());
     }

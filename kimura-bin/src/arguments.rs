@@ -7,10 +7,11 @@ use crate::manual::Artefact;
 use crate::options::{self, Id, OPTIONS, Opt, Scope};
 use crate::order::far::{Far, Place};
 use crate::passwd::Passwd;
+use crate::upstream::{self, Addition};
 use crate::usage::Usage;
 use crate::verbs::{self, Verb};
 use lexopt::{Arg, Parser, ValueExt};
-use privsep::message::{Command as ToServer, Network};
+use privsep::message::{Command as ToServer, Network, UpstreamChange};
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -154,6 +155,7 @@ struct Given {
     fields: Vec<String>,
     from: Option<IpAddr>,
     view: View,
+    addition: Addition,
 }
 
 impl Given {
@@ -164,6 +166,8 @@ impl Given {
         self.seen.push(option.id);
         match option.id {
             Id::Help | Id::Test | Id::Version | Id::Json | Id::Plan => {}
+            Id::Weight => self.addition.weight = Some(upstream::weight(&text(option, value)?)?),
+            Id::Backup => self.addition.backup = true,
             Id::Conf => self.conf = Some(value.into()),
             Id::Daemon => self.overrides.push(Override::Background),
             Id::Verbose => self.overrides.push(Override::Foreground),
@@ -340,6 +344,12 @@ impl Given {
         if let Some(option) = self.of_a_ban().filter(|_| verb.id != verbs::Id::Ban) {
             return Err(Usage::NotWith(option, verb.name));
         }
+        if let Some(option) = self
+            .of_an_addition()
+            .filter(|_| !matches!(command, ToServer::Upstream { change: UpstreamChange::Add { .. }, .. }))
+        {
+            return Err(Usage::NotWith(option, verb.name));
+        }
         if let Some(option) = self.of_logs().filter(|_| verb.id != verbs::Id::Logs) {
             return Err(Usage::NotWith(option, verb.name));
         }
@@ -390,6 +400,11 @@ impl Given {
         OPTIONS.iter().find(|option| matches!(option.id, Id::For | Id::Reason) && self.has(option.id))
     }
 
+    /// An option that only a server takes that is added.
+    fn of_an_addition(&self) -> Option<&'static Opt> {
+        OPTIONS.iter().find(|option| matches!(option.id, Id::Weight | Id::Backup) && self.has(option.id))
+    }
+
     /// An option that only logs take.
     fn of_logs(&self) -> Option<&'static Opt> {
         let of_logs = |id| {
@@ -397,6 +412,19 @@ impl Given {
                 && self.has(id)
         };
         OPTIONS.iter().find(|option| of_logs(option.id))
+    }
+
+    /// An order for a server that requests are passed on to.
+    fn upstream(&mut self, verb: &'static Verb) -> Result<ToServer, Usage> {
+        const OPERANDS: usize = 3;
+        if self.operands.len() < OPERANDS {
+            return Err(Usage::MissingOperand(verb));
+        }
+        let operands = self.operands.drain(..OPERANDS).map(OsString::into_string);
+        let operands: Result<Vec<String>, OsString> = operands.collect();
+        let operands = operands.map_err(|_| Usage::OperandNotText(verb.name))?;
+        let operands = operands.try_into().map_err(|_| Usage::MissingOperand(verb))?;
+        upstream::command(operands, &self.addition)
     }
 
     /// The network that a ban is about.
@@ -424,6 +452,8 @@ impl Given {
                 seconds: self.seconds,
                 reason: self.reason.take().unwrap_or_default(),
             },
+            verbs::Id::Upstreams => ToServer::Upstreams,
+            verbs::Id::Upstream => self.upstream(verb)?,
             verbs::Id::Unban => ToServer::Unban { network: self.network(verb)? },
             verbs::Id::Upgrade => {
                 let given = (!self.operands.is_empty()).then(|| PathBuf::from(self.operands.remove(0)));

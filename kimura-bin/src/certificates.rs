@@ -5,6 +5,7 @@ use config::{
 };
 use engine::Secured;
 use site::Identity;
+use site::upstream::GroupId;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,6 +14,10 @@ use tls::{
     TicketKey, TicketKeys, Versions, Zeroizing,
 };
 
+mod outward;
+
+pub(crate) use outward::Outwards;
+
 /// For how long a session can be taken up again, in seconds.
 const TICKET_SECONDS: u32 = 24 * 60 * 60;
 
@@ -20,7 +25,7 @@ const TICKET_SECONDS: u32 = 24 * 60 * 60;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Needed<'c> {
     pub(crate) path: &'c Path,
-    /// The section that names it, and the key there.
+    /// The section that names it, and the key there; no key where the section itself stands for it.
     pub(crate) place: (&'c str, &'static str),
     pub(crate) secret: bool,
 }
@@ -28,13 +33,15 @@ pub(crate) struct Needed<'c> {
 impl Needed<'_> {
     pub(crate) fn pointer(&self) -> String {
         let (section, key) = self.place;
-        format!("{section}/{key}")
+        if key.is_empty() { section.to_owned() } else { format!("{section}/{key}") }
     }
 }
 
 /// All files that TLS takes, in the order in which [`Material`] reads them.
 pub(crate) fn files(config: &Config) -> Vec<Needed<'_>> {
-    config.hosts.iter().filter_map(|host| host.tls.as_ref()).flat_map(files_of).collect()
+    let hosts = config.hosts.iter().filter_map(|host| host.tls.as_ref()).flat_map(files_of);
+    let upstreams = config.all_upstreams().into_iter().filter_map(|upstream| upstream.tls.as_ref());
+    hosts.chain(upstreams.flat_map(outward::files_of)).collect()
 }
 
 fn files_of(tls: &Tls) -> Vec<Needed<'_>> {
@@ -57,6 +64,8 @@ fn files_of(tls: &Tls) -> Vec<Needed<'_>> {
 /// What the files of all hosts have made: one entry for each host of the configuration.
 pub(crate) struct Material {
     hosts: Vec<Option<Host>>,
+    /// How servers are spoken to that requests are passed on to.
+    pub(crate) outward: Outwards,
 }
 
 /// What is wrong with a file: where the configuration names it, and the sentence of it (`cause: cure`).
@@ -90,7 +99,20 @@ impl Material {
                 }
             }));
         }
-        if flaws.is_empty() { Ok(Material { hosts }) } else { Err(flaws) }
+        let mut outward = Outwards::new();
+        for upstream in config.all_upstreams() {
+            let Some(tls) = &upstream.tls else { continue };
+            let needed = outward::files_of(tls);
+            let files = needed.iter().map(|file| File {
+                pointer: file.pointer(),
+                bytes: Zeroizing::new(contents.next().unwrap_or_default()),
+            });
+            match outward::read(tls, files) {
+                Ok(toward) => drop(outward.insert(GroupId::of(&upstream.name), toward)),
+                Err(flaw) => flaws.push(flaw),
+            }
+        }
+        if flaws.is_empty() { Ok(Material { hosts, outward }) } else { Err(flaws) }
     }
 
     /// What clients will not like: what they will refuse, and what is only to be told.

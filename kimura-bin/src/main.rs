@@ -24,6 +24,7 @@ mod remote;
 mod role;
 mod settings;
 mod takeover;
+mod upstream;
 mod usage;
 mod verbs;
 

@@ -4,6 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Id {
     Authority,
+    Backup,
     Certificate,
     Client,
     Conf,
@@ -35,6 +36,7 @@ pub(crate) enum Id {
     User,
     Verbose,
     Version,
+    Weight,
 }
 
 /// One option.
@@ -288,6 +290,14 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "With ban - why, in one short line",
         "It is shown by bans and kept in the file of bans.",
     ),
+    of_verbs(
+        Id::Weight,
+        "weight",
+        value("NUMBER", Kind::Free),
+        "With upstream add - the share of the requests, from 1 to 1000",
+        "1 without it.",
+    ),
+    of_verbs(Id::Backup, "backup", None, "With upstream add - only while no other server can be used", ""),
     of_verbs(
         Id::Login,
         "login",

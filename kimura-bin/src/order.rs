@@ -11,7 +11,8 @@ use crate::follow::Source;
 use crate::print;
 use privsep::link::{Link, LinkError};
 use privsep::message::{
-    Answer, BansReport, Command, LINK_VERSION, PlanReport, Proof, Request, StatusReport, signed_message,
+    Answer, BansReport, Command, LINK_VERSION, PlanReport, Proof, Request, StatusReport, UpstreamsReport,
+    signed_message,
 };
 use privsep::supervisor;
 use privsep::wire::{BadFrame, Bytes, Secret, decode};
@@ -38,6 +39,7 @@ pub(crate) enum Outcome {
     Status(StatusReport),
     Plan(PlanReport),
     Bans(BansReport),
+    Upstreams(UpstreamsReport),
 }
 
 /// Gives the command and prints what came of it.
@@ -174,6 +176,7 @@ fn understand(answer: Answer, enclosure: Option<Enclosure>, command: &Command) -
         Answer::Status => Ok(Outcome::Status(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         Answer::Plan => Ok(Outcome::Plan(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         Answer::Bans => Ok(Outcome::Bans(decode(&enclosure()?).map_err(LinkError::Bad)?)),
+        Answer::Upstreams => Ok(Outcome::Upstreams(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         // Nobody has asked for it.
         Answer::Challenge { .. } | Answer::Logs => Err(LinkError::Bad(BadFrame::Turn).into()),
         Answer::Denied { why } => Err(Error::Denied(why)),

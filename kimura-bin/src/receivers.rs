@@ -13,7 +13,7 @@ use tls::ServerTrust;
 /// Most addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 16;
 /// Where systems keep the certificates of those whom they trust.
-const SYSTEM_AUTHORITIES: &[&str] = &[
+pub(crate) const SYSTEM_AUTHORITIES: &[&str] = &[
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",

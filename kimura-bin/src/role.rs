@@ -6,6 +6,7 @@ mod auth_pam;
 mod check;
 mod gatekeeper;
 mod logger;
+mod lookout;
 mod needs;
 mod realms;
 mod receiver;

@@ -48,6 +48,12 @@ pub(crate) enum Usage {
     FurtherOperand(&'static str, String),
     /// No level of the error log.
     BadLevel(String),
+    /// No weight of a server.
+    BadWeight(String),
+    /// Nothing that can be ordered for a server.
+    BadUpstreamOrder(String),
+    /// No name of a group or server.
+    BadUpstreamName,
     /// No network, and why.
     BadNetwork(String, String),
     /// No time.
@@ -155,6 +161,13 @@ impl fmt::Display for Usage {
             }
             Self::BadLevel(name) => {
                 write!(f, "'{name}' is no level; these are: {}", verbs::LEVELS.join(", "))
+            }
+            Self::BadWeight(text) => write!(f, "'{text}' is no weight; write a number from 1 to 1000"),
+            Self::BadUpstreamOrder(word) => {
+                write!(f, "'{word}' is no order for a server; these are: {}", crate::upstream::WORDS.join(", "))
+            }
+            Self::BadUpstreamName => {
+                f.write_str("the name of a group or server is empty, too long or has control characters; correct it")
             }
             Self::BadNetwork(text, why) => write!(f, "'{text}' cannot be banned, {why}"),
             Self::BadTime(text) => write!(f, "'{text}' is no time; write one such as 90s, 10m, 2h or 7d"),

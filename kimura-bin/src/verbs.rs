@@ -2,6 +2,7 @@
 //! it.
 
 use crate::options::{Kind, Value};
+use crate::upstream;
 
 /// Names a command in the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub(crate) enum Id {
     Bans,
     Ban,
     Unban,
+    Upstreams,
+    Upstream,
     Passwd,
     Explain,
 }
@@ -41,6 +44,8 @@ pub(crate) enum Operand {
     None,
     Optional(Value),
     Required(Value),
+    /// All of them.
+    Several(&'static [Value]),
 }
 
 impl Operand {
@@ -48,6 +53,7 @@ impl Operand {
         match self {
             Self::None => None,
             Self::Optional(value) | Self::Required(value) => Some(value),
+            Self::Several(values) => values.first(),
         }
     }
 }
@@ -128,6 +134,30 @@ pub(crate) const VERBS: &[Verb] = &[
                  counted is forgotten.",
     },
     Verb {
+        id: Id::Upstreams,
+        name: "upstreams",
+        operand: Operand::None,
+        rank: Some("viewer"),
+        summary: "List the servers that requests are passed on to",
+        detail: "Each with its group, its weight, whether it gets requests, how many it has now, and how many it has got and \
+                 failed since the worker began.",
+    },
+    Verb {
+        id: Id::Upstream,
+        name: "upstream",
+        operand: Operand::Several(&[
+            Value { name: "add|drain|remove", kind: Kind::Words(upstream::WORDS) },
+            Value { name: "GROUP", kind: Kind::Free },
+            Value { name: "ADDRESS", kind: Kind::Free },
+        ]),
+        rank: Some("operator"),
+        summary: "Add, drain or remove a server that requests are passed on to",
+        detail: "GROUP is one of /upstreams, ADDRESS a server of it as upstreams lists it. A server that is drained gets no \
+                 more requests and ends those it has; one that is removed is not checked any more, either. Adding one that \
+                 was drained or removed brings it back; any other one is added with --weight and --backup, by an IP address \
+                 and a port or unix:PATH. What is ordered holds over reloads and upgrades, until the server ends.",
+    },
+    Verb {
         id: Id::Upgrade,
         name: "upgrade",
         operand: Operand::Optional(Value { name: "PATH", kind: Kind::File }),
@@ -188,6 +218,10 @@ impl Verb {
             Operand::None => self.name.to_owned(),
             Operand::Optional(value) => format!("{} [{}]", self.name, value.name),
             Operand::Required(value) => format!("{} {}", self.name, value.name),
+            Operand::Several(values) => {
+                let names: Vec<&str> = values.iter().map(|value| value.name).collect();
+                format!("{} {}", self.name, names.join(" "))
+            }
         }
     }
 }

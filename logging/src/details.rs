@@ -33,6 +33,18 @@ pub enum Detail<'n> {
     Location,
     /// Bytes of the answer, its head included.
     BytesSent,
+    /// The servers that the request was passed on to, one for each try; so are the other facts about them.
+    UpstreamAddress,
+    /// The status of their answers; 502 and 504 for those that gave none.
+    UpstreamStatus,
+    /// How long it took to have a connection, in seconds with milliseconds.
+    UpstreamConnectTime,
+    /// How long it took until the head of an answer had come.
+    UpstreamHeaderTime,
+    /// How long it took until all of it had come.
+    UpstreamResponseTime,
+    /// Bytes of content of the answers.
+    UpstreamLength,
     /// The version of TLS.
     TlsVersion,
     /// The cipher suite.

@@ -295,6 +295,10 @@ counters! {
         "Connections that went on in another protocol, such as WebSocket, with an upstream server.";
     UpstreamEjections "upstream_ejections" Counter Events
         "Times that a server of an upstream got no more requests for a while because it had failed.";
+    UpstreamsDown "upstreams_down" Counter Events
+        "Times that a server of an upstream failed its health checks, and got no more requests.";
+    UpstreamsUp "upstreams_up" Counter Events
+        "Times that such a server passed its health checks again.";
     UpstreamsUnavailable "upstreams_unavailable" Counter Requests
         "Requests answered with 503 because no server of their upstream could be tried.";
     TimeoutsUpstreamConnect "timeouts_upstream_connect" Counter Connections

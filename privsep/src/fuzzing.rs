@@ -3,7 +3,7 @@
 use crate::message::{
     Answer, BansReport, FromAgent, FromAuth, FromCheck, FromLogger, FromPam, FromRehearsal, FromWorker,
     Message, Needs, PlanReport, Realms, Request, Secrets, State, StatusReport, ToAgent, ToAuth, ToCheck,
-    ToLogger, ToPam, ToRehearsal, ToWorker,
+    ToLogger, ToPam, ToRehearsal, ToWorker, UpstreamOrder, UpstreamsReport,
 };
 use crate::wire::{Wire, decode, encode};
 
@@ -37,6 +37,8 @@ const KINDS: &[fn(&[u8])] = &[
     message::<FromAgent>,
     message::<ToPam>,
     message::<FromPam>,
+    sealed::<UpstreamsReport>,
+    sealed::<Vec<UpstreamOrder>>,
 ];
 
 /// Reads the bytes behind the first one as what that one says: they are the one encoding of a value, or refused.
@@ -85,7 +87,7 @@ pub(crate) mod tests {
         Labels, LedgerEntry, ListenNeeds, LogNeeds, LogReport, LoginOutcome, Method, Naming, Network, Output,
         PamLogin, PamNeeds, PamVerdict, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, RealmEntry, Receiver,
         RotationNeeds, Setting, SpillNeeds, Subject, SyslogFraming, SyslogShape, SyslogWay, TokenEntry,
-        Trouble, UserEntry, WorkerReport,
+        Trouble, UpstreamChange, UpstreamNeeds, UpstreamReport, UpstreamState, UserEntry, WorkerReport,
     };
     use crate::wire::{Bytes, Secret};
 
@@ -149,6 +151,26 @@ pub(crate) mod tests {
         BansReport { now: 2, bans: vec![ban] }
     }
 
+    fn order(change: UpstreamChange) -> UpstreamOrder {
+        UpstreamOrder { group: text("app"), server: text("127.0.0.1:1"), change }
+    }
+
+    fn upstreams() -> UpstreamsReport {
+        let server = UpstreamReport {
+            group: text("app"),
+            server: text("app.example:1"),
+            address: text("127.0.0.1:1"),
+            weight: 2,
+            backup: true,
+            state: UpstreamState::Drained,
+            ejected: 1,
+            open: 2,
+            requests: 3,
+            failures: 4,
+        };
+        UpstreamsReport { servers: vec![server] }
+    }
+
     fn rotation() -> RotationNeeds {
         RotationNeeds {
             size: Some(1 << 20),
@@ -201,6 +223,7 @@ pub(crate) mod tests {
             hosts: vec![HostNeeds { name: text("localhost"), digest: 7 << 60, locations: 1 }],
             realms: Bytes(vec![1]),
             pam: vec![PamNeeds { realm: 8, service: text("kimura"), pointer: pointer() }],
+            upstreams: vec![UpstreamNeeds { name: text("app"), servers: vec![text("127.0.0.1:1")] }],
             control: ControlNeeds {
                 socket: Some("/run/control".into()),
                 mode: 0o600,
@@ -264,6 +287,7 @@ pub(crate) mod tests {
             tickets: vec![Bytes(vec![7; 48])],
             bans: kept,
             failures: kept,
+            upstreams: kept,
             sinks: vec![KeptSink {
                 output: Output::Stdout,
                 fd: None,
@@ -359,6 +383,12 @@ pub(crate) mod tests {
             certificates: vec![CertificateEntry { name: text("laptop"), sha256: Bytes(vec![8; 32]) }],
         };
         let ban = Command::Ban { network: network(), seconds: Some(60), reason: text("spam") };
+        let add = UpstreamChange::Add { weight: 2, backup: true };
+        let drain = Command::Upstream {
+            group: text("app"),
+            server: text("127.0.0.1:1"),
+            change: UpstreamChange::Drain,
+        };
         let request = |command, proof| encode(&Request { version: 1, command, proof });
         vec![
             (
@@ -436,6 +466,7 @@ pub(crate) mod tests {
             ("upgrade", 10, request(Command::Upgrade { path: Some("/new".into()) }, password())),
             ("reload", 10, request(Command::Reload { plan: true }, Proof::Peer)),
             ("ban", 10, request(ban, Proof::Peer)),
+            ("upstream", 10, request(drain, Proof::Peer)),
             ("challenge", 10, request(Command::Status, Proof::Challenge)),
             ("signed", 10, request(Command::Stop, certificate())),
             ("nonce", 11, encode(&Answer::Challenge { nonce: Bytes(vec![5; 32]) })),
@@ -456,6 +487,8 @@ pub(crate) mod tests {
             ("state", 16, encode(&state())),
             ("reason", 17, encode(&text("no"))),
             ("bans", 19, encode(&bans())),
+            ("upstreams", 24, encode(&upstreams())),
+            ("upstream-orders", 25, encode(&vec![order(add)])),
             ("agent-hello", 20, encode(&ToAgent::Hello { hello: hello() })),
             ("leave", 20, encode(&ToAgent::Leave)),
             ("connection", 21, encode(&FromAgent::Connection { from: text("[::1]:9") })),

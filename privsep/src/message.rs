@@ -11,6 +11,7 @@ mod pam;
 mod receiver;
 mod rotation;
 mod state;
+mod upstreams;
 mod worker;
 
 pub use agent::{FromAgent, ToAgent};
@@ -34,6 +35,9 @@ pub use rotation::{Clocks, Every, Method, Naming, RotationNeeds};
 pub use state::{
     FromRehearsal, Kept, KeptAsker, KeptDoor, KeptFailures, KeptFile, KeptKind, KeptListener, KeptPassed,
     KeptPhase, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker, STATE_VERSION, State, ToRehearsal,
+};
+pub use upstreams::{
+    UpstreamChange, UpstreamNeeds, UpstreamOrder, UpstreamReport, UpstreamState, UpstreamsReport,
 };
 pub use worker::{FromWorker, ToWorker};
 

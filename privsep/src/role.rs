@@ -174,7 +174,8 @@ pub const ROLES: &[Row] = &[
                 Group::Sockets,
                 Group::Rings,
             ],
-            relaying: &[Group::Connecting],
+            // Names of servers are looked up, and reports of all servers are long.
+            relaying: &[Group::Connecting, Group::Resolving, Group::Sealing],
         }),
     },
 ];

@@ -28,7 +28,7 @@ use crate::page::Page;
 use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
 use crate::rewrite::{Attempts, Fault, HasFiles, Map, Maps, Reply, RuleCompiler, RuleList, compile_pattern};
 use crate::shaping::{ScopeId, Shaping};
-use crate::upstream::{Group, GroupId, Relay, Server};
+use crate::upstream::{Group, GroupId, Named, Relay, Server};
 
 /// Largest error page: it is kept in memory.
 const PAGE_MAX: u64 = 1 << 20;
@@ -63,8 +63,7 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
     }
     // Without a problem no host is missing.
     let hosts = hosts.into_iter().flatten().collect();
-    let groups = compiler.groups.into_iter().filter_map(|(_, group)| group).collect();
-    Ok(Site { listeners: names_by_listener(config), hosts, groups, clients, shaping })
+    Ok(Site { listeners: names_by_listener(config), hosts, groups: compiler.groups, clients, shaping })
 }
 
 /// One table of names for each listening address, in the order of [`Config::listeners`].
@@ -119,8 +118,8 @@ struct Compiler<'c> {
     problems: Problems,
     /// Folders already open, so that locations share them.
     roots: HashMap<PathBuf, Arc<OwnedFd>>,
-    /// Groups of servers already compiled; none for one that cannot be.
-    groups: Vec<(GroupId, Option<Arc<Group>>)>,
+    /// Groups of servers already compiled.
+    groups: Vec<Arc<Group>>,
     next_id: u32,
     maps: Arc<Maps>,
     /// The host that is being compiled, and the path that all paths of its part begin with, if there is one.
@@ -307,7 +306,7 @@ impl Compiler<'_> {
             return Some(chain);
         }
         if let Some(upstream) = &settings.proxy {
-            let relay = Relay { group: self.group(upstream)?, host: settings.proxy_host.clone() };
+            let relay = Relay { group: self.group(upstream), host: settings.proxy_host.clone() };
             chain.extend(attempts.map(Phase::Try));
             chain.push(Phase::Relay(relay));
             return Some(chain);
@@ -324,43 +323,34 @@ impl Compiler<'_> {
     }
 
     /// The group, compiled once.
-    fn group(&mut self, upstream: &Upstream) -> Option<Arc<Group>> {
+    fn group(&mut self, upstream: &Upstream) -> Arc<Group> {
         let id = GroupId::of(&upstream.name);
-        if let Some((_, group)) = self.groups.iter().find(|(known, _)| *known == id) {
-            return group.clone();
+        if let Some(group) = self.groups.iter().find(|known| known.id == id) {
+            return Arc::clone(group);
         }
-        let servers: Vec<_> = upstream.servers.iter().filter_map(|server| self.server(server)).collect();
-        let group = (servers.len() == upstream.servers.len()).then(|| {
-            Arc::new(Group {
-                id,
-                name: upstream.name.clone(),
-                servers,
-                balance: upstream.balance.clone(),
-                slow_start: upstream.slow_start,
-                eject: upstream.eject,
-                keep_alive: upstream.keep_alive,
-                timeouts: upstream.timeouts,
-            })
+        let (mut servers, mut named) = (Vec::new(), Vec::new());
+        for UpstreamServer { address, weight, part, .. } in &upstream.servers {
+            let (name, weight, part) = (address.to_string(), *weight, *part);
+            match at(address) {
+                Ok(address) => servers.push(Arc::new(Server { name, address, weight, part })),
+                Err(place) => named.push(Named { place, weight, part }),
+            }
+        }
+        let group = Arc::new(Group {
+            id,
+            name: upstream.name.clone(),
+            servers,
+            named,
+            balance: upstream.balance.clone(),
+            slow_start: upstream.slow_start,
+            eject: upstream.eject,
+            health: upstream.health.clone(),
+            resolve: upstream.resolve,
+            keep_alive: upstream.keep_alive,
+            timeouts: upstream.timeouts,
         });
-        self.groups.push((id, group.clone()));
+        self.groups.push(Arc::clone(&group));
         group
-    }
-
-    fn server(&mut self, server: &UpstreamServer) -> Option<Arc<Server>> {
-        let address = match &server.address {
-            UpstreamAddress::Unix(path) => Address::Unix(path.clone()),
-            UpstreamAddress::Tcp(Place { host, port }) => match host.parse() {
-                Ok(IpAddr::V4(host)) => Address::V4(SocketAddrV4::new(host, *port)),
-                Ok(IpAddr::V6(host)) => Address::V6(SocketAddrV6::new(host, *port, 0, 0)),
-                Err(_) => {
-                    let cause = format!("{host:?} is no IP address, and names are not looked up");
-                    self.problem(&server.pointer, &cause, "write the IP address of the server");
-                    return None;
-                }
-            },
-        };
-        let name = server.address.to_string();
-        Some(Arc::new(Server { name, address, weight: server.weight, part: server.part }))
     }
 
     /// Live logs, where they can be.
@@ -514,6 +504,18 @@ fn methods(settings: &Settings, ruled: bool) -> Methods {
         (None, Handler::Files | Handler::Echo) if settings.proxy.is_some() => Methods::all(&all),
         (None, Handler::Echo) => Methods::new(&all),
         (None, Handler::Files) => Methods::new(&all[..2]),
+    }
+}
+
+/// Where a server is, or the name that is to be looked up for that.
+fn at(address: &UpstreamAddress) -> Result<Address, Place> {
+    match address {
+        UpstreamAddress::Unix(path) => Ok(Address::Unix(path.clone())),
+        UpstreamAddress::Tcp(place) => match place.host.parse() {
+            Ok(IpAddr::V4(host)) => Ok(Address::V4(SocketAddrV4::new(host, place.port))),
+            Ok(IpAddr::V6(host)) => Ok(Address::V6(SocketAddrV6::new(host, place.port, 0, 0))),
+            Err(_) => Err(place.clone()),
+        },
     }
 }
 

@@ -9,6 +9,7 @@ mod chance;
 mod changes;
 mod ejection;
 mod group;
+mod health;
 mod key;
 mod rendezvous;
 mod rotation;
@@ -16,9 +17,10 @@ mod seats;
 
 use std::time::Duration;
 
-pub use balancers::{Balancers, Ejected, Outcome, Visit};
+pub use balancers::{Balancers, Ejected, Outcome, SeatReport, Visit};
 pub use changes::{Changes, GroupChanges, Member, Order, State};
-pub use group::{Group, GroupId, Relay, Server};
+pub use group::{Group, GroupId, Named, Relay, Server};
+pub use health::{Checked, Health, judge};
 pub use seats::Seat;
 
 /// A length of time in nanoseconds; what is longer than centuries is cut.

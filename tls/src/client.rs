@@ -51,6 +51,10 @@ impl ServerTrust {
         let known = all.into_iter().map(|read| (read.der, read.facts)).collect();
         Ok(ServerTrust { verifier: Arc::new(Verifier { known, signed }) })
     }
+
+    pub(crate) fn verifier(&self) -> Arc<Verifier> {
+        Arc::clone(&self.verifier)
+    }
 }
 
 /// A connection of a client.
@@ -84,6 +88,11 @@ impl Client {
         let mut connection = ClientConnection::new(Arc::new(config), server).map_err(settings)?;
         flush(&mut connection, out);
         Ok(Client { connection })
+    }
+
+    /// Over a connection that has just begun.
+    pub(crate) fn over(connection: ClientConnection) -> Client {
+        Client { connection }
     }
 
     /// Whether the server has proved who it is.
@@ -165,7 +174,7 @@ impl fmt::Debug for Client {
     }
 }
 
-fn flush(connection: &mut ClientConnection, out: &mut Vec<u8>) {
+pub(crate) fn flush(connection: &mut ClientConnection, out: &mut Vec<u8>) {
     while connection.wants_write() {
         connection.write_tls(out).expect("a Vec takes everything");
     }
@@ -173,7 +182,7 @@ fn flush(connection: &mut ClientConnection, out: &mut Vec<u8>) {
 
 /// Takes a certificate that is known itself, or one that a known one vouches for.
 #[derive(Debug)]
-struct Verifier {
+pub(crate) struct Verifier {
     known: Vec<(CertificateDer<'static>, Certificate)>,
     signed: Arc<WebPkiServerVerifier>,
 }

@@ -1,11 +1,12 @@
 //! Groups of servers that requests are passed on to: `/upstreams`.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Place;
+use super::{LogStatus, Place};
 
 /// One group: `/upstreams/NAME`, or what a `proxy` names itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,10 +21,16 @@ pub struct Upstream {
     pub slow_start: Duration,
     /// When a server that fails gets no more for a while.
     pub eject: Eject,
+    /// How it is found out whether a server is well; nobody looks without it.
+    pub health: Option<Health>,
+    /// How often the names of servers are looked up again.
+    pub resolve: Duration,
     /// Connections that a shard keeps to each server while nothing is to be sent.
     pub keep_alive: u32,
     /// Bounds on how long a server may take.
     pub timeouts: UpstreamTimeouts,
+    /// TLS with the servers; `None` for none.
+    pub tls: Option<UpstreamTls>,
     /// JSON Pointer of the section, or of the `proxy`.
     pub pointer: String,
 }
@@ -39,6 +46,41 @@ pub struct UpstreamServer {
     pub part: UpstreamPart,
     /// JSON Pointer of the item.
     pub pointer: String,
+}
+
+impl UpstreamServer {
+    /// The name that is to be looked up; none where the address is there.
+    #[must_use]
+    pub fn place_to_look_up(&self) -> Option<&Place> {
+        match &self.address {
+            UpstreamAddress::Tcp(place) if place.host.parse::<IpAddr>().is_err() => Some(place),
+            UpstreamAddress::Tcp(_) | UpstreamAddress::Unix(_) => None,
+        }
+    }
+}
+
+/// `/upstreams/NAME/tls`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// The name that each server has to have; `None` for the host of its address.
+    pub name: Option<String>,
+    /// Who the servers have to be.
+    pub trust: UpstreamTrust,
+    /// What is shown to servers that ask for it: a certificate with its chain, and its key.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// JSON Pointer of the section, or of the `proxy`.
+    pub pointer: String,
+}
+
+/// Who servers have to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamTrust {
+    /// Those for whom these vouch.
+    In(PathBuf),
+    /// Those for whom somebody vouches whom the system trusts.
+    System,
+    /// Anybody.
+    Anybody,
 }
 
 /// When a server gets requests.
@@ -88,6 +130,25 @@ pub struct Eject {
     pub duration_max: Duration,
     /// Where fewer than so many percent of the servers are left, none counts as ejected; 0..=100.
     pub panic: u8,
+}
+
+/// How it is found out whether a server is well: `/upstreams/NAME/health`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// The target of the GET that is sent; without it, it is enough to be connected.
+    pub path: Option<String>,
+    /// The host that it names; `None` for the name of the server.
+    pub host: Option<String>,
+    /// The answers of a server that is well.
+    pub statuses: Vec<LogStatus>,
+    /// From one check to the next, about.
+    pub interval: Duration,
+    /// How long a check may take.
+    pub timeout: Duration,
+    /// Checks in a row that bring a server back; never 0.
+    pub rise: u32,
+    /// Failed checks in a row that take it out; never 0.
+    pub fall: u32,
 }
 
 /// Where a server is.

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use crate::cause::{Cause, Flaw};
 use crate::model::{
-    Balance, Eject, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts,
+    Balance, Eject, Health, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts,
+    UpstreamTls, UpstreamTrust,
 };
 use crate::near::nearest;
 use crate::pointer;
 use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
 use crate::source::Source;
-use crate::syntax::{self, ProxyTo};
-use crate::table::{self, settings, top, upstream, upstream_eject, upstream_timeouts};
+use crate::syntax::{self, ProxyScheme, ProxyTo};
+use crate::table::{
+    self, settings, top, upstream, upstream_eject, upstream_health, upstream_timeouts, upstream_tls,
+};
 use crate::tree::quoted;
 
 /// Most servers of one group.
@@ -69,9 +72,15 @@ impl Upstreams {
                     None
                 }
             },
-            Some(ProxyTo::Server(name, address)) => {
+            Some(ProxyTo::Server(name, address, scheme)) => {
                 let pointer = pointer::join(place.pointer(), settings::PROXY.name);
-                Some(Some(Arc::new(alone(name, address, pointer))))
+                let tls = (scheme == ProxyScheme::Https).then(|| UpstreamTls {
+                    name: None,
+                    trust: UpstreamTrust::System,
+                    certificate: None,
+                    pointer: pointer.clone(),
+                });
+                Some(Some(Arc::new(Upstream { tls, ..alone(name, address, pointer) })))
             }
         }
     }
@@ -100,10 +109,11 @@ fn group_of(
     let timeouts = reader.section(&upstream::TIMEOUTS, problems);
     Upstream {
         name,
-        servers,
         balance: balance(reader, problems),
         slow_start: reader.or_default(&upstream::SLOW_START, problems),
         eject: eject(&reader.section(&upstream::EJECT, problems), problems),
+        health: health(reader, problems),
+        resolve: reader.or_default(&upstream::RESOLVE, problems),
         keep_alive: u32::try_from(reader.or_default(&upstream::KEEP_ALIVE, problems)).unwrap_or(u32::MAX),
         timeouts: UpstreamTimeouts {
             connect: timeouts.or_default(&upstream_timeouts::CONNECT, problems),
@@ -111,8 +121,44 @@ fn group_of(
             response: timeouts.or_default(&upstream_timeouts::RESPONSE, problems),
             idle: timeouts.or_default(&upstream_timeouts::IDLE, problems),
         },
+        tls: tls(reader, &servers, problems),
         pointer: reader.pointer().to_owned(),
+        servers,
     }
+}
+
+/// TLS with the servers, if the section is there.
+fn tls(group: &Reader<'_>, servers: &[UpstreamServer], problems: &mut Problems) -> Option<UpstreamTls> {
+    if !group.has(&upstream::TLS) {
+        return None;
+    }
+    let reader = group.section(&upstream::TLS, problems);
+    let name = reader.get(&upstream_tls::NAME, problems);
+    if name.is_none() && servers.iter().any(|server| matches!(server.address, UpstreamAddress::Unix(_))) {
+        let what = "a server at a Unix socket has no name that its certificate could have";
+        let flaw = Flaw::new(what, r#"write "name": "app.example.org" here"#);
+        problems.extend(group.at_value(&upstream::TLS, Cause::Conflict(flaw)));
+    }
+    let authorities = reader.get(&upstream_tls::AUTHORITIES, problems);
+    let verify = reader.or_default(&upstream_tls::VERIFY, problems);
+    if !verify && reader.has(&upstream_tls::AUTHORITIES) {
+        let flaw = Flaw::new(
+            "servers that need not prove who they are need nobody who vouches for them",
+            "remove \"authorities\", or let \"verify\" be true",
+        );
+        problems.extend(reader.at_value(&upstream_tls::AUTHORITIES, Cause::Conflict(flaw)));
+    }
+    let trust = match (verify, authorities) {
+        (false, _) => UpstreamTrust::Anybody,
+        (true, Some(path)) => UpstreamTrust::In(path),
+        (true, None) => UpstreamTrust::System,
+    };
+    let (chain, key) = (reader.get(&upstream_tls::CHAIN, problems), reader.get(&upstream_tls::KEY, problems));
+    if chain.is_some() != key.is_some() {
+        let flaw = Flaw::new("a certificate and its key go together", "write both \"chain\" and \"key\"");
+        problems.extend(reader.at_itself(Cause::Conflict(flaw)));
+    }
+    Some(UpstreamTls { name, trust, certificate: chain.zip(key), pointer: reader.pointer().to_owned() })
 }
 
 fn balance(reader: &Reader<'_>, problems: &mut Problems) -> Balance {
@@ -143,6 +189,44 @@ fn eject(reader: &Reader<'_>, problems: &mut Problems) -> Eject {
             .extend(longer.or_else(|| reader.at_value(&upstream_eject::DURATION_MAX, Cause::Conflict(flaw))));
     }
     eject
+}
+
+fn health(group: &Reader<'_>, problems: &mut Problems) -> Option<Health> {
+    let (reader, has_tls) = (group.section(&upstream::HEALTH, problems), group.has(&upstream::TLS));
+    let whole = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    let statuses = reader.or_default(&upstream_health::STATUS, problems);
+    let health = Health {
+        path: reader.get(&upstream_health::PATH, problems),
+        host: reader.get(&upstream_health::HOST, problems),
+        statuses: statuses.into_iter().map(|(_, status)| status).collect(),
+        interval: reader.or_default(&upstream_health::INTERVAL, problems),
+        timeout: reader.or_default(&upstream_health::TIMEOUT, problems),
+        rise: whole(reader.or_default(&upstream_health::RISE, problems)),
+        fall: whole(reader.or_default(&upstream_health::FALL, problems)),
+    };
+    if health.interval < health.timeout {
+        let flaw = Flaw::new(
+            "a check may take longer than until the next one",
+            "let \"timeout\" be at most \"interval\"",
+        );
+        let longer = reader.at_value(&upstream_health::TIMEOUT, Cause::Conflict(flaw.clone()));
+        problems
+            .extend(longer.or_else(|| reader.at_value(&upstream_health::INTERVAL, Cause::Conflict(flaw))));
+    }
+    if has_tls && reader.has(&upstream_health::PATH) {
+        let flaw = Flaw::new("checks do not speak TLS", "leave \"path\" out, so that a connection is enough");
+        problems.extend(reader.at_value(&upstream_health::PATH, Cause::Conflict(flaw)));
+    }
+    if !reader.has(&upstream_health::PATH) {
+        for name in [upstream_health::HOST.name, upstream_health::STATUS.name] {
+            let flaw = Flaw::new(
+                format!("\"{name}\" has no meaning without a request"),
+                "remove it, or write the \"path\" of one",
+            );
+            problems.extend(reader.at_named(name, Cause::Conflict(flaw)));
+        }
+    }
+    reader.exists().then_some(health)
 }
 
 fn servers(reader: &Reader<'_>, problems: &mut Problems) -> Option<Vec<UpstreamServer>> {

@@ -51,7 +51,7 @@ pub(crate) use coding::compression;
 pub(crate) use fields::{cors, security};
 pub(crate) use logs::{log, rotate};
 pub(crate) use rewriting::{answer, conditions, map, place, rule};
-pub(crate) use upstreams::{upstream, upstream_eject, upstream_timeouts};
+pub(crate) use upstreams::{upstream, upstream_eject, upstream_health, upstream_timeouts, upstream_tls};
 mod shapes;
 pub(crate) use shapes::{quota, shaping};
 

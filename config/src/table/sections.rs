@@ -4,7 +4,7 @@ use super::Section;
 use super::keys::{
     answer, auth, bans, certificate, compression, conditions, control, cors, file_cache, host, limits, log,
     map, place, quota, remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top,
-    upstream, upstream_eject, upstream_timeouts,
+    upstream, upstream_eject, upstream_health, upstream_timeouts, upstream_tls,
 };
 
 /// The whole file.
@@ -132,6 +132,25 @@ pub(crate) static UPSTREAM_EJECT: Section = Section {
     prose: "When a server that fails gets no requests for a while. Each shard finds out by itself.",
     inherited: &[],
     own: upstream_eject::KEYS,
+};
+
+/// `/upstreams/NAME/health`.
+pub(crate) static UPSTREAM_HEALTH: Section = Section {
+    name: "upstream_health",
+    place: "health checks of a group (/upstreams/NAME/health)",
+    prose: "How each worker finds out whether a server is well. One that is not gets no requests; where none is, they are \
+            answered with 503.",
+    inherited: &[],
+    own: upstream_health::KEYS,
+};
+
+/// `/upstreams/NAME/tls`.
+pub(crate) static UPSTREAM_TLS: Section = Section {
+    name: "upstream_tls",
+    place: "TLS with servers (/upstreams/NAME/tls)",
+    prose: "How the servers of the group are spoken to, and who they have to be.",
+    inherited: &[],
+    own: upstream_tls::KEYS,
 };
 
 /// `/upstreams/NAME/timeouts`.

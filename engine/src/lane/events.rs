@@ -73,6 +73,9 @@ impl Shard {
                 port.received.borrow_mut().extend_from_slice(self.ring.borrow().bytes(filled));
                 self.hear_proxy(key, &port);
             }
+            Transport::Handshake | Transport::Sealed if port.side == Side::Server => {
+                self.take_outward(key, &port, filled);
+            }
             Transport::Handshake => {
                 port.received.borrow_mut().extend_from_slice(self.ring.borrow().bytes(filled));
                 self.shake_hands_later(key, &port);
@@ -159,6 +162,11 @@ impl Shard {
         };
         match port {
             Some(port) => {
+                // Without a word of TLS the end may be the work of somebody between (RFC 8446 section 6.1).
+                let cut = port.side == Side::Server && port.transport.get() != Transport::Plain;
+                if cut && !port.ended.get() {
+                    port.broken.set(true);
+                }
                 port.ended.set(true);
                 self.run(key);
             }
@@ -198,7 +206,7 @@ impl Shard {
                 let queued = std::mem::take(&mut *port.queued.borrow_mut());
                 if !queued.is_empty() && !port.broken.get() {
                     self.transmit(&port, queued);
-                } else if port.transport.get() == Transport::Handshake {
+                } else if port.side == Side::Client && port.transport.get() == Transport::Handshake {
                     // The deadline was that of the send. There are few of them in a handshake.
                     self.watch(key, Wait::Handshake);
                 }

@@ -85,6 +85,8 @@ impl Shard {
                     self.ready.borrow_mut().push_back(client);
                 }
             }
+            // Such as what TLS says about itself.
+            None if link.is_fresh() => {}
             None => {
                 self.spares.borrow_mut().forget(link);
                 self.drop_link(link);
@@ -92,9 +94,9 @@ impl Shard {
         }
     }
 
-    /// Closes the spare links to servers that are not known any more.
-    pub(super) fn leave_servers(&self, known: impl Fn(Seat) -> bool) {
-        let left = self.spares.borrow_mut().leave(known);
+    /// Closes the spare links that are of no use any more.
+    pub(super) fn leave_servers(&self, stays: impl Fn(&Link) -> bool) {
+        let left = self.spares.borrow_mut().leave(stays);
         left.iter().for_each(|link| self.drop_link(link));
     }
 

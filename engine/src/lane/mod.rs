@@ -214,6 +214,13 @@ impl Lane {
                     let deadline = self.shard.clock.tick().saturating_add(ticks(patience));
                     self.shard.begin_drain(deadline, farewell, reply);
                 }
+                Letter::Upstreams(changes) => self.shard.change_upstreams(changes),
+                Letter::ReportUpstreams(asker) => {
+                    let report = self.shard.balancers.borrow().report(self.shard.clock.now());
+                    // Who asked may have lost patience.
+                    let _ = asker.try_send(report);
+                }
+                Letter::Count(counter) => self.shard.count(counter),
                 Letter::Stop => self.shard.stop(),
                 Letter::Prepare(offer, reply) => reply.send(self.shard.hold(*offer)),
                 Letter::Commit(reply) => reply.send(self.shard.swap()),

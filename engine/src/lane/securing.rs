@@ -121,6 +121,44 @@ impl Shard {
         }
     }
 
+    /// Decrypts what a server has sent, or goes on with its handshake.
+    pub(super) fn take_outward(&self, key: Key, port: &Port, filled: Filled) {
+        let mut out = self.buffer();
+        {
+            let mut connections = self.connections.borrow_mut();
+            let secure = connections.get(key).and_then(|connection| connection.secure.as_deref_mut());
+            let Some(Secure::Outward(client)) = secure else { return self.recycle(out) };
+            let ring = self.ring.borrow();
+            match client.feed(ring.bytes(filled), &mut port.received.borrow_mut(), &mut out) {
+                Ok(ended) => {
+                    if client.is_ready() {
+                        port.transport.set(Transport::Sealed);
+                    }
+                    if ended {
+                        port.ended.set(true);
+                    }
+                }
+                Err(failure) => {
+                    log::warn!("TLS with an upstream server has failed: {failure}");
+                    port.failed.set(true);
+                }
+            }
+        }
+        self.hand_out(port, out);
+        if port.failed.get() {
+            port.broken.set(true);
+        }
+    }
+
+    /// Begins TLS on a connection of ours.
+    pub(crate) fn begin_outward(&self, port: &Port, client: tls::Client, hello: Vec<u8>) {
+        if let Some(connection) = self.connections.borrow_mut().get(port.key.get()) {
+            connection.secure = Some(Box::new(Secure::Outward(Box::new(client))));
+        }
+        port.transport.set(Transport::Handshake);
+        self.transmit(port, hello);
+    }
+
     /// Decrypts what has come in one receive, and sends what that leads to.
     pub(super) fn take_sealed(&self, key: Key, port: &Port, filled: Filled) {
         let mut out = self.buffer();
@@ -179,6 +217,7 @@ impl Shard {
         let now_ms = self.clock.now() / 1_000_000;
         let sealed = match secure {
             Some(Secure::Session(session, _)) => session.write(plaintext, now_ms, out).is_ok(),
+            Some(Secure::Outward(client)) => client.write(plaintext, out).is_ok(),
             _ => false,
         };
         if !sealed {
@@ -192,8 +231,14 @@ impl Shard {
         let mut out = Vec::new();
         let mut connections = self.connections.borrow_mut();
         if let Some(secure) = connections.get(key).and_then(|connection| connection.secure.as_deref_mut()) {
-            if let Secure::Session(session, _) = secure {
-                session.close(&mut out);
+            match secure {
+                Secure::Session(session, _) => session.close(&mut out),
+                // The server may still speak, and is heard by the same session.
+                Secure::Outward(client) => {
+                    client.end(&mut out);
+                    return out;
+                }
+                Secure::Handshake(..) | Secure::Over => {}
             }
             *secure = Secure::Over;
         }

@@ -1,11 +1,14 @@
 //! How a shard goes over to another site: it holds what it is offered, and takes it up between two passes.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use perf::Counter;
+use site::upstream::Changes;
 
 use crate::change::Offer;
 use crate::error::Error;
+use crate::port::Transport;
 use crate::served::Served;
 use crate::shard::{Held, Shard};
 
@@ -35,12 +38,21 @@ impl Shard {
         self.listeners.borrow_mut().change(held.listeners, &held.served);
         self.balancers.borrow_mut().renew(held.served.groups(), self.clock.now());
         self.served.replace(held.served);
-        self.leave_servers(|server| self.balancers.borrow().keeps(server));
+        // Whom TLS trusts may have changed.
+        self.leave_servers(|link| {
+            link.port.transport.get() == Transport::Plain && self.balancers.borrow().keeps(link.server)
+        });
         self.logins.borrow_mut().forget();
         self.recount_clients();
         self.retire();
         self.accept();
         Ok(())
+    }
+
+    /// From now on this is so of the servers that requests are passed on to.
+    pub(super) fn change_upstreams(&self, changes: Arc<Changes>) {
+        self.balancers.borrow_mut().change(changes, self.clock.now());
+        self.leave_servers(|link| self.balancers.borrow().keeps(link.server));
     }
 
     /// Ends what the retired listeners still do, and their idle connections.

@@ -124,7 +124,9 @@ impl Running {
     fn prepare(&self, configuration: &str, listeners: Vec<Vec<Listening>>) -> Result<(), Error> {
         let (loaded, site) = load(&self.folder, configuration);
         let secured = vec![None; site.addresses()];
-        let change = Change { site, secured, config: &loaded.config.server, logger: &self.logger, listeners };
+        let outward = Default::default();
+        let change =
+            Change { site, secured, outward, config: &loaded.config.server, logger: &self.logger, listeners };
         self.server.prepare(change, PATIENCE)
     }
 

@@ -55,10 +55,12 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
     let plan = Plan {
         site,
         secured,
+        outward: Default::default(),
         config: &loaded.config.server,
         shards: plans.collect(),
         logger: &logger,
         banned: None,
+        changes: Arc::default(),
         offenders: None,
         tail: None,
     };

@@ -130,6 +130,7 @@ fn command(verb: &Verb) -> String {
         Operand::None => String::new(),
         Operand::Optional(value) => format!(" Op Ar {}", value.name),
         Operand::Required(value) => format!(" Ar {}", value.name),
+        Operand::Several(values) => values.iter().map(|value| format!(" Ar {}", value.name)).collect(),
     };
     let rank = verb
         .rank

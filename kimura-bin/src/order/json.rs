@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::error::Error;
-use privsep::message::{BansReport, PlanReport, StatusReport};
+use privsep::message::{BansReport, PlanReport, StatusReport, UpstreamState, UpstreamsReport};
 use serde_json::{Map, Value, json};
 
 /// The line, with `"result"` as done, refused, denied or failed.
@@ -12,6 +12,7 @@ pub(super) fn text(outcome: Result<&Outcome, &Error>) -> String {
         Ok(Outcome::Status(report)) => status(report),
         Ok(Outcome::Plan(report)) => plan(report),
         Ok(Outcome::Bans(report)) => bans(report),
+        Ok(Outcome::Upstreams(report)) => upstreams(report),
         Err(error) => json!({ "message": error.to_string() }),
     };
     object["result"] = match outcome {
@@ -83,6 +84,29 @@ fn bans(report: &BansReport) -> Value {
         })
     });
     json!({ "now": report.now, "bans": bans.collect::<Vec<_>>() })
+}
+
+fn upstreams(report: &UpstreamsReport) -> Value {
+    let servers = report.servers.iter().map(|server| {
+        let state = match server.state {
+            UpstreamState::Up => "up",
+            UpstreamState::Down => "down",
+            UpstreamState::Drained => "drained",
+        };
+        json!({
+            "group": server.group,
+            "server": server.server,
+            "address": server.address,
+            "weight": server.weight,
+            "backup": server.backup,
+            "state": state,
+            "ejected_by_shards": server.ejected,
+            "open": server.open,
+            "requests": server.requests,
+            "failures": server.failures,
+        })
+    });
+    json!({ "servers": servers.collect::<Vec<_>>() })
 }
 
 fn plan(report: &PlanReport) -> Value {

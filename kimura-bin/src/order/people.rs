@@ -1,7 +1,10 @@
 //! Answers for people.
 
 use super::Outcome;
-use privsep::message::{BanReport, BansReport, LedgerEntry, PlanReport, StatusReport};
+use privsep::message::{
+    BanReport, BansReport, LedgerEntry, PlanReport, StatusReport, UpstreamReport, UpstreamState,
+    UpstreamsReport,
+};
 use std::fmt::Write as _;
 
 /// Lines that end with a line feed.
@@ -11,6 +14,7 @@ pub(super) fn text(outcome: &Outcome) -> String {
         Outcome::Status(report) => status(report),
         Outcome::Plan(report) => plan(report),
         Outcome::Bans(report) => bans(report),
+        Outcome::Upstreams(report) => upstreams(report),
     }
 }
 
@@ -86,6 +90,40 @@ fn banned(ban: &BanReport, now: u64) -> String {
     );
     let since = duration(now.saturating_sub(ban.since));
     format!("{prefix}{user}, number {}, since {since}, {left}: {}", ban.count, ban.reason)
+}
+
+/// A table, with columns as wide as they have to be.
+fn upstreams(report: &UpstreamsReport) -> String {
+    let head = ["group", "server", "state", "weight", "open", "requests", "failures"].map(str::to_owned);
+    let rows: Vec<[String; 7]> = std::iter::once(head).chain(report.servers.iter().map(upstream)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..7).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        writeln!(text, "{}", line.trim_end()).expect("writing to a String cannot fail");
+    }
+    text
+}
+
+fn upstream(report: &UpstreamReport) -> [String; 7] {
+    let place = if report.server == report.address {
+        report.server.clone()
+    } else {
+        format!("{} ({})", report.server, report.address)
+    };
+    let state = match (report.state, report.ejected) {
+        (UpstreamState::Up, 0) => "up".to_owned(),
+        (UpstreamState::Up, 1) => "ejected by 1 shard".to_owned(),
+        (UpstreamState::Up, shards) => format!("ejected by {shards} shards"),
+        (UpstreamState::Down, _) => "down".to_owned(),
+        (UpstreamState::Drained, _) => "drained".to_owned(),
+    };
+    let weight = if report.backup { format!("{} backup", report.weight) } else { report.weight.to_string() };
+    let [open, requests, failures] =
+        [report.open, report.requests, report.failures].map(|count| count.to_string());
+    [report.group.clone(), place, state, weight, open, requests, failures]
 }
 
 fn plan(report: &PlanReport) -> String {

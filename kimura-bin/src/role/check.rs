@@ -1,6 +1,6 @@
 //! Reads the text of a configuration, which nobody with rights does.
 
-use super::{Fault, Place, begin_confined, needs};
+use super::{Fault, Place, begin_confined, lookout, needs};
 use crate::certificates::{Flaw, Material};
 use crate::logins;
 use crate::logs;
@@ -116,6 +116,7 @@ fn examine(subject: &Subject, text: Vec<u8>, depth: &Depth) -> Result<(Loaded, F
     if let Err(found) = site::compile(config, registry) {
         problems.extend(found.iter().cloned());
     }
+    lookout::warn_of_names(config);
     logins::judge_users(config, registry, &mut problems);
     problems.extend(hashes(&loaded).iter().cloned());
     problems.or((loaded, found)).map_err(Unloadable::Problems)

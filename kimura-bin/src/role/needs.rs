@@ -8,7 +8,7 @@ use config::{
 };
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
 use privsep::message::{
-    Audience, BanNeeds, CertificateEntry, FileNeeds, Network, ReadNeeds, Secrets, SpillNeeds,
+    Audience, BanNeeds, CertificateEntry, FileNeeds, Network, ReadNeeds, Secrets, SpillNeeds, UpstreamNeeds,
 };
 use privsep::message::{Clocks, Method, Naming, RotationNeeds, TokenEntry, UserEntry};
 use privsep::wire::{Bytes, encode};
@@ -57,6 +57,7 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
         realms: Bytes(encode(&logins::realms(config))),
         bans: server.bans.as_ref().map(|bans| ban_needs(bans, &server.trusted)),
         pam: logins::pam(config),
+        upstreams: upstreams(config),
     }
 }
 
@@ -153,6 +154,17 @@ fn files(config: &Config) -> Vec<FileNeeds> {
         of(Audience::Agent, remote::files(config)),
     ];
     files.concat()
+}
+
+/// Groups of servers, and the servers that a place names itself.
+fn upstreams(config: &Config) -> Vec<UpstreamNeeds> {
+    let mut seen = std::collections::HashSet::new();
+    let of = |upstream: &config::Upstream| UpstreamNeeds {
+        name: upstream.name.clone(),
+        servers: upstream.servers.iter().map(|server| server.address.to_string()).collect(),
+    };
+    let all = config.all_upstreams().into_iter();
+    all.filter(|upstream| seen.insert(upstream.name.clone())).map(|upstream| of(upstream)).collect()
 }
 
 /// Where the hosts have their files.

@@ -1,7 +1,8 @@
 //! Serves: a control thread that hears the supervisor, and the shards.
 
+use super::lookout::{self, Beginning, Lookout};
 use super::{Fault, Place, Sandbox, begin, gatekeeper, level, replace_error_log};
-use crate::certificates::Material;
+use crate::certificates::{Material, Outwards};
 use crate::folders;
 use crate::settings::{self, Unloadable};
 use auth::Prefix;
@@ -13,14 +14,14 @@ use logging::{Logger, PressureView, Target, error_log};
 use perf::Block;
 use privsep::child::{Relaying, confine};
 use privsep::link::{Link, LinkError};
-use privsep::message::{Contents, FromWorker, Network, Output, Subject, ToWorker};
+use privsep::message::{Contents, FromWorker, Network, Output, Subject, ToWorker, UpstreamOrder};
 use privsep::role::Role;
-use privsep::sealed::unseal_secret;
+use privsep::sealed::{unseal, unseal_secret};
 use privsep::wire::Bytes;
 use site::Site;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -58,7 +59,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     let mut luggage = Luggage::new(cores);
     while luggage.take(link.receive_waiting()?)? {}
     luggage.log.iter().for_each(|log| show_messages(log, place));
-    let Serving { server, logger, offenders, relaying } = match luggage.start(Sandbox::of(&hello, place)) {
+    let Serving { server, logger, offenders, beginning } = match luggage.start(Sandbox::of(&hello, place)) {
         Ok(serving) => serving,
         Err(why) => {
             link.send_waiting(&FromWorker::Refused { why }, &[])?;
@@ -66,12 +67,14 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
         }
     };
     link.send_waiting(&FromWorker::Serving, &[])?;
+    let lookout = beginning.map(|beginning| beginning.start(&server, link)).transpose();
+    let lookout = lookout.map_err(|error| Fault::Link(LinkError::System(error)))?;
     let control = Control {
         link: Arc::clone(link),
         server: Arc::clone(&server),
         logger: Arc::clone(&logger),
         place,
-        relaying,
+        lookout: lookout.clone(),
         next: Setup::default(),
     };
     let thread = thread::Builder::new().name("kimura-control".to_owned()).spawn(move || control.run());
@@ -85,6 +88,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     }
     // The control thread still waits for messages; this wakes it, and the last word goes out before.
     let stopped = logger.stop(LOG_PATIENCE);
+    lookout.iter().for_each(Lookout::end);
     // An empty report is the last one. It has ended before if the link has.
     let _ = last_report.send(Vec::new());
     let _ = reporter.join();
@@ -138,14 +142,16 @@ impl Setup {
         })
     }
 
-    /// What TLS makes of its files, for each address; an error says why it cannot, for people.
-    fn secured(&self, config: &Config) -> Result<Vec<Option<Secured>>, String> {
+    /// What TLS makes of its files, for each address and towards each group of servers; an error says why it cannot, for
+    /// people.
+    fn secured(&self, config: &Config) -> Result<(Vec<Option<Secured>>, Outwards), String> {
         let sealed = self.files.as_ref().ok_or("no files")?;
         let contents: Contents = unseal_secret(sealed).map_err(|error| error.to_string())?;
         let contents = contents.files.into_iter().map(|file| file.0).collect();
         let material = Material::new(config, contents)
             .map_err(|flaws| flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-        material.serve(config, &self.tickets).map_err(|error| error.to_string())
+        let served = material.serve(config, &self.tickets).map_err(|error| error.to_string())?;
+        Ok((served, material.outward))
     }
 
     /// The listeners of each shard.
@@ -176,6 +182,8 @@ struct Luggage {
     targets: Vec<Target>,
     /// Who is banned from the first connection on.
     banned: Option<BanTable>,
+    /// What was ordered of servers that requests are passed on to.
+    orders: Vec<UpstreamOrder>,
     setup: Setup,
 }
 
@@ -185,15 +193,15 @@ struct Serving {
     logger: Arc<Logger>,
     /// Who makes bad requests, from the shards.
     offenders: (SyncSender<Vec<IpAddr>>, Receiver<Vec<IpAddr>>),
-    /// Whether other servers can be reached.
-    relaying: Relaying,
+    /// What looks after other servers, where some can be reached.
+    beginning: Option<Beginning>,
 }
 
 impl Luggage {
     fn new(cores: Vec<u32>) -> Self {
         let setup = Setup::default();
-        let (blocks, targets) = (Vec::new(), Vec::new());
-        Self { cores, blocks, log: None, pressure: None, tail: None, targets, banned: None, setup }
+        let (blocks, targets, orders) = (Vec::new(), Vec::new(), Vec::new());
+        Self { cores, blocks, log: None, pressure: None, tail: None, targets, banned: None, orders, setup }
     }
 
     /// Takes one message; `false` when it was the last before the start.
@@ -221,6 +229,7 @@ impl Luggage {
             (ToWorker::Tickets { keys }, None) => self.setup.tickets = ticket_keys(&keys),
             (ToWorker::Bans, Some(packed)) => self.banned = unpack(&packed),
             (ToWorker::NoBans, None) => self.banned = None,
+            (ToWorker::UpstreamOrders, Some(sealed)) => self.orders = unseal(&sealed)?,
             (ToWorker::Socket { shard, id, address }, Some(fd)) => {
                 self.setup.take_socket(shard, id, address, fd);
             }
@@ -236,13 +245,14 @@ impl Luggage {
     /// Starts the shards; an error says why it cannot, for people.
     fn start(self, sandbox: Sandbox) -> Result<Serving, String> {
         let loaded = self.setup.load()?;
-        let relaying = if loaded.config.has_upstreams() { Relaying::On } else { Relaying::Off };
+        let relaying = if loaded.config.all_upstreams().is_empty() { Relaying::Off } else { Relaying::On };
         if sandbox == Sandbox::On {
-            let served = folders::served(&loaded.config).into_keys().map(Path::to_owned).collect();
+            let served = folders::served(&loaded.config).into_keys().map(Path::to_owned);
+            let served = served.chain(name_files(&loaded.config)).collect();
             confine(Role::Worker, served, relaying).map_err(|error| error.to_string())?;
         }
         let site = compile(&loaded)?;
-        let secured = self.setup.secured(&loaded.config)?;
+        let (secured, outward) = self.setup.secured(&loaded.config)?;
         let config = loaded.config;
         let log = self.log.ok_or("no way to the logger")?;
         let logger = Logger::start(self.targets, log).map_err(|error| error.to_string())?;
@@ -255,13 +265,23 @@ impl Luggage {
             block: Arc::new(block),
         });
         let offenders = sync_channel(REPORTS_MAX);
+        // Without a sandbox nothing is out of reach.
+        let relaying = if sandbox == Sandbox::On { relaying } else { Relaying::On };
+        let beginning = match relaying {
+            Relaying::On => {
+                Some(Beginning::new(site.groups(), self.orders).map_err(|error| error.to_string())?)
+            }
+            Relaying::Off => None,
+        };
         let plan = Plan {
             site: Arc::new(site),
             secured,
+            outward,
             config: &config.server,
             shards: shards.collect(),
             logger: &logger,
             banned: self.banned.map(Arc::new),
+            changes: Arc::new(beginning.as_ref().map(Beginning::changes).unwrap_or_default()),
             offenders: Some(offenders.0.clone()),
             tail: self.tail,
         };
@@ -270,9 +290,7 @@ impl Luggage {
             sys::sandbox::give_up_rings().map_err(|error| error.to_string())?;
         }
         server.open();
-        // Without a sandbox nothing is out of reach.
-        let relaying = if sandbox == Sandbox::On { relaying } else { Relaying::On };
-        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger), offenders, relaying })
+        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger), offenders, beginning })
     }
 }
 
@@ -302,8 +320,8 @@ struct Control {
     server: Arc<Server>,
     logger: Arc<Logger>,
     place: Place,
-    /// Whether other servers can be reached.
-    relaying: Relaying,
+    /// Looks after other servers; without it none can be reached.
+    lookout: Option<Lookout>,
     /// What is to be served next, as far as it has come.
     next: Setup,
 }
@@ -342,14 +360,22 @@ impl Control {
                 table.into_iter().for_each(|table| self.server.ban(table));
             }
             ToWorker::NoBans => self.server.ban(BanTable::default()),
+            ToWorker::UpstreamOrders => match (unseal(&descriptors.pop()?), &self.lookout) {
+                (Ok(orders), Some(lookout)) => lookout.order(orders),
+                (Ok(_), None) => {}
+                (Err(error), _) => log::error!("orders for upstream servers are not understood: {error}"),
+            },
+            ToWorker::ReportUpstreams => self.lookout.iter().for_each(Lookout::report),
             ToWorker::Prepare => return Some(answer(self.prepare(), FromWorker::Prepared)),
             ToWorker::Commit => {
                 let committed = self.server.commit(SWAP_PATIENCE).map_err(|error| error.to_string());
+                self.lookout.iter().for_each(Lookout::commit);
                 return Some(answer(committed, FromWorker::Committed));
             }
             ToWorker::Abort => {
                 self.next = Setup::default();
                 self.server.abort();
+                self.lookout.iter().for_each(Lookout::abort);
             }
             ToWorker::Drain { millis } => {
                 self.server.drain(Duration::from_millis(millis), Farewell::AtOnce);
@@ -377,15 +403,41 @@ impl Control {
         let loaded = next.load()?;
         let site = compile(&loaded)?;
         readable(&site)?;
-        if self.relaying == Relaying::Off && loaded.config.has_upstreams() {
-            return Err("other servers cannot be reached by this process".to_owned());
+        match &self.lookout {
+            Some(lookout) => {
+                names_can_be_read(&loaded.config)?;
+                lookout.prepare(site.groups());
+            }
+            None if !loaded.config.all_upstreams().is_empty() => {
+                return Err("other servers cannot be reached by this process".to_owned());
+            }
+            None => {}
         }
-        let secured = next.secured(&loaded.config)?;
+        let (secured, outward) = next.secured(&loaded.config)?;
         let config = loaded.config;
         let listeners = next.listeners(self.server.shards());
         let site = Arc::new(site);
-        let change = Change { site, secured, config: &config.server, logger: &self.logger, listeners };
+        let change =
+            Change { site, secured, outward, config: &config.server, logger: &self.logger, listeners };
         self.server.prepare(change, SWAP_PATIENCE).map_err(|error| error.to_string())
+    }
+}
+
+/// Files by which the system looks names up, where there are names of servers to be looked up.
+fn name_files(config: &Config) -> Vec<PathBuf> {
+    if !lookout::has_names(config) {
+        return Vec::new();
+    }
+    lookout::FILES.iter().map(PathBuf::from).filter(|path| path.exists()).collect()
+}
+
+/// Whether this process can look names up, if it has to: its sandbox was made for another configuration.
+fn names_can_be_read(config: &Config) -> Result<(), String> {
+    match name_files(config).into_iter().find(|path| std::fs::File::open(path).is_err()) {
+        Some(path) => {
+            Err(format!("names cannot be looked up by this process: it cannot read {}", path.display()))
+        }
+        None => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{BanNeeds, Hello, Message, PamNeeds, Rank, Receiver, RotationNeeds};
+use super::{BanNeeds, Hello, Message, PamNeeds, Rank, Receiver, RotationNeeds, UpstreamNeeds};
 use crate::wire::{Bytes, records, variants};
 
 variants! {
@@ -178,6 +178,8 @@ records! {
         bans: Option<BanNeeds>,
         /// Every place where PAM is asked.
         pam: Vec<PamNeeds>,
+        /// Groups of servers that requests are passed on to.
+        upstreams: Vec<UpstreamNeeds>,
     }
 
     /// An address to listen on.

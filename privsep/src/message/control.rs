@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Message, Network, Proof};
+use super::{Message, Network, Proof, UpstreamChange};
 use crate::wire::{Bytes, encode, records, variants};
 
 /// Bytes of a nonce.
@@ -58,6 +58,17 @@ variants! {
         30 Bans,
         /// Show what is logged, as it comes.
         40 Logs,
+        /// Tell how the servers are that requests are passed on to.
+        50 Upstreams,
+        /// Change what becomes of one of them.
+        51 Upstream {
+            /// Its group.
+            group: String,
+            /// The server.
+            server: String,
+            /// What becomes of it.
+            change: UpstreamChange,
+        },
         /// Ban somebody.
         31 Ban {
             /// Whom.
@@ -107,6 +118,8 @@ variants! {
         },
         /// Who is banned. Comes with an encoded [`super::BansReport`] in sealed memory.
         30 Bans,
+        /// How servers are that requests are passed on to. Comes with an encoded [`super::UpstreamsReport`] in sealed memory.
+        50 Upstreams,
         /// The logs, as they come. Comes with a ring of [`sys::broadcast`], for reading.
         40 Logs,
     }
@@ -226,7 +239,7 @@ impl Message for Answer {
     fn descriptors(&self) -> usize {
         usize::from(matches!(
             self,
-            Self::Status | Self::Plan | Self::Bans | Self::Logs | Self::Problems { .. }
+            Self::Status | Self::Plan | Self::Bans | Self::Upstreams | Self::Logs | Self::Problems { .. }
         ))
     }
 }

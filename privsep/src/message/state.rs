@@ -9,7 +9,7 @@ use super::{LedgerEntry, Message, Network, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
-pub const STATE_VERSION: u32 = 6;
+pub const STATE_VERSION: u32 = 7;
 
 /// The number of a descriptor.
 pub type Kept = u32;
@@ -69,6 +69,8 @@ records! {
         bans: Kept,
         /// A list of [`KeptFailures`], sealed.
         failures: Kept,
+        /// A list of [`super::UpstreamOrder`], sealed.
+        upstreams: Kept,
         /// Destinations of access logs, by number.
         sinks: Vec<KeptSink>,
         /// Where the logger says which of them cannot keep up.

@@ -43,6 +43,11 @@ variants! {
         30 Bans,
         /// Nobody is banned any more.
         31 NoBans,
+        /// What was ordered of servers that requests are passed on to, all of it. Comes with an encoded list of
+        /// [`super::UpstreamOrder`] in sealed memory.
+        50 UpstreamOrders,
+        /// Say how these servers are.
+        51 ReportUpstreams,
         /// A socket of that configuration for a shard. Comes with it.
         6 Socket {
             /// The shard.
@@ -133,6 +138,8 @@ variants! {
             /// Their addresses.
             clients: Vec<Network>,
         },
+        /// How servers are that requests are passed on to. Comes with an encoded [`super::UpstreamsReport`] in sealed memory.
+        50 Upstreams,
         /// All shards have ended.
         5 Ended {
             /// Lines of the access logs that were given up.
@@ -152,10 +159,15 @@ impl Message for ToWorker {
                 | Self::Configuration { .. }
                 | Self::Files
                 | Self::Bans
+                | Self::UpstreamOrders
                 | Self::Socket { .. }
                 | Self::ErrorLog
         ))
     }
 }
 
-impl Message for FromWorker {}
+impl Message for FromWorker {
+    fn descriptors(&self) -> usize {
+        usize::from(matches!(self, Self::Upstreams))
+    }
+}

@@ -119,6 +119,10 @@ impl Supervisor<'_> {
                 self.begin_drain();
             }
             Command::Bans => self.report_bans(id),
+            Command::Upstreams => self.report_upstreams(id),
+            Command::Upstream { ref group, ref server, change } => {
+                self.order_upstream(id, group, server, change);
+            }
             Command::Logs => self.show_tail(id),
             Command::Ban { ref network, seconds, ref reason } => {
                 self.ban(id, network, seconds, reason.clone());

@@ -13,7 +13,7 @@ use super::origin::Origin;
 use super::permit::{self, Claim, Permits};
 use super::reply::Reply;
 use crate::link::{Link, LinkError};
-use crate::message::{Answer, Command, ControlNeeds, NONCE_LEN, Network, Request, Trouble};
+use crate::message::{Answer, Command, ControlNeeds, NONCE_LEN, Network, Request, Trouble, UpstreamChange};
 use crate::wire::Bytes;
 
 /// Most connections from this machine at a time; others wait in the queue of the socket.
@@ -424,6 +424,15 @@ fn describe(command: &Command) -> String {
         Command::Upgrade { path: None } => "upgrade".to_owned(),
         Command::Upgrade { path: Some(path) } => format!("upgrade {path:?}"),
         Command::Bans => "bans".to_owned(),
+        Command::Upstreams => "upstreams".to_owned(),
+        Command::Upstream { group, server, change } => {
+            let order = match change {
+                UpstreamChange::Add { .. } => "add",
+                UpstreamChange::Drain => "drain",
+                UpstreamChange::Remove => "remove",
+            };
+            format!("upstream {order} {group:?} {server:?}")
+        }
         Command::Logs => "logs".to_owned(),
         Command::Ban { network, .. } => format!("ban {}", written(network)),
         Command::Unban { network } => format!("unban {}", written(network)),

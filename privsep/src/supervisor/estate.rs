@@ -18,6 +18,7 @@ use super::pressure::Pressure;
 use super::room::Room;
 use super::tickets::Tickets;
 use super::turning::Turning;
+use super::upstreams::Upstreams;
 use crate::message::{
     AUTHORITY_MAX, ListenNeeds, LogNeeds, Needs, Output, Receiver, State, SyslogWay, Trouble,
 };
@@ -51,6 +52,8 @@ pub(crate) struct Estate {
     pub(crate) tickets: Tickets,
     /// Who is banned.
     pub(crate) bans: Bans,
+    /// What was ordered of servers that requests are passed on to.
+    pub(crate) upstreams: Upstreams,
     /// Where connections of the agent come.
     pub(crate) doors: Doors,
     /// Every destination of access logs that there ever was; its place is its number. A number stays even when the

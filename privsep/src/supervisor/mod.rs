@@ -58,6 +58,7 @@ mod tail;
 mod tickets;
 mod turning;
 mod upgrade;
+mod upstreams;
 mod watch;
 mod worker;
 

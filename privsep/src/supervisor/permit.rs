@@ -10,11 +10,16 @@ use crate::message::{Command, ControlNeeds, PeerEntry, Rank, Trouble};
 /// The rank that a command takes.
 pub(crate) fn needed(command: &Command) -> Rank {
     match command {
-        Command::Status | Command::Bans | Command::Logs | Command::Reload { plan: true } => Rank::Viewer,
+        Command::Status
+        | Command::Bans
+        | Command::Upstreams
+        | Command::Logs
+        | Command::Reload { plan: true } => Rank::Viewer,
         Command::RotateLogs
         | Command::Verbosity { .. }
         | Command::Ban { .. }
         | Command::Unban { .. }
+        | Command::Upstream { .. }
         | Command::Reload { plan: false } => Rank::Operator,
         Command::Stop | Command::Drain | Command::Upgrade { .. } => Rank::Admin,
     }

@@ -319,6 +319,9 @@ impl Supervisor<'_> {
             self.estate.bans.adopt(needs.bans.as_ref());
             self.publish_bans();
         }
+        if self.estate.upstreams.adopt(&needs.upstreams) {
+            self.publish_upstreams();
+        }
         if self.logins.refilled {
             logins::learn(&mut self.auth, &mut self.logins, &self.deployment, &self.workers);
         }

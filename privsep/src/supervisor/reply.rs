@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::message::{Answer, BansReport, PlanReport, StatusReport};
+use crate::message::{Answer, BansReport, PlanReport, StatusReport, UpstreamsReport};
 use crate::sealed::seal;
 
 /// An answer.
@@ -17,6 +17,8 @@ pub(crate) enum Reply {
     Plan(Box<PlanReport>),
     /// Who is banned.
     Bans(Box<BansReport>),
+    /// How servers are that requests are passed on to.
+    Upstreams(Box<UpstreamsReport>),
     /// The logs as they come: a ring of [`sys::broadcast`], for reading.
     Logs(OwnedFd),
     /// The proof is wrong, or does not suffice.
@@ -43,7 +45,12 @@ impl Reply {
     /// What the audit log says of the command.
     pub(crate) fn result(&self) -> &'static str {
         match self {
-            Self::Done(_) | Self::Status(_) | Self::Plan(_) | Self::Bans(_) | Self::Logs(_) => "done",
+            Self::Done(_)
+            | Self::Status(_)
+            | Self::Plan(_)
+            | Self::Bans(_)
+            | Self::Upstreams(_)
+            | Self::Logs(_) => "done",
             Self::Denied => "denied",
             Self::Refused(_) | Self::Problems(..) => "refused",
         }
@@ -56,6 +63,7 @@ impl Reply {
             Self::Status(report) => (Answer::Status, Some(seal(&*report)?)),
             Self::Plan(report) => (Answer::Plan, Some(seal(&*report)?)),
             Self::Bans(report) => (Answer::Bans, Some(seal(&*report)?)),
+            Self::Upstreams(report) => (Answer::Upstreams, Some(seal(&*report)?)),
             Self::Logs(ring) => (Answer::Logs, Some(ring)),
             Self::Denied => (Answer::Denied { why: WRONG.to_owned() }, None),
             Self::Refused(why) => (Answer::Refused { why: harmless(&why) }, None),

@@ -21,6 +21,7 @@ use super::ledger::Ledger;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::run::Supervisor;
+use super::upstreams::Upstreams;
 use super::worker::Worker;
 use super::{Deployment, identity, shards};
 use crate::link::Link;
@@ -88,6 +89,12 @@ fn left_bans(state: &State, legacy: &mut Legacy, needs: &Needs) -> io::Result<Ba
     Ok(Bans::inherit(needs.bans.as_ref(), &text.0, failures))
 }
 
+/// What was ordered of servers that requests are passed on to.
+fn left_orders(state: &State, legacy: &mut Legacy, needs: &Needs) -> io::Result<Upstreams> {
+    let orders = unseal(&legacy.take(state.upstreams)?).map_err(io::Error::other)?;
+    Ok(Upstreams::inherit(orders, &needs.upstreams))
+}
+
 /// The configuration as it is now, and what it needs beyond what was left.
 fn examine(house: &mut dyn House, state: &State, legacy: &mut Legacy) -> Result<Ground, Refusal> {
     let (mut estate, mut control, grave) =
@@ -104,6 +111,7 @@ fn examine(house: &mut dyn House, state: &State, legacy: &mut Legacy) -> Result<
     let errors = or_explain(&mut examination, errors)?;
     house.errors_to(&needs.error_log.output).map_err(Refusal::Unreadable)?;
     estate.bans = left_bans(state, legacy, needs).map_err(Refusal::system("take over"))?;
+    estate.upstreams = left_orders(state, legacy, needs).map_err(Refusal::system("take over"))?;
     Ok(Ground { deployment, estate, control, identity, errors, grave })
 }
 
@@ -124,6 +132,7 @@ fn restore(state: &State, legacy: &mut Legacy) -> Result<Ground, Refusal> {
         Refusal::Unreadable(causes.join("; "))
     };
     estate.bans = left_bans(state, legacy, &deployment.needs).map_err(&failed)?;
+    estate.upstreams = left_orders(state, legacy, &deployment.needs).map_err(&failed)?;
     let identity = identity::resolve(&deployment.needs).map_err(|one| trouble(vec![one]))?;
     let prepared = control.prepare(&deployment.needs.control, own_uid()).map_err(trouble)?;
     control.adopt(prepared);

@@ -283,6 +283,7 @@ impl<'h> Supervisor<'h> {
             self.change.as_ref().map(|change| change.deadline),
             self.control.due(),
             self.estate.bans.due(),
+            self.estate.upstreams.due(),
             self.files_due(),
             self.rotation_due(),
             self.report_due(),
@@ -314,6 +315,7 @@ impl<'h> Supervisor<'h> {
         }
         self.control.on_time(now);
         self.look_after_bans(now);
+        self.look_after_upstreams(now);
         self.look_after_rotation(now);
         if self.files_due().is_some_and(|due| due <= now) {
             self.look_after_files(now);
@@ -476,6 +478,7 @@ impl<'h> Supervisor<'h> {
             let Some(at) = self.worker_at(generation) else { return };
             match self.workers[at].link.receive() {
                 Ok(None) => return,
+                Ok(Some((FromWorker::Upstreams, mut sealed))) => self.hear_upstreams(at, sealed.pop()),
                 Ok(Some((message, _))) => self.on_worker_message(at, message),
                 Err(LinkError::Closed) => return self.on_worker_closed(at),
                 Err(error) => return self.distrust(at, &error),

@@ -109,7 +109,12 @@ impl Supervisor<'_> {
     fn papers(&self) -> std::io::Result<Papers> {
         let bans = Bytes(self.estate.bans.text().into_bytes());
         let failures = self.estate.bans.failures();
-        Ok(Papers { needs: seal(&self.deployment.needs)?, bans: seal(&bans)?, failures: seal(&failures)? })
+        Ok(Papers {
+            needs: seal(&self.deployment.needs)?,
+            bans: seal(&bans)?,
+            failures: seal(&failures)?,
+            upstreams: seal(self.estate.upstreams.orders())?,
+        })
     }
 
     /// Everything that a successor needs, and the descriptors among it.
@@ -170,6 +175,7 @@ impl Supervisor<'_> {
             sockets: self.estate.last_id(),
             tickets: self.estate.tickets.told(),
             bans: case.put(papers.bans.as_fd()),
+            upstreams: case.put(papers.upstreams.as_fd()),
             failures: case.put(papers.failures.as_fd()),
             sinks: self
                 .estate
@@ -238,6 +244,7 @@ struct Papers {
     needs: OwnedFd,
     bans: OwnedFd,
     failures: OwnedFd,
+    upstreams: OwnedFd,
 }
 
 fn keep_door<'d>(door: &'d Door, case: &mut Case<'d>) -> KeptDoor {

@@ -211,6 +211,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
             secrets: Bytes(encode(&secrets)),
         },
         bans: None,
+        upstreams: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use config::{Balance, UpstreamPart};
 use foldhash::fast::FixedState;
 use proto_http::Request;
+use sys::net::Address;
 
 use super::chance::Chance;
 use super::changes::{Changes, State};
@@ -77,6 +78,33 @@ pub struct Ejected {
     pub server: Arc<Server>,
     /// For how long, in nanoseconds.
     pub duration: u64,
+}
+
+/// What one shard, or several, know of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeatReport {
+    /// Its group.
+    pub group: GroupId,
+    /// The server.
+    pub address: Address,
+    /// Requests that it has now.
+    pub open: u64,
+    /// Requests that it has got.
+    pub begun: u64,
+    /// How many of these have failed.
+    pub failed: u64,
+    /// Shards that have ejected it.
+    pub ejected: u64,
+}
+
+impl SeatReport {
+    /// With what another shard knows.
+    pub fn add(&mut self, other: &SeatReport) {
+        self.open += other.open;
+        self.begun += other.begun;
+        self.failed += other.failed;
+        self.ejected += other.ejected;
+    }
 }
 
 /// Who is looked at for a request, one pass after the other.
@@ -168,7 +196,7 @@ impl Balancers {
                 digest: key::digest(&[server.address.to_string().as_bytes()]),
                 turn: 0,
             });
-            self.seats.describe(seat, server);
+            self.seats.describe(seat, server, member.state);
         }
         for candidate in known {
             self.seats.strike(candidate.seat);
@@ -215,16 +243,34 @@ impl Balancers {
         ejected
     }
 
+    /// What is known of all servers that groups have.
+    #[must_use]
+    pub fn report(&self, now: u64) -> Vec<SeatReport> {
+        let candidates = self.groups.values().flat_map(|balancer| &balancer.candidates);
+        let report = |seat: Seat| {
+            let seated = self.seats.get(seat)?;
+            Some(SeatReport {
+                group: seated.group,
+                address: seated.server.address.clone(),
+                open: seated.open.into(),
+                begun: seated.begun,
+                failed: seated.failed,
+                ejected: seated.record.is_out(now).into(),
+            })
+        };
+        candidates.filter_map(|candidate| report(candidate.seat)).collect()
+    }
+
     /// The server; none when it is gone, which none is that has a request.
     #[must_use]
     pub fn server(&self, seat: Seat) -> Option<&Arc<Server>> {
         self.seats.get(seat).map(|seated| &seated.server)
     }
 
-    /// Whether connections to the server are worth keeping.
+    /// Whether connections to the server are worth keeping: it gets requests.
     #[must_use]
     pub fn keeps(&self, seat: Seat) -> bool {
-        self.seats.is_listed(seat)
+        self.seats.is_up(seat)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sys::net::Address;
 
-use super::{Group, GroupId, Server};
+use super::{Group, GroupId, Named, Server};
 
 /// Changes of all groups; whoever is not in here is as configured, and well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct GroupChanges {
     pub added: Vec<Arc<Server>>,
     /// What was ordered for servers of that name.
     pub orders: HashMap<String, Order>,
-    /// Where servers are now, by the name that was looked up again.
+    /// Where servers that have a name are, by that name with the port.
     pub found: HashMap<String, Vec<Address>>,
     /// Those that do not pass their health checks.
     pub down: HashSet<Address>,
@@ -60,23 +60,17 @@ impl Changes {
     /// The servers that the group has now, each address once.
     #[must_use]
     pub fn members(&self, group: &Group) -> Vec<Member> {
-        let Some(changes) = self.groups.get(&group.id) else {
-            let up = |server: &Arc<Server>| Member { server: Arc::clone(server), state: State::Up };
-            return group.servers.iter().map(up).collect();
-        };
-        let mut members = Vec::with_capacity(group.servers.len() + changes.added.len());
+        let nothing = GroupChanges::default();
+        let changes = self.groups.get(&group.id).unwrap_or(&nothing);
+        let found = group.named.iter().flat_map(|named| changes.at(named));
+        let all = group.servers.iter().cloned().chain(found).chain(changes.added.iter().cloned());
         let mut seen = HashSet::new();
-        for server in group.servers.iter().chain(&changes.added) {
-            let state = match changes.orders.get(&server.name) {
-                Some(Order::Remove) => continue,
-                Some(Order::Drain) => Some(State::Drained),
-                None => None,
-            };
-            for server in changes.now(server) {
-                if seen.insert(server.address.clone()) {
-                    let health = if changes.down.contains(&server.address) { State::Down } else { State::Up };
-                    members.push(Member { server, state: state.unwrap_or(health) });
-                }
+        let mut members = Vec::new();
+        for server in all {
+            if let Some(state) = changes.state(&server)
+                && seen.insert(server.address.clone())
+            {
+                members.push(Member { server, state });
             }
         }
         members
@@ -84,10 +78,23 @@ impl Changes {
 }
 
 impl GroupChanges {
-    /// What a server has become: itself, or one for each address that its name has now.
-    fn now(&self, server: &Arc<Server>) -> Vec<Arc<Server>> {
-        let Some(addresses) = self.found.get(&server.name) else { return vec![Arc::clone(server)] };
-        let at = |address: &Address| Arc::new(Server { address: address.clone(), ..Server::clone(server) });
-        addresses.iter().map(at).collect()
+    /// The servers that a name stands for.
+    fn at(&self, named: &Named) -> impl Iterator<Item = Arc<Server>> {
+        let name = named.place.to_string();
+        let addresses = self.found.get(&name).cloned().unwrap_or_default();
+        let Named { weight, part, .. } = *named;
+        addresses
+            .into_iter()
+            .map(move |address| Arc::new(Server { name: name.clone(), address, weight, part }))
+    }
+
+    /// Whether a server gets requests; none when it was removed.
+    fn state(&self, server: &Server) -> Option<State> {
+        match self.orders.get(&server.name) {
+            Some(Order::Remove) => None,
+            Some(Order::Drain) => Some(State::Drained),
+            None if self.down.contains(&server.address) => Some(State::Down),
+            None => Some(State::Up),
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Balance, Eject, ProxyHost, UpstreamPart, UpstreamTimeouts};
+use config::{Balance, Eject, Health, Place, ProxyHost, UpstreamPart, UpstreamTimeouts};
 use sys::net::Address;
 
 /// A group by its name, whatever its place in the configuration: what shards know of it outlives reloads.
@@ -28,14 +28,20 @@ pub struct Group {
     pub id: GroupId,
     /// Its name in `/upstreams`, or the text of the `proxy` that names its only server.
     pub name: String,
-    /// Never empty.
+    /// Those whose addresses the configuration has.
     pub servers: Vec<Arc<Server>>,
+    /// Those of which it has a name. Where they are, [`GroupChanges::found`](super::GroupChanges) says.
+    pub named: Vec<Named>,
     /// Who gets a request.
     pub balance: Balance,
     /// How long it takes until a server that has come back gets all of its share.
     pub slow_start: Duration,
     /// When a server that fails gets no more for a while.
     pub eject: Eject,
+    /// How it is found out whether a server is well, if at all.
+    pub health: Option<Health>,
+    /// How often names are looked up again.
+    pub resolve: Duration,
     /// Connections that a shard keeps to each server while nothing is to be sent.
     pub keep_alive: u32,
     /// Bounds on how long a server may take.
@@ -52,6 +58,17 @@ pub struct Server {
     /// Its share of the requests, in relation to those of the others; never 0.
     pub weight: u32,
     /// When it gets requests.
+    pub part: UpstreamPart,
+}
+
+/// Servers that have a name: each address of it is one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Named {
+    /// The name and the port.
+    pub place: Place,
+    /// As of [`Server`].
+    pub weight: u32,
+    /// As of [`Server`].
     pub part: UpstreamPart,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ejection::Record;
-use super::{GroupId, Server};
+use super::{GroupId, Server, State};
 
 /// A server as a shard knows it. No two servers ever have the same one in a shard, and it stays the same while the
 /// configuration changes around it.
@@ -26,8 +26,8 @@ pub(super) struct Seated {
     pub(super) failed: u64,
     /// Requests that it has now.
     pub(super) open: u32,
-    /// Whether its group still has it. Without, it goes with its last request.
-    listed: bool,
+    /// Whether it gets requests; none when its group does not have it any more, so that it goes with its last request.
+    listed: Option<State>,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +52,8 @@ impl Seats {
         });
         let slot = &mut self.slots[index as usize];
         let record = Record::default();
-        slot.seated = Some(Seated { server, group, record, begun: 0, failed: 0, open: 0, listed: true });
+        slot.seated =
+            Some(Seated { server, group, record, begun: 0, failed: 0, open: 0, listed: Some(State::Up) });
         Seat { index, generation: slot.generation }
     }
 
@@ -67,16 +68,17 @@ impl Seats {
     }
 
     /// Another description of the same server.
-    pub(super) fn describe(&mut self, seat: Seat, server: Arc<Server>) {
+    pub(super) fn describe(&mut self, seat: Seat, server: Arc<Server>, state: State) {
         if let Some(seated) = self.get_mut(seat) {
             seated.server = server;
+            seated.listed = Some(state);
         }
     }
 
     /// No group has the server any more.
     pub(super) fn strike(&mut self, seat: Seat) {
         if let Some(seated) = self.get_mut(seat) {
-            seated.listed = false;
+            seated.listed = None;
         }
         self.tidy(seat);
     }
@@ -97,14 +99,14 @@ impl Seats {
         self.tidy(seat);
     }
 
-    /// Whether a group has the server.
-    pub(super) fn is_listed(&self, seat: Seat) -> bool {
-        self.get(seat).is_some_and(|seated| seated.listed)
+    /// Whether the server gets requests.
+    pub(super) fn is_up(&self, seat: Seat) -> bool {
+        self.get(seat).is_some_and(|seated| seated.listed == Some(State::Up))
     }
 
     /// Frees a seat that nothing holds.
     fn tidy(&mut self, seat: Seat) {
-        if self.get(seat).is_some_and(|seated| !seated.listed && seated.open == 0) {
+        if self.get(seat).is_some_and(|seated| seated.listed.is_none() && seated.open == 0) {
             let slot = &mut self.slots[seat.index as usize];
             slot.seated = None;
             slot.generation = slot.generation.wrapping_add(1);

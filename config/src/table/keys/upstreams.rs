@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::sections::{UPSTREAM_EJECT, UPSTREAM_TIMEOUTS};
+use super::super::sections::{UPSTREAM_EJECT, UPSTREAM_HEALTH, UPSTREAM_TIMEOUTS, UPSTREAM_TLS};
 use super::{AnyKey, HOUR, Key, PATIENCE};
-use crate::kind::{Count, Integer, List, Object, ServerItem, Span, Text};
-use crate::model::Balance;
+use crate::kind::{Count, FilePath, Flag, Integer, List, Object, ServerItem, Span, Text};
+use crate::model::{Balance, LogStatus};
+use crate::place;
 use crate::syntax;
 
 keys! {
@@ -34,6 +35,13 @@ keys! {
         EJECT: Object = "eject", Object(&UPSTREAM_EJECT),
             default None, example r#"{"failures": 5}"#,
             "When a server that fails gets no requests for a while.";
+        HEALTH: Object = "health", Object(&UPSTREAM_HEALTH),
+            default None, example r#"{"interval": "10s"}"#,
+            "How each worker finds out whether a server is well. Without this section nobody looks.";
+        RESOLVE: Span = "resolve", Span { min: Duration::from_secs(1), max: Duration::from_secs(24 * HOUR) },
+            default Some(r#""30s""#), example r#""5m""#,
+            "How often the names of servers are looked up again. Each address of a name is a server. A name that is not \
+             found keeps the addresses that it had.";
         KEEP_ALIVE: Integer = "keep_alive", Integer { min: 0, max: 10_000 },
             default Some("32"), example "8",
             "Connections to each server that a shard keeps while nothing is sent over them; 0 closes each after its \
@@ -41,6 +49,35 @@ keys! {
         TIMEOUTS: Object = "timeouts", Object(&UPSTREAM_TIMEOUTS),
             default None, example r#"{"response": "2m"}"#,
             "Bounds on how long a server may take.";
+        TLS: Object = "tls", Object(&UPSTREAM_TLS),
+            default None, example r#"{"authorities": "tls/inside-ca.pem"}"#,
+            "TLS with the servers; without this section requests go as they are. {} takes those whom the system trusts. A \
+             proxy \"https://HOST:PORT\" is a server with it.";
+    }
+}
+
+keys! {
+    /// Keys of `/upstreams/NAME/tls`.
+    upstream_tls {
+        NAME: Text<String> = "name",
+            Text { noun: "a name such as \"app.example.org\"", pattern: None, parse: place::server_name },
+            default None, example r#""app.example.org""#,
+            "The name that the certificate of each server has to have, and that it is asked for; without it the host of its \
+             address. Servers at a Unix socket need one.";
+        AUTHORITIES: FilePath = "authorities", FilePath,
+            default None, example r#""tls/inside-ca.pem""#,
+            "Certificates of those who vouch for the servers, or of the servers themselves, in PEM; without it those whom \
+             the system trusts.";
+        VERIFY: Flag = "verify", Flag,
+            default Some("true"), example "false",
+            "Whether servers have to prove who they are. If not, whoever stands between can read and alter everything.";
+        CHAIN: FilePath = "chain", FilePath,
+            default None, example r#""tls/front.pem""#,
+            "The certificate that is shown to servers that ask for one, and behind it those that lead to its authority, in \
+             PEM.";
+        KEY: FilePath = "key", FilePath,
+            default None, example r#""tls/front.key""#,
+            "The key of this certificate, in PEM.";
     }
 }
 
@@ -69,6 +106,46 @@ keys! {
              could not serve for all. Where none is left and no backup is there, they do in any case.";
     }
 }
+
+keys! {
+    /// Keys of `/upstreams/NAME/health`.
+    upstream_health {
+        PATH: Text<String> = "path",
+            Text { noun: "a path", pattern: Some("^/[!-~]*$"), parse: syntax::request_path },
+            default None, example r#""/health""#,
+            "Path, and query if there is one, that is asked for by a GET. Without it a server is well that takes a \
+             connection.";
+        HOST: Text<String> = "host",
+            Text { noun: "a name", pattern: None, parse: syntax::request_host },
+            default None, example r#""app.example.org""#,
+            "The Host of this request. Without it, the server as \"servers\" names it.";
+        STATUS: List<Text<LogStatus>> = "status",
+            List {
+                item: Text {
+                    noun: "a status such as \"204\", or a class such as \"2xx\"", pattern: Some("^[1-5]([0-9][0-9]|xx)$"),
+                    parse: syntax::log_status,
+                },
+                min: 1,
+            },
+            default Some(r#"["2xx", "3xx"]"#), example r#"["200"]"#,
+            "Answers of a server that is well.";
+        INTERVAL: Span = "interval", CHECKING,
+            default Some(r#""5s""#), example r#""10s""#,
+            "From one check of a server to the next; up to a tenth more or less, so that checks do not come together.";
+        TIMEOUT: Span = "timeout", CHECKING,
+            default Some(r#""2s""#), example r#""500ms""#,
+            "How long a check may take, to the status of the answer; at most the interval.";
+        RISE: Integer = "rise", Integer { min: 1, max: 100 },
+            default Some("2"), example "1",
+            "Checks in a row that a server has to pass to get requests again.";
+        FALL: Integer = "fall", Integer { min: 1, max: 100 },
+            default Some("3"), example "1",
+            "Checks in a row that a server has to fail to get none. The first check of all decides alone.";
+    }
+}
+
+/// No check is quicker than a network can be, or rarer than one an hour.
+const CHECKING: Span = Span { min: Duration::from_millis(100), max: Duration::from_secs(HOUR) };
 
 keys! {
     /// Keys of `/upstreams/NAME/timeouts`.

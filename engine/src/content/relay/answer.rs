@@ -186,12 +186,14 @@ impl Answering<'_, '_> {
 
     /// Writes the head for the client.
     fn tell_head(&mut self, len: usize) -> Result<(Answered, Framing, Delivery), Failure> {
-        let Answering { way, teller, reading, out, .. } = self;
+        let Answering { way, course, teller, reading, out } = self;
         let stream = way.client;
         let Reading { input, at, head, lines, .. } = &mut **reading;
         let response = head.view(&input[*at..*at + len]);
         let framing = response.framing(&teller.asked()).map_err(Failure::Bad)?;
         stream.shard.count(class(response.status()));
+        course.headed = Some(stream.shard.clock.now());
+        course.status = Some(response.status().code());
         let request = &teller.request;
         let delivery = Delivery::of(&response, framing, request.method(), request.version());
         let closes = teller.close_wanted || delivery.closes() || stream.leaving();

@@ -3,23 +3,29 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 
 use perf::Counter;
-use site::upstream::{Relay, Seat};
+use site::upstream::{Relay, Seat, Server};
 
 use super::super::{Responder, Sent};
 use super::answer::{Answered, Answering, GoesOn, Teller};
 use super::order::Order;
 use super::upload::{self, Gathered};
 use super::way::{Failure, Way};
-use super::{Links, Trouble, Work, tunnel};
+use super::{Links, Trouble, Try, Work, tunnel};
 use crate::stream::Stream;
 use crate::upstream::{Link, Patience};
 
 /// How far an exchange has come.
 #[derive(Debug, Default)]
 pub(super) struct Course {
+    /// When there was a link, and when the head of the answer had come.
+    pub(super) linked: Option<u64>,
+    pub(super) headed: Option<u64>,
+    /// Of the answer.
+    pub(super) status: Option<u16>,
     /// Whether the link had carried a request before.
     pub(super) used: bool,
     /// Whether anything has come from the server.
@@ -36,17 +42,26 @@ pub(super) async fn run(
     (seat, links): (Seat, Links),
 ) -> Result<Sent, Trouble> {
     let mut course = Course::default();
-    match go(responder, relay, order, (seat, links), &mut course).await {
-        Ok(sent) => Ok(sent),
-        Err(failure) => {
-            let Course { used, heard, told } = course;
-            if !told {
-                // What was made of an answer that is none.
-                responder.out.clear();
-            }
-            Err(Trouble { failure, told, whole: responder.body.is_whole(), stale: used && !heard })
+    let begun = responder.stream.shard.clock.now();
+    let done = go(responder, relay, order, (seat, links), &mut course).await;
+    let Course { linked, headed, status, used, heard, told } = course;
+    let failed = |failure: &Failure| failure.is_of_server().then(|| failure.status().code());
+    responder.relay.tries.push(Try {
+        seat,
+        begun,
+        linked,
+        headed,
+        ended: responder.stream.shard.clock.now(),
+        status: status.or_else(|| done.as_ref().err().and_then(failed)),
+        content: done.as_ref().map_or(0, |sent| sent.content),
+    });
+    done.map_err(|failure| {
+        if !told {
+            // What was made of an answer that is none.
+            responder.out.clear();
         }
-    }
+        Trouble { failure, told, whole: responder.body.is_whole(), stale: used && !heard }
+    })
 }
 
 async fn go(
@@ -58,12 +73,13 @@ async fn go(
 ) -> Result<Sent, Failure> {
     // Earlier answers do not wait for this one.
     responder.stream.send(responder.out).await.map_err(Failure::Client)?;
-    let way = link(responder.stream, relay, (seat, links)).await?;
+    let way = link(responder, relay, (seat, links)).await?;
     course.used = way.is_used();
+    course.linked = Some(way.client.shard.clock.now());
     responder.stream.shard.count(Counter::UpstreamRequests);
 
     let teller = Teller::of(responder, order);
-    let Responder { body, relay: Work { out: to_server, reading }, out, .. } = responder;
+    let Responder { body, relay: Work { out: to_server, reading, .. }, out, .. } = responder;
     to_server.clear();
     reading.begin();
     if let Some(server) = way.client.shard.balancers.borrow().server(seat) {
@@ -103,10 +119,11 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A link to a server that takes requests.
 async fn link<'x>(
-    client: &'x Stream,
+    responder: &Responder<'x>,
     relay: &Relay,
     (seat, links): (Seat, Links),
 ) -> Result<Way<'x>, Failure> {
+    let client = responder.stream;
     let shard = &client.shard;
     let key = client.port.key.get();
     if links == Links::Any
@@ -116,7 +133,18 @@ async fn link<'x>(
     }
     let way = Way::new(client, begin(client, relay, seat).ok_or(Failure::Refused)?);
     way.connected().await?;
+    if let Some(toward) = responder.served.outward(relay.group.id) {
+        let server = shard.balancers.borrow().server(seat).map(Arc::clone).ok_or(Failure::Refused)?;
+        let name = toward.name.as_deref().unwrap_or_else(|| host_of(&server));
+        way.secure(&toward.outward, name).await?;
+    }
     Ok(way)
+}
+
+/// The host of a server, as certificates name it.
+fn host_of(server: &Server) -> &str {
+    let host = server.name.rsplit_once(':').map_or(server.name.as_str(), |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 fn begin(client: &Stream, relay: &Relay, seat: Seat) -> Option<Rc<Link>> {

@@ -10,6 +10,7 @@
 mod answer;
 mod exchange;
 mod order;
+mod tries;
 mod tunnel;
 mod upload;
 mod way;
@@ -28,6 +29,7 @@ use crate::shard::Shard;
 use crate::stream::Gone;
 use answer::Reading;
 use order::Order;
+pub(crate) use tries::{Try, tell};
 use way::Failure;
 
 /// Buffers that relaying needs; they go from connection to connection.
@@ -36,6 +38,8 @@ pub(crate) struct Work {
     /// On its way to the server.
     out: Vec<u8>,
     reading: Reading,
+    /// What has become of the request that is served now.
+    tries: Vec<Try>,
 }
 
 /// Buffers beyond this are not kept between connections.
@@ -46,6 +50,16 @@ impl Work {
     pub(crate) fn slim(&mut self) {
         slim(&mut self.out);
         self.reading.slim();
+    }
+
+    /// A request begins, wherever it leads.
+    pub(crate) fn begin(&mut self) {
+        self.tries.clear();
+    }
+
+    /// The servers that the request was tried at.
+    pub(crate) fn tries(&self) -> &[Try] {
+        &self.tries
     }
 }
 
@@ -175,8 +189,7 @@ impl Trouble {
     /// A request that may have reached a server is sent again only if doing it twice is as good as once
     /// (RFC 9110 section 9.2.2).
     fn again(&self, idempotent: bool) -> Again {
-        let over = matches!(self.failure, Failure::Client(_) | Failure::Body(_));
-        if over || self.told || !self.whole {
+        if !self.failure.is_of_server() || self.told || !self.whole {
             return Again::Never;
         }
         match self.failure {

@@ -8,6 +8,7 @@ use std::task::Poll;
 use perf::Counter;
 use proto_http::Status;
 use proto_http::upstream::BadResponse;
+use tls::Outward;
 
 use crate::connection::Wait;
 use crate::port::Awaits;
@@ -54,6 +55,11 @@ impl Failure {
     /// Whether nothing of the request can have reached the server.
     pub(super) fn is_unsent(self) -> bool {
         matches!(self, Failure::Refused | Failure::NotTaken)
+    }
+
+    /// Whether it is the server that has failed.
+    pub(super) fn is_of_server(self) -> bool {
+        !matches!(self, Failure::Client(_) | Failure::Body(_))
     }
 
     /// What counts it; what has run out of time is counted where that is seen.
@@ -131,6 +137,31 @@ impl<'x> Way<'x> {
         .await?;
         self.stage.set(Stage::Asking);
         self.shard().receive(self.server.port.key.get());
+        Ok(())
+    }
+
+    /// Comes to terms about TLS with the server, which has to be the one of this name.
+    pub(super) async fn secure(&self, outward: &Outward, name: &str) -> Result<(), Failure> {
+        let mut hello = self.shard().buffer();
+        let client = outward.connect(name, &mut hello).map_err(|error| {
+            log::warn!("TLS with an upstream server cannot begin: {error}");
+            Failure::Refused
+        })?;
+        self.stage.set(Stage::Connecting);
+        self.shard().begin_outward(&self.server.port, client, hello);
+        // What is sent has a deadline of its own; this one is for all.
+        self.shard().watch(self.server.port.key.get(), Wait::Connect);
+        poll_fn(|_| {
+            self.look()?;
+            match self.server.gone() {
+                Some(Gone::Expired(_)) => return Poll::Ready(Err(Failure::NotTaken)),
+                Some(_) => return Poll::Ready(Err(Failure::Refused)),
+                None => {}
+            }
+            if self.server.is_sealed() { Poll::Ready(Ok(())) } else { self.wait() }
+        })
+        .await?;
+        self.stage.set(Stage::Asking);
         Ok(())
     }
 

@@ -318,19 +318,34 @@ fn changes_hold_over_the_configuration() {
         ..none()
     };
     assert_eq!(change(&mut shard, both), [3]);
-    let found = GroupChanges {
-        found: [(name(1), vec![name(7).parse().unwrap(), name(8).parse().unwrap()]), (name(2), vec![])]
-            .into(),
-        ..none()
-    };
-    shard.change(found);
-    let members = shard.balancers.changes.members(&shard.group);
-    let places: Vec<_> = members.iter().map(|member| member.server.address.to_string()).collect();
-    assert_eq!(places, [name(7), name(8), name(3)]);
     let all = GroupChanges { down: [1, 2, 3].map(|port| name(port).parse().unwrap()).into(), ..none() };
     shard.change(all);
     assert_eq!(shard.request("", Outcome::Answered), 0, "nobody is left");
     assert_eq!(change(&mut shard, none()), [1, 2, 3]);
+}
+
+#[test]
+fn each_address_of_a_name_is_a_server() {
+    let mut shard = Shard::new(&[r#"servers=["127.0.0.1:1", {"address": "app.example:2", "weight": 2}]"#]);
+    assert_eq!(shard.shares(10, Stay::Short), BTreeMap::from([(1, 10)]), "it is not known where it is");
+    let places = |shard: &mut Shard, addresses: &[&str]| -> Vec<(String, u32)> {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        shard.change(GroupChanges {
+            found: [("app.example:2".to_owned(), addresses)].into(),
+            ..Default::default()
+        });
+        let candidates = shard.balancers.groups[&shard.group.id].candidates.iter();
+        let server = |one: &Candidate| Arc::clone(&shard.balancers.seats.get(one.seat).unwrap().server);
+        candidates.map(server).map(|server| (server.address.to_string(), server.weight)).collect()
+    };
+    let at = |address: &str, weight| (address.to_owned(), weight);
+    let first = at("127.0.0.1:1", 1);
+    assert_eq!(
+        places(&mut shard, &["192.0.2.1:2", "[2001:db8::1]:2"]),
+        [first.clone(), at("192.0.2.1:2", 2), at("[2001:db8::1]:2", 2)]
+    );
+    assert_eq!(places(&mut shard, &["192.0.2.3:2"]), [first, at("192.0.2.3:2", 2)]);
+    assert_eq!(shard.shares(30, Stay::Short), BTreeMap::from([(1, 10), (2, 20)]));
 }
 
 #[test]
