@@ -40,7 +40,10 @@ pub use rewriting::{
     Attempt, Condition, Content, Effect, FileAt, Map, Return, Rewriting, Rule, Scheme, Subject, Then, Way,
 };
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
-pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
+pub use settings::{
+    ClientCertificate, Comet, Dotfiles, ErrorFormat, ErrorPage, ErrorStatus, Handler, Listing, Settings,
+    Symlinks,
+};
 pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 pub use upstream::{

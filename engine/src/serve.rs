@@ -6,6 +6,7 @@
 //!
 //! The lane polls this future directly. In the usual case it runs through without waiting once.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use perf::Counter;
@@ -23,6 +24,7 @@ use crate::port::Port;
 use crate::request_body::RequestBody;
 use crate::request_ids;
 use crate::served::Served;
+use crate::shaping::{Candidate, Moment};
 use crate::shard::Shard;
 use crate::stream::{Gone, Stream};
 
@@ -231,6 +233,27 @@ async fn exchange(
         decision.action = holding::refuse(&head);
     }
     let mut user = None;
+    // What is tried is found first: only then it is known whose limits hold.
+    while let (Action::Try(_), Some((request, Ok(asked)))) = (&decision.action, &asked) {
+        let Some(from) = walk.take() else { break };
+        let before = decision.place.map(|place| place.location.id);
+        (decision, walk) = finder.follow(request, from, asked, &mut work.trail).await;
+        if decision.place.map(|place| place.location.id) != before {
+            room = room_for(stream, served, decision.place, &mut work.out).await.map_err(left)?;
+            if room == Room::None {
+                decision.action = holding::refuse(&head);
+            }
+        }
+    }
+    let shaped = shard.shaped(decision.place);
+    let mut running = None;
+    if head.is_ok() && shaped == Some(Moment::Early) {
+        let early = Candidate { place: decision.place, client, user: None, body_begun: body.begun() };
+        match stream.admit_shaped(early, &mut work.out).await.map_err(left)? {
+            Ok(counted) => running = Some(counted),
+            Err(refused) => decision.action = refused,
+        }
+    }
     while let (Some(place), Some((request, Ok(asked)))) = (decision.place, &asked) {
         match decision.action {
             Action::NeedLogin(gate) => {
@@ -247,17 +270,18 @@ async fn exchange(
                 };
             }
             Action::Try(_) => {
-                let Some(from) = walk else { break };
-                let before = place.location.id;
+                let Some(from) = walk.take() else { break };
                 (decision, walk) = finder.follow(request, from, asked, &mut work.trail).await;
-                if decision.place.is_some_and(|place| place.location.id != before) {
-                    room = room_for(stream, served, decision.place, &mut work.out).await.map_err(left)?;
-                    if room == Room::None {
-                        decision.action = holding::refuse(&head);
-                    }
-                }
             }
             _ => break,
+        }
+    }
+    if head.is_ok() && shaped == Some(Moment::Late) {
+        let user = user.as_deref();
+        let late = Candidate { place: decision.place, client, user, body_begun: body.begun() };
+        match stream.admit_shaped(late, &mut work.out).await.map_err(left)? {
+            Ok(counted) => running = Some(counted),
+            Err(refused) => decision.action = refused,
         }
     }
     let place = decision.place.or_else(|| served.fallback(address));
@@ -271,6 +295,7 @@ async fn exchange(
         action = refuse(status);
     }
 
+    let named_path = OnceCell::new();
     let mut responder = Responder {
         stream,
         served,
@@ -278,7 +303,12 @@ async fn exchange(
         path,
         raw_path,
         query,
-        pages: place.map(|p| &p.location.error_pages),
+        place,
+        instead: None,
+        named_path: &named_path,
+        stands_for: None,
+        lines: Vec::new(),
+        compression: place.and_then(|place| place.location.compression.as_deref()),
         fields: place.map_or(&NO_RULES, |p| &p.location.fields),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),
         client,
@@ -317,6 +347,7 @@ async fn exchange(
     });
 
     drop(responder);
+    drop(running);
     sent?;
     if has_body {
         work.input.clear();

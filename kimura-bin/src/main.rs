@@ -12,6 +12,7 @@ mod explain;
 mod folders;
 mod follow;
 mod keeps;
+mod limit;
 mod logins;
 mod logs;
 mod manual;

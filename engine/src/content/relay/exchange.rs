@@ -101,7 +101,7 @@ async fn go(
         let upload = upload::send(&way, (order.content, body), gathered, to_server);
         both(&way, upload, answering.pass_on()).await?
     };
-    let Answered { mut sent, head, closes, keeps, goes_on } = answered;
+    let Answered { mut sent, head, closes, keeps, goes_on, uncoded, replacement } = answered;
     if goes_on == GoesOn::Tunnel {
         way.client.shard.count(Counter::UpstreamTunnels);
         sent.content = tunnel::run(&way, to_server, reading.rest(), out).await;
@@ -109,10 +109,14 @@ async fn go(
     let whole = keeps && way.is_asked() && reading.is_empty();
     (responder.head_at, responder.head_sent) = head;
     responder.close_wanted |= closes;
+    responder.uncoded = uncoded;
     if whole {
         way.keep(relay.group.keep_alive as usize);
     }
-    Ok(sent)
+    Ok(match replacement {
+        Some(replacement) => replacement.send(responder),
+        None => sent,
+    })
 }
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
