@@ -47,8 +47,8 @@ pub use settings::{
 pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 pub use upstream::{
-    Balance, Eject, HashBy, Health, ProxyHost, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer,
-    UpstreamTimeouts, UpstreamTls, UpstreamTrust,
+    Balance, Eject, Fastcgi, HashBy, Health, ProxyHost, Upstream, UpstreamAddress, UpstreamPart,
+    UpstreamProtocol, UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust,
 };
 
 /// Everything the server was told to do.

@@ -481,6 +481,31 @@ pub(crate) fn file_name(text: &str) -> Result<String, Flaw> {
     Ok(text.to_owned())
 }
 
+/// A path of a script or of their folder; the folder has no slash at its end.
+pub(crate) fn script_path(text: &str) -> Result<String, Flaw> {
+    if !text.starts_with('/') || text.contains('\0') || text.split('/').any(|part| part == "..") {
+        let what = format!("{} is no absolute path", quoted(text));
+        return Err(Flaw::new(what, "write a path from the root on, such as \"/srv/app\""));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// The name of a variable of a script.
+pub(crate) fn variable_name(text: &str) -> Result<String, Flaw> {
+    let is_name =
+        |text: &str| text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    if !text.starts_with(|first: char| first.is_ascii_uppercase()) || !is_name(text) {
+        let what = format!("{} is no name of a variable", quoted(text));
+        return Err(Flaw::new(what, "write upper-case letters, digits and \"_\", such as \"APP_ENV\""));
+    }
+    if text == "HTTP_PROXY" {
+        let what =
+            "\"HTTP_PROXY\" is taken by some libraries for the proxy that they are to use (CVE-2016-5385)";
+        return Err(Flaw::new(what, "give the variable another name"));
+    }
+    Ok(text.to_owned())
+}
+
 /// RFC 9110 section 5.6.2: token.
 fn is_token(text: &str) -> bool {
     let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);

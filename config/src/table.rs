@@ -15,13 +15,13 @@ use crate::tree::Node;
 pub(crate) use keys::{
     answer, auth, bans, certificate, compression, conditions, control, cors, file_cache, host, limits, log,
     map, place, quota, remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top,
-    upstream, upstream_eject, upstream_health, upstream_timeouts, upstream_tls,
+    upstream, upstream_eject, upstream_fastcgi, upstream_health, upstream_timeouts, upstream_tls,
 };
 pub(crate) use sections::{
     ANSWER, AUTH, BANS, CERTIFICATE, COMPRESSION, CONDITIONS, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST,
     LIMITS, LOCATION, LOG, MAP, REMOTE, ROTATE, RULE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT,
-    SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_HEALTH,
-    UPSTREAM_TIMEOUTS, UPSTREAM_TLS,
+    SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_FASTCGI,
+    UPSTREAM_HEALTH, UPSTREAM_TIMEOUTS, UPSTREAM_TLS,
 };
 
 /// One key.
@@ -205,6 +205,7 @@ pub(crate) const SECTIONS: &[&Section] = &[
     &ROTATE,
     &UPSTREAM,
     &UPSTREAM_EJECT,
+    &UPSTREAM_FASTCGI,
     &UPSTREAM_HEALTH,
     &UPSTREAM_TIMEOUTS,
     &UPSTREAM_TLS,
@@ -259,6 +260,7 @@ mod tests {
         },
         "upstreams": {
             "app": {"servers": ["127.0.0.1:1"], "tls": {"chain": "chain.pem", "key": "key.pem"}},
+            "scripts": {"protocol": "fastcgi", "servers": ["127.0.0.1:2"]},
             "checked": {"servers": ["127.0.0.1:1"], "health": {"path": "/base"}}
         },
         "defaults": {"root": "base", "access_log": "stdout"},
@@ -300,7 +302,9 @@ mod tests {
                 _ => "/logs/syslog",
             },
             "rotate" => "/logs/file/rotate",
+            "upstream" if key == "fastcgi" => "/upstreams/scripts",
             "upstream" => "/upstreams/app",
+            "upstream_fastcgi" => "/upstreams/scripts/fastcgi",
             "upstream_eject" => "/upstreams/app/eject",
             "upstream_health" => "/upstreams/checked/health",
             "upstream_timeouts" => "/upstreams/app/timeouts",

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod load;
 pub mod manager;
 pub mod openssl;
+pub mod origin;
 pub mod output;
 pub mod processes;
 pub mod program;

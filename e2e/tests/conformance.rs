@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use e2e::output::Place;
@@ -14,12 +15,31 @@ const PASSING_MIN: u32 = 98;
 
 #[test]
 fn plain() {
-    check(Mode::Plain);
+    check(Mode::Plain, Echo::Own);
 }
 
 #[test]
 fn strict() {
-    check(Mode::Strict);
+    check(Mode::Strict, Echo::Own);
+}
+
+#[test]
+fn plain_with_an_upstream() {
+    check(Mode::Plain, Echo::Upstream);
+}
+
+#[test]
+fn strict_with_an_upstream() {
+    check(Mode::Strict, Echo::Upstream);
+}
+
+/// Who reads what is sent to `/echo`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Echo {
+    /// The server itself.
+    Own,
+    /// An upstream, which the probe plays; it has further cases, then.
+    Upstream,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,8 +57,8 @@ impl Mode {
     }
 }
 
-fn check(mode: Mode) {
-    let results = probe(mode);
+fn check(mode: Mode, echo: Echo) {
+    let results = probe(mode, echo);
     let expected = expected_failures(mode);
     let mut faults = Vec::new();
     for (id, failure) in &results.failures {
@@ -74,7 +94,7 @@ impl Failed {
     }
 }
 
-fn probe(mode: Mode) -> Results {
+fn probe(mode: Mode, echo: Echo) -> Results {
     let folder = Folder::new("conformance").expect("a folder");
     let probe = here().join("h1probe.py");
     let made =
@@ -82,6 +102,13 @@ fn probe(mode: Mode) -> Results {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let text = fs::read_to_string(here().join("config.jsonc")).expect("the configuration");
     let text = text.replace("${root}", &folder.path().join("www").to_string_lossy());
+    let port = free_port();
+    let proxy = format!(r#""proxy": "http://127.0.0.1:{port}""#);
+    let (echo_does, others) = match echo {
+        Echo::Own => (r#""handler": "echo""#, String::new()),
+        Echo::Upstream => (&proxy[..], format!(r#", "/headers": {{ {proxy} }}, "/up/": {{ {proxy} }}"#)),
+    };
+    let text = text.replace("${echo}", echo_does).replace("${others}", &others);
     let configuration = folder.write("kimura.conf", text.as_bytes()).expect("write");
     let server = Server::start(&configuration, &Options::default()).expect("the server starts");
     let Place::Ip(address) = server.place(1).expect("an address") else {
@@ -90,6 +117,9 @@ fn probe(mode: Mode) -> Results {
 
     let mut arguments = vec![probe.into(), address.to_string().into()];
     arguments.extend(["--have".into(), "etag,lm,limit1m,slow,echo,gzip".into()]);
+    if echo == Echo::Upstream {
+        arguments.extend(["--backend".into(), port.to_string().into()]);
+    }
     if mode == Mode::Strict {
         arguments.push("--strict".into());
     }
@@ -100,6 +130,12 @@ fn probe(mode: Mode) -> Results {
     });
     server.stop().expect("the server ends in order");
     results
+}
+
+/// A port for the upstream. Nobody has it now, and the system does not give it to anybody else at once.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
 }
 
 /// Reads the probe's lines; the last one says `N passed, M failed, K skipped`.

@@ -104,6 +104,19 @@ fn answers_come_back_whole_however_they_end() {
 }
 
 #[test]
+fn trailers_come_to_who_takes_them() {
+    const TRAILERS: &[&str] = &[
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\nContent-Length: 9\r\n\r\n",
+    ];
+    let answer = |trailers| {
+        format!("HTTP/1.1 200 OK\nConnection: close\nTransfer-Encoding: chunked\n\n5\nhello\n0\n{trailers}\n")
+    };
+    check(TRAILERS, LAST, &answer(""));
+    let takes = "GET / HTTP/1.1\r\nHost: localhost\r\nTE: trailers\r\nConnection: close, TE\r\n\r\n";
+    check(TRAILERS, takes, &answer("X-Sum: 1\n"));
+}
+
+#[test]
 fn one_link_carries_many_requests() {
     check(&[OK, OK, OK], &format!("{GET}{GET}{LAST}"), &format!("{TOLD}{TOLD}{TOLD_LAST}"));
 }

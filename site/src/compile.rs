@@ -11,7 +11,7 @@ use std::sync::Arc;
 use auth::access::{Asked, Rules};
 use config::{
     Config, DefaultHost, ErrorPage, ErrorStatus, Handler, Listen, Matcher, Place, Problems, Registry,
-    Rewriting, Settings, Upstream, UpstreamAddress, UpstreamServer,
+    Rewriting, Settings, Upstream, UpstreamAddress, UpstreamProtocol, UpstreamServer,
 };
 use sys::net::Address;
 
@@ -29,7 +29,7 @@ use crate::page::Page;
 use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
 use crate::rewrite::{Attempts, Fault, HasFiles, Map, Maps, Reply, RuleCompiler, RuleList, compile_pattern};
 use crate::shaping::{ScopeId, Shaping};
-use crate::upstream::{Group, GroupId, Named, Relay, RequestChanges, Server};
+use crate::upstream::{Group, GroupId, Named, Relay, RequestChanges, Scripts, Server};
 
 /// Largest error page: it is kept in memory.
 const PAGE_MAX: u64 = 1 << 20;
@@ -329,10 +329,11 @@ impl Compiler<'_> {
             return Some(chain);
         }
         if let Some(upstream) = &settings.proxy {
+            let scripts = self.scripts(upstream, settings, pointer)?;
             let (group, host) = (self.group(upstream), settings.proxy_host.clone());
-            let relay = Relay { group, host, changes: RequestChanges::new(&settings.proxy_headers) };
+            let changes = RequestChanges::new(&settings.proxy_headers);
             chain.extend(attempts.map(Phase::Try));
-            chain.push(Phase::Relay(relay));
+            chain.push(Phase::Relay(Relay { group, host, scripts, changes }));
             return Some(chain);
         }
         if settings.handler == Handler::Files && settings.dotfiles == config::Dotfiles::Hide {
@@ -344,6 +345,25 @@ impl Compiler<'_> {
             Handler::Files => chain.extend(files.cloned().map(Phase::Files)),
         }
         Some(chain)
+    }
+
+    /// Which scripts requests are for; none within where the servers speak HTTP.
+    fn scripts(
+        &mut self,
+        upstream: &Upstream,
+        settings: &Settings,
+        pointer: &str,
+    ) -> Option<Option<Scripts>> {
+        if upstream.protocol != UpstreamProtocol::Fastcgi {
+            return Some(None);
+        }
+        let scripts = Scripts::of(&upstream.fastcgi, settings.root.as_deref());
+        if scripts.is_none() {
+            let cause = "scripts are to be run, and nobody says in which folder they are";
+            let at = self.setting(pointer, "proxy");
+            self.problem(&at, cause, "write \"root\" beside it, or in \"fastcgi\" of the group");
+        }
+        scripts.map(Some)
     }
 
     /// The group, compiled once.
@@ -363,6 +383,7 @@ impl Compiler<'_> {
         let group = Arc::new(Group {
             id,
             name: upstream.name.clone(),
+            protocol: upstream.protocol,
             servers,
             named,
             balance: upstream.balance.clone(),

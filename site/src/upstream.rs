@@ -13,6 +13,7 @@ mod health;
 mod key;
 mod rendezvous;
 mod rotation;
+mod scripts;
 mod seats;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub use balancers::{Balancers, Ejected, Outcome, SeatReport, Visit};
 pub use changes::{Changes, GroupChanges, Member, Order, State};
 pub use group::{Group, GroupId, Named, Relay, RequestChanges, Server};
 pub use health::{Checked, Health, judge};
+pub use scripts::Scripts;
 pub use seats::Seat;
 
 /// A length of time in nanoseconds; what is longer than centuries is cut.

@@ -70,6 +70,16 @@ const PROGRAMS: &[Program] = &[
         packages: &["rsyslog", "rsyslog-openssl"],
     },
     Program {
+        what: "servers to stand behind ours",
+        probe: &[
+            "sh",
+            "-c",
+            "ls /usr/sbin/nginx /usr/sbin/apache2 /usr/sbin/lighttpd /usr/sbin/haproxy /usr/bin/h2o",
+        ],
+        packages: &["nginx-light", "apache2-bin", "lighttpd", "haproxy", "h2o"],
+    },
+    Program { what: "PHP-FPM", probe: &["sh", "-c", "ls /usr/sbin/php-fpm*"], packages: &["php-fpm"] },
+    Program {
         what: "gearmand and its worker tool",
         probe: &["sh", "-c", "ls /usr/sbin/gearmand /usr/bin/gearman"],
         packages: &["gearman-job-server", "gearman-tools"],

@@ -15,6 +15,10 @@ pub struct Upstream {
     pub name: String,
     /// Never empty, and never of backups alone; no address is there twice.
     pub servers: Vec<UpstreamServer>,
+    /// What the servers speak.
+    pub protocol: UpstreamProtocol,
+    /// Which scripts requests are for, where that is FastCGI.
+    pub fastcgi: Fastcgi,
     /// Who gets a request.
     pub balance: Balance,
     /// How long it takes until a server that has come back gets all of its share.
@@ -33,6 +37,30 @@ pub struct Upstream {
     pub tls: Option<UpstreamTls>,
     /// JSON Pointer of the section, or of the `proxy`.
     pub pointer: String,
+}
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1.
+    Http,
+    /// FastCGI.
+    Fastcgi,
+}
+
+/// Which scripts requests are for: `/upstreams/NAME/fastcgi`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fastcgi {
+    /// Their folder, as the application knows it: absolute. The root of the place when absent.
+    pub root: Option<String>,
+    /// The script of a path that ends in a slash: a file name.
+    pub index: String,
+    /// How names of scripts end.
+    pub ending: String,
+    /// One script for all paths, itself a path below the root.
+    pub script: Option<String>,
+    /// Further variables: name and value.
+    pub variables: Vec<(String, String)>,
 }
 
 /// One server of a group.

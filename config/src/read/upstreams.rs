@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::cause::{Cause, Flaw};
 use crate::model::{
-    Balance, Eject, Health, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts,
-    UpstreamTls, UpstreamTrust,
+    Balance, Eject, Fastcgi, Health, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol,
+    UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust,
 };
 use crate::near::nearest;
 use crate::pointer;
@@ -15,7 +15,8 @@ use crate::reader::Reader;
 use crate::source::Source;
 use crate::syntax::{self, ProxyScheme, ProxyTo};
 use crate::table::{
-    self, settings, top, upstream, upstream_eject, upstream_health, upstream_timeouts, upstream_tls,
+    self, settings, top, upstream, upstream_eject, upstream_fastcgi, upstream_health, upstream_timeouts,
+    upstream_tls,
 };
 use crate::tree::quoted;
 
@@ -107,14 +108,22 @@ fn group_of(
     problems: &mut Problems,
 ) -> Upstream {
     let timeouts = reader.section(&upstream::TIMEOUTS, problems);
+    let protocol = reader.or_default(&upstream::PROTOCOL, problems);
+    let keep_alive = match protocol {
+        // An application that has a process for each connection would have none left for others.
+        UpstreamProtocol::Fastcgi if !reader.has(&upstream::KEEP_ALIVE) => 0,
+        _ => u32::try_from(reader.or_default(&upstream::KEEP_ALIVE, problems)).unwrap_or(u32::MAX),
+    };
     Upstream {
         name,
+        protocol,
+        fastcgi: fastcgi(protocol, reader, problems),
         balance: balance(reader, problems),
         slow_start: reader.or_default(&upstream::SLOW_START, problems),
         eject: eject(&reader.section(&upstream::EJECT, problems), problems),
         health: health(reader, problems),
         resolve: reader.or_default(&upstream::RESOLVE, problems),
-        keep_alive: u32::try_from(reader.or_default(&upstream::KEEP_ALIVE, problems)).unwrap_or(u32::MAX),
+        keep_alive,
         timeouts: UpstreamTimeouts {
             connect: timeouts.or_default(&upstream_timeouts::CONNECT, problems),
             send: timeouts.or_default(&upstream_timeouts::SEND, problems),
@@ -124,6 +133,23 @@ fn group_of(
         tls: tls(reader, &servers, problems),
         pointer: reader.pointer().to_owned(),
         servers,
+    }
+}
+
+fn fastcgi(protocol: UpstreamProtocol, reader: &Reader<'_>, problems: &mut Problems) -> Fastcgi {
+    if protocol != UpstreamProtocol::Fastcgi && reader.has(&upstream::FASTCGI) {
+        let what = "the servers of this group speak HTTP, and have no scripts";
+        let flaw = Flaw::new(what, "remove it, or write \"protocol\": \"fastcgi\"");
+        problems.extend(reader.at_value(&upstream::FASTCGI, Cause::Conflict(flaw)));
+    }
+    let scripts = reader.section(&upstream::FASTCGI, problems);
+    let variables = scripts.or_default(&upstream_fastcgi::VARIABLES, problems);
+    Fastcgi {
+        root: scripts.get(&upstream_fastcgi::ROOT, problems),
+        index: scripts.or_default(&upstream_fastcgi::INDEX, problems),
+        ending: scripts.or_default(&upstream_fastcgi::ENDING, problems),
+        script: scripts.or_default(&upstream_fastcgi::SCRIPT, problems),
+        variables: variables.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
     }
 }
 
@@ -213,8 +239,10 @@ fn health(group: &Reader<'_>, problems: &mut Problems) -> Option<Health> {
         problems
             .extend(longer.or_else(|| reader.at_value(&upstream_health::INTERVAL, Cause::Conflict(flaw))));
     }
-    if has_tls && reader.has(&upstream_health::PATH) {
-        let flaw = Flaw::new("checks do not speak TLS", "leave \"path\" out, so that a connection is enough");
+    let speaks = group.or_default(&upstream::PROTOCOL, &mut Problems::new());
+    if (has_tls || speaks == UpstreamProtocol::Fastcgi) && reader.has(&upstream_health::PATH) {
+        let what = if has_tls { "checks do not speak TLS" } else { "checks do not speak FastCGI" };
+        let flaw = Flaw::new(what, "leave \"path\" out, so that a connection is enough");
         problems.extend(reader.at_value(&upstream_health::PATH, Cause::Conflict(flaw)));
     }
     if !reader.has(&upstream_health::PATH) {

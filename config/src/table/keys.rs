@@ -54,7 +54,9 @@ pub(crate) use fields::{cors, security};
 pub(crate) use logs::{log, rotate};
 pub(crate) use rewriting::{answer, conditions, map, place, rule};
 pub(crate) use secure::{auth, certificate, tls};
-pub(crate) use upstreams::{upstream, upstream_eject, upstream_health, upstream_timeouts, upstream_tls};
+pub(crate) use upstreams::{
+    upstream, upstream_eject, upstream_fastcgi, upstream_health, upstream_timeouts, upstream_tls,
+};
 mod shapes;
 pub(crate) use shapes::{quota, shaping};
 

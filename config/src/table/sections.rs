@@ -4,7 +4,7 @@ use super::Section;
 use super::keys::{
     answer, auth, bans, certificate, compression, conditions, control, cors, file_cache, host, limits, log,
     map, place, quota, remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top,
-    upstream, upstream_eject, upstream_health, upstream_timeouts, upstream_tls,
+    upstream, upstream_eject, upstream_fastcgi, upstream_health, upstream_timeouts, upstream_tls,
 };
 
 /// The whole file.
@@ -132,6 +132,15 @@ pub(crate) static UPSTREAM_EJECT: Section = Section {
     prose: "When a server that fails gets no requests for a while. Each shard finds out by itself.",
     inherited: &[],
     own: upstream_eject::KEYS,
+};
+
+/// `/upstreams/NAME/fastcgi`.
+pub(crate) static UPSTREAM_FASTCGI: Section = Section {
+    name: "upstream_fastcgi",
+    place: "scripts of a group (/upstreams/NAME/fastcgi)",
+    prose: "Which scripts requests are for, where the servers of the group speak FastCGI.",
+    inherited: &[],
+    own: upstream_fastcgi::KEYS,
 };
 
 /// `/upstreams/NAME/health`.

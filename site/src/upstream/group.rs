@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{
-    Balance, Eject, FieldAction, FieldRule, Health, Place, ProxyHost, UpstreamPart, UpstreamTimeouts,
+    Balance, Eject, FieldAction, FieldRule, Health, Place, ProxyHost, UpstreamPart, UpstreamProtocol,
+    UpstreamTimeouts,
 };
 use proto_http::upstream::{FieldNames, Rules};
 use sys::net::Address;
+
+use super::Scripts;
 
 /// A group by its name, whatever its place in the configuration: what shards know of it outlives reloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +34,8 @@ pub struct Group {
     pub id: GroupId,
     /// Its name in `/upstreams`, or the text of the `proxy` that names its only server.
     pub name: String,
+    /// What the servers speak.
+    pub protocol: UpstreamProtocol,
     /// Those whose addresses the configuration has.
     pub servers: Vec<Arc<Server>>,
     /// Those of which it has a name. Where they are, [`GroupChanges::found`](super::GroupChanges) says.
@@ -82,6 +87,8 @@ pub struct Relay {
     pub group: Arc<Group>,
     /// Which host the requests name.
     pub host: ProxyHost,
+    /// Which scripts the requests are for, where the servers speak FastCGI.
+    pub scripts: Option<Scripts>,
     /// What the fields of requests are changed to.
     pub changes: RequestChanges,
 }

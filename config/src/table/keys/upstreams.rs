@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use super::super::sections::{UPSTREAM_EJECT, UPSTREAM_HEALTH, UPSTREAM_TIMEOUTS, UPSTREAM_TLS};
+use super::super::sections::{
+    UPSTREAM_EJECT, UPSTREAM_FASTCGI, UPSTREAM_HEALTH, UPSTREAM_TIMEOUTS, UPSTREAM_TLS,
+};
 use super::{AnyKey, HOUR, Key, PATIENCE};
-use crate::kind::{Count, FilePath, Flag, Integer, List, Object, ServerItem, Span, Text};
-use crate::model::{Balance, LogStatus};
+use crate::kind::{
+    Choice, Count, FilePath, Flag, Integer, List, MapOf, Object, OrOff, ServerItem, Span, Text,
+};
+use crate::model::{Balance, LogStatus, UpstreamProtocol};
 use crate::place;
 use crate::syntax;
 
@@ -17,6 +21,13 @@ keys! {
             "The servers: an address with a port or unix:PATH, or an object with such an address, a weight (its share of \
              the requests, from 1 to 1000; 1 without it) and backup (true: it gets requests only while none of the others \
              can be used).";
+        PROTOCOL: Choice<UpstreamProtocol> = "protocol",
+            Choice { words: &[("http", UpstreamProtocol::Http), ("fastcgi", UpstreamProtocol::Fastcgi)] },
+            default Some(r#""http""#), example r#""fastcgi""#,
+            "What the servers speak: HTTP/1.1, or FastCGI as PHP-FPM does.";
+        FASTCGI: Object = "fastcgi", Object(&UPSTREAM_FASTCGI),
+            default None, example r#"{"index": "main.php"}"#,
+            "Which scripts requests are for, where the servers speak FastCGI.";
         BALANCE: Text<Balance> = "balance",
             Text {
                 noun: "a way to choose a server, such as \"least_connections\"",
@@ -45,7 +56,8 @@ keys! {
         KEEP_ALIVE: Integer = "keep_alive", Integer { min: 0, max: 10_000 },
             default Some("32"), example "8",
             "Connections to each server that a shard keeps while nothing is sent over them; 0 closes each after its \
-             response.";
+             response. Servers that speak FastCGI often have a process for each connection, so that for them none is kept \
+             unless this is written.";
         TIMEOUTS: Object = "timeouts", Object(&UPSTREAM_TIMEOUTS),
             default None, example r#"{"response": "2m"}"#,
             "Bounds on how long a server may take.";
@@ -78,6 +90,36 @@ keys! {
         KEY: FilePath = "key", FilePath,
             default None, example r#""tls/front.key""#,
             "The key of this certificate, in PEM.";
+    }
+}
+
+keys! {
+    /// Keys of `/upstreams/NAME/fastcgi`.
+    upstream_fastcgi {
+        ROOT: Text<String> = "root",
+            Text { noun: "a path that begins with a slash", pattern: Some("^/"), parse: syntax::script_path },
+            default None, example r#""/srv/app""#,
+            "Folder of the scripts, as the application knows it; without this, the root of the place.";
+        INDEX: Text<String> = "index",
+            Text { noun: "a file name", pattern: Some("^[^/]+$"), parse: syntax::file_name },
+            default Some(r#""index.php""#), example r#""main.php""#,
+            "The script of a path that ends in a slash.";
+        ENDING: Text<String> = "ending",
+            Text { noun: "an ending such as \".php\"", pattern: Some("^[^/]+$"), parse: syntax::file_name },
+            default Some(r#"".php""#), example r#"".fcgi""#,
+            "By what scripts are known: the first part of a path that ends so is the script, and what follows is its PATH_INFO. \
+             A path without such a part is answered with 404.";
+        SCRIPT: OrOff<Text<String>> = "script",
+            OrOff(Text { noun: "a path that begins with a slash", pattern: Some("^/"), parse: syntax::script_path }),
+            default Some(r#""off""#), example r#""/front.php""#,
+            "One script for all paths, each of which is its PATH_INFO.";
+        VARIABLES: MapOf<String, Text<String>> = "variables",
+            MapOf {
+                key: Text { noun: "a name", pattern: Some("^[A-Z][A-Z0-9_]*$"), parse: syntax::variable_name },
+                value: Text { noun: "a text", pattern: None, parse: syntax::any },
+            },
+            default Some("{}"), example r#"{"APP_ENV": "production"}"#,
+            "Further variables, in place of any of the same name. HTTP_PROXY cannot be set, and no client can set it.";
     }
 }
 

@@ -1,12 +1,13 @@
 //! The answer of a server on its way to the client.
 
+use config::UpstreamProtocol;
 use logging::RequestId;
 use perf::Counter;
 use proto_http::body::{BodyLimits, Decoder};
 use proto_http::response::{self, Facts};
 use proto_http::upstream::{
-    AnswerHead, Asked, Delivery, Framing, Recoding, ResponseHead, ResponseLimits, ResponseParser, Rules,
-    ServerField, write_interim,
+    AnswerHead, Asked, Delivery, FieldNames, Framing, Named, Recoding, ResponseHead, ResponseLimits,
+    ResponseParser, Rules, ServerField, takes_trailers, write_interim, write_last_chunk,
 };
 use proto_http::{Progress, Request, Status, Version, chunk};
 use site::{About, Compression, Fields, Security};
@@ -16,29 +17,91 @@ use super::super::{Responder, SERVER, Sent};
 use super::exchange::Course;
 use super::instead::{FOR_US, Replacement, Replacing};
 use super::order::Order;
+use super::records::Records;
 use super::way::{Failure, Way};
 use crate::limits::INTERIM_MAX;
 use crate::request_ids;
 use crate::served::Served;
 
 /// What reading answers needs; it is used again.
-#[derive(Default)]
 pub(super) struct Reading {
     /// Received; `input[at..]` has not been read.
     input: Vec<u8>,
     at: usize,
     parser: ResponseParser,
+    /// In place of the parser, where the server speaks FastCGI.
+    pub(super) records: Records,
+    protocol: UpstreamProtocol,
     head: ResponseHead,
+    /// The trailer section, as far as it has come.
+    trailers: Vec<u8>,
     /// Fields that are added to the answer.
     lines: Vec<u8>,
 }
 
+impl Default for Reading {
+    fn default() -> Reading {
+        Reading {
+            input: Vec::new(),
+            at: 0,
+            parser: ResponseParser::new(),
+            records: Records::default(),
+            protocol: UpstreamProtocol::Http,
+            head: ResponseHead::new(),
+            trailers: Vec::new(),
+            lines: Vec::new(),
+        }
+    }
+}
+
 impl Reading {
-    /// Nothing has come of the next answer.
-    pub(super) fn begin(&mut self) {
+    /// Nothing has come of the next answer, which will be in this protocol.
+    pub(super) fn begin(&mut self, protocol: UpstreamProtocol) {
         self.input.clear();
+        self.trailers.clear();
         self.at = 0;
-        self.parser.reset();
+        self.protocol = protocol;
+        match protocol {
+            UpstreamProtocol::Http => self.parser.reset(),
+            UpstreamProtocol::Fastcgi => self.records.begin(),
+        }
+    }
+
+    /// Reads what has come of a head.
+    fn parse(&mut self, limits: &ResponseLimits) -> Result<Progress, Failure> {
+        let input = &self.input[self.at..];
+        let progress = match self.protocol {
+            UpstreamProtocol::Http => self.parser.parse(input, limits, &mut self.head),
+            UpstreamProtocol::Fastcgi => self.records.parse(input, limits, &mut self.head),
+        };
+        progress.map_err(Failure::Bad)
+    }
+
+    /// Whether the head that was read is followed by another one.
+    fn is_interim(&self) -> bool {
+        self.head.view(&self.input[self.at..]).is_interim()
+    }
+
+    /// Waits for more.
+    async fn receive(&mut self, way: &Way<'_>) -> Result<(), Failure> {
+        match self.protocol {
+            UpstreamProtocol::Http => way.receive(&mut self.input).await,
+            UpstreamProtocol::Fastcgi => self.records.receive(way, &mut self.input).await,
+        }
+    }
+
+    /// How long the content is, behind a head of `len` bytes, where all of it is there and nothing needs to say so.
+    fn whole_content(&self, len: usize) -> Option<u64> {
+        let whole = self.protocol == UpstreamProtocol::Fastcgi && self.records.is_done();
+        whole.then(|| (self.input.len() - self.at - len) as u64)
+    }
+
+    /// Whether the server's connection can be used again after an answer that says so.
+    fn keeps(&self, said: bool) -> bool {
+        match self.protocol {
+            UpstreamProtocol::Http => said,
+            UpstreamProtocol::Fastcgi => self.records.keeps(),
+        }
     }
 
     /// What has come and has not been read.
@@ -57,6 +120,8 @@ impl Reading {
     pub(super) fn slim(&mut self) {
         super::slim(&mut self.input);
         super::slim(&mut self.lines);
+        super::slim(&mut self.trailers);
+        self.records.slim();
         self.at = 0;
     }
 }
@@ -155,6 +220,7 @@ impl Answering<'_, '_> {
             answered.sent.content = content.len;
             answered.uncoded = content.transform.as_ref().map(|transform| transform.taken);
         }
+        answered.keeps = self.reading.keeps(answered.keeps);
         Ok(answered)
     }
 
@@ -163,10 +229,9 @@ impl Answering<'_, '_> {
         let limits = ResponseLimits::default();
         let mut interim = 0;
         loop {
-            let Reading { input, at, parser, head, .. } = &mut *self.reading;
-            if *at < input.len() {
-                match parser.parse(&input[*at..], &limits, head).map_err(Failure::Bad)? {
-                    Progress::Done { len } if head.view(&input[*at..]).is_interim() => {
+            if !self.reading.is_empty() {
+                match self.reading.parse(&limits)? {
+                    Progress::Done { len } if self.reading.is_interim() => {
                         interim += 1;
                         if INTERIM_MAX < interim {
                             return Err(Failure::Interim);
@@ -178,9 +243,8 @@ impl Answering<'_, '_> {
                     Progress::NeedMore => {}
                 }
             }
-            input.drain(..*at);
-            *at = 0;
-            self.way.receive(input).await?;
+            self.reading.rest();
+            self.reading.receive(self.way).await?;
             self.course.heard = true;
         }
     }
@@ -225,9 +289,13 @@ impl Answering<'_, '_> {
     fn tell_head(&mut self, len: usize) -> Result<(Answered, Framing, Option<Content>), Failure> {
         let Answering { way, course, teller, reading, out } = self;
         let stream = way.client;
+        let whole = reading.whole_content(len);
         let Reading { input, at, head, lines, .. } = &mut **reading;
         let response = head.view(&input[*at..*at + len]);
-        let framing = response.framing(&teller.asked()).map_err(Failure::Bad)?;
+        let framing = match (response.framing(&teller.asked()).map_err(Failure::Bad)?, whole) {
+            (Framing::UntilClose, Some(length)) => Framing::Length(length),
+            (framing, _) => framing,
+        };
         stream.shard.count(class(response.status()));
         course.headed = Some(stream.shard.clock.now());
         course.status = Some(response.status().code());
@@ -283,8 +351,8 @@ impl Answering<'_, '_> {
     /// Passes the content on.
     async fn pour(&mut self, content: &mut Content, framing: Framing) -> Result<(), Failure> {
         loop {
-            let Reading { input, at, .. } = &mut *self.reading;
-            content.pour(input, at, self.out)?;
+            let Reading { input, at, trailers, .. } = &mut *self.reading;
+            content.pour((input, at), trailers, self.out)?;
             if content.is_whole() {
                 break;
             }
@@ -295,14 +363,17 @@ impl Answering<'_, '_> {
                 content.flush(self.out)?;
             }
             self.way.answer(self.out).await?;
-            match self.way.receive(input).await {
+            match self.reading.receive(self.way).await {
                 Ok(()) => {}
-                // RFC 9112 section 6.3: the end of the connection is the end of the content.
+                // RFC 9112 section 6.3: the end of the connection is the end of the content; of a script, that of
+                // its reply.
                 Err(Failure::Ended) if framing == Framing::UntilClose => break,
                 Err(failure) => return Err(failure),
             }
         }
-        content.finish(self.out)
+        let takes = takes_trailers(&self.teller.request);
+        let trailers = if takes { &self.reading.trailers[..] } else { &[] };
+        content.finish(trailers, self.out)
     }
 }
 
@@ -333,13 +404,15 @@ impl Content {
     }
 
     /// Moves what is left to `out`, and the end.
-    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+    fn finish(&mut self, trailers: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
         if let Some(transform) = &mut self.transform {
             let data = transform.finish().map_err(Failure::Client)?;
             self.len += frame(data, self.delivery, out);
         }
         if self.delivery == Delivery::Chunked {
-            out.extend_from_slice(chunk::LAST);
+            // What they say of the content, such as its digest, is not true of another form of it.
+            let trailers = if self.transform.is_some() { &[] } else { trailers };
+            write_last_chunk(trailers, &Named::default(), FieldNames::NONE, out);
         }
         Ok(())
     }
@@ -349,12 +422,18 @@ impl Content {
     }
 
     /// Moves what has come to `out`, framed for the client; stops at the end of the content.
-    fn pour(&mut self, input: &[u8], at: &mut usize, out: &mut Vec<u8>) -> Result<(), Failure> {
+    fn pour(
+        &mut self,
+        (input, at): (&[u8], &mut usize),
+        trailers: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
         while *at < input.len() && !self.is_whole() {
             let rest = &input[*at..];
             let (data, taken) = match &mut self.decoder {
                 Some(decoder) => {
                     let step = decoder.decode(rest).map_err(|_| Failure::Framing)?;
+                    trailers.extend_from_slice(&rest[step.trailer]);
                     (&rest[step.data], step.consumed)
                 }
                 None => (rest, rest.len()),

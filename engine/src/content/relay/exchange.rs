@@ -44,6 +44,7 @@ pub(super) async fn run(
     let mut course = Course::default();
     let begun = responder.stream.shard.clock.now();
     let done = go(responder, relay, order, (seat, links), &mut course).await;
+    responder.relay.reading.records.tell_errors(&relay.group.name);
     let Course { linked, headed, status, used, heard, told } = course;
     let failed = |failure: &Failure| failure.is_of_server().then(|| failure.status().code());
     responder.relay.tries.push(Try {
@@ -81,12 +82,12 @@ async fn go(
     let teller = Teller::of(responder, order);
     let Responder { body, relay: Work { out: to_server, reading, .. }, out, .. } = responder;
     to_server.clear();
-    reading.begin();
+    reading.begin(relay.group.protocol);
     if let Some(server) = way.client.shard.balancers.borrow().server(seat) {
         order.write(relay, server, to_server);
     }
     body.rewind();
-    let gathered = upload::gather(order.content, body, to_server).map_err(Failure::Body)?;
+    let gathered = upload::gather(order.packing, body, to_server).map_err(Failure::Body)?;
     if gathered == Gathered::Part && body.take_continue() {
         out.extend_from_slice(CONTINUE);
         way.client.shard.count(Counter::Responses1xx);
@@ -98,7 +99,7 @@ async fn go(
         way.has_asked();
         answering.pass_on().await?
     } else {
-        let upload = upload::send(&way, (order.content, body), gathered, to_server);
+        let upload = upload::send(&way, (order.packing, body), gathered, to_server);
         both(&way, upload, answering.pass_on()).await?
     };
     let Answered { mut sent, head, closes, keeps, goes_on, uncoded, replacement } = answered;

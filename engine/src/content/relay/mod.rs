@@ -11,6 +11,7 @@ mod answer;
 mod exchange;
 mod instead;
 mod order;
+mod records;
 mod tries;
 mod tunnel;
 mod upload;
@@ -76,7 +77,7 @@ const RETRY_SECONDS: u32 = 5;
 
 /// Has a server answer.
 pub(super) async fn send(responder: &mut Responder<'_>, relay: &Relay) -> Result<Sent, Gone> {
-    let order = match Order::of(responder) {
+    let order = match Order::of(responder, relay) {
         Ok(order) => order,
         Err(answer) => return Ok(own::send(responder, &answer)),
     };

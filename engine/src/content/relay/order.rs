@@ -1,16 +1,21 @@
 //! What a server is asked: the request as it goes on, and what that says about trying it again.
 
+use std::net::IpAddr;
+use std::os::fd::RawFd;
+
 use config::ProxyHost;
+use proto_http::fastcgi::{self, Environment};
 use proto_http::upstream::{
     Announce, Content, Expectation, Forwarding, HostField, Lifetime, MaxForwards, Named, RequestHead, Scheme,
     Trust, Upgrades, wanted,
 };
 use proto_http::{Method, Request, Status};
-use site::upstream::{Relay, Server};
+use site::upstream::{Relay, Scripts, Server};
 use site::{Answer, Security};
 use sys::net::Address;
 
 use super::super::Responder;
+use super::upload::Packing;
 
 /// A request on its way to a server, whichever it will be.
 pub(super) struct Order<'r> {
@@ -18,7 +23,15 @@ pub(super) struct Order<'r> {
     raw_path: &'r [u8],
     query: Option<&'r [u8]>,
     named: Named<'r>,
-    pub(super) content: Content,
+    content: Content,
+    /// How it goes to the server.
+    pub(super) packing: Packing,
+    /// The path, decoded and without dot segments.
+    path: &'r [u8],
+    /// From whom the request came, and by which connection.
+    client: Option<IpAddr>,
+    client_port: u16,
+    client_fd: RawFd,
     /// The protocol that the client wants to go on in.
     pub(super) upgrade: Option<&'r [u8]>,
     forwarding: Forwarding,
@@ -29,13 +42,14 @@ const ALLOW: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH";
 
 impl<'r> Order<'r> {
     /// What is to be asked, or the answer that needs no server.
-    pub(super) fn of(responder: &Responder<'r>) -> Result<Order<'r>, Answer<'static>> {
+    pub(super) fn of(responder: &Responder<'r>, relay: &Relay) -> Result<Order<'r>, Answer<'static>> {
         let refused = |status| Answer { close: true, ..Answer::with(status) };
         let Some(request) = responder.request else { return Err(refused(Status::BAD_REQUEST)) };
         if MaxForwards::of(&request) == MaxForwards::Here {
             return Err(Answer { allow: Some(ALLOW), ..Answer::with(Status::NO_CONTENT) });
         }
         let content = Content::of(&request).ok_or_else(|| refused(Status::NOT_IMPLEMENTED))?;
+        let packing = packing(relay, content, responder.path)?;
         let named = Named::of(&request).map_err(|bad| refused(bad.status()))?;
         let port = &responder.stream.port;
         let peer = port.peer.get().address;
@@ -51,8 +65,20 @@ impl<'r> Order<'r> {
         };
         // What has been sent ahead is either another request or nobody's business.
         let upgrade = wanted(&request, Upgrades::default()).filter(|_| responder.ahead.is_empty());
-        let (raw_path, query) = (responder.raw_path, responder.query);
-        Ok(Order { request, raw_path, query, named, content, upgrade, forwarding })
+        Ok(Order {
+            request,
+            raw_path: responder.raw_path,
+            query: responder.query,
+            named,
+            content,
+            packing,
+            path: responder.path,
+            client: responder.client,
+            client_port: port.peer.get().port,
+            client_fd: port.fd.get(),
+            upgrade: upgrade.filter(|_| packing != Packing::Records),
+            forwarding,
+        })
     }
 
     /// Whether doing it twice is as good as doing it once (RFC 9110 section 9.2.2).
@@ -67,6 +93,9 @@ impl<'r> Order<'r> {
             ProxyHost::Upstream => HostField::Given(name_of(server)),
             ProxyHost::Name(name) => HostField::Given(name.as_bytes()),
         };
+        if let Some(scripts) = &relay.scripts {
+            return self.write_environment(relay, (scripts, host), out);
+        }
         let head = RequestHead {
             request: self.request,
             named: &self.named,
@@ -82,6 +111,57 @@ impl<'r> Order<'r> {
             lifetime: Lifetime::Kept,
         };
         head.write(out);
+    }
+
+    /// Appends what a script learns about the request.
+    fn write_environment(
+        &self,
+        relay: &Relay,
+        (scripts, host): (&Scripts, HostField<'_>),
+        out: &mut Vec<u8>,
+    ) {
+        let Some(script) = scripts.rule.find(self.path) else { return };
+        let lifetime = match relay.group.keep_alive {
+            0 => fastcgi::Lifetime::Last,
+            _ => fastcgi::Lifetime::Kept,
+        };
+        fastcgi::write_begin(lifetime, out);
+        let Forwarding { peer, .. } = self.forwarding;
+        let environment = Environment {
+            request: self.request,
+            named: &self.named,
+            method: self.request.method_bytes(),
+            path: self.path,
+            query: self.query,
+            script,
+            root: &scripts.root,
+            host,
+            content: match self.content {
+                Content::Length(length) => Some(length),
+                Content::None | Content::Chunked => None,
+            },
+            client: self.client,
+            // The port of a proxy says nothing about its client.
+            client_port: Some(self.client_port).filter(|_| peer.is_some() && peer == self.client),
+            server: sys::net::local_of(self.client_fd),
+            user: None,
+            forwarding: Forwarding { announce: Announce::Nothing, ..self.forwarding },
+            rules: relay.changes.rules(),
+            variables: &scripts.variables,
+        };
+        environment.write(out);
+    }
+}
+
+/// How the content goes to a server, or the answer that needs none.
+fn packing(relay: &Relay, content: Content, path: &[u8]) -> Result<Packing, Answer<'static>> {
+    match (&relay.scripts, content) {
+        (None, Content::Chunked) => Ok(Packing::Chunks),
+        (None, Content::None | Content::Length(_)) => Ok(Packing::Plain),
+        (Some(scripts), _) if scripts.rule.find(path).is_none() => Err(Answer::with(Status::NOT_FOUND)),
+        // A script is told the length before the content (RFC 3875 section 4.1.2).
+        (Some(_), Content::Chunked) => Err(Answer { close: true, ..Answer::with(Status::LENGTH_REQUIRED) }),
+        (Some(_), Content::None | Content::Length(_)) => Ok(Packing::Records),
     }
 }
 

@@ -1,11 +1,22 @@
 //! The content of a request on its way to a server.
 
 use proto_http::chunk;
-use proto_http::upstream::Content;
+use proto_http::fastcgi::{self, CONTENT_MAX};
 
 use super::way::{Failure, Way};
 use crate::limits::OUTPUT_MAX;
 use crate::request_body::{BodyError, RequestBody};
+
+/// How a server gets the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// As it is: how long it is has been said.
+    Plain,
+    /// In chunks.
+    Chunks,
+    /// In FastCGI's records.
+    Records,
+}
 
 /// What a look at the content has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +33,7 @@ pub(super) enum Gathered {
 /// does not take what has come.
 pub(super) async fn send(
     way: &Way<'_>,
-    (content, body): (Content, &mut RequestBody<'_>),
+    (packing, body): (Packing, &mut RequestBody<'_>),
     mut gathered: Gathered,
     out: &mut Vec<u8>,
 ) -> Result<(), Failure> {
@@ -33,13 +44,13 @@ pub(super) async fn send(
             Gathered::Enough => {}
             Gathered::Part => body.more().await.map_err(Failure::Body)?,
         }
-        gathered = gather(content, body, out).map_err(Failure::Body)?;
+        gathered = gather(packing, body, out).map_err(Failure::Body)?;
     }
 }
 
 /// Appends what has come of the content, framed.
 pub(super) fn gather(
-    content: Content,
+    packing: Packing,
     body: &mut RequestBody<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Gathered, BodyError> {
@@ -54,17 +65,29 @@ pub(super) fn gather(
             }
             return Ok(Gathered::Part);
         }
-        match content {
-            Content::Chunked => {
-                chunk::write_size(out, data.len());
-                out.extend_from_slice(data);
-                out.extend_from_slice(chunk::END);
-            }
-            Content::Length(_) | Content::None => out.extend_from_slice(data),
-        }
+        pack(packing, data, out);
     }
-    if content == Content::Chunked {
-        out.extend_from_slice(chunk::LAST);
+    match packing {
+        Packing::Plain => {}
+        Packing::Chunks => out.extend_from_slice(chunk::LAST),
+        Packing::Records => fastcgi::write_end_of_input(out),
     }
     Ok(Gathered::All)
+}
+
+fn pack(packing: Packing, data: &[u8], out: &mut Vec<u8>) {
+    match packing {
+        Packing::Plain => out.extend_from_slice(data),
+        Packing::Chunks => {
+            chunk::write_size(out, data.len());
+            out.extend_from_slice(data);
+            out.extend_from_slice(chunk::END);
+        }
+        Packing::Records => {
+            for part in data.chunks(CONTENT_MAX) {
+                fastcgi::write_input_head(part.len(), out);
+                out.extend_from_slice(part);
+            }
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use perf::Counter;
 use proto_http::Status;
+use proto_http::fastcgi::BadReply;
 use proto_http::upstream::BadResponse;
 use tls::Outward;
 
@@ -38,6 +39,8 @@ pub(super) enum Failure {
     Interim,
     /// The framing of its answer's content is broken.
     Framing,
+    /// What it has sent is no reply of FastCGI.
+    Reply(BadReply),
     /// The content of the request cannot be read to its end.
     Body(BodyError),
 }
@@ -68,7 +71,9 @@ impl Failure {
             Failure::Client(_) | Failure::Body(_) | Failure::Late => None,
             Failure::Refused | Failure::NotTaken => Some(Counter::UpstreamConnectionsFailed),
             Failure::Ended | Failure::Broken => Some(Counter::UpstreamResponsesCut),
-            Failure::Bad(_) | Failure::Interim | Failure::Framing => Some(Counter::UpstreamResponsesBad),
+            Failure::Bad(_) | Failure::Interim | Failure::Framing | Failure::Reply(_) => {
+                Some(Counter::UpstreamResponsesBad)
+            }
         }
     }
 }

@@ -1,0 +1,122 @@
+//! No input makes a real server behind ours see two requests for one.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use e2e::origin::{Kind, Origin};
+use e2e::output::Place;
+use e2e::{Folder, Options, Server, python};
+
+const CONFIGURATION: &str = r#"{
+  "server": { "listen": ["127.0.0.1:0"], "shards": 1 },
+  "logs": { "requests": { "file": "${folder}/requests", "format": "$request" } },
+  "hosts": { "localhost": { "proxy": "http://${origin}", "access_log": "requests" } }
+}"#;
+
+#[test]
+fn apache() {
+    check(Kind::Apache);
+}
+
+#[test]
+fn h2o() {
+    check(Kind::H2o);
+}
+
+#[test]
+fn haproxy() {
+    check(Kind::Haproxy);
+}
+
+#[test]
+fn lighttpd() {
+    check(Kind::Lighttpd);
+}
+
+#[test]
+fn nginx() {
+    check(Kind::Nginx);
+}
+
+/// What the origin has taken for a request is one that the server has seen, and no more often.
+fn check(kind: Kind) {
+    let origin = Origin::start(kind).expect("the origin starts");
+    let folder = Folder::new("smuggling").expect("a folder");
+    let text = CONFIGURATION
+        .replace("${folder}", &folder.path().to_string_lossy())
+        .replace("${origin}", &origin.address().to_string());
+    let configuration = folder.write("kimura.conf", text.as_bytes()).expect("write");
+    let server = Server::start(&configuration, &Options::default()).expect("the server starts");
+    let Place::Ip(address) = server.place(1).expect("an address") else {
+        panic!("a TCP address is configured")
+    };
+
+    let (script, cases) = (here().join("origins/smuggle.py"), here().join("conformance/h1cases.json"));
+    let output = python::run(&[script.into(), address.to_string().into(), cases.into()]).expect("python");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let mut faults: Vec<String> = said.lines().map(str::to_owned).collect();
+    let sent = faults.pop().unwrap_or_default();
+    let sent: usize =
+        sent.strip_suffix(" sent").and_then(|number| number.parse().ok()).unwrap_or_else(|| {
+            panic!("the script did not end: {said}\n{}", String::from_utf8_lossy(&output.stderr));
+        });
+
+    server.stop().expect("the server ends in order");
+    let passed = fs::read_to_string(folder.path().join("requests")).expect("the log");
+    let seen = origin.stop().expect("the log of the origin");
+    // Each honest request was seen, so that the logs are whole.
+    assert!(sent <= seen.len(), "{} of {sent} were seen", seen.len());
+    faults.extend(surplus(&seen, passed.lines()).map(|line| format!("{kind:?} has seen {line:?}")));
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// Lines that are there more often than among `passed`.
+fn surplus<'p>(seen: &[String], passed: impl Iterator<Item = &'p str>) -> impl Iterator<Item = String> {
+    let mut left = BTreeMap::<String, isize>::new();
+    for line in passed {
+        *left.entry(essence(line)).or_default() += 1;
+    }
+    for line in seen {
+        *left.entry(essence(line)).or_default() -= 1;
+    }
+    left.into_iter().filter(|(_, count)| *count < 0).map(|(line, _)| line)
+}
+
+/// Method, path and query: a proxy speaks a version of its own, and sends no host in the target.
+fn essence(line: &str) -> String {
+    let line = line.replace("\\x5c", "\\").replace("\\x5C", "\\").replace("\\\\", "\\");
+    let line = line.rsplit_once(" HTTP/").map_or(&line[..], |(line, _)| line);
+    let Some((method, target)) = line.split_once(' ') else { return line.to_owned() };
+    let target = match target.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => {
+            rest.find(['/', '?']).map_or("", |at| &rest[at..])
+        }
+        _ => target,
+    };
+    let slash = if target.starts_with(['/', '*']) { "" } else { "/" };
+    format!("{method} {slash}{target}")
+}
+
+#[test]
+fn what_was_not_passed_on_is_found() {
+    for (seen, passed, wanted) in [
+        (&["GET /a HTTP/1.1"][..], &["GET /a HTTP/1.0"][..], &[][..]),
+        (&["GET /a HTTP/1.1"], &["GET http://b/a HTTP/1.1"], &[]),
+        (&["GET /?q HTTP/1.1"], &["GET HTTP://b?q HTTP/1.1"], &[]),
+        (&[], &["GET /a HTTP/1.1"], &[]),
+        (&["GET /a HTTP/1.1", "GET /a HTTP/1.1"], &["GET /a HTTP/1.1"], &["GET /a"]),
+        (&["GET /b HTTP/1.1"], &["GET /a HTTP/1.1"], &["GET /b"]),
+        (&["5GET /a HTTP/1.1"], &["GET /a HTTP/1.1"], &["5GET /a"]),
+    ] {
+        let seen: Vec<String> = seen.iter().map(|line| (*line).to_owned()).collect();
+        let found: Vec<String> = surplus(&seen, passed.iter().copied()).collect();
+        assert_eq!(found, wanted);
+    }
+}
+
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
