@@ -14,7 +14,7 @@ const WINDOW_LOG: u32 = 19;
 pub(crate) struct Brotli {
     level: u32,
     /// None between two contents: the state cannot be used again, and is large.
-    writer: Option<CompressorWriter<Vec<u8>>>,
+    writer: Option<Box<CompressorWriter<Vec<u8>>>>,
 }
 
 impl Brotli {
@@ -28,15 +28,15 @@ impl Brotli {
 
     pub(crate) fn run(&mut self, content: &[u8], out: &mut Vec<u8>, until: Until) -> Result<(), Failed> {
         let level = self.level;
-        let writer =
-            self.writer.get_or_insert_with(|| CompressorWriter::new(Vec::new(), STEP, level, WINDOW_LOG));
+        let begin = || Box::new(CompressorWriter::new(Vec::new(), STEP, level, WINDOW_LOG));
+        let writer = self.writer.get_or_insert_with(begin);
         let failed = |_| Failed(Coding::Brotli);
         writer.write_all(content).map_err(failed)?;
         match until {
             Until::Taken => {}
             Until::Flushed => writer.flush().map_err(failed)?,
             Until::Finished => {
-                let mut rest = self.writer.take().map(CompressorWriter::into_inner).unwrap_or_default();
+                let mut rest = self.writer.take().map(|writer| writer.into_inner()).unwrap_or_default();
                 out.append(&mut rest);
                 return Ok(());
             }

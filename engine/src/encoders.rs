@@ -16,7 +16,7 @@ const IDLE_MAX: usize = 8;
 /// All of them.
 #[derive(Default)]
 pub(crate) struct Encoders {
-    idle: RefCell<Vec<Box<Encoder>>>,
+    idle: RefCell<Vec<Encoder>>,
     lent: Cell<usize>,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Lent {
     shard: Rc<Shard>,
     coding: Coding,
     /// None while a job has it.
-    encoder: Option<Box<Encoder>>,
+    encoder: Option<Encoder>,
     is_finished: bool,
 }
 
@@ -45,12 +45,12 @@ impl Lent {
     }
 
     /// Hands the encoder to a job.
-    pub(crate) fn hand_out(&mut self) -> Option<Box<Encoder>> {
+    pub(crate) fn hand_out(&mut self) -> Option<Encoder> {
         self.encoder.take()
     }
 
     /// Takes it back.
-    pub(crate) fn hand_in(&mut self, encoder: Box<Encoder>) {
+    pub(crate) fn hand_in(&mut self, encoder: Encoder) {
         self.encoder = Some(encoder);
     }
 
@@ -126,11 +126,11 @@ impl Drop for Lent {
 }
 
 impl Encoders {
-    fn idle_or_new(&self, coding: Coding, level: u32) -> Option<Box<Encoder>> {
+    fn idle_or_new(&self, coding: Coding, level: u32) -> Option<Encoder> {
         let mut idle = self.idle.borrow_mut();
         match idle.iter().rposition(|encoder| encoder.is(coding, level)) {
             Some(at) => Some(idle.remove(at)),
-            None => Encoder::new(coding, level).ok().map(Box::new),
+            None => Encoder::new(coding, level).ok(),
         }
     }
 }

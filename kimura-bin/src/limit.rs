@@ -27,7 +27,7 @@ pub(crate) fn setting(text: &str) -> Result<(String, Option<String>), Usage> {
     let source = Source { name: "limit".to_owned(), text: around(pointer) };
     match load(Some(source), &[wish]) {
         Ok(_) => Ok((pointer.to_owned(), Some(value.to_owned()))),
-        Err(problems) => Err(bad(problems.into_iter().next().map_or_else(String::new, |one| sentence(one)))),
+        Err(problems) => Err(bad(problems.into_iter().next().map_or_else(String::new, sentence))),
     }
 }
 

@@ -130,7 +130,7 @@ async fn press(stream: &Stream, piece: Piece) -> io::Result<Piece> {
 
 /// A file on its way through an encoder; goes to a job for each piece, and comes back with it.
 struct Piece {
-    encoder: Box<Encoder>,
+    encoder: Encoder,
     fd: Arc<OwnedFd>,
     len: u64,
     at: u64,
@@ -140,7 +140,7 @@ struct Piece {
 }
 
 impl Piece {
-    fn new(encoder: Box<Encoder>, plain: &OpenFile) -> Piece {
+    fn new(encoder: Encoder, plain: &OpenFile) -> Piece {
         let (fd, len) = (Arc::clone(&plain.fd), plain.stat.len);
         Piece { encoder, fd, len, at: 0, buffer: Vec::new(), coded: Vec::new() }
     }

@@ -496,7 +496,7 @@ impl Control {
         let mut room = USES_BYTES_MAX;
         let fits = |one: &LimitUse| {
             let len = one.scope.len() + one.client.as_ref().map_or(0, String::len) + USE_BYTES;
-            room = room.checked_sub(len).unwrap_or_default();
+            room = room.saturating_sub(len);
             room > 0
         };
         uses.take_while(fits).collect()

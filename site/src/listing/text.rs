@@ -38,7 +38,7 @@ fn is_unseen(character: char) -> bool {
 /// A link to a name in the same folder. The dot keeps a colon from being read as the end of a scheme, and a slash at the
 /// beginning from being read as a host. None where no path can have the name (see `proto_http::path`).
 pub(super) fn link(name: &[u8], is_folder: bool) -> Option<String> {
-    if name.iter().any(|byte| byte.is_ascii_control()) {
+    if name.iter().any(u8::is_ascii_control) {
         return None;
     }
     let mut bytes = b"./".to_vec();
