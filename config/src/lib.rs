@@ -43,16 +43,16 @@ pub use builtin::builtin;
 pub use cause::{Cause, Flaw};
 pub use explain::Explanation;
 pub use model::{
-    Arrival, Auth, Balance, Bans, CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Coding,
-    Comet, Compress, Compression, Config, Content, Control, Cors, DefaultHost, Dotfiles, Effect, Eject,
-    ErrorFormat, ErrorPage, ErrorStatus, Every, Fastcgi, FieldAction, FieldRule, FileCache, Handler, HashBy,
-    Health, Host, Labels, Level, Limits, Listen, Listing, Location, Log, LogConditions, LogFormat, LogQueue,
-    LogStatus, Matcher, OriginPattern, OriginPort, Origins, Output, Peer, Place, ProxyHost, Quota, Rank,
-    Rate, Receiver, ReceiverKind, Remote, Requirement, Return, Rewriting, Rotate, RotatedNames, Rule,
-    Satisfy, Server, Settings, ShapedBy, Shaping, Shards, Symlinks, Syslog, SyslogFraming, SyslogShape,
-    SyslogTransport, Then, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion, Transport, Upstream,
-    UpstreamAddress, UpstreamPart, UpstreamProtocol, UpstreamServer, UpstreamTimeouts, UpstreamTls,
-    UpstreamTrust, WhenFull,
+    Arrival, Attempt, Auth, Balance, Bans, CacheFor, ClientAddress, ClientCertificate, ClientCertificates,
+    Coding, Comet, Compress, Compression, Condition, Config, Content, Control, Cors, DefaultHost, Dotfiles,
+    Effect, Eject, ErrorFormat, ErrorPage, ErrorStatus, Every, Fastcgi, FieldAction, FieldRule, FileAt,
+    FileCache, Handler, HashBy, Health, Host, Labels, Level, Limits, Listen, Listing, Location, Log,
+    LogConditions, LogFormat, LogQueue, LogStatus, Map, Matcher, OriginPattern, OriginPort, Origins, Output,
+    Peer, Place, ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind, Remote, Requirement, Return,
+    Rewriting, Rotate, RotatedNames, Rule, Satisfy, Scheme, Server, Settings, ShapedBy, Shaping, Shards,
+    Subject, Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport, Then, TimeZone, Timeouts, Tls,
+    TlsCertificate, TlsVersion, Transport, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol,
+    UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust, Way, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

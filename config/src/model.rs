@@ -36,7 +36,9 @@ pub use logs::{
 pub use receiver::{
     Labels, Place, Receiver, ReceiverKind, Syslog, SyslogFraming, SyslogShape, SyslogTransport,
 };
-pub use rewriting::{Content, Effect, Return, Rewriting, Rule, Then};
+pub use rewriting::{
+    Attempt, Condition, Content, Effect, FileAt, Map, Return, Rewriting, Rule, Scheme, Subject, Then, Way,
+};
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{
     ClientCertificate, Comet, Dotfiles, ErrorFormat, ErrorPage, ErrorStatus, Handler, Listing, Settings,
@@ -58,6 +60,8 @@ pub struct Config {
     pub logs: Vec<Arc<Log>>,
     /// The groups of servers that have a name, in the order of the file.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// Tables of texts that rules can look up, in the order of the file.
+    pub maps: Vec<Map>,
     /// The virtual hosts, in the order of the file; never empty.
     pub hosts: Vec<Host>,
     /// Which host answers a request whose name is none of `hosts`.

@@ -2,10 +2,12 @@
 
 mod auth;
 mod compression;
+mod conditions;
 mod fields;
 mod hosts;
 mod layer;
 mod logs;
+mod maps;
 mod receiver;
 mod rewriting;
 mod server;
@@ -46,9 +48,10 @@ pub(crate) fn config(root: &Node, source: Option<&Source>, problems: &mut Proble
         problems.push(Problem::new(source, key.unwrap_or(&root.origin), "/hosts", Cause::NoHosts));
     }
     tls::check(root, source, &server, &hosts, problems);
+    let maps = maps::read(&reader, source, problems);
     let default_host = default_host(&reader, &hosts, problems);
     let Catalog { logs, upstreams } = catalog;
-    Config { server, logs: logs.named(), upstreams: upstreams.named(), hosts, default_host }
+    Config { server, logs: logs.named(), upstreams: upstreams.named(), maps, hosts, default_host }
 }
 
 /// What places choose from by name.

@@ -61,6 +61,16 @@ impl<'a> Reader<'a> {
         self.node.is_some()
     }
 
+    /// Whether the key called `name` is there, right or wrong.
+    pub(crate) fn has_named(&self, name: &str) -> bool {
+        self.member(name).is_some()
+    }
+
+    /// Whether any key is there, right or wrong.
+    pub(crate) fn has_any(&self) -> bool {
+        self.node.is_some_and(|node| node.members().next().is_some())
+    }
+
     /// Whether the key is there, right or wrong.
     pub(crate) fn has<K>(&self, key: &Key<K>) -> bool {
         self.member(key.name).is_some()

@@ -8,7 +8,7 @@ use sys::net::{Address, BadAddress};
 use crate::cause::Flaw;
 use crate::model::{
     Arrival, Balance, ErrorStatus, HashBy, LogStatus, Matcher, Peer, ProxyHost, Rank, Requirement, Transport,
-    UpstreamAddress,
+    UpstreamAddress, Way,
 };
 use crate::name::HostName;
 use crate::near::nearest;
@@ -451,6 +451,25 @@ fn ranked<'t>(text: &'t str, cure: &str) -> Result<(Rank, &'t str), Flaw> {
 /// Any text.
 pub(crate) fn any(text: &str) -> Result<String, Flaw> {
     Ok(text.to_owned())
+}
+
+/// An item of `try`.
+pub(crate) fn way(text: &str) -> Result<Way, Flaw> {
+    let Some(status) = text.strip_prefix('=') else {
+        return match text {
+            "handler" => Ok(Way::Handler),
+            _ if text.starts_with(['/', '$']) => Ok(Way::To(text.to_owned())),
+            _ => {
+                let what = format!("{} is no path", quoted(text));
+                Err(Flaw::new(what, "write a path such as \"$path.html\", \"=404\" or \"handler\""))
+            }
+        };
+    };
+    let code = status.parse().ok().filter(|code| (400..=599).contains(code));
+    code.map(Way::Status).ok_or_else(|| {
+        let what = format!("{} is no status of an error", quoted(text));
+        Flaw::new(what, "write \"=404\", or another from \"=400\" to \"=599\"")
+    })
 }
 
 /// The name of a file in the folder that is asked for.

@@ -13,15 +13,15 @@ use crate::source::Origin;
 use crate::tree::Node;
 
 pub(crate) use keys::{
-    answer, auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, place, quota,
-    remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
-    upstream_fastcgi, upstream_health, upstream_timeouts, upstream_tls,
+    answer, auth, bans, certificate, compression, conditions, control, cors, file_cache, host, limits, log,
+    map, place, quota, remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top,
+    upstream, upstream_eject, upstream_fastcgi, upstream_health, upstream_timeouts, upstream_tls,
 };
 pub(crate) use sections::{
-    ANSWER, AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS,
-    LOCATION, LOG, REMOTE, ROTATE, RULE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT, SHAPING_CONNECTION,
-    SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_FASTCGI, UPSTREAM_HEALTH,
-    UPSTREAM_TIMEOUTS, UPSTREAM_TLS,
+    ANSWER, AUTH, BANS, CERTIFICATE, COMPRESSION, CONDITIONS, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST,
+    LIMITS, LOCATION, LOG, MAP, REMOTE, ROTATE, RULE, SECURITY, SERVER, SHAPING, SHAPING_CLIENT,
+    SHAPING_CONNECTION, SHAPING_TOTAL, TIMEOUTS, TLS, TOP, UPSTREAM, UPSTREAM_EJECT, UPSTREAM_FASTCGI,
+    UPSTREAM_HEALTH, UPSTREAM_TIMEOUTS, UPSTREAM_TLS,
 };
 
 /// One key.
@@ -218,6 +218,8 @@ pub(crate) const SECTIONS: &[&Section] = &[
     &AUTH,
     &RULE,
     &ANSWER,
+    &CONDITIONS,
+    &MAP,
     &SECURITY,
     &CORS,
     &COMPRESSION,
@@ -262,6 +264,7 @@ mod tests {
             "checked": {"servers": ["127.0.0.1:1"], "health": {"path": "/base"}}
         },
         "defaults": {"root": "base", "access_log": "stdout"},
+        "maps": {"base": {}},
         "hosts": {"example.org": {
             "listen": ["127.0.0.1:9443 tls"],
             "tls": {"certificates": {"main": {"chain": "chain.pem", "key": "key.pem"}}, "authorities": "ca.pem"},
@@ -269,7 +272,7 @@ mod tests {
                 "/a/": {"root": "own"},
                 "/c/": {
                     "root": "base",
-                    "rewrite": [{"path": "^/c", "to": "/d"}, {"return": {"status": 301, "to": "/e"}}],
+                    "rewrite": [{"path": "^/c", "to": "/d", "if": {"host": "^base$"}}, {"return": {"status": 301, "to": "/e"}}, {"path": "^/c", "rules": []}],
                     "return": {"body": "base"}
                 },
                 "/b/": {
@@ -310,6 +313,9 @@ mod tests {
             "tls" => "/hosts/example.org/tls",
             "certificate" => "/hosts/example.org/tls/certificates/main",
             "auth" => "/hosts/example.org/locations/~1b~1/auth",
+            "map" => "/maps/base",
+            "conditions" => "/hosts/example.org/locations/~1c~1/rewrite/0/if",
+            "rule" if key == "rules" => "/hosts/example.org/locations/~1c~1/rewrite/2",
             "rule" if key == "return" => "/hosts/example.org/locations/~1c~1/rewrite/1",
             "rule" => "/hosts/example.org/locations/~1c~1/rewrite/0",
             "return" if key == "to" => "/hosts/example.org/locations/~1c~1/rewrite/1/return",

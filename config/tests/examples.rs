@@ -37,6 +37,7 @@ fn examples_are_right() {
         "hardened.conf",
         "logins.conf",
         "logs.conf",
+        "rewriting.conf",
         "php.conf",
         "compression.conf",
         "proxy.conf",
@@ -63,7 +64,7 @@ fn no_example_is_left_out() {
     let configurations = files.filter(|file| {
         file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|extension| extension == "conf"))
     });
-    assert_eq!(configurations.count(), 11);
+    assert_eq!(configurations.count(), 12);
 }
 
 #[test]

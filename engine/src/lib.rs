@@ -21,6 +21,7 @@ mod encoders;
 mod error;
 mod file_cache;
 mod file_lookup;
+mod finding;
 mod finish;
 mod holding;
 mod inbox;

@@ -113,6 +113,7 @@ impl<'x> RequestBody<'x> {
             Action::Respond(answer) => !answer.close,
             Action::File(_)
             | Action::Redirect { .. }
+            | Action::Try(_)
             | Action::Reply { .. }
             | Action::Comet(..)
             | Action::ToTls(_)

@@ -7,19 +7,15 @@
 //! The lane polls this future directly. In the usual case it runs through without waiting once.
 
 use std::cell::OnceCell;
-use std::net::IpAddr;
 use std::rc::Rc;
 
-use auth::access::Holder;
 use perf::Counter;
-use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Request, Status, path};
-use site::{
-    Action, Answer, Arrival, Exchange, Fields, Inquiry, LOOKUPS_MAX, Place, Security, Site, Trail, Walk,
-    decide, decide_admitted,
-};
+use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Status, path};
+use site::{Action, Answer, Fields, Place, Trail, decide_admitted};
 
 use crate::connection::Wait;
 use crate::content::{self, Responder};
+use crate::finding::{Decision, Finder, Origin, refuse};
 use crate::finish::{self, Finished};
 use crate::holding::{self, Room};
 use crate::limits::{INPUT_CAPACITY, OUTPUT_MAX, REQUESTS_PER_TURN};
@@ -213,65 +209,86 @@ async fn exchange(
     let client = request.as_ref().map_or(peer, |request| served.clients.find(peer, request));
     let (security, holder) = shard.security(&stream.port, (served, address));
     let origin = Origin { client, security, holder: holder.as_deref() };
-    let Decision { asked, path, raw_path, query, place, mut action } = match (&request, head) {
+    let finder = Finder { stream, served, address, origin };
+    let asked = request.map(|request| {
+        // `OPTIONS *` is about the server, not about a place in it (RFC 9110 section 9.3.7).
+        let raw = if request.is_options_star() { b"/" } else { request.path() };
+        (request, path::normalize(raw, &mut work.path))
+    });
+    let (mut decision, mut walk) = match asked {
         // Who is banned and connects has been closed. The connection of a proxy is that of others, too.
-        (Some(_), _) if client != peer && shard.has_banned(client) => {
+        Some(_) if client != peer && shard.has_banned(client) => {
             shard.count(Counter::RequestsRefusedBan);
-            Decision::nowhere(Action::Respond(Answer::with(Status::FORBIDDEN)))
+            (Decision::nowhere(Action::Respond(Answer::with(Status::FORBIDDEN))), None)
         }
-        (Some(request), _) => {
-            let finder = Finder { shard, site: served, address, origin };
-            finder.find(request, &mut work.path, &mut work.trail)
-        }
-        (None, refused) => Decision::refuse(refused.map_or_else(Refusal::status, |_| Status::BAD_REQUEST)),
+        Some((request, Ok(asked))) => finder.find(&request, asked, &mut work.trail).await,
+        Some((_, Err(bad))) => (Decision::refuse(bad.status()), None),
+        None => (Decision::refuse(head.map_or_else(Refusal::status, |_| Status::BAD_REQUEST)), None),
     };
     // What has no place of its own gets the pages, the fields and the log of the default host.
-    let shown = place.or_else(|| served.fallback(address));
-    let holding = shown.map_or(&[][..], |place| served.holding(place.location.id));
     let left = |gone| finish::gone(shard, gone);
-    let room = match holding {
-        [] => Room::There,
-        sinks => stream.room_in(sinks, &mut work.out).await.map_err(left)?,
-    };
+    let shown = decision.place.or_else(|| served.fallback(address));
+    let mut room = room_for(stream, served, shown, &mut work.out).await.map_err(left)?;
     if room == Room::None {
-        action = holding::refuse(&head);
+        decision.action = holding::refuse(&head);
     }
     let mut user = None;
-    let shaped = shard.shaped(place);
-    let mut running = None;
-    let arrival = Candidate { place, client, user: None, body_begun: body.begun() };
-    if head.is_ok() && shaped == Some(Moment::Early) {
-        match stream.admit_shaped(arrival, &mut work.out).await.map_err(left)? {
-            Ok(counted) => running = Some(counted),
-            Err(refused) => action = refused,
+    // What is tried is found first: only then it is known whose limits hold.
+    while let (Action::Try(_), Some((request, Ok(asked)))) = (&decision.action, &asked) {
+        let Some(from) = walk.take() else { break };
+        let before = decision.place.map(|place| place.location.id);
+        (decision, walk) = finder.follow(request, from, asked, &mut work.trail).await;
+        if decision.place.map(|place| place.location.id) != before {
+            room = room_for(stream, served, decision.place, &mut work.out).await.map_err(left)?;
+            if room == Room::None {
+                decision.action = holding::refuse(&head);
+            }
         }
     }
-    if let (Action::NeedLogin(gate), Some(place), Some(request)) = (&action, place, &request) {
-        let gate = *gate;
-        (action, user) =
-            match logins::admit(stream, gate, (client, request), &mut work.out).await.map_err(left)? {
-                Admission::Granted(user) => {
-                    let target = Target { asked, path, raw_path, query };
-                    (decide_admitted(&seen(origin, request, target, place)), Some(user))
-                }
-                Admission::Refused(answer, user) => (Action::Respond(answer), user),
-                Admission::Challenged => {
-                    let challenge = Some(gate.challenge.as_str());
-                    (Action::Respond(Answer { challenge, ..Answer::with(Status::UNAUTHORIZED) }), None)
-                }
-            };
+    let shaped = shard.shaped(decision.place);
+    let mut running = None;
+    if head.is_ok() && shaped == Some(Moment::Early) {
+        let early = Candidate { place: decision.place, client, user: None, body_begun: body.begun() };
+        match stream.admit_shaped(early, &mut work.out).await.map_err(left)? {
+            Ok(counted) => running = Some(counted),
+            Err(refused) => decision.action = refused,
+        }
+    }
+    while let (Some(place), Some((request, Ok(asked)))) = (decision.place, &asked) {
+        match decision.action {
+            Action::NeedLogin(gate) => {
+                let admission = logins::admit(stream, gate, (client, request), &mut work.out).await;
+                (decision.action, user) = match admission.map_err(left)? {
+                    Admission::Granted(user) => {
+                        (decide_admitted(&decision.seen(origin, request, place)), Some(user))
+                    }
+                    Admission::Refused(answer, user) => (Action::Respond(answer), user),
+                    Admission::Challenged => {
+                        let challenge = Some(gate.challenge.as_str());
+                        (Action::Respond(Answer { challenge, ..Answer::with(Status::UNAUTHORIZED) }), None)
+                    }
+                };
+            }
+            Action::Try(_) => {
+                let Some(from) = walk.take() else { break };
+                (decision, walk) = finder.follow(request, from, asked, &mut work.trail).await;
+            }
+            _ => break,
+        }
     }
     if head.is_ok() && shaped == Some(Moment::Late) {
-        let arrival = Candidate { user: user.as_deref(), ..arrival };
-        match stream.admit_shaped(arrival, &mut work.out).await.map_err(left)? {
+        let user = user.as_deref();
+        let late = Candidate { place: decision.place, client, user, body_begun: body.begun() };
+        match stream.admit_shaped(late, &mut work.out).await.map_err(left)? {
             Ok(counted) => running = Some(counted),
-            Err(refused) => action = refused,
+            Err(refused) => decision.action = refused,
         }
     }
-    if let Some(place) = place {
+    let place = decision.place.or_else(|| served.fallback(address));
+    let Decision { asked, path, raw_path, query, place: own, mut action } = decision;
+    if let Some(place) = own {
         body.set_limit(place.location.body_size);
     }
-    let place = shown;
     let own_id = shard.ids.next();
     let id = request_ids::known_by(own_id, served, peer, request.as_ref());
     if let Err(status) = body.make_way_for(&action).await? {
@@ -345,120 +362,17 @@ async fn exchange(
 /// What holds where nobody is in charge.
 static NO_RULES: Fields = Fields::none();
 
-fn refuse(status: Status) -> Action<'static> {
-    Action::Respond(Answer { close: true, ..Answer::with(status) })
-}
-
-/// Where a request belongs, and what to do for it.
-struct Decision<'s> {
-    /// The path that the client has asked for; empty when it could not be read.
-    asked: &'s [u8],
-    path: &'s [u8],
-    /// That one in the form of a request line.
-    raw_path: &'s [u8],
-    query: Option<&'s [u8]>,
-    place: Option<Place<'s>>,
-    action: Action<'s>,
-}
-
-impl<'s> Decision<'s> {
-    /// It has not come as far as to a path.
-    fn nowhere(action: Action<'s>) -> Decision<'s> {
-        Decision { asked: b"", path: b"", raw_path: b"", query: None, place: None, action }
+/// Waits until the logs of a place have room for a line.
+async fn room_for(
+    stream: &Stream,
+    served: &Served,
+    place: Option<Place<'_>>,
+    out: &mut Vec<u8>,
+) -> Result<Room, Gone> {
+    match place.map_or(&[][..], |place| served.holding(place.location.id)) {
+        [] => Ok(Room::There),
+        sinks => stream.room_in(sinks, out).await,
     }
-
-    fn refuse(status: Status) -> Decision<'static> {
-        Decision::nowhere(refuse(status))
-    }
-
-    fn at(target: Target<'s>, place: Place<'s>, action: Action<'s>) -> Decision<'s> {
-        let Target { asked, path, raw_path, query } = target;
-        Decision { asked, path, raw_path, query, place: Some(place), action }
-    }
-}
-
-/// Where a request comes from.
-#[derive(Clone, Copy)]
-struct Origin<'s> {
-    client: Option<IpAddr>,
-    security: Security,
-    holder: Option<&'s Holder>,
-}
-
-/// Where a request leads.
-#[derive(Clone, Copy)]
-struct Target<'s> {
-    /// The path that the client has asked for.
-    asked: &'s [u8],
-    /// The path that rules have made of it.
-    path: &'s [u8],
-    /// That one in the form of a request line.
-    raw_path: &'s [u8],
-    query: Option<&'s [u8]>,
-}
-
-/// Finds where requests belong that came in by one address.
-struct Finder<'s> {
-    shard: &'s Shard,
-    site: &'s Site,
-    address: usize,
-    origin: Origin<'s>,
-}
-
-impl<'s> Finder<'s> {
-    fn find(self, request: &Request<'s>, scratch: &'s mut Vec<u8>, trail: &'s mut Trail) -> Decision<'s> {
-        // `OPTIONS *` is about the server, not about a place in it (RFC 9110 section 9.3.7).
-        let raw = if request.is_options_star() { b"/" } else { request.path() };
-        let asked = match path::normalize(raw, scratch) {
-            Ok(path) => path,
-            Err(bad) => return Decision::refuse(bad.status()),
-        };
-        let target = Target { asked, path: asked, raw_path: request.path(), query: request.query() };
-        match self.site.locate(self.address, request, asked) {
-            Ok(place) if place.is_ruled() => self.follow(request, target, place, trail),
-            Ok(place) => Decision::at(target, place, decide(&seen(self.origin, request, target, place))),
-            Err(status) => {
-                Decision { asked, path: asked, ..Decision::nowhere(Action::Respond(Answer::with(status))) }
-            }
-        }
-    }
-
-    /// Follows the rules of host and locations.
-    fn follow(
-        self,
-        request: &Request<'s>,
-        target: Target<'s>,
-        place: Place<'s>,
-        trail: &'s mut Trail,
-    ) -> Decision<'s> {
-        let Origin { client, security, .. } = self.origin;
-        let inquiry = Inquiry { request: *request, asked: target.asked, client, security };
-        trail.begin(target.asked, target.query);
-        let arrival = Walk::new(place.host).go(&inquiry, trail);
-        let raw_path = trail.encoded().unwrap_or(target.raw_path);
-        let target = Target { path: trail.path(), raw_path, query: trail.query(), ..target };
-        match arrival {
-            Arrival::Place(place) => {
-                Decision::at(target, place, decide(&seen(self.origin, request, target, place)))
-            }
-            Arrival::Answered(place, action) => Decision::at(target, place, action),
-            Arrival::Circle { place, rule } => {
-                self.shard.count(Counter::RewriteCircles);
-                log::error!(
-                    "rules lead in circles: {LOOKUPS_MAX} locations were looked up for one request, the last because of {rule}: \
-                     see to it that one of them leaves the way of the others"
-                );
-                Decision::at(target, place, Action::Respond(Answer::with(Status::INTERNAL_SERVER_ERROR)))
-            }
-        }
-    }
-}
-
-/// What phases see of a request.
-fn seen<'s>(origin: Origin<'s>, request: &Request<'s>, target: Target<'s>, place: Place<'s>) -> Exchange<'s> {
-    let Origin { client, security, holder } = origin;
-    let Target { asked, path, query, .. } = target;
-    Exchange { request: *request, path, query, asked, place, client, security, holder }
 }
 
 /// Whether the server wants this response to be the last on its connection.

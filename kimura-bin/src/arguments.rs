@@ -1,6 +1,7 @@
 //! The command line, parsed. Whatever makes no sense is refused here.
 
 use crate::ban;
+use crate::explain::{Explain, Url};
 use crate::follow::{Stay, View};
 use crate::limit;
 use crate::manual::Artefact;
@@ -13,6 +14,7 @@ use crate::verbs::{self, Verb};
 use lexopt::{Arg, Parser, ValueExt};
 use privsep::message::{Command as ToServer, Network, UpstreamChange};
 use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 /// What the user wants.
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     Logs(Box<Order>, View),
     /// Of a password, its hash.
     Passwd(Passwd),
+    /// Of a URL, its way.
+    Explain(Box<Explain>),
 }
 
 /// A command to a server that runs.
@@ -148,6 +152,9 @@ struct Given {
     key: Option<PathBuf>,
     seconds: Option<u64>,
     reason: Option<String>,
+    method: Option<String>,
+    fields: Vec<String>,
+    from: Option<IpAddr>,
     view: View,
     addition: Addition,
 }
@@ -175,6 +182,18 @@ impl Given {
             }
             Id::For => self.seconds = Some(ban::seconds(&text(option, value)?)?),
             Id::Reason => self.reason = Some(ban::reason(text(option, value)?)?),
+            Id::Method => self.method = Some(text(option, value)?),
+            Id::Field => {
+                let field = text(option, value)?;
+                if !field.contains(':') || field.contains(['\r', '\n']) {
+                    return Err(Usage::BadField(field));
+                }
+                self.fields.push(field);
+            }
+            Id::From => {
+                let address = text(option, value)?;
+                self.from = Some(address.parse().map_err(|_| Usage::BadAddress(address))?);
+            }
             Id::Socket => self.socket = Some(value.into()),
             Id::Login => self.login = Some(text(option, value)?),
             Id::PasswordFile => self.password_file = Some(value.into()),
@@ -217,6 +236,12 @@ impl Given {
         }
         if let Some(verb) = self.verb() {
             self.only(Scope::Verb)?;
+            if verb.id == verbs::Id::Explain {
+                return self.explain(verb).map(|explain| Command::Explain(Box::new(explain)));
+            }
+            if let Some(option) = self.of_explain() {
+                return Err(Usage::NotWith(option, verb.name));
+            }
             let view = std::mem::take(&mut self.view);
             return match self.command_of(verb)? {
                 Some(ToServer::Logs) => {
@@ -262,6 +287,34 @@ impl Given {
             return Err(Usage::FurtherOperand(verb.name, further.to_string_lossy().into_owned()));
         }
         Ok(Passwd { user: user.transpose()?, file: self.password_file.take() })
+    }
+
+    /// An option that only explaining takes.
+    fn of_explain(&self) -> Option<&'static Opt> {
+        let ids = [Id::Method, Id::Field, Id::From];
+        OPTIONS.iter().find(|option| ids.contains(&option.id) && self.has(option.id))
+    }
+
+    /// What is to be explained; it goes to no server.
+    fn explain(&mut self, verb: &'static Verb) -> Result<Explain, Usage> {
+        const TAKEN: [Id; 5] = [Id::Conf, Id::Set, Id::Method, Id::Field, Id::From];
+        let mut others = self.seen.iter().filter(|id| !TAKEN.contains(id));
+        if let Some(option) = others.find_map(|id| OPTIONS.iter().find(|option| option.id == *id)) {
+            return Err(Usage::NotWith(option, verb.name));
+        }
+        let mut operands = std::mem::take(&mut self.operands).into_iter();
+        let url = operands.next().ok_or(Usage::MissingOperand(verb))?;
+        let url = url.into_string().map_err(|_| Usage::OperandNotText(verb.name))?;
+        if let Some(further) = operands.next() {
+            return Err(Usage::FurtherOperand(verb.name, further.to_string_lossy().into_owned()));
+        }
+        Ok(Explain {
+            url: Url::parse(&url)?,
+            method: self.method.take().unwrap_or_else(|| "GET".to_owned()),
+            fields: std::mem::take(&mut self.fields),
+            from: self.from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            wishes: self.wishes()?,
+        })
     }
 
     /// Refuses options that go with something else.
@@ -396,7 +449,7 @@ impl Given {
     /// The command as the server takes it; none for one that goes to no server.
     fn command_of(&mut self, verb: &'static Verb) -> Result<Option<ToServer>, Usage> {
         Ok(Some(match verb.id {
-            verbs::Id::Passwd => return Ok(None),
+            verbs::Id::Passwd | verbs::Id::Explain => return Ok(None),
             verbs::Id::Status => ToServer::Status,
             verbs::Id::Reload => ToServer::Reload { plan: self.has(Id::Plan) },
             verbs::Id::Stop => ToServer::Stop,
@@ -579,6 +632,18 @@ mod tests {
         let passwd = |user: Option<&str>, file: Option<&str>| {
             Command::Passwd(Passwd { user: user.map(Into::into), file: file.map(Into::into) })
         };
+        let explain = |url, method: &str, from: &str, file| {
+            let url = Url::parse(url).expect("a URL");
+            let wishes = Wishes { from: file, ..Wishes::default() };
+            let from = from.parse().expect("an address");
+            let (method, fields) = (method.to_owned(), vec!["A:b".to_owned()]);
+            Ok(Command::Explain(Box::new(Explain { url, method, fields, from, wishes })))
+        };
+        assert_eq!(parsed("explain /a -H A:b"), explain("/a", "GET", "127.0.0.1", From::Search));
+        assert_eq!(
+            parsed("explain https://a.example/b -X PUT --header=A:b --from ::1 -c x"),
+            explain("https://a.example/b", "PUT", "::1", From::File("x".into()))
+        );
         assert_eq!(parsed("passwd"), Ok(passwd(None, None)));
         assert_eq!(parsed("passwd anna --password-file -"), Ok(passwd(Some("anna"), Some("-"))));
         let folder = Wishes { from: From::Folder("./status".into()), overrides: vec![] };
@@ -592,7 +657,7 @@ mod tests {
             ("--conf-file x", "unknown option '--conf-file'; 'kimura --help' lists all"),
             ("--hlep", "unknown option '--hlep'; did you mean '--help'?"),
             ("-T", "unknown option '-T'; did you mean '--test'?"),
-            ("-x", "unknown option '-x'; 'kimura --help' lists all"),
+            ("-y", "unknown option '-y'; 'kimura --help' lists all"),
             ("-c", "option '--conf' needs a value: --conf PATH"),
             ("--user", "option '--user' needs a value: --user USER"),
             ("--help=yes", "option '--help' takes no value; leave it out"),
@@ -630,6 +695,13 @@ mod tests {
             ("unban 10.0.0.1 --for 1h", "'--for' does not go with 'unban'; leave it out"),
             ("bans 10.0.0.1", "'bans' takes no further operand; leave '10.0.0.1' out"),
             ("passwd --json", "'--json' does not go with 'passwd'; leave it out"),
+            ("explain", "'explain' needs an operand: kimura explain URL"),
+            ("explain a", "'a' is no URL; write one such as https://example.org/a?b=c, or a path"),
+            ("explain /a /b", "'explain' takes no further operand; leave '/b' out"),
+            ("explain /a --json", "'--json' does not go with 'explain'; leave it out"),
+            ("explain /a --from b", "'b' is no address; write one such as 192.0.2.1"),
+            ("explain /a -H b", "'b' is no field; write a name, a colon and a value"),
+            ("status -X PUT", "'--method' does not go with 'status'; leave it out"),
             ("passwd -c x", "'--conf' does not go with 'passwd'; leave it out"),
             ("passwd anna otto", "'passwd' takes no further operand; leave 'otto' out"),
             ("verbosity", "'verbosity' needs an operand: kimura verbosity LEVEL"),

@@ -17,6 +17,8 @@ pub(crate) enum Error {
     Usage(Usage),
     /// A configuration file that is there and cannot be read; why, for people.
     Unreadable(String),
+    /// The configuration has problems: all of them, for people.
+    Wrong(String),
     /// The system denies io_uring.
     Ring(UringDenied),
     /// A descriptor that the service manager has passed is of no use.
@@ -58,6 +60,7 @@ impl Error {
         match self {
             Self::Usage(_)
             | Self::Unreadable(_)
+            | Self::Wrong(_)
             | Self::Ring(_)
             | Self::Passed(_)
             | Self::Log(_)
@@ -80,7 +83,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(usage) => usage.fmt(f),
-            Self::Unreadable(why) => f.write_str(why),
+            Self::Unreadable(why) | Self::Wrong(why) => f.write_str(why),
             Self::Ring(denied) => denied.fmt(f),
             Self::Passed(error) => error.fmt(f),
             Self::Log(error) => error.fmt(f),

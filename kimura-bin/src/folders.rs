@@ -15,6 +15,11 @@ pub(crate) fn served(config: &Config) -> BTreeMap<&Path, String> {
             }
         }
     }
+    for map in &config.maps {
+        if let Some(file) = &map.file {
+            found.entry(file).or_insert_with(|| format!("{}/file", map.pointer));
+        }
+    }
     found
 }
 

@@ -8,6 +8,7 @@ mod certificates;
 mod check;
 mod counters;
 mod error;
+mod explain;
 mod folders;
 mod follow;
 mod keeps;
@@ -71,6 +72,7 @@ fn run() -> Result<(), Error> {
         Command::Serve(wishes, reports) => boot::serve(&wishes, reports),
         Command::Order(order) => order::give(&order),
         Command::Logs(order, view) => follow::follow(&order, &view),
+        Command::Explain(explain) => print(&explain::told(&explain)?),
         Command::Passwd(passwd) => passwd::make(&passwd),
     }
 }

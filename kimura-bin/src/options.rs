@@ -10,7 +10,9 @@ pub(crate) enum Id {
     Conf,
     Control,
     Daemon,
+    Field,
     Follow,
+    From,
     For,
     Generate,
     Grep,
@@ -22,6 +24,7 @@ pub(crate) enum Id {
     Last,
     Login,
     Manager,
+    Method,
     PasswordFile,
     Plan,
     Reason,
@@ -316,6 +319,34 @@ pub(crate) const OPTIONS: &[Opt] = &[
         value("PATH", Kind::File),
         "Command with the token in the first line of PATH",
         "A single dash stands for standard input.",
+    ),
+    Opt {
+        short: Some('X'),
+        ..of_verbs(
+            Id::Method,
+            "method",
+            value("METHOD", Kind::Free),
+            "With explain - the method, instead of GET",
+            "",
+        )
+    },
+    Opt {
+        short: Some('H'),
+        repeatable: true,
+        ..of_verbs(
+            Id::Field,
+            "header",
+            value("FIELD", Kind::Free),
+            "With explain - a field of the request",
+            "As in -H 'Cookie: a=b'.",
+        )
+    },
+    of_verbs(
+        Id::From,
+        "from",
+        value("ADDRESS", Kind::Free),
+        "With explain - the address that the request comes from, instead of 127.0.0.1",
+        "",
     ),
 ];
 

@@ -66,6 +66,12 @@ pub(crate) enum Usage {
     BadFilter(BadFilter),
     /// Logs of a server that is somewhere else.
     LogsFar,
+    /// No URL.
+    BadUrl(String),
+    /// No address of a client.
+    BadAddress(String),
+    /// No field of a request.
+    BadField(String),
     /// A reason that is too long or has control characters.
     BadReason,
     /// Anything else that the parser of options finds.
@@ -175,6 +181,11 @@ impl fmt::Display for Usage {
             Self::LogsFar => f.write_str(
                 "'logs' reads memory of the server's machine; run it there, or open a location with \"comet\"",
             ),
+            Self::BadUrl(text) => {
+                write!(f, "'{text}' is no URL; write one such as https://example.org/a?b=c, or a path")
+            }
+            Self::BadAddress(text) => write!(f, "'{text}' is no address; write one such as 192.0.2.1"),
+            Self::BadField(text) => write!(f, "'{text}' is no field; write a name, a colon and a value"),
             Self::BadReason => {
                 write!(f, "the reason is too long or has control characters; write one short line")
             }

@@ -23,6 +23,7 @@ pub(crate) enum Id {
     Limits,
     Limit,
     Passwd,
+    Explain,
 }
 
 /// One command.
@@ -214,6 +215,16 @@ pub(crate) const VERBS: &[Verb] = &[
         detail: "The line of USER for an htpasswd file, or the hash alone for the configuration. The password is asked \
                  for twice on the terminal; without a terminal it is the first line of standard input or of \
                  --password-file. The hash is one of bcrypt with cost 11, which every web server reads.",
+    },
+    Verb {
+        id: Id::Explain,
+        name: "explain",
+        operand: Operand::Required(Value { name: "URL", kind: Kind::Free }),
+        rank: None,
+        summary: "Print the way of a URL through the configuration, without a server",
+        detail: "Host, rules that were looked at and what came of them, location, phases and outcome. URL is one such as \
+                 https://example.org/a?b=c, or a path of the first host. What decides is what serves; the configuration is \
+                 found as by a server, and files are looked for with the rights of who asks.",
     },
 ];
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use proto_http::Status;
 
-use crate::{Comet, Files, Gate, Part, Relay};
+use crate::{Attempts, Comet, Files, Gate, Part, Relay};
 
 /// What the engine shall do for a request.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub enum Action<'s> {
         /// The content.
         body: Cow<'s, [u8]>,
     },
+    /// Look which of these files is there; [`Walk::go`](crate::Walk::go) says how it goes on.
+    Try(&'s Attempts),
     /// Send the client to the same place with TLS, on this port; none for the usual one.
     ToTls(Option<u16>),
     /// Have the client log in; what it may do then, [`decide_admitted`](crate::decide_admitted) says.

@@ -27,7 +27,7 @@ use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
 use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
-use crate::rewrite::{Fault, Reply, RuleCompiler, RuleList, compile_pattern};
+use crate::rewrite::{Attempts, Fault, HasFiles, Map, Maps, Reply, RuleCompiler, RuleList, compile_pattern};
 use crate::shaping::{ScopeId, Shaping};
 use crate::upstream::{Group, GroupId, Named, Relay, RequestChanges, Scripts, Server};
 
@@ -46,9 +46,11 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
         roots: HashMap::new(),
         groups: Vec::new(),
         next_id: 0,
+        maps: Arc::default(),
         place: (String::new(), None),
         carrier: Carrier::default(),
     };
+    compiler.maps = Arc::new(config.maps.iter().filter_map(|map| compiler.map(map)).collect());
     config.upstreams.iter().for_each(|upstream| drop(compiler.group(upstream)));
     let hosts = config
         .hosts
@@ -109,6 +111,20 @@ fn names_by_listener(config: &Config) -> Vec<Names> {
     tables.collect()
 }
 
+/// What a place says of its requests before its handler.
+struct Ruled {
+    rules: Option<Box<RuleList>>,
+    reply: Option<Reply>,
+    attempts: Option<Attempts>,
+}
+
+/// Who makes the responses of a place, beside its settings.
+struct Makes<'c> {
+    reply: Option<Reply>,
+    attempts: Option<Attempts>,
+    files: Option<&'c Arc<Files>>,
+}
+
 struct Compiler<'c> {
     registry: &'c Registry,
     problems: Problems,
@@ -117,6 +133,7 @@ struct Compiler<'c> {
     /// Groups of servers already compiled.
     groups: Vec<Arc<Group>>,
     next_id: u32,
+    maps: Arc<Maps>,
     /// The host that is being compiled, and the path that all paths of its part begin with, if there is one.
     place: (String, Option<String>),
     /// What the host that is being compiled wants to be carried by.
@@ -128,11 +145,22 @@ impl Compiler<'_> {
         self.problems.push(self.registry.problem(pointer, cause, cure));
     }
 
+    fn map(&mut self, map: &config::Map) -> Option<(String, Arc<Map>)> {
+        match Map::new(map) {
+            Ok(compiled) => Some((map.name.clone(), Arc::new(compiled))),
+            Err((pointer, Fault { cause, cure })) => {
+                self.problem(&pointer, &cause, &cure);
+                None
+            }
+        }
+    }
+
     fn host(&mut self, host: &config::Host, listens: &[Listen]) -> Option<Host> {
         self.carrier = Carrier::new(host, listens);
         self.place = (host.name.to_string(), Some("/".to_owned()));
-        let outside = Rewriting { rules: Vec::new(), answer: host.rewriting.answer.clone() };
-        let root = self.location(&host.settings, &outside, &host.pointer, String::new());
+        let mut root = self.location(&host.settings, &host.rewriting, &host.pointer, String::new());
+        // They are looked at before any location is.
+        let rules = root.as_mut().and_then(|root| root.rules.take());
         let mut exact = Vec::new();
         let mut patterns = Vec::new();
         let mut prefixes = Vec::new();
@@ -158,29 +186,58 @@ impl Compiler<'_> {
         prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let locations = Locations { exact, patterns, prefixes, root: root? };
         self.check_pages(&locations, host);
-        let rules = self.rules(&host.rewriting);
         Some(Host { name: host.name.to_string(), locations, rules })
     }
 
-    fn rules(&mut self, rewriting: &Rewriting) -> Option<Box<RuleList>> {
-        let mut compiler = RuleCompiler::default();
+    /// The rules of a place, the answer to all of its requests, and what it tries; none at all where something of it
+    /// cannot be used.
+    fn rewriting(
+        &mut self,
+        rewriting: &Rewriting,
+        files: Option<&Arc<Files>>,
+        pointer: &str,
+    ) -> Option<Ruled> {
+        let maps = Arc::clone(&self.maps);
+        let has_files = if files.is_some() { HasFiles::Yes } else { HasFiles::No };
+        let mut compiler = RuleCompiler::new(&maps, has_files);
         let rules = compiler.rules(&rewriting.rules);
-        self.faults(compiler);
-        rules
-    }
-
-    /// The answer to all requests of a place; none at all where there is none that can be used.
-    fn answer(&mut self, answer: &config::Return) -> Option<Reply> {
-        let mut compiler = RuleCompiler::default();
-        let reply = compiler.answer(answer);
-        self.faults(compiler);
-        reply
-    }
-
-    fn faults(&mut self, compiler: RuleCompiler) {
+        let reply = rewriting.answer.as_ref().and_then(|answer| compiler.answer(answer));
+        let at = format!("{pointer}/try");
+        let attempts = match (rewriting.attempts.as_slice(), files) {
+            ([], _) => None,
+            (attempts, Some(files)) => compiler.attempts(attempts, files, at),
+            (_, None) => {
+                let cause = "nothing says in which folder the files are: there is no \"root\"";
+                self.problem(&at, cause, "write \"root\": \"www\" beside it");
+                None
+            }
+        };
+        let is_whole = compiler.faults.is_empty();
         for (pointer, Fault { cause, cure }) in compiler.faults {
             self.problem(&pointer, &cause, &cure);
         }
+        is_whole.then_some(Ruled { rules, reply, attempts })
+    }
+
+    /// Where files are, if a place serves any, or could look for some.
+    fn place_of_files(
+        &mut self,
+        id: u32,
+        (settings, rewriting): (&Settings, &Rewriting),
+        pointer: &str,
+        (fields, compression): (&Arc<Fields>, Option<&Arc<Compression>>),
+    ) -> Option<Option<Arc<Files>>> {
+        let serves =
+            settings.handler == Handler::Files && settings.proxy.is_none() && settings.comet.is_none();
+        let looks = !rewriting.rules.is_empty() || !rewriting.attempts.is_empty();
+        // A host that only has locations needs no folder of its own: everything else is 404.
+        let Some(path) = settings.root.as_ref().filter(|_| serves && rewriting.answer.is_none() || looks)
+        else {
+            return Some(None);
+        };
+        let root = self.root(path, pointer)?;
+        let files = Files { compression: compression.cloned(), ..files(id, root, settings, fields) };
+        Some(Some(Arc::new(files)))
     }
 
     fn pattern(&mut self, text: &str, pointer: &str) -> Option<regex::bytes::Regex> {
@@ -204,13 +261,12 @@ impl Compiler<'_> {
         self.next_id += 1;
         let fields = Arc::new(Fields::new(settings, &self.carrier.fields));
         let error_pages = self.error_pages(settings, pointer);
-        let rules = self.rules(rewriting);
-        let reply = match &rewriting.answer {
-            Some(answer) => Some(self.answer(answer)?),
-            None => None,
-        };
         let compression = settings.compression.as_deref().map(Compression::new).map(Arc::new);
-        let chain = self.chain(id, settings, reply, pointer, (&fields, compression.as_ref()))?;
+        let described = (&fields, compression.as_ref());
+        let files = self.place_of_files(id, (settings, rewriting), pointer, described)?;
+        let Ruled { rules, reply, attempts } = self.rewriting(rewriting, files.as_ref(), pointer)?;
+        let makes = Makes { reply, attempts, files: files.as_ref() };
+        let chain = self.chain(settings, makes, pointer, &fields)?;
         let accel = match settings.proxy {
             Some(_) if settings.accel => Some(self.accel(id, settings, pointer, &fields)?),
             _ => None,
@@ -221,6 +277,7 @@ impl Compiler<'_> {
             id,
             chain,
             rules,
+            files,
             fields,
             error_pages,
             intercept: settings.intercept,
@@ -236,14 +293,15 @@ impl Compiler<'_> {
 
     fn chain(
         &mut self,
-        id: u32,
         settings: &Settings,
-        reply: Option<Reply>,
+        makes: Makes<'_>,
         pointer: &str,
-        (fields, compression): (&Arc<Fields>, Option<&Arc<Compression>>),
+        fields: &Arc<Fields>,
     ) -> Option<Vec<Phase>> {
+        let Makes { reply, attempts, files } = makes;
         let comet = settings.comet.map(|shows| self.comet(shows, settings, pointer));
-        let methods = methods(settings, reply.as_ref());
+        let leads_on = attempts.as_ref().is_some_and(Attempts::leads_on);
+        let methods = methods(settings, reply.is_some() || leads_on);
         let certificate = settings.client_certificate;
         if let Some([cause, cure]) = certificate.and_then(|own| self.carrier.contradiction(own)) {
             let at = self.setting(pointer, "client_certificate");
@@ -274,23 +332,17 @@ impl Compiler<'_> {
             let scripts = self.scripts(upstream, settings, pointer)?;
             let (group, host) = (self.group(upstream), settings.proxy_host.clone());
             let changes = RequestChanges::new(&settings.proxy_headers);
+            chain.extend(attempts.map(Phase::Try));
             chain.push(Phase::Relay(Relay { group, host, scripts, changes }));
             return Some(chain);
         }
+        if settings.handler == Handler::Files && settings.dotfiles == config::Dotfiles::Hide {
+            chain.push(Phase::Dotfiles(Dotfiles));
+        }
+        chain.extend(attempts.map(Phase::Try));
         match settings.handler {
             Handler::Echo => chain.push(Phase::Echo),
-            Handler::Files => {
-                if settings.dotfiles == config::Dotfiles::Hide {
-                    chain.push(Phase::Dotfiles(Dotfiles));
-                }
-                // A host that only has locations needs no folder of its own: everything else is 404.
-                if let Some(path) = &settings.root {
-                    let root = self.root(path, pointer)?;
-                    let files =
-                        Files { compression: compression.cloned(), ..files(id, root, settings, fields) };
-                    chain.push(Phase::Files(Arc::new(files)));
-                }
-            }
+            Handler::Files => chain.extend(files.cloned().map(Phase::Files)),
         }
         Some(chain)
     }
@@ -532,11 +584,11 @@ impl Compiler<'_> {
 }
 
 /// What a place takes: what it says, or else what the one knows who makes its responses.
-fn methods(settings: &Settings, reply: Option<&Reply>) -> Methods {
+fn methods(settings: &Settings, ruled: bool) -> Methods {
     let all = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].map(str::to_owned);
     match (&settings.methods, settings.handler) {
         (Some(methods), _) => Methods::new(methods),
-        (None, _) if reply.is_some() => Methods::all(&all),
+        (None, _) if ruled => Methods::all(&all),
         (None, Handler::Files | Handler::Echo) if settings.comet.is_some() => Methods::new(&all[..2]),
         (None, Handler::Files | Handler::Echo) if settings.proxy.is_some() => Methods::all(&all),
         (None, Handler::Echo) => Methods::new(&all),
@@ -568,6 +620,7 @@ fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &Arc<Fields>)
         root,
         index: settings.index.clone(),
         symlinks: settings.symlinks,
+        dotfiles: settings.dotfiles,
         types: MediaTypes::new(settings),
         etag: settings.etag,
         compression: None,

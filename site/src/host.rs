@@ -56,7 +56,7 @@ impl Place<'_> {
     /// [`Walk`](crate::Walk) finds its place.
     #[must_use]
     pub fn is_ruled(&self) -> bool {
-        self.host.rules.is_some() || self.location.rules.is_some()
+        self.host.rules.is_some() || self.location.rules.is_some() || self.location.attempts().is_some()
     }
 }
 

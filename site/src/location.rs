@@ -11,7 +11,7 @@ use crate::error_pages::ErrorPages;
 use crate::fields::Fields;
 use crate::media::MediaTypes;
 use crate::phase::Phase;
-use crate::rewrite::RuleList;
+use crate::rewrite::{Attempts, RuleList};
 use crate::shaping::ScopeId;
 
 /// A part of a host with its own settings and its own flat chain of phases.
@@ -22,6 +22,8 @@ pub struct Location {
     pub(crate) chain: Vec<Phase>,
     /// What is looked at before its chain.
     pub(crate) rules: Option<Box<RuleList>>,
+    /// Where files are, if it serves any or its rules look for some.
+    pub(crate) files: Option<Arc<Files>>,
     /// What becomes of the fields of every response.
     pub fields: Arc<Fields>,
     /// What is sent with errors.
@@ -45,17 +47,27 @@ pub struct Location {
 }
 
 impl Location {
-    /// What is needed to find files, if the location serves any.
+    /// What is needed to find files, if the location serves any or its rules look for some.
     #[must_use]
     pub fn files(&self) -> Option<&Arc<Files>> {
+        self.files.as_ref()
+    }
+
+    /// What is tried there before anything else makes a response.
+    pub(crate) fn attempts(&self) -> Option<&Attempts> {
         self.chain.iter().find_map(|phase| match phase {
-            Phase::Files(files) => Some(files),
+            Phase::Try(attempts) => Some(attempts),
             _ => None,
         })
     }
 }
 
 impl Location {
+    /// What is looked at there before somebody makes a response, and who that is.
+    pub fn phases(&self) -> impl Iterator<Item = &'static str> {
+        self.chain.iter().map(Phase::name)
+    }
+
     /// The files that shards keep in their caches for it.
     #[must_use]
     pub fn kept_files(&self) -> Option<&Arc<Files>> {
@@ -117,6 +129,8 @@ pub struct Files {
     pub index: Vec<String>,
     /// Which symbolic links are followed.
     pub symlinks: Symlinks,
+    /// Whether rules find names that begin with a dot.
+    pub dotfiles: Dotfiles,
     /// From file name to media type.
     pub types: MediaTypes,
     /// Whether responses carry an entity tag.

@@ -7,7 +7,9 @@ use std::path::Path;
 
 use config::Source;
 use proto_http::{Head, HeadParser, Limits, path};
-use site::{Action, Arrival, Exchange, Inquiry, Place, Security, Site, Trail, Walk, decide};
+use site::{
+    Action, Arrival, Exchange, Inquiry, Kind, Place, Security, Site, Trail, Walk, decide, decide_untried,
+};
 use table::Row;
 
 /// At least so many, so that a table that reads as empty is noticed.
@@ -15,8 +17,9 @@ const ROWS_MIN: usize = 60;
 
 #[test]
 fn every_row_has_its_outcome() {
-    let root = std::env::temp_dir().join(format!("kimura-rewriting-{}", std::process::id()));
-    fs::create_dir(&root).expect("a folder");
+    let folder = std::env::temp_dir().join(format!("kimura-rewriting-{}", std::process::id()));
+    let root = folder.join("www");
+    fs::create_dir_all(&root).expect("a folder");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/rewriting.table");
     let groups = table::read(&path, &root);
     assert!(ROWS_MIN <= groups.iter().map(|group| group.rows.len()).sum());
@@ -35,7 +38,7 @@ fn every_row_has_its_outcome() {
             }
         }
     }
-    fs::remove_dir_all(&root).expect("the folder goes");
+    fs::remove_dir_all(&folder).expect("the folder goes");
     assert!(faults.is_empty(), "{} rows:\n{}", faults.len(), faults.join("\n"));
 }
 
@@ -60,10 +63,32 @@ fn answer(site: &Site, row: &Row, root: &Path) -> (u16, Vec<u8>) {
     let inquiry = Inquiry { request, asked, client, security: Security::Plain };
     let mut trail = Trail::default();
     trail.begin(asked, request.query());
-    match Walk::new(place.host).go(&inquiry, &mut trail) {
-        Arrival::Circle { .. } => (500, Vec::new()),
-        Arrival::Answered(_, action) => told(action, &trail, root),
-        Arrival::Place(place) => told(decide(&exchange(&inquiry, place, &trail)), &trail, root),
+    let mut walk = Walk::new(place.host);
+    loop {
+        let action = match walk.go(&inquiry, &mut trail, &mut |_| {}) {
+            Arrival::Circle { .. } => return (500, Vec::new()),
+            Arrival::Answered(_, action) => return told(action, &trail, root),
+            Arrival::Place(place) => decide(&exchange(&inquiry, place, &trail)),
+            Arrival::Untried(place) => decide_untried(&exchange(&inquiry, place, &trail)),
+            Arrival::Asks(_) => {
+                let (kind, path) = trail.asked();
+                let there = is_there(kind, path, root);
+                trail.answer(there);
+                continue;
+            }
+        };
+        if !matches!(action, Action::Try(_)) {
+            return told(action, &trail, root);
+        }
+    }
+}
+
+fn is_there(kind: Kind, path: &[u8], root: &Path) -> bool {
+    let Ok(path) = std::str::from_utf8(path) else { return false };
+    let there = root.join(&path[1..]);
+    match kind {
+        Kind::File => there.is_file() && !path.ends_with('/'),
+        Kind::Folder => there.is_dir(),
     }
 }
 

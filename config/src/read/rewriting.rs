@@ -1,8 +1,9 @@
 //! `rewrite` and `return` of hosts and locations.
 
+use super::conditions;
 use crate::cause::{Cause, Flaw};
 use crate::kind::{Items, REDIRECTS, StatusOrObject};
-use crate::model::{Content, Effect, Return, Rewriting, Rule};
+use crate::model::{Attempt, Content, Effect, Return, Rewriting, Rule, Way};
 use crate::problem::Problems;
 use crate::reader::Reader;
 use crate::table::{Key, answer, place, rule};
@@ -18,7 +19,24 @@ pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Rewriting {
     Rewriting {
         rules: rules(reader, &place::REWRITE, problems),
         answer: answer(reader, &place::RETURN, problems),
+        attempts: attempts(reader, problems),
     }
+}
+
+fn attempts(reader: &Reader<'_>, problems: &mut Problems) -> Vec<Attempt> {
+    let items = reader.get(&place::TRY, problems).unwrap_or_default();
+    let last = items.len().saturating_sub(1);
+    for (index, (_, way)) in items.iter().enumerate() {
+        if index < last && !matches!(way, Way::To(_)) {
+            let flaw = Flaw::new("nothing comes after this", "let it be the last, or remove it");
+            problems.extend(reader.at_item(&place::TRY, index, Cause::Conflict(flaw)));
+        }
+    }
+    if reader.has(&place::TRY) && reader.has(&place::RETURN) {
+        let flaw = Flaw::new("\"return\" answers everything, so nothing is tried", "keep one of the two");
+        problems.extend(reader.at_value(&place::TRY, Cause::Conflict(flaw)));
+    }
+    items.into_iter().map(|(pointer, way)| Attempt { way, pointer }).collect()
 }
 
 fn rules(reader: &Reader<'_>, key: &'static Key<Items>, problems: &mut Problems) -> Vec<Rule> {
@@ -28,8 +46,9 @@ fn rules(reader: &Reader<'_>, key: &'static Key<Items>, problems: &mut Problems)
 
 fn read_rule(reader: &Reader<'_>, problems: &mut Problems) -> Option<Rule> {
     let path = reader.get(&rule::PATH, problems);
+    let condition = conditions::of_rule(reader, problems);
     let effect = effect(reader, problems)?;
-    Some(Rule { path, effect, pointer: reader.pointer().to_owned() })
+    Some(Rule { path, condition, effect, pointer: reader.pointer().to_owned() })
 }
 
 fn effect(reader: &Reader<'_>, problems: &mut Problems) -> Option<Effect> {
@@ -37,9 +56,17 @@ fn effect(reader: &Reader<'_>, problems: &mut Problems) -> Option<Effect> {
     let to = reader.get(&rule::TO, problems);
     let redirect = reader.get(&rule::REDIRECT, problems);
     let then = reader.or_default(&rule::THEN, problems);
-    let has = |there: bool, name: &'static str| there.then_some(name);
-    let effects =
-        [has(reader.has(&rule::TO), rule::TO.name), has(reader.has(&rule::RETURN), rule::RETURN.name)];
+    if reader.has(&rule::RULES) {
+        let others = [rule::TO.name, rule::RETURN.name, rule::REDIRECT.name, rule::THEN.name];
+        if let Some(other) = others.into_iter().find(|name| reader.has_named(name)) {
+            let what = format!("the rule has both \"rules\" and \"{other}\"");
+            let flaw = Flaw::new(what, "put what it does into one of these rules");
+            problems.extend(reader.at_itself(Cause::Conflict(flaw)));
+        }
+        return Some(Effect::Group(rules(reader, &rule::RULES, problems)));
+    }
+    let there = |there: bool| there.then_some(());
+    let effects = [there(reader.has(&rule::TO)), there(reader.has(&rule::RETURN))];
     let fault = match effects {
         [Some(_), Some(_)] => Some((
             "the rule has both \"to\" and \"return\"",

@@ -52,7 +52,7 @@ mod upstreams;
 pub(crate) use coding::compression;
 pub(crate) use fields::{cors, security};
 pub(crate) use logs::{log, rotate};
-pub(crate) use rewriting::{answer, place, rule};
+pub(crate) use rewriting::{answer, conditions, map, place, rule};
 pub(crate) use secure::{auth, certificate, tls};
 pub(crate) use upstreams::{
     upstream, upstream_eject, upstream_fastcgi, upstream_health, upstream_timeouts, upstream_tls,
@@ -88,6 +88,9 @@ keys! {
         UPSTREAMS: Named = "upstreams", Named { section: &UPSTREAM, noun: "an object with an object for each group" },
             default None, example r#"{"app": {"servers": ["127.0.0.1:9000", "127.0.0.1:9001"]}}"#,
             "The groups of servers that a proxy can name.";
+        MAPS: Named = "maps", Named { section: &super::super::sections::MAP, noun: "an object with an object for each map" },
+            default None, example r#"{"moved": {"values": {"/old": "/new"}}}"#,
+            "Tables of texts, each with a variable of its name for \"rewrite\", \"return\" and \"try\".";
         HOSTS: Named = "hosts", Named { section: &HOST, noun: "an object with an object for each host" },
             default None, example r#"{"example.org": {"root": "www"}}"#,
             "The virtual hosts, by name; at least one.";
@@ -410,7 +413,7 @@ keys! {
             Named { section: &LOCATION, noun: "an object with an object for each location" },
             default None, example r#"{"/private/": {"methods": ["GET"]}}"#,
             "Parts of the host that differ, by path.";
-    } also place::REWRITE, place::RETURN
+    } also place::REWRITE, place::RETURN, place::TRY
 }
 
 keys! {

@@ -2,9 +2,9 @@
 
 use super::Section;
 use super::keys::{
-    answer, auth, bans, certificate, compression, control, cors, file_cache, host, limits, log, place, quota,
-    remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top, upstream, upstream_eject,
-    upstream_fastcgi, upstream_health, upstream_timeouts, upstream_tls,
+    answer, auth, bans, certificate, compression, conditions, control, cors, file_cache, host, limits, log,
+    map, place, quota, remote, rotate, rule, security, server, settings, shaping, timeouts, tls, top,
+    upstream, upstream_eject, upstream_fastcgi, upstream_health, upstream_timeouts, upstream_tls,
 };
 
 /// The whole file.
@@ -324,4 +324,23 @@ pub(crate) static SHAPING_CONNECTION: Section = Section {
     prose: "What each connection may use. After a pause a connection begins anew.",
     inherited: &[],
     own: &[&quota::DOWN, &quota::DOWN_BURST, &quota::UP, &quota::UP_BURST],
+};
+
+/// `if` of a rule, and what it is made of.
+pub(crate) static CONDITIONS: Section = Section {
+    name: "conditions",
+    place: "conditions (\"if\" of a rule)",
+    prose: "What has to hold of a request, all of it. What \"host\", \"header\", \"query\", \"cookie\" and \"match\" have is a regular \
+            expression, and what (?<name>...) in it has matched is $name in the rule.",
+    inherited: &[],
+    own: conditions::KEYS,
+};
+
+/// `/maps/NAME`.
+pub(crate) static MAP: Section = Section {
+    name: "map",
+    place: "a map (/maps/NAME)",
+    prose: "A table of texts. $NAME is what it has for what it looks up. NAME has lower-case letters, digits and _.",
+    inherited: &[],
+    own: map::KEYS,
 };

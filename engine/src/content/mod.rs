@@ -103,7 +103,9 @@ async fn carry_out(responder: &mut Responder<'_>, action: Action<'_>) -> Result<
         Action::Reply { status, media_type, body } => Ok(answer::reply(responder, status, media_type, &body)),
         Action::File(files) => file::send(responder, files).await,
         // It was admitted or answered before this.
-        Action::NeedLogin(_) => Ok(answer::send(responder, &Answer::with(Status::SERVICE_UNAVAILABLE))),
+        Action::NeedLogin(_) | Action::Try(_) => {
+            Ok(answer::send(responder, &Answer::with(Status::SERVICE_UNAVAILABLE)))
+        }
         Action::ToTls(port) => Ok(answer::to_tls(responder, port)),
         Action::Comet(comet, part) => comet::send(responder, comet, part).await,
         Action::Relay(relay) => relay::send(responder, relay).await,

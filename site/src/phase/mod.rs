@@ -26,7 +26,7 @@ use proto_http::Status;
 use crate::comet::Comet;
 use crate::fields;
 use crate::location::Files;
-use crate::rewrite::{Captured, Reply, View};
+use crate::rewrite::{Attempts, Captured, Reply, View};
 use crate::{Action, Answer, Exchange, Relay};
 
 /// Whether a phase has decided.
@@ -54,11 +54,34 @@ pub(crate) enum Phase {
     Files(Arc<Files>),
     Comet(Comet),
     Reply(Reply),
+    Try(Attempts),
     Relay(Relay),
     Echo,
 }
 
 impl Phase {
+    /// What it is called.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Phase::Internal => "internal",
+            Phase::ToTls(_) => "redirect to TLS",
+            Phase::ClientCertificate(_) => "client certificate",
+            Phase::Access(_) => "access",
+            Phase::Preflight => "preflight",
+            Phase::Login(_) => "login",
+            Phase::Expectation(_) => "expectation",
+            Phase::Methods(_) => "methods",
+            Phase::BodyLimit(_) => "body limit",
+            Phase::Dotfiles(_) => "dotfiles",
+            Phase::Files(_) => "files",
+            Phase::Comet(_) => "live logs",
+            Phase::Reply(_) => "return",
+            Phase::Try(_) => "try",
+            Phase::Relay(_) => "proxy",
+            Phase::Echo => "echo",
+        }
+    }
+
     fn run<'s>(&'s self, exchange: &Exchange<'_>) -> Flow<'s> {
         match self {
             // Rules have made another path of it, or it is one that the client has asked for.
@@ -84,6 +107,7 @@ impl Phase {
                 Some(part) => Flow::Done(Action::Comet(comet, part)),
                 None => Flow::Next,
             },
+            Phase::Try(attempts) => Flow::Done(Action::Try(attempts)),
             Phase::Reply(reply) => Flow::Done(reply.action(&View::of(exchange, &Captured::default()))),
             Phase::Relay(relay) => Flow::Done(Action::Relay(relay)),
             Phase::Echo => Flow::Done(Action::Echo),
@@ -103,6 +127,14 @@ pub fn decide_admitted<'s>(exchange: &Exchange<'s>) -> Action<'s> {
     let chain = &exchange.place.location.chain;
     let gate = chain.iter().position(|phase| matches!(phase, Phase::Login(_)));
     run(&chain[gate.map_or(0, |gate| gate + 1)..], exchange)
+}
+
+/// Runs what is left of that chain once nothing of what is tried was there.
+#[must_use]
+pub fn decide_untried<'s>(exchange: &Exchange<'s>) -> Action<'s> {
+    let chain = &exchange.place.location.chain;
+    let attempts = chain.iter().position(|phase| matches!(phase, Phase::Try(_)));
+    run(&chain[attempts.map_or(0, |attempts| attempts + 1)..], exchange)
 }
 
 fn run<'s>(chain: &'s [Phase], exchange: &Exchange<'s>) -> Action<'s> {

@@ -4,14 +4,20 @@
 //! - `template`, `variable`: texts with `$variables`;
 //! - `target`: from a template to a path and a query, or to a `Location`, with all that is substituted escaped by where
 //!   it goes;
+//! - `condition`: what else has to hold, and what only a look at files can tell;
+//! - `map`: tables of texts;
 //! - `rule`: one rule, and whether it matches;
+//! - `attempts`: files that are tried one after the other;
 //! - `reply`: answers that are complete in themselves;
 //! - `compile`: all of these from the configuration;
 //! - `walk`: the way of a request through the rules of its host and of its locations.
 //!
 //! Nothing here waits: a walk that has to know more than the request tells asks whoever drives it.
 
+mod attempts;
 mod compile;
+mod condition;
+mod map;
 mod pattern;
 mod reply;
 mod rule;
@@ -20,9 +26,13 @@ mod template;
 mod variable;
 mod walk;
 
-pub(crate) use compile::{Fault, RuleCompiler};
+pub use attempts::Attempts;
+pub(crate) use compile::{Fault, HasFiles, Maps, RuleCompiler};
+pub use condition::Kind;
+pub(crate) use map::Map;
 pub(crate) use pattern::{Captured, compile as compile_pattern};
 pub(crate) use reply::Reply;
+pub use rule::Miss;
 pub(crate) use rule::RuleList;
 pub(crate) use variable::View;
-pub use walk::{Arrival, LOOKUPS_MAX, Trail, Walk};
+pub use walk::{Arrival, Event, LOOKUPS_MAX, QUESTIONS_MAX, Trail, Walk};

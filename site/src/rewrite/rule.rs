@@ -3,13 +3,14 @@
 use config::Then;
 use proto_http::Status;
 
-use super::pattern::{Captured, Pattern};
+use super::condition::{Bench, Condition};
+use super::pattern::Pattern;
 use super::reply::Reply;
-use super::target::{Made, Target};
+use super::target::Target;
 use super::variable::View;
 use crate::Action;
 
-/// The rules of a host or a location, in their order.
+/// The rules of a host or a location, in their order. Rules of a group follow the one that they are in.
 #[derive(Debug)]
 pub(crate) struct RuleList {
     pub(crate) rules: Vec<Rule>,
@@ -20,7 +21,10 @@ pub(crate) struct RuleList {
 pub(crate) struct Rule {
     /// What the path has to match; `None` is every path.
     pub(crate) path: Option<Pattern>,
+    pub(crate) condition: Option<Condition>,
     pub(crate) effect: Effect,
+    /// Which rule is next if it does not match.
+    pub(crate) otherwise: usize,
     /// JSON Pointer of the rule.
     pub(crate) pointer: String,
 }
@@ -38,7 +42,9 @@ pub(crate) enum Effect {
 #[derive(Debug)]
 pub(crate) enum Outcome<'s> {
     /// It does not match.
-    Missed,
+    Missed(Miss),
+    /// Something has to be asked first.
+    Asks,
     /// It has matched and changes nothing.
     Kept(Then),
     /// What it has made is the target now.
@@ -47,25 +53,35 @@ pub(crate) enum Outcome<'s> {
     Answered(Action<'s>),
 }
 
+/// Why a rule does not match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// The path does not.
+    Path,
+    /// The conditions do not hold.
+    Conditions,
+}
+
 impl Rule {
     /// Looks at a request; an error is the status for a client that puts something into a target that cannot be there.
-    pub(crate) fn look<'s>(
-        &'s self,
-        view: &View<'_>,
-        captured: &mut Captured,
-        made: &mut Made,
-    ) -> Result<Outcome<'s>, Status> {
-        captured.clear();
+    pub(crate) fn look<'s>(&'s self, view: &View<'_>, bench: &mut Bench<'_>) -> Result<Outcome<'s>, Status> {
+        bench.captured.clear();
+        bench.questions.again();
         if let Some(path) = &self.path
-            && !path.matches(view.path, captured)
+            && !path.matches(view.path, bench.captured)
         {
-            return Ok(Outcome::Missed);
+            return Ok(Outcome::Missed(Miss::Path));
         }
-        let view = View { captured, ..*view };
+        match self.condition.as_ref().map(|condition| condition.holds(view, bench)) {
+            Some(Ok(false)) => return Ok(Outcome::Missed(Miss::Conditions)),
+            Some(Err(_)) => return Ok(Outcome::Asks),
+            Some(Ok(true)) | None => {}
+        }
+        let view = View { captured: bench.captured, ..*view };
         match &self.effect {
             Effect::Rewrite(None, then) => Ok(Outcome::Kept(*then)),
             Effect::Rewrite(Some(target), then) => {
-                target.resolve(&view, made)?;
+                target.resolve(&view, bench.made)?;
                 Ok(Outcome::Changed(*then))
             }
             Effect::Reply(reply) => Ok(Outcome::Answered(reply.action(&view))),

@@ -88,7 +88,7 @@ impl Target {
 
     /// The path and query that it leads to within the server; no query where there is none.
     pub(crate) fn resolve(&self, view: &View<'_>, made: &mut Made) -> Result<(), Status> {
-        self.make_path(view, &mut made.path)?;
+        make_path(&self.path, view, &mut made.path)?;
         made.query.clear();
         made.has_query = self.make_query(view, &mut made.query)?;
         Ok(())
@@ -98,9 +98,20 @@ impl Target {
     pub(crate) fn location(&self, view: &View<'_>) -> Result<Vec<u8>, Status> {
         let mut location = Vec::new();
         self.make_origin(view, &mut location)?;
-        if !self.path.is_empty() || location.is_empty() {
+        let mut parts = self.path.as_slice();
+        if let ([Part::Value(Variable::Mapped(map)), rest @ ..], true) = (parts, location.is_empty()) {
+            map.write(view, &mut location);
+            if is_url(&location) {
+                // Whoever has written the map has chosen the place.
+                location = harmless(&location);
+                parts = rest;
+            } else {
+                location.clear();
+            }
+        }
+        if !parts.is_empty() || location.is_empty() {
             let mut path = Vec::new();
-            self.make_path(view, &mut path)?;
+            make_path(parts, view, &mut path)?;
             path::encode(&path, &mut location);
         }
         let mut query = Vec::new();
@@ -126,22 +137,6 @@ impl Target {
             }
         }
         within_bounds(out)
-    }
-
-    fn make_path(&self, view: &View<'_>, out: &mut Vec<u8>) -> Result<(), Status> {
-        out.clear();
-        for part in &self.path {
-            match part {
-                Part::Text(text) => out.extend_from_slice(text),
-                Part::Value(Variable::Asked) => out.extend_from_slice(view.asked),
-                Part::Value(variable) => variable.write(view, out),
-            }
-        }
-        if out.first() != Some(&b'/') {
-            out.insert(0, b'/');
-        }
-        within_bounds(out)?;
-        path::settle(out).map_err(path::BadPath::status)
     }
 
     /// Answers whether there is one.
@@ -187,6 +182,22 @@ pub(crate) struct Made {
     pub(crate) path: Vec<u8>,
     pub(crate) query: Vec<u8>,
     pub(crate) has_query: bool,
+}
+
+fn make_path(parts: &[Part], view: &View<'_>, out: &mut Vec<u8>) -> Result<(), Status> {
+    out.clear();
+    for part in parts {
+        match part {
+            Part::Text(text) => out.extend_from_slice(text),
+            Part::Value(Variable::Asked) => out.extend_from_slice(view.asked),
+            Part::Value(variable) => variable.write(view, out),
+        }
+    }
+    if out.first() != Some(&b'/') {
+        out.insert(0, b'/');
+    }
+    within_bounds(out)?;
+    path::settle(out).map_err(path::BadPath::status)
 }
 
 fn within_bounds(made: &[u8]) -> Result<(), Status> {
@@ -238,13 +249,18 @@ fn is_of_host(byte: u8) -> bool {
 fn begins_with_scheme(parts: &[Part]) -> bool {
     match parts {
         [Part::Value(Variable::Scheme), Part::Text(text), ..] => text.starts_with(b"://"),
-        [Part::Text(text), ..] => text.windows(3).position(|three| three == b"://").is_some_and(|at| {
-            let scheme = &text[..at];
-            scheme.first().is_some_and(u8::is_ascii_alphabetic)
-                && scheme.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte))
-        }),
+        [Part::Text(text), ..] => is_url(text),
         _ => false,
     }
+}
+
+/// Whether it begins with a scheme and two slashes.
+fn is_url(text: &[u8]) -> bool {
+    text.windows(3).position(|three| three == b"://").is_some_and(|at| {
+        let scheme = &text[..at];
+        scheme.first().is_some_and(u8::is_ascii_alphabetic)
+            && scheme.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte))
+    })
 }
 
 /// Sees to it that no client decides whose place it is.

@@ -9,7 +9,7 @@ const TEXT_MAX: usize = 4096;
 const VARIABLES_MAX: usize = 64;
 
 /// A piece of a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Part {
     /// Stands for itself.
     Text(Vec<u8>),

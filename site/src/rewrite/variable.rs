@@ -1,16 +1,18 @@
 //! What a template can ask of a request.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use config::nearest;
 use proto_http::{Known, Request};
 
 use super::Fault;
+use super::map::Map;
 use super::pattern::Captured;
 use crate::{Exchange, Security};
 
 /// What stands in a text in place of a `$name`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Variable {
     /// The path as it is by now, decoded.
     Path,
@@ -40,6 +42,8 @@ pub(crate) enum Variable {
         /// Whether the text was the name of a host.
         of_host: bool,
     },
+    /// What a map has.
+    Mapped(Arc<Map>),
 }
 
 /// Every variable with a name of its own.
@@ -75,8 +79,9 @@ const FAMILIES: &[(&str, Member)] = &[
 /// The names that templates of one rule can use.
 #[derive(Default)]
 pub(crate) struct Scope<'n> {
+    pub(crate) maps: &'n [(String, Arc<Map>)],
     /// Names of groups, each with its slot and whether it is of the name of a host.
-    pub(crate) named: Vec<(&'n str, usize, bool)>,
+    pub(crate) named: Vec<(Box<str>, usize, bool)>,
     /// So many slots, beginning with the first, are of the expression for the path; none without one.
     pub(crate) numbered: usize,
 }
@@ -87,11 +92,14 @@ impl Scope<'_> {
         if let Ok(group) = name.parse::<usize>() {
             return self.numbered(group);
         }
-        if let Some(&(_, slot, of_host)) = self.named.iter().find(|(known, ..)| *known == name) {
+        if let Some(&(_, slot, of_host)) = self.named.iter().find(|(known, ..)| &**known == name) {
             return Ok(Variable::Captured { slot, of_host });
         }
         if let Some((_, variable)) = NAMED.iter().find(|(known, _)| *known == name) {
             return Ok(variable.clone());
+        }
+        if let Some((_, map)) = self.maps.iter().find(|(known, _)| known == name) {
+            return Ok(Variable::Mapped(Arc::clone(map)));
         }
         let family = |(prefix, make): &(&str, Member)| {
             name.strip_prefix(prefix).filter(|rest| !rest.is_empty()).map(make)
@@ -111,7 +119,9 @@ impl Scope<'_> {
     }
 
     fn unknown(&self, name: &str) -> Fault {
-        let known = NAMED.iter().map(|(known, _)| *known).chain(self.named.iter().map(|(known, ..)| *known));
+        let known =
+            NAMED.iter().map(|(known, _)| *known).chain(self.named.iter().map(|(known, ..)| &**known));
+        let known = known.chain(self.maps.iter().map(|(known, _)| known.as_str()));
         let cure = match nearest(name, known) {
             Some(near) => format!("did you mean ${near}?"),
             None => "docs/rewriting.md lists all variables; write $$ for a dollar".to_owned(),
@@ -167,6 +177,7 @@ impl Variable {
                 | Variable::ServerName
                 | Variable::Scheme
                 | Variable::Captured { of_host: true, .. }
+                | Variable::Mapped(_)
         )
     }
 
@@ -211,6 +222,7 @@ impl Variable {
                 let value = pair(view.query.unwrap_or_default(), b'&', name);
                 decode_argument(value.unwrap_or_default(), out);
             }
+            Variable::Mapped(map) => map.write(view, out),
             Variable::Captured { slot, .. } => out.extend_from_slice(view.captured.get(*slot)),
         }
     }

@@ -4,18 +4,24 @@
 //! rules of the host -> location -> its rules -> (another path: location -> its rules ->) arrived
 //! ```
 
-use config::Then;
-use proto_http::{Status, path};
+use std::sync::Arc;
 
+use config::Then;
+use proto_http::{Method, Status, path};
+
+use super::attempts::{Attempts, Last};
+use super::condition::{Bench, Kind, Questions};
 use super::pattern::Captured;
-use super::rule::{Outcome, RuleList};
+use super::rule::{Miss, Outcome, RuleList};
 use super::target::Made;
 use super::variable::View;
 use crate::exchange::Inquiry;
-use crate::{Action, Host, Place};
+use crate::{Action, Answer, Files, Host, Place};
 
 /// Most look-ups of a location for one request: rules that lead further lead in circles.
 pub const LOOKUPS_MAX: usize = 10;
+/// Most looks at files for one request.
+pub const QUESTIONS_MAX: usize = 64;
 
 /// Buffers beyond this are not kept from one request to the next.
 const KEPT_BYTES_MAX: usize = 16 * 1024;
@@ -30,6 +36,11 @@ pub struct Trail {
     encoded: Vec<u8>,
     captured: Captured,
     made: Made,
+    questions: Questions,
+    /// Locations that were looked up.
+    lookups: usize,
+    /// Questions that were asked.
+    questions_asked: usize,
 }
 
 impl Trail {
@@ -41,6 +52,9 @@ impl Trail {
         self.query.extend_from_slice(query.unwrap_or_default());
         self.has_query = query.is_some();
         self.encoded.clear();
+        self.questions.clear();
+        self.lookups = 0;
+        self.questions_asked = 0;
     }
 
     /// The path, normalised.
@@ -61,13 +75,21 @@ impl Trail {
         self.has_query.then_some(&self.query)
     }
 
+    /// What [`Arrival::Asks`] asks for: whether there is such a thing at this path.
+    #[must_use]
+    pub fn asked(&self) -> (Kind, &[u8]) {
+        self.questions.asked()
+    }
+
+    /// The answer to that.
+    pub fn answer(&mut self, there: bool) {
+        self.questions.answer(there);
+    }
+
     /// Lets go of what a rare large request has left.
     pub fn slim(&mut self) {
-        let made = self.encoded.capacity()
-            + self.made.path.capacity()
-            + self.made.query.capacity()
-            + self.captured.capacity();
-        if KEPT_BYTES_MAX < self.path.capacity() + self.query.capacity() + made {
+        let made = self.encoded.capacity() + self.made.path.capacity() + self.made.query.capacity();
+        if KEPT_BYTES_MAX < self.path.capacity() + self.query.capacity() + self.captured.capacity() + made {
             *self = Trail::default();
         }
     }
@@ -80,6 +102,28 @@ impl Trail {
         self.encoded.clear();
         path::encode(&self.path, &mut self.encoded);
     }
+
+    /// What rules see, and what they write to.
+    fn parts<'t>(
+        &'t mut self,
+        inquiry: &Inquiry<'t>,
+        place: &Place<'t>,
+        nothing: &'t Captured,
+    ) -> (View<'t>, Bench<'t>) {
+        let Trail { path, query, has_query, captured, made, questions, .. } = self;
+        let view = View {
+            request: inquiry.request,
+            client: inquiry.client,
+            security: inquiry.security,
+            host: &place.host.name,
+            asked: inquiry.asked,
+            path,
+            query: has_query.then_some(query),
+            captured: nothing,
+        };
+        let files = place.location.files.as_deref();
+        (view, Bench { captured, made, questions, files })
+    }
 }
 
 /// Where a walk has come to.
@@ -89,6 +133,10 @@ pub enum Arrival<'s> {
     Place(Place<'s>),
     /// At a rule that answers it, at this place.
     Answered(Place<'s>, Action<'s>),
+    /// At nothing that was tried there: what comes next in the location goes on.
+    Untried(Place<'s>),
+    /// At something that only a look at these files can tell; [`Trail::asked`] has the question.
+    Asks(&'s Arc<Files>),
     /// Nowhere: the rules lead in circles.
     Circle {
         /// Where it was last.
@@ -96,6 +144,19 @@ pub enum Arrival<'s> {
         /// JSON Pointer of the rule that led on from there.
         rule: &'s str,
     },
+}
+
+/// What happens on the way, for whoever wants to show it.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'e> {
+    /// A location was found for the path, by its key.
+    Location(&'e str),
+    /// The rule at this JSON Pointer does not match.
+    Missed(&'e str, Miss),
+    /// The rule at this JSON Pointer has matched.
+    Matched(&'e str),
+    /// The request leads to this path and query now.
+    Moved(&'e [u8], Option<&'e [u8]>),
 }
 
 /// A walk.
@@ -107,11 +168,20 @@ pub struct Walk<'s> {
     rules: Option<&'s RuleList>,
     /// The rule that comes next.
     next: usize,
-    lookups: usize,
+    /// The file that is tried next.
+    tried: usize,
     /// Whether the path is another one since the location was found.
     moved: Moved,
+    arrived: Arrived,
     /// JSON Pointer of the rule that has given it another path last.
     led_on_by: &'s str,
+}
+
+/// Whether a walk has been at the place where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrived {
+    No,
+    Yes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,69 +194,160 @@ impl<'s> Walk<'s> {
     /// Begins before the rules of the host.
     #[must_use]
     pub fn new(host: &'s Host) -> Walk<'s> {
-        let place = Place { host, location: host.locations.root() };
-        // No location is found yet.
         Walk {
             host,
-            place,
+            place: Place { host, location: host.locations.root() },
             rules: host.rules.as_deref(),
             next: 0,
-            lookups: 0,
+            tried: 0,
+            // No location is found yet.
             moved: Moved::Yes,
+            arrived: Arrived::No,
             led_on_by: "",
         }
     }
 
-    /// Goes on until it has arrived.
-    pub fn go(&mut self, inquiry: &Inquiry<'_>, trail: &mut Trail) -> Arrival<'s> {
+    /// Goes on until it has arrived. Once it has been at a place it goes on with what that tries: that is what is to be
+    /// done for [`Action::Try`].
+    pub fn go(
+        &mut self,
+        inquiry: &Inquiry<'_>,
+        trail: &mut Trail,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Arrival<'s> {
+        let arrival = match self.place.location.attempts() {
+            Some(attempts) if self.arrived == Arrived::Yes => self.attempt(attempts, inquiry, trail, tell),
+            _ => self.follow(inquiry, trail, tell),
+        };
+        if let Arrival::Place(_) = arrival {
+            self.arrived = Arrived::Yes;
+        }
+        arrival
+    }
+
+    fn follow(
+        &mut self,
+        inquiry: &Inquiry<'_>,
+        trail: &mut Trail,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Arrival<'s> {
+        let nothing = Captured::default();
         loop {
             let Some(rule) = self.rules.and_then(|rules| rules.rules.get(self.next)) else {
                 if self.moved == Moved::No {
                     return Arrival::Place(self.place);
                 }
-                if self.lookups == LOOKUPS_MAX {
-                    return Arrival::Circle { place: self.place, rule: self.led_on_by };
+                if trail.lookups == LOOKUPS_MAX {
+                    return self.circle();
                 }
-                self.look_up(trail);
+                self.look_up(trail, tell);
                 continue;
             };
+            let (view, mut bench) = trail.parts(inquiry, &self.place, &nothing);
+            let outcome = rule.look(&view, &mut bench);
+            if let Ok(Outcome::Asks) = outcome {
+                return self.asks(trail, self.place.location.files.as_ref());
+            }
+            trail.questions.clear();
             self.next += 1;
-            let Trail { path, query, has_query, captured, made, .. } = &mut *trail;
-            let nothing = Captured::default();
-            let view = View {
-                request: inquiry.request,
-                client: inquiry.client,
-                security: inquiry.security,
-                host: &self.host.name,
-                asked: inquiry.asked,
-                path,
-                query: has_query.then_some(query),
-                captured: &nothing,
-            };
-            let then = match rule.look(&view, captured, made) {
-                Ok(Outcome::Missed) => continue,
+            if let Ok(Outcome::Missed(miss)) = outcome {
+                tell(Event::Missed(&rule.pointer, miss));
+                self.next = rule.otherwise;
+                continue;
+            }
+            tell(Event::Matched(&rule.pointer));
+            let then = match outcome {
                 Ok(Outcome::Answered(action)) => return Arrival::Answered(self.place, action),
                 Err(status) => return Arrival::Answered(self.place, refuse(status)),
-                Ok(Outcome::Kept(then)) => then,
                 Ok(Outcome::Changed(then)) => {
-                    trail.take();
-                    self.moved = Moved::Yes;
-                    self.led_on_by = &rule.pointer;
+                    self.moves(trail, &rule.pointer, tell);
                     then
                 }
+                Ok(Outcome::Kept(then)) => then,
+                Ok(Outcome::Missed(_) | Outcome::Asks) => continue,
             };
-            self.turn(then, trail);
+            self.turn(then, trail, tell);
         }
     }
 
-    fn turn(&mut self, then: Then, trail: &Trail) {
+    /// Tries the files of the location until one is there.
+    fn attempt(
+        &mut self,
+        attempts: &'s Attempts,
+        inquiry: &Inquiry<'_>,
+        trail: &mut Trail,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Arrival<'s> {
+        let nothing = Captured::default();
+        while let Some(candidate) = attempts.candidates.get(self.tried) {
+            let (view, bench) = trail.parts(inquiry, &self.place, &nothing);
+            // What is no path leads to no file.
+            let there = candidate.resolve(&view, bench.made).is_ok() && {
+                let path = &bench.made.path;
+                let kind = if path.ends_with(b"/") { Kind::Folder } else { Kind::File };
+                bench.questions.again();
+                match bench.questions.ask(kind, path, &attempts.files) {
+                    Ok(there) => there,
+                    Err(_) => return self.asks(trail, Some(&attempts.files)),
+                }
+            };
+            trail.questions.clear();
+            if there {
+                self.moves(trail, &attempts.pointer, tell);
+                let action = match inquiry.request.method() {
+                    Method::Get | Method::Head => Action::File(&attempts.files),
+                    _ => Action::Respond(Answer {
+                        allow: Some(OF_FILES),
+                        ..Answer::with(Status::METHOD_NOT_ALLOWED)
+                    }),
+                };
+                return Arrival::Answered(self.place, action);
+            }
+            self.tried += 1;
+        }
+        match &attempts.last {
+            Last::Status(status) => Arrival::Answered(self.place, refuse(*status)),
+            Last::Handler => Arrival::Untried(self.place),
+            Last::To(target) => {
+                let (view, bench) = trail.parts(inquiry, &self.place, &nothing);
+                if let Err(status) = target.resolve(&view, bench.made) {
+                    return Arrival::Answered(self.place, refuse(status));
+                }
+                self.moves(trail, &attempts.pointer, tell);
+                self.rules = None;
+                self.arrived = Arrived::No;
+                self.follow(inquiry, trail, tell)
+            }
+        }
+    }
+
+    fn moves(&mut self, trail: &mut Trail, rule: &'s str, tell: &mut dyn FnMut(Event<'_>)) {
+        trail.take();
+        self.moved = Moved::Yes;
+        self.led_on_by = rule;
+        tell(Event::Moved(trail.path(), trail.query()));
+    }
+
+    fn asks(&self, trail: &mut Trail, files: Option<&'s Arc<Files>>) -> Arrival<'s> {
+        trail.questions_asked += 1;
+        match files {
+            Some(files) if trail.questions_asked <= QUESTIONS_MAX => Arrival::Asks(files),
+            _ => self.circle(),
+        }
+    }
+
+    fn circle(&self) -> Arrival<'s> {
+        Arrival::Circle { place: self.place, rule: self.led_on_by }
+    }
+
+    fn turn(&mut self, then: Then, trail: &mut Trail, tell: &mut dyn FnMut(Event<'_>)) {
         match then {
             Then::Next => {}
             // The end of the list looks for the location.
             Then::Again => self.rules = None,
             Then::Stop => {
-                if self.lookups == 0 {
-                    self.look_up(trail);
+                if trail.lookups == 0 {
+                    self.look_up(trail, tell);
                 }
                 self.rules = None;
                 self.moved = Moved::No;
@@ -194,15 +355,20 @@ impl<'s> Walk<'s> {
         }
     }
 
-    fn look_up(&mut self, trail: &Trail) {
-        self.lookups += 1;
+    fn look_up(&mut self, trail: &mut Trail, tell: &mut dyn FnMut(Event<'_>)) {
+        trail.lookups += 1;
         self.place.location = self.host.locations.find(&trail.path);
         self.rules = self.place.location.rules.as_deref();
         self.next = 0;
+        self.tried = 0;
         self.moved = Moved::No;
+        tell(Event::Location(&self.place.location.key));
     }
 }
 
+/// Value of `Allow` for a file.
+const OF_FILES: &str = "GET, HEAD, OPTIONS";
+
 fn refuse(status: Status) -> Action<'static> {
-    Action::Respond(crate::Answer::with(status))
+    Action::Respond(Answer::with(status))
 }

@@ -51,6 +51,9 @@ pub(crate) fn read(path: &Path, root: &Path) -> Vec<Group> {
         }
         if let Some(name) = line.strip_prefix("file ") {
             make_file(root, name);
+        } else if let Some(pair) = line.strip_prefix("map ") {
+            let (name, pair) = pair.split_once(' ').expect("a file and a line of it");
+            add_line(&root.join(name), pair);
         } else if let Some(name) = line.strip_prefix("config ") {
             groups.push(Group { name: name.to_owned(), configuration: String::new(), rows: Vec::new() });
         } else {
@@ -71,6 +74,11 @@ fn make_file(root: &Path, name: &str) {
     let path: PathBuf = root.join(name);
     let folder = path.parent().expect("a file is in a folder");
     fs::create_dir_all(folder).and_then(|()| fs::write(&path, format!("file /{name}"))).expect("a file");
+}
+
+fn add_line(path: &Path, line: &str) {
+    let before = fs::read_to_string(path).unwrap_or_default();
+    fs::write(path, format!("{before}{line}\n")).expect("a map");
 }
 
 fn row(line: &str) -> Row {
