@@ -23,6 +23,16 @@ pub(crate) const SENDS_TOGETHER_MIN: usize = 4;
 /// Received bytes that may wait for the future that serves the connection; beyond this nothing is received.
 pub(crate) const BACKLOG_MAX: usize = 64 * 1024;
 
+/// Content of an answer from which on a relay takes it from the socket by itself, in bytes: below, the ring has brought
+/// most of it before that begins.
+pub(crate) const PULLED_MIN: u64 = 32 * 1024;
+
+/// Bytes that it takes at a time: so few that the caches still have them when they leave.
+pub(crate) const PULLED_AT_ONCE: usize = 64 * 1024;
+
+/// Bytes that it takes before others have their turn.
+pub(crate) const PULLED_PER_TURN: u64 = 1024 * 1024;
+
 /// Requests that a pipelining client gets answered before others have their turn.
 pub(crate) const REQUESTS_PER_TURN: u32 = 32;
 

@@ -78,6 +78,8 @@ pub(crate) struct Port {
     pub(crate) broken: Cell<bool>,
     /// The server at the other end takes no more; what it has said before may still come.
     pub(crate) deaf: Cell<bool>,
+    /// Whoever waits takes what has come from the socket by itself, and the ring only tells when something has.
+    pub(crate) pulls: Cell<bool>,
     /// A deadline has passed.
     pub(crate) expired: Cell<Option<Wait>>,
     pub(crate) room: Cell<bool>,
@@ -113,6 +115,7 @@ impl Port {
             ended: Cell::new(false),
             broken: Cell::new(false),
             deaf: Cell::new(false),
+            pulls: Cell::new(false),
             expired: Cell::new(None),
             room: Cell::new(false),
             last: Cell::new(false),
@@ -147,6 +150,7 @@ impl Port {
         self.ended.set(false);
         self.broken.set(false);
         self.deaf.set(false);
+        self.pulls.set(false);
         self.expired.set(None);
         self.room.set(false);
         self.last.set(false);

@@ -233,7 +233,9 @@ impl Shard {
             return;
         }
         state.set(State::RECEIVING);
-        self.ring.borrow_mut().receive(key, connection.fd);
+        let pulls = connection.link.as_ref().is_some_and(|link| link.port.pulls.get());
+        let mut ring = self.ring.borrow_mut();
+        if pulls { ring.receive_once(key, connection.fd) } else { ring.receive(key, connection.fd) }
     }
 
     /// An empty send buffer.

@@ -60,8 +60,12 @@ impl Stream {
 
     pub(crate) fn poll_receive(&self, input: &mut Vec<u8>) -> Poll<Result<(), Gone>> {
         let paused = BACKLOG_MAX < self.port.backlog();
-        if self.take_received(input) {
-            if paused {
+        let pulls = self.port.pulls.get();
+        let received = self.take_received(input);
+        // Where one part was, there is more as a rule.
+        let pulled = pulls && self.shard.pull(&self.port, input);
+        if received || pulled {
+            if paused && !pulls {
                 self.shard.receive(self.port.key.get());
             }
             return Poll::Ready(Ok(()));

@@ -275,6 +275,59 @@ fn nobody_is_sent_more_than_it_takes() {
     assert_eq!(running.stop(), engine::Outcome::Stopped);
 }
 
+/// Content in which no two places look alike.
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len.div_ceil(8) as u64)
+        .flat_map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes())
+        .take(len)
+        .collect()
+}
+
+/// Answers of these lengths over one link, sent in pieces of all sizes; the last one is cut off before its end.
+#[test]
+fn long_answers_come_byte_for_byte() {
+    const LENGTHS: [usize; 5] = [3 << 20, 7, 100_000, 0, 5 << 20];
+    const CUT: usize = 1 << 20;
+    let (address, backend) = puppet(|mut stream| {
+        for (number, len) in LENGTHS.into_iter().enumerate() {
+            head(&mut stream);
+            let last = number == LENGTHS.len() - 1;
+            let text = format!("HTTP/1.1 200 OK\r\nContent-Length: {len}\r\n\r\n");
+            let content = pattern(len - if last { CUT } else { 0 });
+            let mut rest = &[text.as_bytes(), &content].concat()[..];
+            let mut size = 1;
+            while !rest.is_empty() {
+                let (piece, left) = rest.split_at(rest.len().min(size));
+                stream.write_all(piece).expect("content is sent");
+                (rest, size) = (left, size * 3 % 300_007);
+            }
+        }
+    });
+    let running = common::start(1, &configuration(address), |_| {});
+    let mut client = running.connect();
+    for len in LENGTHS {
+        client.write_all(GET.as_bytes()).expect("a request is sent");
+        let told = head(&mut client);
+        assert!(told.contains(&format!("Content-Length: {len}\r\n")), "{told}");
+        let wanted = pattern(len);
+        let mut content = Vec::new();
+        // An end that is too early may be a reset.
+        let _ = (&mut client).take(len as u64).read_to_end(&mut content);
+        let whole = if len == LENGTHS[LENGTHS.len() - 1] { len - CUT } else { len };
+        assert!(
+            content.len() <= whole && (content.len() == whole || whole < len),
+            "{} of {len}",
+            content.len()
+        );
+        assert!(content == wanted[..content.len()], "content of {len} bytes");
+    }
+    backend.join().expect("the backend ends");
+    assert_eq!(running.stop(), engine::Outcome::Stopped);
+    let counted = |counter| running.blocks[0].get(counter);
+    assert_eq!((counted(Counter::UpstreamConnectionsOpened), counted(Counter::UpstreamResponsesCut)), (1, 1));
+    assert!(counted(Counter::UpstreamBytesReceived) > (LENGTHS.iter().sum::<usize>() - CUT) as u64);
+}
+
 #[test]
 fn nothing_is_taken_from_a_client_that_the_server_does_not_take() {
     let (go, gone) = std::sync::mpsc::channel();

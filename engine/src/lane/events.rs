@@ -35,7 +35,7 @@ impl Shard {
             Ok(Some(filled)) => {
                 self.take_in(key, filled);
                 if !more {
-                    self.receive_on(key);
+                    self.receive_again(key);
                 }
             }
             Ok(None) => self.client_ended(key),
@@ -45,7 +45,7 @@ impl Shard {
                 self.starved.borrow_mut().push(key);
             }
             // Paused for backlog, or the socket was non-blocking for a moment: whoever reads takes it up again.
-            Err(libc::ECANCELED | libc::EAGAIN | libc::EINTR) => self.receive_on(key),
+            Err(libc::ECANCELED | libc::EAGAIN | libc::EINTR) => self.receive_again(key),
             Err(_) => self.broken(key),
         }
         self.release(key);
@@ -142,11 +142,20 @@ impl Shard {
         }
     }
 
+    /// A receive has ended without news: it goes on, or whoever pulls sees to that by itself.
+    fn receive_again(&self, key: Key) {
+        let link = self.connections.borrow_mut().get(key).and_then(|connection| connection.link.clone());
+        match link {
+            Some(link) if link.port.pulls.get() => self.tell(&link),
+            _ => self.receive_on(key),
+        }
+    }
+
     /// Arms the receives that ended for want of buffers; all buffers are back by now.
     pub(super) fn feed_starved(&self) {
         let starved = std::mem::take(&mut *self.starved.borrow_mut());
         for &key in &starved {
-            self.receive_on(key);
+            self.receive_again(key);
         }
         let mut emptied = starved;
         emptied.clear();

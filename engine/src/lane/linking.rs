@@ -9,6 +9,8 @@ use site::upstream::Seat;
 use sys::net::Address;
 
 use crate::connection::{Deadline, Key, Peer, State, Wait};
+use crate::limits::PULLED_AT_ONCE;
+use crate::port::Port;
 use crate::shard::Shard;
 use crate::upstream::{Link, Patience};
 
@@ -64,9 +66,54 @@ impl Shard {
             return self.drop_link(link);
         }
         let key = link.port.key.get();
+        link.port.pulls.set(false);
         self.watch(key, Wait::Spare);
         // What comes now is the server's end, or something that nobody has asked for.
         self.receive(key);
+    }
+
+    /// From now on whoever reads from a link takes it from the socket: a long content passes through fewer memories so, in
+    /// larger pieces. The ring lets go of it first.
+    pub(crate) fn begin_pulling(&self, link: &Link) {
+        if link.port.pulls.replace(true) {
+            return;
+        }
+        let key = link.port.key.get();
+        let mut connections = self.connections.borrow_mut();
+        let Some(connection) = connections.get(key) else { return };
+        let state = &mut connection.state;
+        if state.has(State::RECEIVING) && !state.has(State::PAUSING) {
+            state.set(State::PAUSING);
+            self.ring.borrow_mut().cancel_receive(key);
+        }
+    }
+
+    /// Takes from the socket of a link that pulls what has come, and appends it to `input`; `true` if there was something.
+    /// While the ring may still bring something, which came before, nothing is taken.
+    pub(crate) fn pull(&self, port: &Port, input: &mut Vec<u8>) -> bool {
+        let mut connections = self.connections.borrow_mut();
+        let Some(connection) = connections.get(port.key.get()) else { return false };
+        let state = &mut connection.state;
+        if state.has(State::RECEIVING) || state.has(State::ENDED) || state.has(State::CLOSING) {
+            return false;
+        }
+        match sys::net::receive_onto(connection.fd, input, PULLED_AT_ONCE) {
+            Ok(0) => {
+                state.set(State::ENDED);
+                port.ended.set(true);
+                false
+            }
+            Ok(got) => {
+                self.count_by(port.received_counter(), got as u64);
+                true
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(_) => {
+                state.set(State::ENDED);
+                port.broken.set(true);
+                false
+            }
+        }
     }
 
     /// Closes a link, whatever is under way on it.

@@ -153,6 +153,15 @@ impl Ring {
         self.push(&entry.user_data(tag(Kind::Receive, key.bits())));
     }
 
+    /// Receives once what has come or comes next, as much as a buffer has room for.
+    pub(crate) fn receive_once(&mut self, key: Key, fd: RawFd) {
+        let entry = opcode::Recv::new(Fd(fd), std::ptr::null_mut(), buffers::SIZE as u32)
+            .buf_group(buffers::GROUP)
+            .build()
+            .flags(squeue::Flags::BUFFER_SELECT);
+        self.push(&entry.user_data(tag(Kind::Receive, key.bits())));
+    }
+
     /// Ends the receive of a connection; its last completion says so.
     pub(crate) fn cancel_receive(&mut self, key: Key) {
         self.cancel(tag(Kind::Receive, key.bits()));

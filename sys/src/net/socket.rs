@@ -136,6 +136,22 @@ fn send_with(fd: RawFd, bytes: &[u8], flags: libc::c_int) -> io::Result<usize> {
     retry(|| unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) })
 }
 
+/// Takes what has come on a socket, `most` bytes at most, and appends it to `buffer`, without waiting, whether the socket
+/// is blocking or not. 0 when the other side sends no more.
+///
+/// # Errors
+/// `WouldBlock` when nothing has come; `ConnectionReset`.
+pub fn receive_onto(fd: RawFd, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+    buffer.reserve(most);
+    let room = buffer.spare_capacity_mut();
+    let (start, len) = (room.as_mut_ptr().cast(), room.len().min(most));
+    // SAFETY: the kernel writes at most `len` bytes, which is not more than there is room for, and reads none of it.
+    let got = retry(|| unsafe { libc::recv(fd, start, len, libc::MSG_DONTWAIT) })?;
+    // SAFETY: so many bytes behind those that were there have just been written, within the capacity.
+    unsafe { buffer.set_len(buffer.len() + got) };
+    Ok(got)
+}
+
 pub(super) fn retry(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
     loop {
         if let Ok(count) = usize::try_from(call()) {

@@ -19,7 +19,7 @@ use super::instead::{FOR_US, Replacement, Replacing};
 use super::order::Order;
 use super::records::Records;
 use super::way::{Failure, Way};
-use crate::limits::INTERIM_MAX;
+use crate::limits::{INTERIM_MAX, PULLED_MIN, PULLED_PER_TURN};
 use crate::request_ids;
 use crate::served::Served;
 
@@ -350,6 +350,7 @@ impl Answering<'_, '_> {
 
     /// Passes the content on.
     async fn pour(&mut self, content: &mut Content, framing: Framing) -> Result<(), Failure> {
+        let mut turn_ends = PULLED_PER_TURN;
         loop {
             let Reading { input, at, trailers, .. } = &mut *self.reading;
             content.pour((input, at), trailers, self.out)?;
@@ -363,6 +364,14 @@ impl Answering<'_, '_> {
                 content.flush(self.out)?;
             }
             self.way.answer(self.out).await?;
+            if content.leaves_at_least(PULLED_MIN, framing) && self.reading.protocol == UpstreamProtocol::Http
+            {
+                self.way.pull();
+            }
+            if turn_ends <= content.len {
+                turn_ends = content.len + PULLED_PER_TURN;
+                self.way.client.turn().await;
+            }
             match self.reading.receive(self.way).await {
                 Ok(()) => {}
                 // RFC 9112 section 6.3: the end of the connection is the end of the content; of a script, that of
@@ -421,10 +430,16 @@ impl Content {
         self.decoder.as_ref().is_some_and(Decoder::is_done)
     }
 
+    /// Whether it passes as it is, and so many bytes are known to come.
+    fn leaves_at_least(&self, least: u64, framing: Framing) -> bool {
+        self.transform.is_none()
+            && matches!(framing, Framing::Length(len) if least <= len.saturating_sub(self.len))
+    }
+
     /// Moves what has come to `out`, framed for the client; stops at the end of the content.
     fn pour(
         &mut self,
-        (input, at): (&[u8], &mut usize),
+        (input, at): (&mut Vec<u8>, &mut usize),
         trailers: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) -> Result<(), Failure> {
@@ -438,6 +453,13 @@ impl Content {
                 }
                 None => (rest, rest.len()),
             };
+            let as_it_is = self.transform.is_none() && self.delivery != Delivery::Chunked;
+            if as_it_is && out.is_empty() && data.len() == input.len() {
+                // All of it, and nothing else: there is no need for a copy.
+                self.len += data.len() as u64;
+                std::mem::swap(input, out);
+                return Ok(());
+            }
             *at += taken;
             let data = match &mut self.transform {
                 Some(transform) => transform.push(data).map_err(Failure::Client)?,

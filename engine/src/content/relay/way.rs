@@ -12,7 +12,7 @@ use proto_http::upstream::BadResponse;
 use tls::Outward;
 
 use crate::connection::Wait;
-use crate::port::Awaits;
+use crate::port::{Awaits, Transport};
 use crate::request_body::BodyError;
 use crate::shard::Shard;
 use crate::stream::{Gone, Stream};
@@ -195,7 +195,7 @@ impl<'x> Way<'x> {
 
     /// Waits for more of the answer and appends it to `input`.
     pub(super) async fn receive(&self, input: &mut Vec<u8>) -> Result<(), Failure> {
-        if self.server.take_received(input) {
+        if !self.server.port.pulls.get() && self.server.take_received(input) {
             self.take_up();
             return Ok(());
         }
@@ -257,6 +257,13 @@ impl<'x> Way<'x> {
     /// Whether the server has all of the request.
     pub(super) fn is_asked(&self) -> bool {
         self.stage.get() == Stage::Asked
+    }
+
+    /// Takes what comes from the socket, where that can be read as it is: much is to come.
+    pub(super) fn pull(&self) {
+        if self.server.port.transport.get() == Transport::Plain {
+            self.shard().begin_pulling(&self.link);
+        }
     }
 
     /// Receives on, after a pause for what had not been taken.
