@@ -115,6 +115,7 @@ pub(crate) struct Parts {
     pub(crate) offer: Offer,
     pub(crate) banned: Option<Arc<BanTable>>,
     pub(crate) changes: Arc<Changes>,
+    pub(crate) cookie_secret: u64,
     pub(crate) offenders: Offenders,
     pub(crate) counters: Arc<Block>,
     pub(crate) log: AccessLog,
@@ -130,7 +131,7 @@ impl Shard {
         let mut listeners = Listeners::default();
         listeners.change(parts.offer.listeners, &served);
         let clock = Clock::new();
-        let mut balancers = Balancers::new(clock.now() ^ parts.number as u64);
+        let mut balancers = Balancers::new(clock.now() ^ parts.number as u64, parts.cookie_secret);
         balancers.change(parts.changes, clock.now());
         balancers.renew(served.groups(), clock.now());
         Shard {

@@ -14,6 +14,7 @@ mod key;
 mod rendezvous;
 mod rotation;
 mod seats;
+mod sticky;
 
 use std::time::Duration;
 

@@ -110,6 +110,7 @@ fn group_of(
     Upstream {
         name,
         balance: balance(reader, problems),
+        sticky: reader.get(&upstream::STICKY, problems),
         slow_start: reader.or_default(&upstream::SLOW_START, problems),
         eject: eject(&reader.section(&upstream::EJECT, problems), problems),
         health: health(reader, problems),

@@ -184,6 +184,8 @@ struct Luggage {
     banned: Option<BanTable>,
     /// What was ordered of servers that requests are passed on to.
     orders: Vec<UpstreamOrder>,
+    /// By which their cookies are made.
+    cookie_secret: u64,
     setup: Setup,
 }
 
@@ -201,7 +203,18 @@ impl Luggage {
     fn new(cores: Vec<u32>) -> Self {
         let setup = Setup::default();
         let (blocks, targets, orders) = (Vec::new(), Vec::new(), Vec::new());
-        Self { cores, blocks, log: None, pressure: None, tail: None, targets, banned: None, orders, setup }
+        Self {
+            cores,
+            blocks,
+            log: None,
+            pressure: None,
+            tail: None,
+            targets,
+            banned: None,
+            orders,
+            cookie_secret: 0,
+            setup,
+        }
     }
 
     /// Takes one message; `false` when it was the last before the start.
@@ -233,6 +246,7 @@ impl Luggage {
             (ToWorker::Socket { shard, id, address }, Some(fd)) => {
                 self.setup.take_socket(shard, id, address, fd);
             }
+            (ToWorker::CookieSecret { number }, None) => self.cookie_secret = number,
             (ToWorker::Start, None) => return Ok(false),
             // Nobody has logged in yet.
             (ToWorker::ForgetLogins, None) => {}
@@ -282,6 +296,7 @@ impl Luggage {
             logger: &logger,
             banned: self.banned.map(Arc::new),
             changes: Arc::new(beginning.as_ref().map(Beginning::changes).unwrap_or_default()),
+            cookie_secret: self.cookie_secret,
             offenders: Some(offenders.0.clone()),
             tail: self.tail,
         };
@@ -365,6 +380,8 @@ impl Control {
                 (Ok(_), None) => {}
                 (Err(error), _) => log::error!("orders for upstream servers are not understood: {error}"),
             },
+            // It has been told, and it is the same.
+            ToWorker::CookieSecret { .. } => {}
             ToWorker::ReportUpstreams => self.lookout.iter().for_each(Lookout::report),
             ToWorker::Prepare => return Some(answer(self.prepare(), FromWorker::Prepared)),
             ToWorker::Commit => {

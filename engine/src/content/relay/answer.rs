@@ -29,12 +29,15 @@ pub(super) struct Reading {
     head: ResponseHead,
     /// Fields that are added to the answer.
     lines: Vec<u8>,
+    /// The field that has a client come to the same server again, if one is to be set.
+    pub(super) cookie: Vec<u8>,
 }
 
 impl Reading {
     /// Nothing has come of the next answer.
     pub(super) fn begin(&mut self) {
         self.input.clear();
+        self.cookie.clear();
         self.at = 0;
         self.parser.reset();
     }
@@ -188,7 +191,7 @@ impl Answering<'_, '_> {
     fn tell_head(&mut self, len: usize) -> Result<(Answered, Framing, Delivery), Failure> {
         let Answering { way, course, teller, reading, out } = self;
         let stream = way.client;
-        let Reading { input, at, head, lines, .. } = &mut **reading;
+        let Reading { input, at, head, lines, cookie, .. } = &mut **reading;
         let response = head.view(&input[*at..*at + len]);
         let framing = response.framing(&teller.asked()).map_err(Failure::Bad)?;
         stream.shard.count(class(response.status()));
@@ -219,6 +222,9 @@ impl Answering<'_, '_> {
         if framing != Framing::Tunnel {
             let over_tls = stream.port.security.get() != Security::Plain;
             teller.rule(out, begin, &About { over_tls, ..About::relayed(response.status()) });
+            out.truncate(out.len() - END.len());
+            out.extend_from_slice(cookie);
+            out.extend_from_slice(END);
         }
         let answered = Answered {
             sent: Sent { status: response.status(), content: 0 },

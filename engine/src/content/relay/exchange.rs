@@ -85,6 +85,9 @@ async fn go(
     if let Some(server) = way.client.shard.balancers.borrow().server(seat) {
         order.write(relay, server, to_server);
     }
+    let (balancers, security) = (way.client.shard.balancers.borrow(), way.client.port.security.get());
+    balancers.stick(seat, (&relay.group, &order.request), security, &mut reading.cookie);
+    drop(balancers);
     body.rewind();
     let gathered = upload::gather(order.content, body, to_server).map_err(Failure::Body)?;
     if gathered == Gathered::Part && body.take_continue() {
