@@ -35,6 +35,7 @@ fn examples_are_right() {
         "hardened.conf",
         "logins.conf",
         "logs.conf",
+        "compression.conf",
         "proxy.conf",
     ] {
         let config = load_example(name).unwrap_or_else(|problems| panic!("{problems}")).config;
@@ -58,7 +59,7 @@ fn no_example_is_left_out() {
     let configurations = files.filter(|file| {
         file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|extension| extension == "conf"))
     });
-    assert_eq!(configurations.count(), 7);
+    assert_eq!(configurations.count(), 8);
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub mod browser;
 pub mod case;
 pub mod changes;
 pub mod client;
+pub mod coded;
 pub mod credentials;
 pub mod failure;
 pub mod folder;

@@ -5,14 +5,14 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use e2e::coded::decode;
 use e2e::output::Place;
 use e2e::response::{Asked, Response};
 use e2e::{Folder, Options, Outcome, PATIENCE, Server};
 
-/// Each coding with the program that undoes it.
-const CODINGS: [(&str, &str); 3] = [("gzip", "gzip"), ("br", "brotli"), ("zstd", "zstd")];
+const CODINGS: [&str; 3] = ["gzip", "br", "zstd"];
 
 /// Bytes from which on a content is compressed, that are compressed at a time, and up to which the result is kept.
 const LIMITS: [usize; 3] = [1024, 128 * 1024, 300 * 1024];
@@ -50,25 +50,6 @@ fn start(folder: &Folder) -> Server {
     Server::start(&configuration, &Options::default()).expect("the server starts")
 }
 
-/// What `program` makes of `coded`.
-fn decode(program: &str, coded: &[u8]) -> Vec<u8> {
-    let mut command = Command::new(program);
-    let mut child = command
-        .args(["-d", "-c"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program}, which `cargo xtask setup` installs: {error}"));
-    let mut stdin = child.stdin.take().expect("a pipe");
-    let coded = coded.to_vec();
-    let writer = std::thread::spawn(move || stdin.write_all(&coded));
-    let output = child.wait_with_output().expect("the program ends");
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    writer.join().expect("the writer ends").expect("the program reads");
-    output.stdout
-}
-
 fn ask(server: &Server, name: &str, fields: &str) -> Outcome<Response> {
     let mut client = server.connect()?;
     client.send(format!("GET /{name} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").as_bytes())?;
@@ -86,7 +67,7 @@ fn contents_come_back_whatever_their_size() {
     let server = start(&folder);
     // All over one connection: what follows a content shows whether its end was where it was said to be.
     let mut client = server.connect().expect("connect");
-    for (coding, program) in CODINGS {
+    for coding in CODINGS {
         for &size in &sizes {
             // The second time, small ones are taken from memory.
             for round in ["made", "kept"] {
@@ -105,7 +86,7 @@ fn contents_come_back_whatever_their_size() {
                 let tag = response.field("etag").expect("an entity tag");
                 assert_eq!(tag.starts_with("W/"), is_coded, "{what}: {tag}");
                 assert_eq!(response.field("accept-ranges").is_some(), !is_coded, "{what}");
-                let content = if is_coded { decode(program, &response.body) } else { response.body };
+                let content = if is_coded { decode(coding, &response.body) } else { response.body };
                 assert!(content == text(size), "{what}: another content");
             }
         }

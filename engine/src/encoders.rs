@@ -3,11 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use codings::Encoder;
+use codings::{Encoder, Failed};
 use perf::Counter;
 use proto_http::Coding;
 
 use crate::shard::Shard;
+use crate::stream::Gone;
 
 /// Idle encoders that are kept.
 const IDLE_MAX: usize = 8;
@@ -56,6 +57,43 @@ impl Lent {
     /// To be called when the content has come to its end.
     pub(crate) fn finished(&mut self) {
         self.is_finished = true;
+    }
+
+    /// Takes a piece of the content, which the shard compresses by itself.
+    pub(crate) fn push(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), Gone> {
+        self.run(content.len(), out, |encoder, out| encoder.push(content, out))
+    }
+
+    /// Brings out all that was taken.
+    pub(crate) fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), Gone> {
+        self.run(0, out, Encoder::flush)
+    }
+
+    /// Brings the content to its end.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Gone> {
+        self.is_finished = true;
+        self.run(0, out, Encoder::finish)
+    }
+
+    fn run(
+        &mut self,
+        taken: usize,
+        out: &mut Vec<u8>,
+        step: impl FnOnce(&mut Encoder, &mut Vec<u8>) -> Result<(), Failed>,
+    ) -> Result<(), Gone> {
+        let before = out.len();
+        let encoder = self.encoder.as_mut().ok_or(Gone::Broken)?;
+        if step(encoder, out).is_err() {
+            // Nobody uses it again.
+            self.encoder = None;
+            return Err(Gone::Broken);
+        }
+        self.count(taken as u64, (out.len() - before) as u64);
+        Ok(())
+    }
+
+    pub(crate) fn shard(&self) -> &Shard {
+        &self.shard
     }
 
     /// Counts what went in and came out.

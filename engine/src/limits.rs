@@ -41,6 +41,14 @@ pub(crate) const HANDSHAKES_TIME: Duration = Duration::from_millis(1);
 /// Bytes of a file that are compressed at a time: some milliseconds of work.
 pub(crate) const CODING_STEP: u64 = 128 * 1024;
 
+/// Bytes of a page or another answer of our own that the shard compresses at once; larger ones are sent as they are.
+pub(crate) const CODED_AT_ONCE_MAX: usize = 64 * 1024;
+
+/// How hard zstd and Brotli try at most where the shard itself compresses: harder, a piece takes longer than others
+/// should wait.
+pub(crate) const ZSTD_LEVEL_PASSING_MAX: u32 = 6;
+pub(crate) const BROTLI_LEVEL_PASSING_MAX: u32 = 5;
+
 /// Body bytes that are read and thrown away so that a connection can be kept after a refused request.
 pub(crate) const DISCARD_MAX: u64 = 256 * 1024;
 

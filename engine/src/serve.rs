@@ -268,6 +268,7 @@ async fn exchange(
         raw_path,
         query,
         pages: place.map(|p| &p.location.error_pages),
+        compression: place.and_then(|place| place.location.compression.as_deref()),
         fields: place.map_or(&NO_RULES, |p| &p.location.fields),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),
         client,

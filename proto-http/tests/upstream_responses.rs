@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use proto_http::upstream::{
-    AnswerHead, Asked, Delivery, Framing, Response, ResponseHead, ResponseLimits, ResponseParser, Rules,
-    ServerField, write_interim,
+    AnswerHead, Asked, Delivery, Framing, Recoding, Response, ResponseHead, ResponseLimits, ResponseParser,
+    Rules, ServerField, write_interim,
 };
 use proto_http::{Method, Progress, Version, date, fuzzing, response};
 
@@ -78,7 +78,16 @@ fn answer(found: &Response<'_>, framing: Framing) -> String {
         let delivery = Delivery::of(found, framing, Method::Get, Version::Http11);
         let connection = response::connection(Version::Http11, !delivery.closes());
         let (date, server, rules) = (date::format(0), ServerField::Dropped, Rules::NONE);
-        AnswerHead { response: *found, delivery, connection, date: &date, server, rules }.write(&mut out);
+        AnswerHead {
+            response: *found,
+            delivery,
+            connection,
+            date: &date,
+            server,
+            recoding: Recoding::None,
+            rules,
+        }
+        .write(&mut out);
     }
     let head = out.escape_ascii().to_string().replace("\\r\\n", "|");
     head.strip_prefix("HTTP/1.1 ").expect("our version").replace("Thu, 01 Jan 1970 00:00:00 GMT", "NOW")

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use proto_http::Status;
 use site::{Answer, Page};
 
+use super::whole::Whole;
 use super::{Responder, Sent};
 
 /// Writes an answer.
@@ -55,13 +56,10 @@ pub(super) fn redirect(responder: &mut Responder<'_>, status: Status, location: 
 
 /// Sends a body that a rule has made.
 pub(super) fn reply(responder: &mut Responder<'_>, status: Status, media_type: &str, body: &[u8]) -> Sent {
-    let with_content = !responder.is_head();
-    let writer = responder.head(status).field("Content-Type", media_type.as_bytes());
-    writer.number("Content-Length", body.len() as u64);
+    let content = Whole::of(responder, media_type, Cow::Borrowed(body));
+    content.fields(responder.head(status).field("Content-Type", media_type.as_bytes()));
     responder.end_head();
-    let content = if with_content { body } else { &[] };
-    responder.out.extend_from_slice(content);
-    Sent { status, content: content.len() as u64 }
+    put(responder, status, &content.bytes)
 }
 
 /// Writes an answer with this status, its page, and the fields that `more` adds.
@@ -70,22 +68,35 @@ pub(super) fn respond(
     status: Status,
     more: impl FnOnce(&mut Vec<u8>),
 ) -> Sent {
-    let page = page(responder, status);
-    let with_content = !responder.is_head();
+    let page = page(responder, status).map(|page| {
+        let (media_type, body) = match page {
+            Cow::Borrowed(Page { media_type, body }) => {
+                (Cow::Borrowed(media_type.as_str()), Cow::Borrowed(&**body))
+            }
+            Cow::Owned(Page { media_type, body }) => (Cow::Owned(media_type), Cow::Owned(body)),
+        };
+        let content = Whole::of(responder, &media_type, body);
+        (media_type, content)
+    });
     let mut lines = Vec::new();
     more(&mut lines);
     let mut writer = responder.head(status);
-    if let Some(page) = &page {
-        writer = writer.field("Content-Type", page.media_type.as_bytes());
-    }
     // A 204 has no Content-Length (RFC 9110 section 8.6); a 304 would need that of the 200.
-    if status.allows_content() {
-        writer = writer.number("Content-Length", page.as_ref().map_or(0, |page| page.body.len() as u64));
+    match &page {
+        Some((media_type, content)) => {
+            writer = content.fields(writer.field("Content-Type", media_type.as_bytes()));
+        }
+        None if status.allows_content() => writer = writer.number("Content-Length", 0),
+        None => {}
     }
     writer.lines(&lines);
     responder.end_head();
-    let content = page.filter(|_| with_content);
-    let content = content.as_ref().map_or(&[][..], |page| &page.body);
+    put(responder, status, page.as_ref().map_or(&[][..], |(_, content)| &content.bytes))
+}
+
+/// Ends an answer with its content, which the answer to HEAD does not have.
+fn put(responder: &mut Responder<'_>, status: Status, content: &[u8]) -> Sent {
+    let content = if responder.is_head() { &[] } else { content };
     responder.out.extend_from_slice(content);
     Sent { status, content: content.len() as u64 }
 }

@@ -8,13 +8,15 @@ mod file;
 mod multipart;
 mod negotiation;
 pub(crate) mod relay;
+mod transform;
+mod whole;
 
 use std::net::IpAddr;
 
 use logging::RequestId;
 use proto_http::response::{self, Facts, HeadWriter};
 use proto_http::{Method, Request, Status, Version};
-use site::{About, Action, Answer, ErrorPages, Fields, Security, Source};
+use site::{About, Action, Answer, Compression, ErrorPages, Fields, Security, Source};
 
 use crate::request_body::RequestBody;
 use crate::request_ids;
@@ -35,6 +37,8 @@ pub(crate) struct Responder<'x> {
     /// The query without its `?`, as rules have left it.
     pub(crate) query: Option<&'x [u8]>,
     pub(crate) pages: Option<&'x ErrorPages>,
+    /// How contents are compressed there, if they are.
+    pub(crate) compression: Option<&'x Compression>,
     /// The location's rules about fields.
     pub(crate) fields: &'x Fields,
     /// The id of the request, where responses carry it.

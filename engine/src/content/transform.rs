@@ -105,6 +105,15 @@ impl Transform {
     }
 }
 
+impl Transform {
+    /// All that comes of a content that is at hand as a whole.
+    pub(super) fn whole(mut self, content: &[u8]) -> Result<Vec<u8>, Gone> {
+        let mut coded = self.push(content)?.to_vec();
+        coded.extend_from_slice(self.finish()?);
+        Ok(coded)
+    }
+}
+
 impl Drop for Transform {
     fn drop(&mut self) {
         self.lent.shard().recycle(std::mem::take(&mut self.coded));

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::upstream::{
     Announce, AnswerHead, Asked, BadResponse, Content, Delivery, Expectation, Forwarding, Framing, HostField,
-    Lifetime, MaxForwards, Name, Named, RequestHead, Response, ResponseHead, ResponseLimits, ResponseParser,
-    Rules, Scheme, ServerField, Trust, Upgrades, wanted, write_interim,
+    Lifetime, MaxForwards, Name, Named, Recoding, RequestHead, Response, ResponseHead, ResponseLimits,
+    ResponseParser, Rules, Scheme, ServerField, Trust, Upgrades, wanted, write_interim,
 };
 use crate::{
-    Body, Head, HeadParser, Known, Limits, Method, Progress, Request, Status, Version, date,
+    Body, Coding, Head, HeadParser, Known, Limits, Method, Progress, Request, Status, Version, date,
     response as wire, token,
 };
 
@@ -81,11 +81,26 @@ fn is_well_formed(response: &Response<'_>) {
 fn answer(found: &Response<'_>, (method, upgrade): (Method, Option<&[u8]>), version: Version) {
     let Ok(framing) = found.framing(&Asked { method, upgrade }) else { return };
     let delivery = Delivery::of(found, framing, method, version);
+    for (recoding, delivery) in [
+        (Recoding::None, delivery),
+        (Recoding::Possible, delivery),
+        (Recoding::Done(Coding::Gzip), delivery.recoded()),
+    ] {
+        tell(found, (method, upgrade), (version, delivery), recoding);
+    }
+}
+
+fn tell(
+    found: &Response<'_>,
+    (method, upgrade): (Method, Option<&[u8]>),
+    (version, delivery): (Version, Delivery),
+    recoding: Recoding,
+) {
     let connection = wire::connection(version, !delivery.closes());
     let mut out = Vec::new();
     let date = date::format(0);
     let server = ServerField::Own(b"kimura");
-    AnswerHead { response: *found, delivery, connection, date: &date, server, rules: Rules::NONE }
+    AnswerHead { response: *found, delivery, connection, date: &date, server, recoding, rules: Rules::NONE }
         .write(&mut out);
     reads_back(&out, (method, upgrade), |framing, client| {
         let expected = match delivery {
@@ -101,6 +116,12 @@ fn answer(found: &Response<'_>, (method, upgrade): (Method, Option<&[u8]>), vers
         assert!(client.field(Name::Date).is_some());
         let cookies = |response: &Response<'_>| response.all(Name::SetCookie).count();
         assert!(cookies(client) <= cookies(found));
+        if let Recoding::Done(coding) = recoding {
+            let codings: Vec<_> = client.all(Name::ContentEncoding).collect();
+            assert_eq!(codings, [coding.token().as_bytes()]);
+            assert!(client.all(Name::ETag).all(|tag| !tag.starts_with(b"\"")));
+        }
+        assert!(recoding == Recoding::None || client.field(Name::Vary).is_some());
     });
 }
 

@@ -2,6 +2,7 @@
 
 use super::framing::Framing;
 use super::name::Name;
+use super::recoding::Recoding;
 use super::response::Response;
 use super::rules::Rules;
 use crate::response::{Connection, HeadWriter};
@@ -43,6 +44,16 @@ impl Delivery {
         }
     }
 
+    /// For the same content, compressed on its way for a client of HTTP/1.1: nobody knows how long it will be.
+    #[must_use]
+    pub fn recoded(self) -> Delivery {
+        match self {
+            Delivery::Length(_) | Delivery::UntilClose | Delivery::Chunked => Delivery::Chunked,
+            Delivery::Announced(_) | Delivery::None => Delivery::None,
+            Delivery::Tunnel => Delivery::Tunnel,
+        }
+    }
+
     /// Whether the client's connection cannot be used again.
     #[must_use]
     pub fn closes(self) -> bool {
@@ -75,6 +86,8 @@ pub struct AnswerHead<'a> {
     pub date: &'a [u8; date::LEN],
     /// What is said about the server.
     pub server: ServerField<'a>,
+    /// Whether the content is compressed on its way; [`Delivery::recoded`] goes with that.
+    pub recoding: Recoding,
     /// Changes that the operator wants.
     pub rules: Rules<'a>,
 }
@@ -94,8 +107,10 @@ impl AnswerHead<'_> {
         }
         writer = pass(writer, &self.response, |name, known| match known {
             Name::Server if !matches!(self.server, ServerField::Passed) => false,
+            _ if self.recoding.drops(name, known) => false,
             _ => !self.rules.dropped.contains(name),
         });
+        writer = self.recoding.write(writer, &self.response);
         writer = match self.delivery {
             Delivery::Tunnel => self.switch(writer),
             _ => writer.connection(self.connection),

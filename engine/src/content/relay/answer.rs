@@ -5,12 +5,13 @@ use perf::Counter;
 use proto_http::body::{BodyLimits, Decoder};
 use proto_http::response::{self, Facts};
 use proto_http::upstream::{
-    AnswerHead, Asked, Delivery, FieldNames, Framing, ResponseHead, ResponseLimits, ResponseParser, Rules,
-    ServerField, write_interim,
+    AnswerHead, Asked, Delivery, FieldNames, Framing, Recoding, ResponseHead, ResponseLimits, ResponseParser,
+    Rules, ServerField, write_interim,
 };
 use proto_http::{Progress, Request, Status, Version, chunk};
-use site::{About, Fields, Security};
+use site::{About, Compression, Fields, Security};
 
+use super::super::transform::{self, Transform};
 use super::super::{Responder, SERVER, Sent};
 use super::exchange::Course;
 use super::order::Order;
@@ -72,6 +73,7 @@ pub(super) struct Teller<'x> {
     served: &'x Served,
     /// The location's rules about fields.
     fields: &'x Fields,
+    compression: Option<&'x Compression>,
     /// The id of the request, where responses carry it.
     shown_id: Option<RequestId<'x>>,
     close_wanted: bool,
@@ -85,6 +87,7 @@ impl<'x> Teller<'x> {
             request: order.request,
             served: responder.served,
             fields: responder.fields,
+            compression: responder.compression,
             shown_id: responder.shown_id,
             close_wanted: responder.close_wanted,
             upgrade: order.upgrade,
@@ -114,6 +117,8 @@ pub(super) struct Answered {
     /// Whether the server's connection can be used again.
     pub(super) keeps: bool,
     pub(super) goes_on: GoesOn,
+    /// Bytes of the content before it was compressed, if it was.
+    pub(super) uncoded: Option<u64>,
 }
 
 /// What follows an answer on the connections.
@@ -138,9 +143,13 @@ impl Answering<'_, '_> {
     /// Passes the answer on as it comes; the last of it stays in `out`.
     pub(super) async fn pass_on(mut self) -> Result<Answered, Failure> {
         let len = self.read_head().await?;
-        let (mut answered, framing, delivery) = self.tell_head(len)?;
+        let (mut answered, framing, content) = self.tell_head(len)?;
         self.reading.at += len;
-        answered.sent.content = self.content(framing, delivery).await?;
+        if let Some(mut content) = content {
+            self.pour(&mut content, framing).await?;
+            answered.sent.content = content.len;
+            answered.uncoded = content.transform.as_ref().map(|transform| transform.taken);
+        }
         Ok(answered)
     }
 
@@ -187,8 +196,8 @@ impl Answering<'_, '_> {
         self.way.answer(self.out).await
     }
 
-    /// Writes the head for the client.
-    fn tell_head(&mut self, len: usize) -> Result<(Answered, Framing, Delivery), Failure> {
+    /// Writes the head for the client; answers the content that follows it, if there is one.
+    fn tell_head(&mut self, len: usize) -> Result<(Answered, Framing, Option<Content>), Failure> {
         let Answering { way, course, teller, reading, out } = self;
         let stream = way.client;
         let Reading { input, at, head, lines, cookie, .. } = &mut **reading;
@@ -199,6 +208,16 @@ impl Answering<'_, '_> {
         course.status = Some(response.status().code());
         let request = &teller.request;
         let delivery = Delivery::of(&response, framing, request.method(), request.version());
+        let has_content = !matches!(framing, Framing::None | Framing::Tunnel);
+        let mut recoding = transform::recoding(teller.compression, request, &response, framing);
+        let mut transform = None;
+        if let (Recoding::Done(coding), Some(compression), true) = (recoding, teller.compression, has_content)
+        {
+            transform = Transform::begin(&stream.shard, compression, coding);
+            // Without a place for it the content stays as it is.
+            recoding = transform.as_ref().map_or(Recoding::Possible, |_| recoding);
+        }
+        let delivery = if matches!(recoding, Recoding::Done(_)) { delivery.recoded() } else { delivery };
         let closes = teller.close_wanted || delivery.closes() || stream.leaving();
         let persists = response::persists(Facts {
             wished: request.keep_alive(),
@@ -216,6 +235,7 @@ impl Answering<'_, '_> {
                 true => ServerField::Own(SERVER),
                 false => ServerField::Dropped,
             },
+            recoding,
             rules: Rules { dropped: FieldNames::NONE, lines: own_lines(teller, lines) },
         };
         head.write(out);
@@ -231,17 +251,14 @@ impl Answering<'_, '_> {
             head: (begin, (out.len() - begin) as u64),
             closes: !persists,
             keeps: response.keeps_alive(framing),
+            uncoded: None,
             goes_on: if framing == Framing::Tunnel { GoesOn::Tunnel } else { GoesOn::Http },
         };
-        Ok((answered, framing, delivery))
+        Ok((answered, framing, has_content.then(|| Content::new(framing, delivery, transform))))
     }
 
-    /// Passes the content on; answers how long it was.
-    async fn content(&mut self, framing: Framing, delivery: Delivery) -> Result<u64, Failure> {
-        if matches!(framing, Framing::None | Framing::Tunnel) {
-            return Ok(0);
-        }
-        let mut content = Content::new(framing, delivery);
+    /// Passes the content on.
+    async fn pour(&mut self, content: &mut Content, framing: Framing) -> Result<(), Failure> {
         loop {
             let Reading { input, at, .. } = &mut *self.reading;
             content.pour(input, at, self.out)?;
@@ -251,6 +268,9 @@ impl Answering<'_, '_> {
             input.clear();
             *at = 0;
             self.course.told = true;
+            if !self.way.has_received() {
+                content.flush(self.out)?;
+            }
             self.way.answer(self.out).await?;
             match self.way.receive(input).await {
                 Ok(()) => {}
@@ -259,10 +279,7 @@ impl Answering<'_, '_> {
                 Err(failure) => return Err(failure),
             }
         }
-        if delivery == Delivery::Chunked {
-            self.out.extend_from_slice(chunk::LAST);
-        }
-        Ok(content.len)
+        content.finish(self.out)
     }
 }
 
@@ -271,13 +288,37 @@ struct Content {
     /// None where the connection ends it.
     decoder: Option<Decoder>,
     delivery: Delivery,
+    /// None where it passes as it is.
+    transform: Option<Transform>,
+    /// Bytes for the client, without framing.
     len: u64,
 }
 
 impl Content {
-    fn new(framing: Framing, delivery: Delivery) -> Content {
+    fn new(framing: Framing, delivery: Delivery, transform: Option<Transform>) -> Content {
         let decoder = framing.body().map(|body| Decoder::new(body, BodyLimits::default()));
-        Content { decoder, delivery, len: 0 }
+        Content { decoder, delivery, transform, len: 0 }
+    }
+
+    /// Moves what is held back to `out`.
+    fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+        if let Some(transform) = &mut self.transform {
+            let data = transform.flush().map_err(Failure::Client)?;
+            self.len += frame(data, self.delivery, out);
+        }
+        Ok(())
+    }
+
+    /// Moves what is left to `out`, and the end.
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+        if let Some(transform) = &mut self.transform {
+            let data = transform.finish().map_err(Failure::Client)?;
+            self.len += frame(data, self.delivery, out);
+        }
+        if self.delivery == Delivery::Chunked {
+            out.extend_from_slice(chunk::LAST);
+        }
+        Ok(())
     }
 
     fn is_whole(&self) -> bool {
@@ -296,20 +337,29 @@ impl Content {
                 None => (rest, rest.len()),
             };
             *at += taken;
-            self.len += data.len() as u64;
-            if data.is_empty() {
-                continue;
-            }
-            if self.delivery == Delivery::Chunked {
-                chunk::write_size(out, data.len());
-            }
-            out.extend_from_slice(data);
-            if self.delivery == Delivery::Chunked {
-                out.extend_from_slice(chunk::END);
-            }
+            let data = match &mut self.transform {
+                Some(transform) => transform.push(data).map_err(Failure::Client)?,
+                None => data,
+            };
+            self.len += frame(data, self.delivery, out);
         }
         Ok(())
     }
+}
+
+/// Appends a piece of content as it is delivered; answers its length. An empty chunk would be the last one.
+fn frame(data: &[u8], delivery: Delivery, out: &mut Vec<u8>) -> u64 {
+    if data.is_empty() {
+        return 0;
+    }
+    if delivery == Delivery::Chunked {
+        chunk::write_size(out, data.len());
+    }
+    out.extend_from_slice(data);
+    if delivery == Delivery::Chunked {
+        out.extend_from_slice(chunk::END);
+    }
+    data.len() as u64
 }
 
 /// The line with the id of the request, where it is shown.

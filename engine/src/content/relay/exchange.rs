@@ -104,7 +104,7 @@ async fn go(
         let upload = upload::send(&way, (order.content, body), gathered, to_server);
         both(&way, upload, answering.pass_on()).await?
     };
-    let Answered { mut sent, head, closes, keeps, goes_on } = answered;
+    let Answered { mut sent, head, closes, keeps, goes_on, uncoded } = answered;
     if goes_on == GoesOn::Tunnel {
         way.client.shard.count(Counter::UpstreamTunnels);
         sent.content = tunnel::run(&way, to_server, reading.rest(), out).await;
@@ -112,6 +112,7 @@ async fn go(
     let whole = keeps && way.is_asked() && reading.is_empty();
     (responder.head_at, responder.head_sent) = head;
     responder.close_wanted |= closes;
+    responder.uncoded = uncoded;
     if whole {
         way.keep(relay.group.keep_alive as usize);
     }

@@ -183,6 +183,11 @@ impl<'x> Way<'x> {
         .await
     }
 
+    /// Whether more of the answer has come already.
+    pub(super) fn has_received(&self) -> bool {
+        self.server.port.backlog() > 0
+    }
+
     /// Waits for more of the answer and appends it to `input`.
     pub(super) async fn receive(&self, input: &mut Vec<u8>) -> Result<(), Failure> {
         if self.server.take_received(input) {

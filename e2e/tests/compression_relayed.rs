@@ -1,0 +1,242 @@
+//! Answers of other servers that are compressed on their way.
+
+#![forbid(unsafe_code)]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use e2e::coded::decode;
+use e2e::response::Asked;
+use e2e::{Folder, Options, PATIENCE, Server};
+
+/// A server that answers each request with the answer of that path.
+fn serve(answers: Vec<(&'static str, Vec<u8>)>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answers = answers.clone();
+            thread::spawn(move || while answer(&stream, &answers).is_some() {});
+        }
+    });
+    port
+}
+
+fn answer(mut stream: &TcpStream, answers: &[(&'static str, Vec<u8>)]) -> Option<()> {
+    let head = read_head(stream)?;
+    let path = head.split(' ').nth(1)?;
+    let (_, bytes) = answers.iter().find(|(name, _)| path == format!("/{name}"))?;
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    stream.write_all(if head.starts_with("HEAD ") { &bytes[..end] } else { bytes }).ok()
+}
+
+fn read_head(mut stream: &TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).ok()
+}
+
+fn start(folder: &Folder, port: u16) -> Server {
+    let configuration = format!(
+        r#"{{
+          "server": {{ "listen": ["127.0.0.1:0"], "shards": 1, "timeouts": {{ "drain": "1s" }} }},
+          "hosts": {{ "localhost": {{
+            "proxy": "http://127.0.0.1:{port}",
+            "compression": {{ "codings": ["gzip", "zstd", "br"], "br_level": 11 }},
+            "locations": {{ "/off/": {{ "compression": "off" }} }}
+          }} }}
+        }}"#
+    );
+    let configuration = folder.write("kimura.conf", configuration.as_bytes()).expect("write");
+    Server::start(&configuration, &Options::default()).expect("the server starts")
+}
+
+fn page() -> Vec<u8> {
+    (0..5000).flat_map(|number| format!("<p>line {number} of the page</p>\n").into_bytes()).collect()
+}
+
+fn with_length(fields: &str, content: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: {}\r\n\r\n", content.len());
+    [head.as_bytes(), content].concat()
+}
+
+fn in_chunks(fields: &str, content: &[u8], size: usize) -> Vec<u8> {
+    let mut message = format!("HTTP/1.1 200 OK\r\n{fields}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
+    for chunk in content.chunks(size) {
+        message.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        message.extend_from_slice(chunk);
+        message.extend_from_slice(b"\r\n");
+    }
+    message.extend_from_slice(b"0\r\n\r\n");
+    message
+}
+
+/// What is asked, and what comes of it: the coding, the entity tag, and the values of `Vary`.
+struct Case {
+    path: &'static str,
+    fields: &'static str,
+    coding: Option<&'static str>,
+    tag: Option<&'static str>,
+    vary: &'static [&'static str],
+}
+
+const GZIP: &str = "Accept-Encoding: gzip\r\n";
+const CACHES: &[&str] = &["Accept-Encoding"];
+
+#[rustfmt::skip]
+const CASES: &[Case] = &[
+    Case { path: "page", fields: GZIP, coding: Some("gzip"), tag: Some("W/\"a\""), vary: CACHES },
+    Case { path: "page", fields: "Accept-Encoding: br\r\n", coding: Some("br"), tag: Some("W/\"a\""), vary: CACHES },
+    Case { path: "page", fields: "Accept-Encoding: zstd\r\n", coding: Some("zstd"), tag: Some("W/\"a\""), vary: CACHES },
+    Case { path: "page", fields: "", coding: None, tag: Some("\"a\""), vary: CACHES },
+    Case { path: "page", fields: "Accept-Encoding: gzip;q=0\r\n", coding: None, tag: Some("\"a\""), vary: CACHES },
+    Case { path: "page", fields: "Accept-Encoding: gzip\r\nCache-Control: no-transform\r\n", coding: None, tag: Some("\"a\""), vary: &[] },
+    Case { path: "chunked", fields: GZIP, coding: Some("gzip"), tag: None, vary: CACHES },
+    Case { path: "chunked", fields: "", coding: None, tag: None, vary: CACHES },
+    Case { path: "varying", fields: GZIP, coding: Some("gzip"), tag: Some("W/\"b\""), vary: &["Origin, accept-encoding"] },
+    Case { path: "fixed", fields: GZIP, coding: None, tag: Some("\"a\""), vary: &[] },
+    Case { path: "coded", fields: GZIP, coding: Some("br"), tag: Some("\"a\""), vary: &[] },
+    Case { path: "image", fields: GZIP, coding: None, tag: None, vary: &[] },
+    Case { path: "untyped", fields: GZIP, coding: None, tag: None, vary: &[] },
+    Case { path: "small", fields: GZIP, coding: None, tag: None, vary: CACHES },
+    Case { path: "off/page", fields: GZIP, coding: None, tag: Some("\"a\""), vary: &[] },
+];
+
+#[test]
+fn answers_are_compressed_where_they_may_be() {
+    let folder = Folder::new("relayed-codings").expect("a folder");
+    let html = "Content-Type: text/html\r\nETag: \"a\"\r\n";
+    let page = page();
+    let port = serve(vec![
+        ("page", with_length(html, &page)),
+        ("off/page", with_length(html, &page)),
+        ("chunked", in_chunks("Content-Type: application/json\r\n", &page, 1000)),
+        ("varying", with_length("Content-Type: text/css\r\nETag: W/\"b\"\r\nVary: Origin, accept-encoding\r\n", &page)),
+        ("fixed", with_length(&format!("{html}Cache-Control: public, no-transform\r\n"), &page)),
+        ("coded", with_length(&format!("{html}Content-Encoding: br\r\n"), &page)),
+        ("image", with_length("Content-Type: image/png\r\n", &page)),
+        ("untyped", with_length("", &page)),
+        ("small", with_length("Content-Type: text/html\r\n", b"small")),
+        ("part", [&b"HTTP/1.1 206 Partial Content\r\nContent-Type: text/html\r\nContent-Range: bytes 0-4999/9000\r\nContent-Length: 5000\r\n\r\n"[..], &page[..5000]].concat()),
+        ("none", b"HTTP/1.1 204 No Content\r\nContent-Type: text/html\r\n\r\n".to_vec()),
+        ("same", b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n".to_vec()),
+    ]);
+    let server = start(&folder, port);
+    let mut client = server.connect().expect("connect");
+    for Case { path, fields, coding, tag, vary } in CASES {
+        for method in ["GET", "HEAD"] {
+            let what = format!("{method} /{path} {fields:?}");
+            let request = format!("{method} /{path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+            client.send(request.as_bytes()).expect("send");
+            let asked = if method == "HEAD" { Asked::Head } else { Asked::Other };
+            let response = client.response(asked).unwrap_or_else(|failure| panic!("{what}: {failure}"));
+            assert_eq!(response.status, 200, "{what}");
+            assert_eq!(response.field("content-encoding"), *coding, "{what}");
+            assert_eq!(response.field("etag"), *tag, "{what}");
+            let found = response.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("vary"));
+            assert_eq!(found.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), *vary, "{what}");
+            let is_ours = coding.is_some() && *path != "coded";
+            assert!(!is_ours || response.field("content-length").is_none(), "{what}");
+            if method == "GET" {
+                let content =
+                    if is_ours { decode(coding.unwrap_or_default(), &response.body) } else { response.body };
+                let wanted = if *path == "small" { &b"small"[..] } else { &page };
+                assert!(content == wanted, "{what}: another content");
+            }
+        }
+    }
+    for (path, status, len) in [("part", 206, 5000), ("none", 204, 0), ("same", 304, 0)] {
+        client
+            .send(format!("GET /{path} HTTP/1.1\r\nHost: localhost\r\n{GZIP}\r\n").as_bytes())
+            .expect("send");
+        let response = client.response(Asked::Other).expect("a response");
+        assert_eq!((response.status, response.body.len()), (status, len), "{path}");
+        assert_eq!((response.field("content-encoding"), response.field("vary")), (None, None), "{path}");
+    }
+    // An HTTP/1.0 client cannot read chunks.
+    client.send(format!("GET /page HTTP/1.0\r\nHost: localhost\r\n{GZIP}\r\n").as_bytes()).expect("send");
+    let response = client.response(Asked::Other).expect("a response");
+    assert_eq!((response.field("content-encoding"), response.field("vary")), (None, Some("Accept-Encoding")));
+    assert!(response.body == page, "another content");
+    let counters = server.stop().expect("the server ends in order");
+    assert_eq!((counters["compressions_running"], counters["compressions_refused"]), (0, 0));
+    assert_eq!(counters["gzip_bytes_in"], 3 * page.len() as u64);
+}
+
+/// A server of one client that sends an answer as it is told to.
+fn serve_step_by_step(steps: Receiver<&'static [u8]>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        read_head(&stream).expect("a request");
+        for step in steps {
+            stream.write_all(step).expect("the answer is taken");
+        }
+    });
+    port
+}
+
+#[test]
+fn events_arrive_when_they_are_sent() {
+    let folder = Folder::new("relayed-events").expect("a folder");
+    let (step, steps): (Sender<&'static [u8]>, _) = channel();
+    let port = serve_step_by_step(steps);
+    let server = start(&folder, port);
+    let e2e::output::Place::Ip(address) = server.place(1).expect("an address") else {
+        panic!("no TCP address")
+    };
+    let mut client = TcpStream::connect(address).expect("connect");
+    client.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+    client
+        .write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n")
+        .expect("send");
+    step.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n").expect("a step");
+    let head = read_head(&client).expect("a head");
+    assert!(head.contains("Content-Encoding: gzip\r\n"), "{head}");
+    let mut coded = Vec::new();
+    // Nothing is sent before the last event has arrived: one that is held back would never come.
+    for event in [&b"data: one\n\n"[..], b"data: two\n\n", b"data: three\n\n"] {
+        step.send(event).expect("a step");
+        let before = coded.len();
+        while !ends_flushed(&coded) || coded.len() == before {
+            coded.extend_from_slice(&read_chunk(&mut client));
+        }
+    }
+    drop(step);
+    loop {
+        let chunk = read_chunk(&mut client);
+        if chunk.is_empty() {
+            break;
+        }
+        coded.extend_from_slice(&chunk);
+    }
+    assert_eq!(decode("gzip", &coded), b"data: one\n\ndata: two\n\ndata: three\n\n");
+    server.stop().expect("the server ends in order");
+}
+
+/// Whether all that was taken has come out: an empty stored block (RFC 1951 section 3.2.4) is how a flush ends.
+fn ends_flushed(coded: &[u8]) -> bool {
+    coded.ends_with(&[0, 0, 0xff, 0xff])
+}
+
+fn read_chunk(client: &mut TcpStream) -> Vec<u8> {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while !line.ends_with(b"\r\n") {
+        client.read_exact(&mut byte).expect("a chunk");
+        line.push(byte[0]);
+    }
+    let digits = std::str::from_utf8(&line[..line.len() - 2]).expect("digits");
+    let size = usize::from_str_radix(digits, 16).expect("a size");
+    let mut chunk = vec![0; size + 2];
+    client.read_exact(&mut chunk).expect("all of the chunk");
+    chunk.truncate(size);
+    chunk
+}
