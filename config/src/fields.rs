@@ -6,7 +6,7 @@ use crate::cause::Flaw;
 use crate::kind::parse_time;
 use crate::model::{CacheFor, OriginPattern, OriginPort};
 use crate::name::HostName;
-use crate::syntax;
+use crate::syntax::{self, FieldName};
 use crate::tree::quoted;
 
 /// Longest time that caches are told, in days: what HTTP calls a year.
@@ -65,6 +65,31 @@ fn usual_port(scheme: &str) -> Option<u16> {
         "https" => Some(443),
         _ => None,
     }
+}
+
+/// The name of a field of requests to an upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RequestFieldName(pub(crate) FieldName);
+
+/// One that says nothing about the connection or the length of the content, which is for the server to say.
+pub(crate) fn request_field(text: &str) -> Result<RequestFieldName, Flaw> {
+    const OWN: [&str; 9] = [
+        "connection",
+        "content-length",
+        "expect",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let cure = match text.to_ascii_lowercase().as_str() {
+        "host" => "use the key \"proxy_host\" instead",
+        lower if OWN.contains(&lower) => "remove it",
+        _ => return syntax::token(text).map(|name| RequestFieldName(FieldName(name))),
+    };
+    Err(Flaw::new(format!("the server writes the field {} itself", quoted(text)), cure))
 }
 
 /// `text/html`, `image/*`, `*`.

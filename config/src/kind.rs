@@ -1,5 +1,6 @@
 //! Kinds of values: how each is read, described and put into the schema.
 
+mod error_page;
 mod field;
 mod list;
 mod number;
@@ -19,6 +20,7 @@ use crate::source::{Origin, Source};
 use crate::table::Section;
 use crate::tree::{Data, Node};
 
+pub(crate) use error_page::ErrorPageValue;
 pub(crate) use field::{FieldRuleValue, Ruled};
 pub(crate) use list::{List, MapOf};
 pub(crate) use number::{AutoCount, Count, Integer, Size, Span, parse_time};

@@ -45,13 +45,13 @@ pub use explain::Explanation;
 pub use model::{
     Arrival, Auth, Balance, Bans, CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Coding,
     Comet, Compress, Compression, Config, Content, Control, Cors, DefaultHost, Dotfiles, Effect, Eject,
-    ErrorStatus, Every, FieldAction, FieldRule, FileCache, Handler, HashBy, Health, Host, Labels, Level,
-    Limits, Listen, Location, Log, LogConditions, LogFormat, LogQueue, LogStatus, Matcher, OriginPattern,
-    OriginPort, Origins, Output, Peer, Place, ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind, Remote,
-    Requirement, Return, Rewriting, Rotate, RotatedNames, Rule, Satisfy, Server, Settings, ShapedBy, Shaping,
-    Shards, Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport, Then, TimeZone, Timeouts, Tls,
-    TlsCertificate, TlsVersion, Transport, Upstream, UpstreamAddress, UpstreamPart, UpstreamServer,
-    UpstreamTimeouts, UpstreamTls, UpstreamTrust, WhenFull,
+    ErrorFormat, ErrorPage, ErrorStatus, Every, FieldAction, FieldRule, FileCache, Handler, HashBy, Health,
+    Host, Labels, Level, Limits, Listen, Listing, Location, Log, LogConditions, LogFormat, LogQueue,
+    LogStatus, Matcher, OriginPattern, OriginPort, Origins, Output, Peer, Place, ProxyHost, Quota, Rank,
+    Rate, Receiver, ReceiverKind, Remote, Requirement, Return, Rewriting, Rotate, RotatedNames, Rule,
+    Satisfy, Server, Settings, ShapedBy, Shaping, Shards, Symlinks, Syslog, SyslogFraming, SyslogShape,
+    SyslogTransport, Then, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion, Transport, Upstream,
+    UpstreamAddress, UpstreamPart, UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

@@ -38,7 +38,10 @@ pub use receiver::{
 };
 pub use rewriting::{Content, Effect, Return, Rewriting, Rule, Then};
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
-pub use settings::{ClientCertificate, Comet, Dotfiles, ErrorStatus, Handler, Settings, Symlinks};
+pub use settings::{
+    ClientCertificate, Comet, Dotfiles, ErrorFormat, ErrorPage, ErrorStatus, Handler, Listing, Settings,
+    Symlinks,
+};
 pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 pub use upstream::{

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use config::{Handler, Loaded, Problems, Settings, Source, load};
+use config::{ErrorPage, Handler, Loaded, Problems, Settings, Source, load};
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../config-examples")
@@ -22,6 +22,7 @@ fn check_files(settings: &Settings, pointer: &str) {
         assert!(root.is_dir(), "{pointer}: {} is no folder", root.display());
     }
     for page in settings.error_pages.values() {
+        let ErrorPage::File(page) = page else { continue };
         assert!(page.is_file(), "{pointer}: {} is no file", page.display());
     }
 }
@@ -30,6 +31,7 @@ fn check_files(settings: &Settings, pointer: &str) {
 fn examples_are_right() {
     for name in [
         "minimal.conf",
+        "shaping.conf",
         "static-site.conf",
         "many-hosts.conf",
         "hardened.conf",
@@ -37,6 +39,7 @@ fn examples_are_right() {
         "logs.conf",
         "compression.conf",
         "proxy.conf",
+        "pages.conf",
     ] {
         let config = load_example(name).unwrap_or_else(|problems| panic!("{problems}")).config;
         for host in &config.hosts {
@@ -59,7 +62,7 @@ fn no_example_is_left_out() {
     let configurations = files.filter(|file| {
         file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|extension| extension == "conf"))
     });
-    assert_eq!(configurations.count(), 8);
+    assert_eq!(configurations.count(), 9);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Right configurations: what they mean, and where the registry says that it comes from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::{
-    Config, DefaultHost, ErrorStatus, FieldAction, FieldRule, Handler, HostName, Loaded, Log, LogConditions,
-    LogFormat, LogQueue, LogStatus, Matcher, Origin, Output, Override, ReceiverKind, Settings, Shards,
-    Source, Symlinks, SyslogFraming, SyslogShape, builtin, load,
+    Config, DefaultHost, ErrorPage, ErrorStatus, FieldAction, FieldRule, Handler, HostName, Loaded, Log,
+    LogConditions, LogFormat, LogQueue, LogStatus, Matcher, Origin, Output, Override, ReceiverKind, Settings,
+    Shards, Source, Symlinks, SyslogFraming, SyslogShape, builtin, load,
 };
 use serde_json::json;
 
@@ -88,9 +88,10 @@ fn locations_inherit_from_hosts_and_hosts_from_defaults() {
     assert_eq!(images.settings.root.as_deref(), Some(Path::new("/srv/img")));
     assert!(images.settings.index.is_empty());
     let pages: Vec<_> = images.settings.error_pages.clone().into_iter().collect();
-    let wanted: [(ErrorStatus, PathBuf); 2] = [
-        (ErrorStatus::Code(403), "/etc/kimura/403.html".into()),
-        (ErrorStatus::Class(5), "/srv/5xx.html".into()),
+    let file = |path: &str| ErrorPage::File(path.into());
+    let wanted = [
+        (ErrorStatus::Code(403), file("/etc/kimura/403.html")),
+        (ErrorStatus::Class(5), file("/srv/5xx.html")),
     ];
     assert_eq!(pages, wanted);
 

@@ -52,6 +52,17 @@ const EXCHANGES: &[(&str, u16, &str)] = &[
     ("unknown-method", 501, "FROB /index.html HTTP/1.1\r\nHost: localhost\r\n"),
     ("unknown-coding", 501, "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: br, chunked\r\n"),
     ("version", 505, "GET /index.html HTTP/3.0\r\nHost: localhost\r\n"),
+    ("listing", 200, "GET /listed/ HTTP/1.1\r\nHost: localhost\r\n"),
+    ("listing-json", 200, "GET /listed/ HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"),
+    ("listing-head", 200, "HEAD /listed/ HTTP/1.1\r\nHost: localhost\r\n"),
+    ("error-json", 404, "GET /listed/none HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"),
+    (
+        "preflight",
+        0,
+        "OPTIONS /listed/ HTTP/1.1\r\nHost: localhost\r\nOrigin: https://a.example\r\n\
+         Access-Control-Request-Method: GET\r\n",
+    ),
+    ("other-origin", 200, "GET /listed/ HTTP/1.1\r\nHost: localhost\r\nOrigin: https://a.example\r\n"),
     ("echo", 200, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"),
 ];
 
@@ -67,7 +78,13 @@ const CONFIGURATION: &str = r#"{
       "root": "${root}",
       "body_size": 500,
       "compression": { "codings": ["gzip", "br"] },
-      "locations": { "/echo": { "handler": "echo" } }
+      "locations": {
+        "/echo": { "handler": "echo" },
+        "/listed/": {
+          "listing": "auto", "error_format": "auto", "security": "strict", "cache": { "*": "1h" },
+          "cors": { "origins": ["https://a.example"], "credentials": true }
+        }
+      }
     }
   }
 }"#;
@@ -88,6 +105,7 @@ fn has_no_bad_note() {
         ("www/image.png", b"\x89PNG\r\n\x1a\n"),
         ("www/empty.txt", b""),
         ("www/folder/file.txt", b"x\n"),
+        ("www/listed/file.txt", b"x\n"),
     ] {
         folder.write(name, content).expect("write");
     }

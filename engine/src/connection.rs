@@ -52,6 +52,8 @@ pub(crate) enum Wait {
     Login,
     /// A log has to have room for the line of a request.
     Log,
+    /// Limits have to let a request or bytes pass.
+    Pace,
     /// The client has to take what was sent.
     Write,
     /// The last response has left; the client has to close.

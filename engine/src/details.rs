@@ -47,6 +47,12 @@ impl Details for Facts<'_> {
                 let content = finished.sent.as_ref().map_or(0, |sent| sent.content);
                 number(hear, finished.head_sent + content);
             }
+            Detail::Limit => {
+                if let Some(acted) = port.marks.get().by {
+                    hear(Value::Bytes(acted.text().as_bytes()));
+                }
+            }
+            Detail::LimitDelay => number(hear, port.marks.get().delayed_ns / 1_000_000),
             Detail::CertificateVerdict => self.tell_verdict(hear),
             Detail::UpstreamAddress
             | Detail::UpstreamStatus

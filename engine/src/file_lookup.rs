@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use config::{Dotfiles, Listing};
 use perf::Counter;
 use proto_http::response::HeadWriter;
 use proto_http::{Coding, Status, date, path};
@@ -30,6 +31,8 @@ pub(crate) enum Found {
     File(Rc<OpenFile>),
     /// A folder, asked for without the final slash.
     Folder,
+    /// An open folder without an index, to be listed so.
+    Listed(OwnedFd, (Listing, Dotfiles)),
     /// None of these; the status says why.
     Refused(Status),
 }
@@ -103,13 +106,22 @@ pub(crate) fn keep_made(
 }
 
 /// What a failure to open means to the client.
-fn meaning(error: &io::Error) -> Status {
+pub(crate) fn meaning(error: &io::Error) -> Status {
     match error.raw_os_error() {
         Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::EINVAL) => Status::NOT_FOUND,
         // Permission, or a symbolic link that policy does not follow.
         Some(libc::EACCES | libc::EPERM | libc::ELOOP | libc::EXDEV) => Status::FORBIDDEN,
         Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EBUSY) => Status::SERVICE_UNAVAILABLE,
         _ => Status::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Which links a location follows.
+pub(crate) fn symlinks(files: &Files) -> Symlinks {
+    match files.symlinks {
+        config::Symlinks::Inside => Symlinks::Inside,
+        config::Symlinks::Follow => Symlinks::Follow,
+        config::Symlinks::Never => Symlinks::Never,
     }
 }
 
@@ -146,9 +158,9 @@ impl Search<'_> {
                 Err(error) => return Err(error),
             }
         }
-        // A folder without index is there, but not to be listed; a path to nothing is just that.
-        self.open(relative).await?;
-        Ok(Found::Refused(Status::FORBIDDEN))
+        // A folder without index is there, if perhaps not to be listed; a path to nothing is just that.
+        let folder = self.open(relative).await?;
+        Ok(self.files.listing.map_or(Found::Refused(Status::FORBIDDEN), |how| Found::Listed(folder, how)))
     }
 
     /// Opens the compressed sibling of a file; `known` is what was there before.
@@ -181,11 +193,7 @@ impl Search<'_> {
     }
 
     async fn open(&self, relative: &[u8]) -> io::Result<OwnedFd> {
-        let symlinks = match self.files.symlinks {
-            config::Symlinks::Inside => Symlinks::Inside,
-            config::Symlinks::Follow => Symlinks::Follow,
-            config::Symlinks::Never => Symlinks::Never,
-        };
+        let symlinks = symlinks(self.files);
         let now = |cached| sys::fs::open_beneath(self.files.root.as_fd(), relative, symlinks, cached);
         let mut opened = now(Cached::Only);
         if opened.as_ref().is_err_and(|e| e.raw_os_error() == Some(libc::EMFILE))

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use auth::bans::BanTable;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use perf::Counter;
+use site::shaping::Shaping;
 use site::upstream::{Changes, SeatReport};
 use sys::eventfd::EventFd;
 
@@ -17,6 +18,7 @@ use crate::connection::Key;
 use crate::error::Error;
 use crate::logins::Verdict;
 use crate::server::Farewell;
+use crate::shaping::{Report, Used};
 
 /// What a shard can be told.
 pub(crate) enum Letter {
@@ -47,6 +49,12 @@ pub(crate) enum Letter {
     Abort,
     /// The login under this ticket is judged.
     Judged(u64, Verdict),
+    /// These are the limits from now on.
+    Limits(Option<Arc<Shaping>>),
+    /// Who has used how much of them is to be told.
+    TellLimits(Sender<Vec<Used>>),
+    /// What shards have used of limits.
+    Used(Arc<[Report]>),
     /// Nothing that is remembered of logins holds any more.
     ForgetLogins,
 }

@@ -39,6 +39,7 @@ mod secure;
 mod serve;
 mod served;
 mod server;
+mod shaping;
 mod shard;
 mod stream;
 mod upstream;

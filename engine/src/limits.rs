@@ -55,6 +55,12 @@ pub(crate) const DISCARD_MAX: u64 = 256 * 1024;
 /// Bytes that the diagnostic handler sends back at most; it keeps them in memory.
 pub(crate) const ECHO_MAX: usize = 1024 * 1024;
 
+/// Entries that the listing of a folder shows.
+pub(crate) const LISTED_MAX: usize = 5000;
+
+/// Listings that a shard makes and sends at a time; more are answered with 503.
+pub(crate) const LISTINGS_MAX: usize = 64;
+
 /// Requests of a shard that wait for the verdict on a login; more are answered with 503.
 pub(crate) const LOGINS_WAITING_MAX: usize = 64;
 
@@ -79,6 +85,20 @@ pub(crate) const OFFENDERS_MAX: usize = 256;
 
 /// How long a line of the access log waits for more until it is handed over, and viewers of live logs for a look.
 pub(crate) const BEAT: Duration = Duration::from_millis(50);
+
+/// How long those who wait for their limits wait for a look: at least, so that many of them are looked at together, and at
+/// most, since others can come whose time is up earlier.
+pub(crate) const PACE_MIN: Duration = Duration::from_millis(1);
+pub(crate) const PACE_MAX: Duration = Duration::from_millis(10);
+
+/// How long bytes or a request may wait for limits: much longer than they should, even where many share little.
+const PACE_PATIENCE: Duration = Duration::from_secs(3600);
+
+/// Clients that are shown to people.
+pub(crate) const SHOWN_MAX: usize = 100;
+
+/// Clients of whom a shard tells the others at a time.
+pub(crate) const REPORT_MAX: usize = 4096;
 
 /// Bytes that are thrown away after a last response, so that the client can read it before a reset.
 pub(crate) const LINGER_BYTES_MAX: u32 = 4 * 1024 * 1024;
@@ -143,6 +163,7 @@ impl Limits {
             Wait::Body => self.body,
             Wait::Login => LOGIN_PATIENCE,
             Wait::Log => LOG_PATIENCE,
+            Wait::Pace => PACE_PATIENCE,
             Wait::Write => self.write,
             Wait::Linger => self.linger,
             // Links have a patience of their own.

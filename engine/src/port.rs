@@ -8,10 +8,12 @@ use std::os::fd::RawFd;
 
 use perf::Counter;
 use site::Security;
+use site::shaping::Chain;
 
 use crate::connection::{Connection, Key, Peer, State, Wait};
 use crate::limits::INPUT_CAPACITY;
 use crate::secure::Secure;
+use crate::shaping::Marks;
 
 /// What the future waits for. The lane polls it again when that has come, or when the connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,13 @@ pub(crate) struct Port {
     /// No further request is served: the connection ends when all is sent.
     pub(crate) last: Cell<bool>,
     pub(crate) awaits: Cell<Awaits>,
+    /// The request that is served is held to limits: those of `chain`.
+    pub(crate) shaped: Cell<bool>,
+    pub(crate) chain: Cell<Chain>,
+    /// What these have done to it.
+    pub(crate) marks: Cell<Marks>,
+    /// Nothing is received until limits allow it.
+    pub(crate) held: Cell<bool>,
 }
 
 impl Port {
@@ -108,6 +117,10 @@ impl Port {
             room: Cell::new(false),
             last: Cell::new(false),
             awaits: Cell::new(Awaits::Turn),
+            shaped: Cell::new(false),
+            chain: Cell::default(),
+            marks: Cell::default(),
+            held: Cell::new(false),
         }
     }
 
@@ -138,6 +151,11 @@ impl Port {
         self.room.set(false);
         self.last.set(false);
         self.awaits.set(Awaits::Turn);
+        if self.shaped.replace(false) {
+            self.chain.take();
+            self.marks.take();
+            self.held.set(false);
+        }
     }
 
     /// A send has failed: a client has no more to say that matters, a server may have answered already.

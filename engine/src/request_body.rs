@@ -10,6 +10,7 @@ use site::Action;
 use crate::connection::Wait;
 use crate::limits::DISCARD_MAX;
 use crate::stream::{Gone, Stream};
+use crate::wheel::ticks;
 
 /// Why a body cannot be read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,11 @@ impl<'x> RequestBody<'x> {
             begun: stream.shard.clock.tick(),
             failed: false,
         }
+    }
+
+    /// Bytes that have come with the head.
+    pub(crate) fn begun(&self) -> usize {
+        self.input.len()
     }
 
     pub(crate) fn set_limit(&mut self, limit: u64) {
@@ -196,6 +202,7 @@ impl<'x> RequestBody<'x> {
         self.input.drain(..self.at);
         self.at = 0;
         let (stream, pause_max, begun, received) = (self.stream, self.pause_max, self.begun, self.received);
+        let before = self.input.len();
         let input = &mut *self.input;
         let come = poll_fn(|_| {
             let come = stream.poll_receive(input);
@@ -205,7 +212,16 @@ impl<'x> RequestBody<'x> {
             }
             come
         });
-        match come.await {
+        let mut come = come.await;
+        if come.is_ok() && stream.port.shaped.get() {
+            match stream.take_toll(self.input.len() - before).await {
+                // For what limits have held back nobody is slow.
+                Ok(Duration::ZERO) => {}
+                Ok(held) => self.begun = self.begun.saturating_add(ticks(held)),
+                Err(gone) => come = Err(gone),
+            }
+        }
+        match come {
             Ok(()) => Ok(()),
             Err(Gone::Ended) => Err(BodyError::Cut),
             Err(Gone::Expired(Wait::Body)) => {

@@ -46,7 +46,7 @@ impl Scopes {
             if numbers.len() <= index {
                 numbers.resize(index + 1, NONE);
             }
-            if let Some(files) = location.files() {
+            if let Some(files) = location.kept_files() {
                 numbers[index] = scopes.number_of(files, before);
             }
         }

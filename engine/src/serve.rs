@@ -6,6 +6,7 @@
 //!
 //! The lane polls this future directly. In the usual case it runs through without waiting once.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -27,6 +28,7 @@ use crate::port::Port;
 use crate::request_body::RequestBody;
 use crate::request_ids;
 use crate::served::Served;
+use crate::shaping::{Candidate, Moment};
 use crate::shard::Shard;
 use crate::stream::{Gone, Stream};
 
@@ -235,6 +237,15 @@ async fn exchange(
         action = holding::refuse(&head);
     }
     let mut user = None;
+    let shaped = shard.shaped(place);
+    let mut running = None;
+    let arrival = Candidate { place, client, user: None, body_begun: body.begun() };
+    if head.is_ok() && shaped == Some(Moment::Early) {
+        match stream.admit_shaped(arrival, &mut work.out).await.map_err(left)? {
+            Ok(counted) => running = Some(counted),
+            Err(refused) => action = refused,
+        }
+    }
     if let (Action::NeedLogin(gate), Some(place), Some(request)) = (&action, place, &request) {
         let gate = *gate;
         (action, user) =
@@ -250,6 +261,13 @@ async fn exchange(
                 }
             };
     }
+    if head.is_ok() && shaped == Some(Moment::Late) {
+        let arrival = Candidate { user: user.as_deref(), ..arrival };
+        match stream.admit_shaped(arrival, &mut work.out).await.map_err(left)? {
+            Ok(counted) => running = Some(counted),
+            Err(refused) => action = refused,
+        }
+    }
     if let Some(place) = place {
         body.set_limit(place.location.body_size);
     }
@@ -260,6 +278,7 @@ async fn exchange(
         action = refuse(status);
     }
 
+    let named_path = OnceCell::new();
     let mut responder = Responder {
         stream,
         served,
@@ -267,7 +286,11 @@ async fn exchange(
         path,
         raw_path,
         query,
-        pages: place.map(|p| &p.location.error_pages),
+        place,
+        instead: None,
+        named_path: &named_path,
+        stands_for: None,
+        lines: Vec::new(),
         compression: place.and_then(|place| place.location.compression.as_deref()),
         fields: place.map_or(&NO_RULES, |p| &p.location.fields),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),
@@ -307,6 +330,7 @@ async fn exchange(
     });
 
     drop(responder);
+    drop(running);
     sent?;
     if has_body {
         work.input.clear();

@@ -17,6 +17,7 @@ use glommio::{LocalExecutorBuilder, Placement};
 use logging::{Logger, ShardLog};
 use perf::{Block, Counter};
 use site::Site;
+use site::shaping::{Entry, Shaping, merge};
 use site::upstream::{Changes, GroupId, Health, SeatReport};
 use sys::broadcast::Reader;
 use sys::eventfd::EventFd;
@@ -28,13 +29,17 @@ use crate::inbox::{Inbox, Letter, Letters, ask};
 use crate::jobs::Jobs;
 use crate::lane::Lane;
 use crate::lane::ring::Ring;
-use crate::limits::LOGINS_WAITING_MAX;
+use crate::limits::{LOGINS_WAITING_MAX, SHOWN_MAX};
 use crate::listeners::Listeners;
 use crate::logins::{Login, Logins, Verdict, shard_of};
 use crate::offenders::Offenders;
 use crate::scopes::Scopes;
 use crate::secure::{Secured, Toward};
+use crate::shaping::{Telling, start_telling};
 use crate::shard::{Parts, Shard};
+
+/// How long shards may take to tell who has used what.
+const TELL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long shards may take to give up their accepts.
 const LET_GO_PATIENCE: Duration = Duration::from_secs(1);
@@ -156,7 +161,10 @@ impl Server {
         let sites = Mutex::new(Sites { served, prepared: None });
         let (desk, logins) = bounded(count.max(1) * LOGINS_WAITING_MAX);
         let mut server = Server { inboxes: Vec::new(), ended, threads: Mutex::default(), sites, logins };
-        for (number, (offer, (cpu, block))) in offers.into_iter().zip(places).enumerate() {
+        let (telling, gathering) = start_telling(count);
+        for ((number, (offer, (cpu, block))), telling) in
+            offers.into_iter().zip(places).enumerate().zip(telling)
+        {
             let (inbox, letters) = Inbox::new().map_err(Error::Thread)?;
             server.inboxes.push(Arc::clone(&inbox));
             let logins = Logins::new(number, desk.clone()).map_err(Error::Thread)?;
@@ -175,6 +183,7 @@ impl Server {
                 letters,
                 logins,
                 tail: tail.clone(),
+                telling,
             };
             let (ready, ended) = (ready_in.clone(), ended_in.clone());
             let name = format!("shard {number}");
@@ -196,6 +205,7 @@ impl Server {
                 .push(thread.map_err(Error::Thread)?);
         }
         drop(ready_in);
+        gathering.run(server.inboxes.clone()).map_err(Error::Thread)?;
         for _ in 0..count {
             // A thread that panicked has dropped its sender without a word.
             let answer = ready.recv().unwrap_or(Err(Error::ShardLost { shard: 0 }));
@@ -255,6 +265,22 @@ impl Server {
         let counter = if health.is_down() { Counter::UpstreamsDown } else { Counter::UpstreamsUp };
         // A counter has one writer.
         self.inboxes.first().into_iter().for_each(|inbox| inbox.post(Letter::Count(counter)));
+    }
+
+    /// Has all shards go by other limits on what clients use. What was used of those that stay is not forgotten.
+    pub fn reshape(&self, shaping: Option<&Arc<Shaping>>) {
+        self.tell(|| Letter::Limits(shaping.cloned()));
+    }
+
+    /// Who has used how much of the limits, each with the JSON Pointer of the place whose limits they are: all places, then
+    /// the hundred clients for whom limits have done most. A shard that does not answer within a second is left out.
+    #[must_use]
+    pub fn limits(&self) -> Vec<(String, Entry)> {
+        let (to, from) = bounded(self.inboxes.len());
+        self.tell(|| Letter::TellLimits(to.clone()));
+        drop(to);
+        let told = std::iter::from_fn(|| from.recv_timeout(TELL_PATIENCE).ok());
+        merge(told.flatten(), SHOWN_MAX)
     }
 
     /// How many shards there are.
@@ -381,6 +407,7 @@ struct Start {
     letters: Letters,
     logins: Logins,
     tail: Option<Arc<Reader>>,
+    telling: Option<Telling>,
 }
 
 impl Start {
@@ -411,6 +438,7 @@ impl Start {
                 inbox: self.inbox,
                 logins: self.logins,
                 tail: self.tail,
+                telling: self.telling,
             }));
             let mut lane = Lane::new(shard, self.letters, notify).map_err(ring_error)?;
             // The one who starts the server waits for this word of every shard.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use auth::bans::BanTable;
 use perf::{Block, Counter};
+use site::shaping::Shaper;
 use site::upstream::{Balancers, Changes};
 use sys::broadcast::Reader;
 
@@ -29,6 +30,7 @@ use crate::offenders::Offenders;
 use crate::request_ids::RequestIds;
 use crate::served::Served;
 use crate::server::Farewell;
+use crate::shaping::{Pacing, Telling};
 use crate::upstream::Spares;
 use crate::viewers::Viewers;
 use crate::wheel::{Wheel, ticks};
@@ -77,6 +79,12 @@ pub(crate) struct Shard {
     /// Which server gets a request that is passed on.
     pub(crate) balancers: RefCell<Balancers>,
     pub(crate) files: FileCache,
+    /// The limits on what clients use; none where there are none, which then costs nothing.
+    pub(crate) shaper: RefCell<Option<Box<Shaper>>>,
+    /// Who waits for them.
+    pub(crate) pacing: RefCell<Pacing>,
+    /// Where others hear what was used; none where there are no others.
+    pub(crate) telling: Option<Telling>,
     pub(crate) encoders: Encoders,
     /// Who makes bad requests.
     pub(crate) offenders: Offenders,
@@ -90,6 +98,8 @@ pub(crate) struct Shard {
     pub(crate) held_back: RefCell<HashSet<Key>>,
     /// Those who look at the logs.
     pub(crate) viewers: RefCell<Viewers>,
+    /// Listings of folders that are being made and sent.
+    pub(crate) listings: Cell<usize>,
     /// Links to other servers that carry no request.
     pub(crate) spares: RefCell<Spares>,
     pub(crate) life: Cell<Life>,
@@ -123,6 +133,7 @@ pub(crate) struct Parts {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) logins: Logins,
     pub(crate) tail: Option<Arc<Reader>>,
+    pub(crate) telling: Option<Telling>,
 }
 
 impl Shard {
@@ -131,6 +142,7 @@ impl Shard {
         let mut listeners = Listeners::default();
         listeners.change(parts.offer.listeners, &served);
         let clock = Clock::new();
+        let shaper = served.shaping.as_ref().map(|shaping| Box::new(Shaper::new(shaping)));
         let mut balancers = Balancers::new(clock.now() ^ parts.number as u64, parts.cookie_secret);
         balancers.change(parts.changes, clock.now());
         balancers.renew(served.groups(), clock.now());
@@ -152,6 +164,9 @@ impl Shard {
             served: RefCell::new(served),
             held: RefCell::default(),
             balancers: RefCell::new(balancers),
+            shaper: RefCell::new(shaper),
+            pacing: RefCell::default(),
+            telling: parts.telling,
             files: FileCache::new(&parts.offer.file_cache),
             encoders: Encoders::default(),
             counters: parts.counters,
@@ -162,6 +177,7 @@ impl Shard {
             logins: RefCell::new(parts.logins),
             held_back: RefCell::default(),
             viewers: RefCell::new(Viewers::new(parts.tail)),
+            listings: Cell::new(0),
             spares: RefCell::default(),
             life: Cell::new(Life::Serving),
             open: Cell::new(false),

@@ -35,7 +35,12 @@ pub(crate) struct Stream {
 impl Stream {
     /// Waits for bytes and appends them to `input`.
     pub(crate) async fn receive(&self, input: &mut Vec<u8>) -> Result<(), Gone> {
-        poll_fn(|_| self.poll_receive(input)).await
+        if !self.port.shaped.get() {
+            return poll_fn(|_| self.poll_receive(input)).await;
+        }
+        let before = input.len();
+        poll_fn(|_| self.poll_receive(input)).await?;
+        self.take_toll(input.len() - before).await.map(drop)
     }
 
     /// Takes what has come already; `true` if there was something.
@@ -85,6 +90,11 @@ impl Stream {
 
     /// As [`Stream::send`], for what is encrypted already where that is due.
     pub(crate) async fn send_as_is(&self, out: &mut Vec<u8>) -> Result<(), Gone> {
+        if self.port.shaped.get() { self.send_shaped(out).await } else { self.send_freely(out).await }
+    }
+
+    /// As [`Stream::send_as_is`], whatever the limits are.
+    pub(crate) async fn send_freely(&self, out: &mut Vec<u8>) -> Result<(), Gone> {
         poll_fn(|_| self.poll_send(out)).await
     }
 
@@ -125,7 +135,8 @@ impl Stream {
     /// As [`Stream::send`], for the head of a response whose content follows at once by another way: the kernel
     /// may wait for that, so that both leave in the same segment. Comes back when all is with the kernel.
     pub(crate) async fn send_ahead(&self, out: &mut Vec<u8>) -> Result<(), Gone> {
-        if !self.port.sending.get() && self.gone().is_none() {
+        let freely = !self.port.shaped.get();
+        if freely && !self.port.sending.get() && self.gone().is_none() {
             let sent = self.shard.send_now(&self.port, out, sys::net::send_more);
             out.drain(..sent);
         }

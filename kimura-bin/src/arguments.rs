@@ -2,6 +2,7 @@
 
 use crate::ban;
 use crate::follow::{Stay, View};
+use crate::limit;
 use crate::manual::Artefact;
 use crate::options::{self, Id, OPTIONS, Opt, Scope};
 use crate::order::far::{Far, Place};
@@ -383,6 +384,15 @@ impl Given {
         ban::network(&operand.map_err(|_| Usage::OperandNotText(verb.name))?)
     }
 
+    /// The limit that is to change.
+    fn limit(&mut self, verb: &'static Verb) -> Result<(String, Option<String>), Usage> {
+        if self.operands.is_empty() {
+            return Err(Usage::MissingOperand(verb));
+        }
+        let operand = self.operands.remove(0).into_string();
+        limit::setting(&operand.map_err(|_| Usage::OperandNotText(verb.name))?)
+    }
+
     /// The command as the server takes it; none for one that goes to no server.
     fn command_of(&mut self, verb: &'static Verb) -> Result<Option<ToServer>, Usage> {
         Ok(Some(match verb.id {
@@ -401,6 +411,11 @@ impl Given {
             },
             verbs::Id::Upstreams => ToServer::Upstreams,
             verbs::Id::Upstream => self.upstream(verb)?,
+            verbs::Id::Limits => ToServer::Limits,
+            verbs::Id::Limit => {
+                let (pointer, value) = self.limit(verb)?;
+                ToServer::Limit { pointer, value }
+            }
             verbs::Id::Unban => ToServer::Unban { network: self.network(verb)? },
             verbs::Id::Upgrade => {
                 let given = (!self.operands.is_empty()).then(|| PathBuf::from(self.operands.remove(0)));
@@ -504,6 +519,18 @@ mod tests {
             ("reload --plan", order(ToServer::Reload { plan: true }, ProofFrom::Peer, Form::People)),
             ("verbosity debug", order(ToServer::Verbosity { level: 4 }, ProofFrom::Peer, Form::People)),
             ("bans --json", order(ToServer::Bans, ProofFrom::Peer, Form::Json)),
+            ("limits --json", order(ToServer::Limits, ProofFrom::Peer, Form::Json)),
+            (
+                "limit /server/shaping/client/down=2MB/s",
+                order(
+                    ToServer::Limit {
+                        pointer: "/server/shaping/client/down".to_owned(),
+                        value: Some("2MB/s".to_owned()),
+                    },
+                    ProofFrom::Peer,
+                    Form::People,
+                ),
+            ),
             ("ban 192.0.2.7", order(banned("192.0.2.7", None, ""), ProofFrom::Peer, Form::People)),
             (
                 "ban --for 2h 2001:db8::/32 --reason=spam",
@@ -577,6 +604,11 @@ mod tests {
             ("--json", "'--json' goes with a command to a running server, such as 'kimura status'"),
             ("status --plan", "--plan and status exclude each other; give one of them"),
             ("status now", "'status' takes no further operand; leave 'now' out"),
+            ("limit", "'limit' needs an operand: kimura limit POINTER=VALUE"),
+            (
+                "limit /server/shaping/client/down=2MB",
+                "'/server/shaping/client/down=2MB' is no limit, \"2MB\" is no rate of bytes: write bytes a second, such as \"1MB/s\"",
+            ),
             ("ban", "'ban' needs an operand: kimura ban ADDRESS[/LEN]"),
             (
                 "ban 10.0.0.1/8",

@@ -1,6 +1,6 @@
 //! The files and folders that a configuration has served, for whoever decides what a worker can open.
 
-use config::{Config, Settings, Symlinks};
+use config::{Config, ErrorPage, Settings, Symlinks};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -22,6 +22,9 @@ fn of(settings: &Settings) -> impl Iterator<Item = (&Path, &'static str)> {
     // Links that lead anywhere can be followed only by whoever may open anything.
     let anywhere = settings.symlinks == Symlinks::Follow;
     let root = settings.root.as_deref().map(|root| (root, "root"));
-    let pages = settings.error_pages.values().map(|page| (page.as_path(), "error_pages"));
+    let pages = settings.error_pages.values().filter_map(|page| match page {
+        ErrorPage::File(path) => Some((path.as_path(), "error_pages")),
+        ErrorPage::Inline { .. } | ErrorPage::To(_) => None,
+    });
     root.into_iter().chain(pages).chain(anywhere.then_some((Path::new("/"), "symlinks")))
 }

@@ -11,6 +11,7 @@ mod error;
 mod folders;
 mod follow;
 mod keeps;
+mod limit;
 mod logins;
 mod logs;
 mod manual;

@@ -11,8 +11,8 @@ use crate::follow::Source;
 use crate::print;
 use privsep::link::{Link, LinkError};
 use privsep::message::{
-    Answer, BansReport, Command, LINK_VERSION, PlanReport, Proof, Request, StatusReport, UpstreamsReport,
-    signed_message,
+    Answer, BansReport, Command, LINK_VERSION, LimitsReport, PlanReport, Proof, Request, StatusReport,
+    UpstreamsReport, signed_message,
 };
 use privsep::supervisor;
 use privsep::wire::{BadFrame, Bytes, Secret, decode};
@@ -40,6 +40,7 @@ pub(crate) enum Outcome {
     Plan(PlanReport),
     Bans(BansReport),
     Upstreams(UpstreamsReport),
+    Limits(LimitsReport),
 }
 
 /// Gives the command and prints what came of it.
@@ -177,6 +178,7 @@ fn understand(answer: Answer, enclosure: Option<Enclosure>, command: &Command) -
         Answer::Plan => Ok(Outcome::Plan(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         Answer::Bans => Ok(Outcome::Bans(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         Answer::Upstreams => Ok(Outcome::Upstreams(decode(&enclosure()?).map_err(LinkError::Bad)?)),
+        Answer::Limits => Ok(Outcome::Limits(decode(&enclosure()?).map_err(LinkError::Bad)?)),
         // Nobody has asked for it.
         Answer::Challenge { .. } | Answer::Logs => Err(LinkError::Bad(BadFrame::Turn).into()),
         Answer::Denied { why } => Err(Error::Denied(why)),

@@ -56,6 +56,8 @@ pub(crate) enum Usage {
     BadUpstreamName,
     /// No network, and why.
     BadNetwork(String, String),
+    /// No limit, and why.
+    BadLimit(String, String),
     /// No time.
     BadTime(String),
     /// No number of lines.
@@ -163,6 +165,7 @@ impl fmt::Display for Usage {
             Self::BadUpstreamName => {
                 f.write_str("the name of a group or server is empty, too long or has control characters; correct it")
             }
+            Self::BadLimit(text, why) => write!(f, "'{text}' is no limit, {why}"),
             Self::BadNetwork(text, why) => write!(f, "'{text}' cannot be banned, {why}"),
             Self::BadTime(text) => write!(f, "'{text}' is no time; write one such as 90s, 10m, 2h or 7d"),
             Self::BadCount(text) => {

@@ -20,6 +20,8 @@ pub(crate) enum Id {
     Unban,
     Upstreams,
     Upstream,
+    Limits,
+    Limit,
     Passwd,
 }
 
@@ -155,6 +157,26 @@ pub(crate) const VERBS: &[Verb] = &[
                  more requests and ends those it has; one that is removed is not checked any more, either. Adding one that \
                  was drained or removed brings it back; any other one is added with --weight and --backup, by an IP address \
                  and a port or unix:PATH. What is ordered holds over reloads and upgrades, until the server ends.",
+    },
+    Verb {
+        id: Id::Limits,
+        name: "limits",
+        operand: Operand::None,
+        rank: Some("viewer"),
+        summary: "Show who uses how much of the limits",
+        detail: "Each place with limits (shaping), and the 100 clients for whom limits have done most: bytes, requests, how \
+                 often they had to wait and were refused, since they were remembered; and what was set by command.",
+    },
+    Verb {
+        id: Id::Limit,
+        name: "limit",
+        operand: Operand::Required(Value { name: "POINTER=VALUE", kind: Kind::Free }),
+        rank: Some("operator"),
+        summary: "Change a limit, now",
+        detail: "POINTER is the JSON Pointer of a limit in a section that the configuration has, such as \
+                 /server/shaping/client/down, and VALUE what could stand there, such as 2MB/s, or default for what the \
+                 configuration says. It holds for all shards at once, also after a reload and an upgrade, until the next \
+                 change or the end of the server.",
     },
     Verb {
         id: Id::Upgrade,

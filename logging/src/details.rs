@@ -33,6 +33,10 @@ pub enum Detail<'n> {
     Location,
     /// Bytes of the answer, its head included.
     BytesSent,
+    /// The limit that has acted, in words.
+    Limit,
+    /// For how many milliseconds limits have held back the request, its body and its answer.
+    LimitDelay,
     /// The servers that the request was passed on to, one for each try; so are the other facts about them.
     UpstreamAddress,
     /// The status of their answers; 502 and 504 for those that gave none.

@@ -76,6 +76,8 @@ const NAMED: &[(&str, Variable)] = &[
     ("request_time", Variable::RequestTime),
     ("request_time_us", Variable::RequestMicroseconds),
     ("request_completion", Variable::Completion),
+    ("limit", Variable::Detail(Detail::Limit)),
+    ("limit_delay_ms", Variable::Detail(Detail::LimitDelay)),
     ("content_length", Variable::Detail(Detail::Field(b"content-length"))),
     ("content_type", Variable::Detail(Detail::Field(b"content-type"))),
     ("connection", Variable::Detail(Detail::Connection)),

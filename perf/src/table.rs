@@ -187,6 +187,26 @@ counters! {
         "Requests that had to wait because a log of theirs with \"when_full\": \"block\" could not keep up.";
     RequestsRefusedLog "requests_refused_log" Counter Requests
         "Of these, requests answered with 503 because it could not for half a minute. They are not in that log.";
+    RequestsRefusedLimit "requests_refused_limit" Counter Requests
+        "Requests answered with 429 or 503 because of limits (\"shaping\").";
+    RequestsDelayedLimit "requests_delayed_limit" Counter Requests
+        "Requests held back until the rate of a limit allowed them.";
+    SendsDelayedLimit "sends_delayed_limit" Counter Events
+        "Pieces of responses held back until the rate of a limit allowed them.";
+    ReceivesDelayedLimit "receives_delayed_limit" Counter Events
+        "Times at which nothing was received from a client until the rate of a limit allowed it.";
+    BytesSentShaped "bytes_sent_shaped" Counter Bytes
+        "Bytes of responses that were held to limits.";
+    BytesReceivedShaped "bytes_received_shaped" Counter Bytes
+        "Bytes of requests that were held to limits.";
+    LimitsDryRun "limits_dry_run" Counter Events
+        "What limits with \"dry_run\" would have refused or held back.";
+    LimitClients "limit_clients" Gauge Events
+        "Clients of whom is known what they have used of their limits.";
+    LimitClientsForgotten "limit_clients_forgotten" Counter Events
+        "Clients whose use was forgotten before its time, to make room for others.";
+    LimitClientsTurnedAway "limit_clients_turned_away" Counter Events
+        "Requests and connections held to no limit for each client, because those whom the table has are all busy.";
     Responses1xx "responses_1xx" Counter Responses
         "Interim responses, such as 100 Continue.";
     Responses2xx "responses_2xx" Counter Responses
@@ -363,6 +383,10 @@ counters! {
     LogLinesDropped "log_lines_dropped" Counter Lines
         "Lines dropped because the logger did not keep up.";
 
+    Listings "listings" Counter Responses
+        "Listings of folders that were made.";
+    LimitListings "limit_listings" Counter Requests
+        "Listings refused with 503: as many were being made and sent as a shard may have.";
     CometViewers "comet_viewers" Gauge Connections
         "Viewers of live logs now.";
     CometRefused "comet_refused" Counter Requests

@@ -2,8 +2,8 @@
 
 use crate::message::{
     Answer, BansReport, FromAgent, FromAuth, FromCheck, FromLogger, FromPam, FromRehearsal, FromWorker,
-    Message, Needs, PlanReport, Realms, Request, Secrets, State, StatusReport, ToAgent, ToAuth, ToCheck,
-    ToLogger, ToPam, ToRehearsal, ToWorker, UpstreamOrder, UpstreamsReport,
+    LimitsReport, Message, Needs, PlanReport, Realms, Request, Secrets, State, StatusReport, ToAgent, ToAuth,
+    ToCheck, ToLogger, ToPam, ToRehearsal, ToWorker, UpstreamOrder, UpstreamsReport,
 };
 use crate::wire::{Wire, decode, encode};
 
@@ -39,6 +39,7 @@ const KINDS: &[fn(&[u8])] = &[
     message::<FromPam>,
     sealed::<UpstreamsReport>,
     sealed::<Vec<UpstreamOrder>>,
+    sealed::<LimitsReport>,
 ];
 
 /// Reads the bytes behind the first one as what that one says: they are the one encoding of a value, or refused.
@@ -80,6 +81,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::message::LimitUse;
     use crate::message::{
         Audience, BanNeeds, BanReport, CertificateEntry, Clocks, Command, ControlNeeds, Depth, Every,
         FileNeeds, GearmanServer, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile,
@@ -171,6 +173,20 @@ pub(crate) mod tests {
         UpstreamsReport { servers: vec![server] }
     }
 
+    fn limit_use() -> LimitUse {
+        LimitUse {
+            scope: text("/server"),
+            client: Some(text("192.0.2.7/32")),
+            running: 1,
+            connections: 2,
+            down: 3,
+            up: 4,
+            requests: 5,
+            delayed: 6,
+            refused: 7,
+        }
+    }
+
     fn rotation() -> RotationNeeds {
         RotationNeeds {
             size: Some(1 << 20),
@@ -252,6 +268,7 @@ pub(crate) mod tests {
                 exempt: vec![network()],
                 file: Some("/var/lib/kimura/bans".into()),
             }),
+            limits: vec![text("/server/shaping")],
         }
     }
 
@@ -288,6 +305,7 @@ pub(crate) mod tests {
             bans: kept,
             failures: kept,
             upstreams: kept,
+            limits: vec![text("/server/shaping/client/down=1MB/s")],
             sinks: vec![KeptSink {
                 output: Output::Stdout,
                 fd: None,
@@ -489,6 +507,21 @@ pub(crate) mod tests {
             ("bans", 19, encode(&bans())),
             ("upstreams", 24, encode(&upstreams())),
             ("upstream-orders", 25, encode(&vec![order(add)])),
+            (
+                "limits",
+                26,
+                encode(&LimitsReport {
+                    uses: vec![limit_use()],
+                    settings: vec![text("/server/shaping/a=1")],
+                }),
+            ),
+            ("limits-told", 7, encode(&FromWorker::LimitsTold { uses: vec![limit_use()] })),
+            ("worker-limits", 6, encode(&ToWorker::Limits { settings: vec![text("/server/shaping/a=1")] })),
+            (
+                "limit",
+                10,
+                request(Command::Limit { pointer: text("/server/shaping/a"), value: None }, Proof::Peer),
+            ),
             ("agent-hello", 20, encode(&ToAgent::Hello { hello: hello() })),
             ("leave", 20, encode(&ToAgent::Leave)),
             ("connection", 21, encode(&FromAgent::Connection { from: text("[::1]:9") })),

@@ -6,6 +6,7 @@ mod auth;
 mod bans;
 mod check;
 mod control;
+mod limits;
 mod logger;
 mod pam;
 mod receiver;
@@ -28,6 +29,7 @@ pub use control::{
     Answer, Command, LedgerEntry, LogReport, NONCE_LEN, PlanReport, Rank, Request, StatusReport,
     WorkerReport, signed_message,
 };
+pub use limits::{LimitUse, LimitsReport};
 pub use logger::{FromLogger, ToLogger};
 pub use pam::{FromPam, PamLogin, PamNeeds, PamVerdict, ToPam};
 pub use receiver::{AUTHORITY_MAX, GearmanServer, Labels, Receiver, SyslogFraming, SyslogShape, SyslogWay};

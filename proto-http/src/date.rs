@@ -29,6 +29,15 @@ pub fn format(seconds: u64) -> [u8; LEN] {
     text
 }
 
+/// Seconds since 1970 as RFC 3339 has it, in UTC: `1994-11-06T08:49:37Z`.
+#[must_use]
+pub fn iso(seconds: u64) -> String {
+    let seconds = seconds.min(LAST);
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 fn put_two(text: &mut [u8; LEN], at: usize, number: u64) {
     text[at] = b'0' + (number / 10 % 10) as u8;
     text[at + 1] = b'0' + (number % 10) as u8;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use auth::access::{Asked, Rules};
 use config::{
-    Config, DefaultHost, ErrorStatus, Handler, Listen, Matcher, Place, Problems, Registry, Rewriting,
-    Settings, Upstream, UpstreamAddress, UpstreamServer,
+    Config, DefaultHost, ErrorPage, ErrorStatus, Handler, Listen, Matcher, Place, Problems, Registry,
+    Rewriting, Settings, Upstream, UpstreamAddress, UpstreamServer,
 };
 use sys::net::Address;
 
@@ -19,16 +19,17 @@ use crate::carrier::Carrier;
 use crate::clients::Clients;
 use crate::comet::Comet;
 use crate::compression::Compression;
+use crate::error_pages::{ErrorPages, Instead};
 use crate::fields::Fields;
 use crate::host::{Host, Site};
-use crate::location::{ErrorPages, Files, Location, Locations};
+use crate::location::{Accel, Files, Location, Locations};
 use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
 use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
 use crate::rewrite::{Fault, Reply, RuleCompiler, RuleList, compile_pattern};
 use crate::shaping::{ScopeId, Shaping};
-use crate::upstream::{Group, GroupId, Named, Relay, Server};
+use crate::upstream::{Group, GroupId, Named, Relay, RequestChanges, Server};
 
 /// Largest error page: it is kept in memory.
 const PAGE_MAX: u64 = 1 << 20;
@@ -62,6 +63,17 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
     // Without a problem no host is missing.
     let hosts = hosts.into_iter().flatten().collect();
     Ok(Site { listeners: names_by_listener(config), hosts, groups: compiler.groups, clients, shaping })
+}
+
+/// The limits of a configuration alone, to go by others of them; none where it has none.
+///
+/// # Errors
+///
+/// Networks that are none.
+pub fn shaping(loaded: &config::Loaded) -> Result<Option<Arc<Shaping>>, Problems> {
+    let mut problems = Problems::new();
+    let shaping = Shaping::compile(&loaded.config, &loaded.registry, &mut problems);
+    if problems.is_empty() { Ok(shaping) } else { Err(problems) }
 }
 
 /// One table of names for each listening address, in the order of [`Config::listeners`].
@@ -145,6 +157,7 @@ impl Compiler<'_> {
         }
         prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let locations = Locations { exact, patterns, prefixes, root: root? };
+        self.check_pages(&locations, host);
         let rules = self.rules(&host.rewriting);
         Some(Host { name: host.name.to_string(), locations, rules })
     }
@@ -198,6 +211,10 @@ impl Compiler<'_> {
         };
         let compression = settings.compression.as_deref().map(Compression::new).map(Arc::new);
         let chain = self.chain(id, settings, reply, pointer, (&fields, compression.as_ref()))?;
+        let accel = match settings.proxy {
+            Some(_) if settings.accel => Some(self.accel(id, settings, pointer, &fields)?),
+            _ => None,
+        };
         let logs = settings.access_logs.clone();
         let body_size = settings.body_size;
         Some(Location {
@@ -206,6 +223,8 @@ impl Compiler<'_> {
             rules,
             fields,
             error_pages,
+            intercept: settings.intercept,
+            accel,
             logs,
             key,
             request_id: settings.request_id,
@@ -231,7 +250,11 @@ impl Compiler<'_> {
             self.problem(&at, cause, cure);
             return None;
         }
-        let mut chain = self.carrier.phases(certificate);
+        let mut chain = Vec::new();
+        if settings.internal {
+            chain.push(Phase::Internal);
+        }
+        chain.extend(self.carrier.phases(certificate));
         chain.extend(self.access(settings, pointer)?);
         chain.extend(fields.answers_preflights().then_some(Phase::Preflight));
         chain.extend(settings.auth.as_ref().map(|auth| Phase::Login(self.gate(auth))));
@@ -248,7 +271,8 @@ impl Compiler<'_> {
             return Some(chain);
         }
         if let Some(upstream) = &settings.proxy {
-            let relay = Relay { group: self.group(upstream), host: settings.proxy_host.clone() };
+            let (group, host) = (self.group(upstream), settings.proxy_host.clone());
+            let relay = Relay { group, host, changes: RequestChanges::new(&settings.proxy_headers) };
             chain.push(Phase::Relay(relay));
             return Some(chain);
         }
@@ -300,6 +324,15 @@ impl Compiler<'_> {
         });
         self.groups.push(Arc::clone(&group));
         group
+    }
+
+    /// What an upstream may have sent: with a root, files below it as well (X-Sendfile).
+    fn accel(&mut self, id: u32, settings: &Settings, pointer: &str, fields: &Arc<Fields>) -> Option<Accel> {
+        let Some(path) = &settings.root else { return Some(Accel { folder: None }) };
+        let root = self.root(path, pointer)?;
+        let folder = path.as_os_str().as_encoded_bytes();
+        let folder = folder.strip_suffix(b"/").unwrap_or(folder).to_vec();
+        Some(Accel { folder: Some((folder, Arc::new(files(id, root, settings, fields)))) })
     }
 
     /// Live logs, where they can be.
@@ -392,27 +425,62 @@ impl Compiler<'_> {
     }
 
     fn error_pages(&mut self, settings: &Settings, pointer: &str) -> ErrorPages {
-        let mut pages = ErrorPages::default();
+        let mut pages = ErrorPages::none(settings.error_format);
         let types = MediaTypes::new(settings);
-        for (status, path) in &settings.error_pages {
-            let Some(page) = self.page(path, &types, pointer, status) else { continue };
+        for (status, page) in &settings.error_pages {
+            let instead = match page {
+                ErrorPage::File(path) => self.page(path, &types, pointer, status).map(Instead::Page),
+                ErrorPage::Inline { media_type, body } => Some(Instead::Page(Page {
+                    media_type: media_type.clone(),
+                    body: body.clone().into_bytes(),
+                })),
+                ErrorPage::To(path) => self.path_of_page(path, pointer, status),
+            };
+            let Some(instead) = instead.map(Arc::new) else { continue };
             match status {
-                ErrorStatus::Code(code) => pages.by_status.push((*code, page)),
-                ErrorStatus::Class(4) => pages.client = Some(page),
-                ErrorStatus::Class(_) => pages.server = Some(page),
+                ErrorStatus::Code(code) => pages.by_status.push((*code, instead)),
+                ErrorStatus::Class(4) => pages.client = Some(instead),
+                ErrorStatus::Class(_) => pages.server = Some(instead),
             }
         }
         pages.by_status.sort_by_key(|(code, _)| *code);
         pages
     }
 
-    fn page(
-        &mut self,
-        path: &Path,
-        types: &MediaTypes,
-        pointer: &str,
-        status: &ErrorStatus,
-    ) -> Option<Arc<Page>> {
+    fn path_of_page(&mut self, path: &str, pointer: &str, status: &ErrorStatus) -> Option<Instead> {
+        let mut scratch = Vec::new();
+        match proto_http::path::normalize(path.as_bytes(), &mut scratch) {
+            Ok(path) => Some(Instead::To(path.to_vec())),
+            Err(bad) => {
+                let at = format!("{}/{status}/to", self.setting(pointer, "error_pages"));
+                self.problem(&at, &bad.to_string(), "write a path as a browser would ask for it");
+                None
+            }
+        }
+    }
+
+    /// The pages of errors have to be files, so that none leads to another error's page and on.
+    fn check_pages(&mut self, locations: &Locations, host: &config::Host) {
+        let parts = host.locations.iter().map(|part| (&part.settings, part.pointer.as_str()));
+        for (settings, pointer) in std::iter::once((&host.settings, host.pointer.as_str())).chain(parts) {
+            for (status, page) in &settings.error_pages {
+                let ErrorPage::To(path) = page else { continue };
+                let location = locations.find(path.as_bytes());
+                if location.files().is_none() {
+                    let at = format!("{}/{status}/to", self.setting(pointer, "error_pages"));
+                    let cause =
+                        format!("no files are served at {path}, so that this error would lead to another");
+                    self.problem(
+                        &at,
+                        &cause,
+                        "name a path below a \"root\"; it may be one that is \"internal\"",
+                    );
+                }
+            }
+        }
+    }
+
+    fn page(&mut self, path: &Path, types: &MediaTypes, pointer: &str, status: &ErrorStatus) -> Option<Page> {
         let read = std::fs::metadata(path).and_then(|meta| {
             if PAGE_MAX < meta.len() {
                 return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
@@ -422,7 +490,7 @@ impl Compiler<'_> {
         match read {
             Ok(body) => {
                 let name = path.file_name().map(std::ffi::OsStr::as_encoded_bytes).unwrap_or_default();
-                Some(Arc::new(Page { media_type: types.of(name).to_owned(), body }))
+                Some(Page { media_type: types.of(name).to_owned(), body })
             }
             Err(error) => {
                 let at = format!("{}/{status}", self.setting(pointer, "error_pages"));
@@ -483,6 +551,7 @@ fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &Arc<Fields>)
         types: MediaTypes::new(settings),
         etag: settings.etag,
         compression: None,
+        listing: settings.listing.map(|listing| (listing, settings.dotfiles)),
         fields: Arc::clone(fields),
     }
 }

@@ -43,6 +43,14 @@ pub struct Place<'s> {
     pub location: &'s Location,
 }
 
+impl Host {
+    /// The location for a normalised path, but for rules.
+    #[must_use]
+    pub fn location(&self, path: &[u8]) -> &Location {
+        self.locations.find(path)
+    }
+}
+
 impl Place<'_> {
     /// Whether rules of the host or of the location have a say in where the request leads: then a
     /// [`Walk`](crate::Walk) finds its place.

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
 mod action;
 mod carrier;
 mod clients;
@@ -18,9 +19,12 @@ mod comet;
 mod compile;
 mod compression;
 mod cookie;
+mod error_pages;
 mod exchange;
 mod fields;
 mod host;
+mod json;
+pub mod listing;
 mod location;
 mod media;
 mod names;
@@ -34,12 +38,13 @@ pub mod upstream;
 pub use action::{Action, Answer};
 pub use clients::Clients;
 pub use comet::{Comet, Part};
-pub use compile::compile;
+pub use compile::{compile, shaping};
 pub use compression::Compression;
+pub use error_pages::{ErrorPages, Told};
 pub use exchange::{Exchange, Inquiry};
 pub use fields::{About, Fields, Source};
 pub use host::{Host, Place, Site};
-pub use location::{ErrorPages, Files, Location};
+pub use location::{Accel, Files, Location};
 pub use media::MediaTypes;
 pub use page::Page;
 pub use phase::{Gate, decide, decide_admitted};

@@ -3,14 +3,13 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use config::{Log, Symlinks};
-use proto_http::Status;
+use config::{Dotfiles, Listing, Log, Symlinks};
 use regex::bytes::Regex;
 
 use crate::compression::Compression;
+use crate::error_pages::ErrorPages;
 use crate::fields::Fields;
 use crate::media::MediaTypes;
-use crate::page::Page;
 use crate::phase::Phase;
 use crate::rewrite::RuleList;
 use crate::shaping::ScopeId;
@@ -25,8 +24,12 @@ pub struct Location {
     pub(crate) rules: Option<Box<RuleList>>,
     /// What becomes of the fields of every response.
     pub fields: Arc<Fields>,
-    /// Bodies of error responses.
+    /// What is sent with errors.
     pub error_pages: ErrorPages,
+    /// Whether errors of an upstream get these.
+    pub intercept: bool,
+    /// What an upstream may have sent in place of its answer, if anything.
+    pub accel: Option<Accel>,
     /// Where requests are logged; nowhere when it is empty.
     pub logs: Vec<Arc<Log>>,
     /// Its key in the configuration; empty for what holds outside of all locations of a host.
@@ -53,10 +56,40 @@ impl Location {
 }
 
 impl Location {
+    /// The files that shards keep in their caches for it.
+    #[must_use]
+    pub fn kept_files(&self) -> Option<&Arc<Files>> {
+        let sent = || self.accel.as_ref()?.folder.as_ref().map(|(_, files)| files);
+        self.files().or_else(sent)
+    }
+
+    /// Whether a path may have hidden segments here.
+    #[must_use]
+    pub fn shows_dotfiles(&self) -> bool {
+        !self.chain.iter().any(|phase| matches!(phase, Phase::Dotfiles(_)))
+    }
+
     /// Whether it shows logs.
     #[must_use]
     pub fn shows_logs(&self) -> bool {
         matches!(self.chain.last(), Some(Phase::Comet(_)))
+    }
+}
+
+/// What an upstream may have sent in place of its answer: any path of the host, and files below a folder.
+#[derive(Debug)]
+pub struct Accel {
+    /// The path of that folder, without a slash at its end, and what is needed to find files there.
+    pub(crate) folder: Option<(Vec<u8>, Arc<Files>)>,
+}
+
+impl Accel {
+    /// The files that a path of the machine is among, and what is left of the path.
+    #[must_use]
+    pub fn below<'p>(&self, path: &'p [u8]) -> Option<(&Files, &'p [u8])> {
+        let (folder, files) = self.folder.as_ref()?;
+        let rest = path.strip_prefix(folder.as_slice())?;
+        rest.starts_with(b"/").then_some((&**files, rest))
     }
 }
 
@@ -90,34 +123,11 @@ pub struct Files {
     pub etag: bool,
     /// How contents are compressed, if they are.
     pub compression: Option<Arc<Compression>>,
+    /// What folders without an index are listed as, if they are, and without what.
+    pub listing: Option<(Listing, Dotfiles)>,
     /// The location's rules about fields; a head that is kept has those for TLS, since hosts with some serve files over
     /// TLS only.
     pub fields: Arc<Fields>,
-}
-
-/// Configured bodies of error responses.
-#[derive(Clone, Debug, Default)]
-pub struct ErrorPages {
-    /// Sorted by status.
-    pub(crate) by_status: Vec<(u16, Arc<Page>)>,
-    pub(crate) client: Option<Arc<Page>>,
-    pub(crate) server: Option<Arc<Page>>,
-}
-
-impl ErrorPages {
-    /// The page for a status: its own, else its class's.
-    #[must_use]
-    pub fn get(&self, status: Status) -> Option<&Page> {
-        let code = status.code();
-        if let Ok(at) = self.by_status.binary_search_by_key(&code, |(status, _)| *status) {
-            return Some(&self.by_status[at].1);
-        }
-        match code / 100 {
-            4 => self.client.as_deref(),
-            5 => self.server.as_deref(),
-            _ => None,
-        }
-    }
 }
 
 /// All locations of a host.

@@ -12,6 +12,12 @@ pub struct Page {
 }
 
 impl Page {
+    /// Whether it is JSON, by its media type.
+    pub(crate) fn is_json(&self) -> bool {
+        let essence = self.media_type.split(';').next().unwrap_or_default().trim_end();
+        essence == "application/json" || essence.ends_with("+json")
+    }
+
     /// The page for an error that has none configured: short, and without anything that the client sent.
     #[must_use]
     pub fn builtin(status: Status) -> Page {

@@ -39,6 +39,8 @@ pub struct Settings {
     pub dotfiles: Dotfiles,
     /// Which symbolic links are followed.
     pub symlinks: Symlinks,
+    /// What folders without an index are listed as; `None` is 403.
+    pub listing: Option<Listing>,
     /// Whether responses carry an entity tag.
     pub etag: bool,
     /// Rules about the fields of responses, in the order of the file; none is about the same field as another.
@@ -49,8 +51,19 @@ pub struct Settings {
     pub cache: BTreeMap<CacheFor, Option<String>>,
     /// What scripts of other origins may do; `None` leaves it to others.
     pub cors: Option<Arc<Cors>>,
-    /// Files sent as the body of error responses.
-    pub error_pages: BTreeMap<ErrorStatus, PathBuf>,
+    /// What is sent as the body of error responses.
+    pub error_pages: BTreeMap<ErrorStatus, ErrorPage>,
+    /// What errors without one are told in.
+    pub error_format: ErrorFormat,
+    /// Whether errors of an upstream get these in place of what it sends.
+    pub intercept: bool,
+    /// Whether only rules, errors and upstreams lead here.
+    pub internal: bool,
+    /// Whether an upstream may name a path of the host that is sent in place of its answer.
+    pub accel: bool,
+    /// Rules about the fields of requests to upstreams; none is [`FieldAction::Default`](super::FieldAction) or for some
+    /// statuses.
+    pub proxy_headers: Vec<FieldRule>,
     /// Where requests are logged; nowhere when it is empty.
     pub access_logs: Vec<Arc<Log>>,
     /// Whether responses carry the id of their request.
@@ -107,6 +120,17 @@ pub enum Dotfiles {
     Serve,
 }
 
+/// What a folder without an index is listed as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// A page.
+    Html,
+    /// JSON.
+    Json,
+    /// What the client would rather have.
+    Auto,
+}
+
 /// Which symbolic links are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Symlinks {
@@ -116,6 +140,33 @@ pub enum Symlinks {
     Follow,
     /// None.
     Never,
+}
+
+/// What is sent as the body of an error response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ErrorPage {
+    /// A file, read when the configuration is; that it exists is for a later stage to check.
+    File(PathBuf),
+    /// This text.
+    Inline {
+        /// Value of `Content-Type`.
+        media_type: String,
+        /// The text.
+        body: String,
+    },
+    /// Whatever file the host has at this path, when it is needed.
+    To(String),
+}
+
+/// What errors are told in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorFormat {
+    /// Pages.
+    Html,
+    /// JSON (RFC 9457).
+    Json,
+    /// What the client would rather have.
+    Auto,
 }
 
 /// Which error responses a page is for. A code goes before its class.

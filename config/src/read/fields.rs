@@ -145,6 +145,18 @@ fn origins(reader: &Reader<'_>, credentials: bool, problems: &mut Problems) -> O
     Some(Origins::Listed(patterns.collect()))
 }
 
+/// What `proxy_headers` says. Requests have no status, and what a client has sent shows only while they are written.
+pub(super) fn of_requests(place: &Reader<'_>, problems: &mut Problems) -> Entries<FieldName, Ruled> {
+    let entries = place.get(&settings::PROXY_HEADERS, problems).unwrap_or_default();
+    let fits = |(action, on): &Ruled| on.is_empty() && !matches!(action, FieldAction::Default(_));
+    if entries.iter().any(|(_, ruled)| ruled.as_ref().is_some_and(|ruled| !fits(ruled))) {
+        let what = "requests to an upstream have no status, and what is missing in them cannot be asked";
+        let cure = "write a text, false, or an object with \"set\" or \"add\" alone for each field";
+        problems.extend(place.at_value(&settings::PROXY_HEADERS, Cause::Conflict(Flaw::new(what, cure))));
+    }
+    entries.into_iter().map(|(name, ruled)| (name.0, ruled)).collect()
+}
+
 /// Puts rules of an inner place over those of an outer one. Keeps the order in which the names were first seen:
 /// responses carry them so.
 pub(super) fn merge(rules: &mut Vec<FieldRule>, entries: Entries<FieldName, Ruled>) {

@@ -9,8 +9,8 @@ use super::{Catalog, auth, compression, fields, shaping};
 use crate::cause::{Cause, Flaw};
 use crate::kind::Ruled;
 use crate::model::{
-    Auth, CacheFor, ClientCertificate, Comet, Compression, Cors, Dotfiles, ErrorStatus, FieldRule, Handler,
-    LogFormat, ProxyHost, Settings, Shaping, Symlinks, Upstream,
+    Auth, CacheFor, ClientCertificate, Comet, Compression, Cors, Dotfiles, ErrorFormat, ErrorPage,
+    ErrorStatus, FieldRule, Handler, Listing, LogFormat, ProxyHost, Settings, Shaping, Symlinks, Upstream,
 };
 use crate::problem::Problems;
 use crate::reader::Reader;
@@ -36,12 +36,18 @@ pub(super) struct Layer {
     default_type: Option<String>,
     dotfiles: Option<Dotfiles>,
     symlinks: Option<Symlinks>,
+    listing: Option<Option<Listing>>,
     etag: Option<bool>,
     headers: Entries<FieldName, Ruled>,
     security: Option<Vec<FieldRule>>,
     cache: Entries<CacheFor, Option<String>>,
     cors: Option<Option<Arc<Cors>>>,
-    error_pages: Entries<ErrorStatus, PathBuf>,
+    error_pages: Entries<ErrorStatus, ErrorPage>,
+    error_format: Option<ErrorFormat>,
+    intercept: Option<bool>,
+    internal: Option<bool>,
+    accel: Option<bool>,
+    proxy_headers: Entries<FieldName, Ruled>,
     access_logs: Option<Vec<Chosen>>,
     access_log_format: Option<LogFormat>,
     request_id: Option<bool>,
@@ -71,12 +77,18 @@ impl Layer {
             default_type: reader.get(&settings::DEFAULT_TYPE, problems),
             dotfiles: reader.get(&settings::DOTFILES, problems),
             symlinks: reader.get(&settings::SYMLINKS, problems),
+            listing: reader.get(&settings::LISTING, problems),
             etag: reader.get(&settings::ETAG, problems),
             headers: reader.get(&settings::HEADERS, problems).unwrap_or_default(),
             security: fields::security(reader, problems),
             cache: reader.get(&settings::CACHE, problems).unwrap_or_default(),
             cors: reader.has(&settings::CORS).then(|| fields::cors(reader, problems).map(Arc::new)),
             error_pages: reader.get(&settings::ERROR_PAGES, problems).unwrap_or_default(),
+            error_format: reader.get(&settings::ERROR_FORMAT, problems),
+            intercept: reader.get(&settings::INTERCEPT, problems),
+            internal: reader.get(&settings::INTERNAL, problems),
+            accel: reader.get(&settings::ACCEL, problems),
+            proxy_headers: fields::of_requests(reader, problems),
             access_logs: catalog.logs.chosen(reader, problems),
             access_log_format: reader.get(&settings::ACCESS_LOG_FORMAT, problems),
             request_id: reader.get(&settings::REQUEST_ID, problems),
@@ -121,12 +133,18 @@ impl Inherited {
             default_type: settings::DEFAULT_TYPE.default(""),
             dotfiles: settings::DOTFILES.default(""),
             symlinks: settings::SYMLINKS.default(""),
+            listing: settings::LISTING.default(""),
             etag: settings::ETAG.default(""),
             headers: Vec::new(),
             security: Vec::new(),
             cache: BTreeMap::new(),
             cors: None,
             error_pages: BTreeMap::new(),
+            error_format: settings::ERROR_FORMAT.default(""),
+            intercept: settings::INTERCEPT.default(""),
+            internal: settings::INTERNAL.default(""),
+            accel: settings::ACCEL.default(""),
+            proxy_headers: Vec::new(),
             access_logs: Vec::new(),
             request_id: settings::REQUEST_ID.default(""),
             auth: None,
@@ -160,12 +178,18 @@ impl Inherited {
         set(&mut settings.default_type, layer.default_type);
         set(&mut settings.dotfiles, layer.dotfiles);
         set(&mut settings.symlinks, layer.symlinks);
+        set(&mut settings.listing, layer.listing);
         set(&mut settings.etag, layer.etag);
         fields::merge(&mut settings.headers, layer.headers);
         set(&mut settings.security, layer.security);
         merge(&mut settings.cache, layer.cache);
         set(&mut settings.cors, layer.cors);
         merge(&mut settings.error_pages, layer.error_pages);
+        set(&mut settings.error_format, layer.error_format);
+        set(&mut settings.intercept, layer.intercept);
+        set(&mut settings.internal, layer.internal);
+        set(&mut settings.accel, layer.accel);
+        fields::merge(&mut settings.proxy_headers, layer.proxy_headers);
         set(&mut settings.request_id, layer.request_id);
         set(&mut settings.auth, layer.auth);
         set(&mut settings.compression, layer.compression);

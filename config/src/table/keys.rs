@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use super::sections::{
-    AUTH, BANS, CERTIFICATE, COMPRESSION, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG,
-    REMOTE, SECURITY, SERVER, SHAPING as SHAPING_SECTION, TIMEOUTS, TLS, UPSTREAM,
+    AUTH, BANS, COMPRESSION, CONTROL, CORS, DEFAULTS, FILE_CACHE, HOST, LIMITS, LOCATION, LOG, REMOTE,
+    SECURITY, SERVER, SHAPING as SHAPING_SECTION, TIMEOUTS, TLS, UPSTREAM,
 };
 use super::{AnyKey, Key};
+use crate::fields::RequestFieldName;
 use crate::kind::{
-    AutoCount, Choice, Count, FieldRuleValue, FilePath, Flag, Integer, LineFormat, List, LogList, MapOf,
-    Named, Object, ObjectOrOff, OrOff, OutputTo, Size, Span, Text, WordOrObject,
+    AutoCount, Choice, Count, ErrorPageValue, FieldRuleValue, FilePath, Flag, Integer, LineFormat, List,
+    LogList, MapOf, Named, Object, ObjectOrOff, OrOff, OutputTo, Size, Span, Text, WordOrObject,
 };
 use crate::model::{
-    CacheFor, ClientAddress, ClientCertificate, ClientCertificates, Comet, Dotfiles, ErrorStatus, Handler,
-    Level, Peer, ProxyHost, Rank, Requirement, Satisfy, Symlinks, TlsVersion,
+    CacheFor, ClientAddress, ClientCertificate, Comet, Dotfiles, ErrorFormat, ErrorStatus, Handler, Level,
+    Listing, Peer, ProxyHost, Rank, Symlinks,
 };
 use crate::name::HostName;
 use crate::read::Preset;
@@ -45,12 +46,14 @@ mod coding;
 mod fields;
 mod logs;
 mod rewriting;
+mod secure;
 mod upstreams;
 
 pub(crate) use coding::compression;
 pub(crate) use fields::{cors, security};
 pub(crate) use logs::{log, rotate};
 pub(crate) use rewriting::{answer, place, rule};
+pub(crate) use secure::{auth, certificate, tls};
 pub(crate) use upstreams::{upstream, upstream_eject, upstream_health, upstream_timeouts, upstream_tls};
 mod shapes;
 pub(crate) use shapes::{quota, shaping};
@@ -409,57 +412,6 @@ keys! {
 }
 
 keys! {
-    /// Keys of `/hosts/NAME/tls`.
-    tls {
-        CERTIFICATES: Named = "certificates",
-            Named { section: &CERTIFICATE, noun: "an object with an object for each certificate" },
-            default None, example r#"{"own": {"chain": "tls/chain.pem", "key": "tls/key.pem"}}"#,
-            "What the host proves itself by; at least one.";
-        MINIMUM: Choice<TlsVersion> = "minimum",
-            Choice { words: &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)] },
-            default Some(r#""1.2""#), example r#""1.3""#,
-            "The oldest version of TLS.";
-        REDIRECT: Flag = "redirect", Flag,
-            default Some("false"), example "true",
-            "Whether requests that come in without TLS are sent to the same place with it (308).";
-        HSTS: OrOff<Span> = "hsts",
-            OrOff(Span { min: Duration::from_secs(1), max: Duration::from_secs(10 * 365 * 24 * HOUR) }),
-            default Some(r#""off""#), example r#""365d""#,
-            "For how long browsers are to come with TLS only (Strict-Transport-Security).";
-        CLIENTS: Choice<ClientCertificates> = "clients",
-            Choice { words: &[
-                ("off", ClientCertificates::Off), ("optional", ClientCertificates::Optional),
-                ("required", ClientCertificates::Required), ("asked", ClientCertificates::Asked),
-            ] },
-            default Some(r#""off""#), example r#""required""#,
-            "Whether clients are asked for a certificate: \"optional\" takes those that hold and clients without, \
-             \"required\" ends every other handshake, \"asked\" lets the handshake go on and answers with 403.";
-        AUTHORITIES: FilePath = "authorities", FilePath,
-            default None, example r#""tls/clients-ca.pem""#,
-            "Certificates of those who vouch for clients, in PEM.";
-        REVOKED: List<FilePath> = "revoked", List { item: FilePath, min: 0 },
-            default Some("[]"), example r#"["tls/clients.crl"]"#,
-            "Lists of certificates that these have called back (CRL), in PEM or DER. With one, there has to be one \
-             for each of the authorities.";
-    }
-}
-
-keys! {
-    /// Keys of `/hosts/NAME/tls/certificates/LABEL`.
-    certificate {
-        CHAIN: FilePath = "chain", FilePath,
-            default None, example r#""tls/fullchain.pem""#,
-            "The certificate, and behind it those that lead to its authority, in PEM.";
-        KEY: FilePath = "key", FilePath,
-            default None, example r#""tls/private.pem""#,
-            "Its private key, in PEM without a passphrase.";
-        STAPLE: FilePath = "staple", FilePath,
-            default None, example r#""tls/ocsp.der""#,
-            "An OCSP response about it, in DER.";
-    }
-}
-
-keys! {
     /// Keys of `/defaults`, of hosts and of locations.
     settings {
         ROOT: FilePath = "root", FilePath,
@@ -553,6 +505,11 @@ keys! {
             ] },
             default Some(r#""inside""#), example r#""never""#,
             "Which symbolic links are followed: those that stay below root, all, or none.";
+        LISTING: OrOff<Choice<Listing>> = "listing",
+            OrOff(Choice { words: &[("html", Listing::Html), ("json", Listing::Json), ("auto", Listing::Auto)] }),
+            default Some(r#""off""#), example r#""auto""#,
+            "What a folder without an index file is answered with: a page for people, JSON, or (\"auto\") whichever the client \
+             would rather have; \"off\" is 403. At most 5000 entries are listed, those that the location would serve.";
         ETAG: Flag = "etag", Flag,
             default Some("true"), example "false",
             "Whether responses carry an entity tag.";
@@ -586,13 +543,42 @@ keys! {
             "What caches are told (Cache-Control), by media type, with answers 200, 203, 206 and 304 that do not say it \
              themselves: a time, no-cache, no-store, public, private, immutable, must-revalidate, or several of these; \
              \"off\" is nothing. The most precise type counts. null drops an inherited entry.";
-        ERROR_PAGES: MapOf<ErrorStatus, FilePath> = "error_pages",
+        ERROR_PAGES: MapOf<ErrorStatus, ErrorPageValue> = "error_pages",
             MapOf {
                 key: Text { noun: "a status", pattern: Some("^([45][0-9][0-9]|[45]xx)$"), parse: syntax::error_status },
-                value: FilePath,
+                value: ErrorPageValue,
             },
-            default Some("{}"), example r#"{"404": "errors/404.html", "5xx": "errors/broken.html"}"#,
-            "Files sent with error responses, by status or class. null removes an inherited one.";
+            default Some("{}"), example r#"{"404": "errors/404.html", "5xx": {"html": "<h1>Broken</h1>"}}"#,
+            "What is sent with error responses, by status or class: the path of a file, {\"html\": ...}, {\"text\": ...} or \
+             {\"json\": ...} with what to send, or {\"to\": \"/path\"} for a file that the host has at this path. null removes \
+             an inherited one.";
+        ERROR_FORMAT: Choice<ErrorFormat> = "error_format",
+            Choice { words: &[("html", ErrorFormat::Html), ("json", ErrorFormat::Json), ("auto", ErrorFormat::Auto)] },
+            default Some(r#""html""#), example r#""auto""#,
+            "What errors are told in: pages, JSON for programs (application/problem+json, RFC 9457), or (\"auto\") whichever the \
+             client would rather have.";
+        INTERCEPT: Flag = "intercept", Flag,
+            default Some("false"), example "true",
+            "Whether an error of an upstream gets the answer that an error of our own would get, where error_pages has one for \
+             its status or error_format has the client get JSON.";
+        INTERNAL: Flag = "internal", Flag,
+            default Some("false"), example "true",
+            "Whether clients cannot ask for what is here (404): only rules (rewrite), errors (error_pages) and upstreams (accel) \
+             lead here.";
+        ACCEL: Flag = "accel", Flag,
+            default Some("false"), example "true",
+            "Whether an upstream may answer with the field X-Accel-Redirect, which names a path of this host: the file there is \
+             sent in place of its answer, from a location with internal or without. The field never reaches a client.";
+        PROXY_HEADERS: MapOf<RequestFieldName, FieldRuleValue> = "proxy_headers",
+            MapOf {
+                key: Text {
+                    noun: "a field name", pattern: Some("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"), parse: crate::fields::request_field,
+                },
+                value: FieldRuleValue,
+            },
+            default Some("{}"), example r#"{"X-Real-IP": false, "X-From": "kimura"}"#,
+            "What becomes of fields of requests on their way to an upstream: a text sets the field, false removes it, \
+             {\"add\": ...} adds one or a list. null drops an inherited rule.";
         ACCESS_LOG: LogList = "access_log", LogList,
             default Some(r#""off""#), example r#""/var/log/kimura/access.log""#,
             "Where requests are logged. What has a slash or a dot in it is the path of a file, everything else but stdout and \
@@ -617,56 +603,5 @@ keys! {
         BODY_SIZE: Size = "body_size", Size { min: 0, max: i64::MAX as u64, unlimited: true },
             default Some(r#""1M""#), example r#""16M""#,
             "Bytes of a request's body. More is answered with 413.";
-    }
-}
-
-keys! {
-    /// Keys of `auth`.
-    auth {
-        REALM: Text<String> = "realm",
-            Text { noun: "a text", pattern: Some("^[ !#-\\[\\]-~]+$"), parse: syntax::realm },
-            default None, example r#""Members only""#,
-            "What the browser shows when it asks for the password.";
-        HTPASSWD: FilePath = "htpasswd", FilePath,
-            default None, example r#""auth/members.htpasswd""#,
-            "File of users with the hashes of their passwords, as htpasswd and `kimura passwd` write it. It is opened by \
-             the process with the rights, so that root alone needs to be able to read it.";
-        GROUPS: FilePath = "groups", FilePath,
-            default None, example r#""auth/groups""#,
-            "File of groups: a line for each, such as \"staff: anna otto\".";
-        USERS: MapOf<String, Text<String>> = "users",
-            MapOf {
-                key: Text { noun: "the name of a user", pattern: Some("^[^:]+$"), parse: syntax::login_name },
-                value: Text { noun: "the hash of a password", pattern: Some("^([$]|[{]SHA[}])"), parse: syntax::hash },
-            },
-            default None, example r#"{"anna": "$2y$11$hash"}"#,
-            "Users with the hashes of their passwords: `kimura passwd` makes them.";
-        PAM: Text<String> = "pam",
-            Text { noun: "the name of a PAM service", pattern: Some("^[a-z0-9_-][a-z0-9._-]*$"), parse: syntax::pam_service },
-            default None, example r#""kimura""#,
-            "Service of PAM that checks password and account: a file of /etc/pam.d. libpam is opened when it is needed, and a \
-             process for each login with the rights of who started the server asks it, at most 8 of them for a service at a \
-             time. A login that takes longer than 10 s is given up with 503.";
-        SATISFY: Choice<Satisfy> = "satisfy",
-            Choice { words: &[("any", Satisfy::Any), ("all", Satisfy::All)] },
-            default Some(r#""any""#), example r#""all""#,
-            "Whether one of htpasswd, users and pam has to know the password, or all that are there.";
-        REQUIRE: List<Text<Requirement>> = "require",
-            List {
-                item: Text {
-                    noun: "\"user:NAME\" or \"group:NAME\"", pattern: Some("^(user|group):"), parse: syntax::requirement,
-                },
-                min: 0,
-            },
-            default Some("[]"), example r#"["user:anna", "group:staff"]"#,
-            "Who may enter: one of these. Others whose password is right are answered with 403. Without it, everybody may.";
-        EXEMPT: List<Text<String>> = "exempt",
-            List { item: Text { noun: "an address or a network", pattern: None, parse: syntax::any }, min: 0 },
-            default Some("[]"), example r#"["192.0.2.0/24", "2001:db8::/32"]"#,
-            "Addresses of clients that need no login.";
-        REMEMBER: Span = "remember", Span { min: Duration::ZERO, max: Duration::from_secs(300) },
-            default Some(r#""10s""#), example r#""1m""#,
-            "How long each shard remembers that a password was right, so that it is not hashed for every request; 0 \
-             remembers none. What is remembered ends with every reload.";
     }
 }

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use proto_http::Status;
-use site::{Answer, Page};
+use site::{Answer, ErrorPages, Page, Told};
 
 use super::whole::Whole;
-use super::{Responder, Sent};
+use super::{Instead, Responder, Sent};
 
 /// Writes an answer.
 pub(super) fn send(responder: &mut Responder<'_>, answer: &Answer<'_>) -> Sent {
@@ -68,18 +68,25 @@ pub(super) fn respond(
     status: Status,
     more: impl FnOnce(&mut Vec<u8>),
 ) -> Sent {
-    let page = page(responder, status).map(|page| {
-        let (media_type, body) = match page {
-            Cow::Borrowed(Page { media_type, body }) => {
-                (Cow::Borrowed(media_type.as_str()), Cow::Borrowed(&**body))
-            }
-            Cow::Owned(Page { media_type, body }) => (Cow::Owned(media_type), Cow::Owned(body)),
-        };
-        let content = Whole::of(responder, &media_type, body);
-        (media_type, content)
-    });
     let mut lines = Vec::new();
     more(&mut lines);
+    if responder.stands_for.is_none() {
+        // They belong to a file that is not sent.
+        responder.lines.clear();
+    }
+    // What failed on the way to the page of an error is still that error.
+    let status = responder.stands_for.unwrap_or(status);
+    let page = match page(responder, status) {
+        Body::Page(page) => Some(whole(responder, page)),
+        Body::None => None,
+        Body::At(path) => {
+            responder.instead = Some(Instead::for_error(status, path, lines));
+            return Sent { status, content: 0 };
+        }
+    };
+    if 400 <= status.code() && responder.pages().is_some_and(ErrorPages::depends_on_accept) {
+        line(&mut lines, "Vary", b"Accept");
+    }
     let mut writer = responder.head(status);
     // A 204 has no Content-Length (RFC 9110 section 8.6); a 304 would need that of the 200.
     match &page {
@@ -94,6 +101,18 @@ pub(super) fn respond(
     put(responder, status, page.as_ref().map_or(&[][..], |(_, content)| &content.bytes))
 }
 
+/// The media type of a page, and its body in the form that the client gets.
+fn whole<'p>(responder: &mut Responder<'_>, page: Cow<'p, Page>) -> (Cow<'p, str>, Whole<'p>) {
+    let (media_type, body) = match page {
+        Cow::Borrowed(Page { media_type, body }) => {
+            (Cow::Borrowed(media_type.as_str()), Cow::Borrowed(&**body))
+        }
+        Cow::Owned(Page { media_type, body }) => (Cow::Owned(media_type), Cow::Owned(body)),
+    };
+    let content = Whole::of(responder, &media_type, body);
+    (media_type, content)
+}
+
 /// Ends an answer with its content, which the answer to HEAD does not have.
 fn put(responder: &mut Responder<'_>, status: Status, content: &[u8]) -> Sent {
     let content = if responder.is_head() { &[] } else { content };
@@ -101,13 +120,29 @@ fn put(responder: &mut Responder<'_>, status: Status, content: &[u8]) -> Sent {
     Sent { status, content: content.len() as u64 }
 }
 
+/// The body of an answer.
+enum Body<'x> {
+    None,
+    Page(Cow<'x, Page>),
+    /// The file that the host has at this path.
+    At(&'x [u8]),
+}
+
 /// The body for a status: none unless it is an error or a redirect.
-fn page<'x>(responder: &Responder<'x>, status: Status) -> Option<Cow<'x, Page>> {
+fn page<'x>(responder: &Responder<'x>, status: Status) -> Body<'x> {
     if status.class() < 3 || !status.allows_content() {
-        return None;
+        return Body::None;
     }
-    let configured = responder.pages.and_then(|pages| pages.get(status));
-    Some(configured.map_or_else(|| Cow::Owned(Page::builtin(status)), Cow::Borrowed))
+    let request = responder.request.as_ref();
+    match responder.pages() {
+        Some(pages) if 400 <= status.code() => match pages.told(status, request) {
+            Told::Page(page) => Body::Page(page),
+            // One file at most is looked for in place of an error, and only for whoever has asked for something.
+            Told::To(path) if responder.stands_for.is_none() && request.is_some() => Body::At(path),
+            Told::To(_) => Body::Page(pages.told_at_last(status, request)),
+        },
+        _ => Body::Page(Cow::Owned(Page::builtin(status))),
+    }
 }
 
 /// Appends one field line.

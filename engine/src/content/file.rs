@@ -12,7 +12,7 @@ use proto_http::{Known, Method, Request, Status, Version};
 use site::Files;
 
 use super::negotiation::{self, Choice};
-use super::{Responder, Sent, answer, coded, multipart};
+use super::{Responder, Sent, answer, coded, listing, multipart};
 use crate::file_cache::{OpenFile, Prepared};
 use crate::file_lookup::{self, Found, run_job};
 use crate::limits::{FILE_CHUNK, SEALED_CHUNK, WARM_AHEAD};
@@ -21,6 +21,8 @@ use crate::stream::{Gone, Stream};
 /// Sends the file that the request's path leads to, or what stands for its absence.
 pub(super) async fn send(responder: &mut Responder<'_>, files: &Files) -> Result<Sent, Gone> {
     match file_lookup::find(responder.stream, responder.served, files, responder.path).await {
+        // The page of an error is sent as it is.
+        Found::File(file) if responder.stands_for.is_some() => whole(responder, &file).await,
         Found::File(file) => {
             let choice = negotiation::choose(responder, files, Rc::clone(&file)).await;
             match (choice, &files.compression) {
@@ -34,7 +36,12 @@ pub(super) async fn send(responder: &mut Responder<'_>, files: &Files) -> Result
                 (Choice::ToBeMade(plain, _), None) => deliver(responder, &plain).await,
             }
         }
+        // Neither is what stands for something else.
+        Found::Folder | Found::Listed(..) if responder.is_instead() => {
+            Ok(answer::respond(responder, Status::NOT_FOUND, |_| {}))
+        }
         Found::Folder => Ok(redirect(responder)),
+        Found::Listed(folder, how) => listing::send(responder, files, how, folder).await,
         Found::Refused(status) => Ok(answer::respond(responder, status, |_| {})),
     }
 }
@@ -49,6 +56,7 @@ fn redirect(responder: &mut Responder<'_>) -> Sent {
 pub(super) async fn deliver(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, Gone> {
     let Some(request) = responder.request else { unreachable!("only a readable request finds a file") };
     if let Some(prepared) = &file.prepared
+        && responder.lines.is_empty()
         && is_plain(&request)
         && responder.shown_id.is_none()
         && responder.will_persist()
@@ -136,13 +144,14 @@ fn vary(lines: &mut Vec<u8>, file: &OpenFile) {
 
 async fn whole(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, Gone> {
     let len = file.stat.len;
-    file_lookup::content_fields(responder.head(Status::OK), file, len);
+    let status = responder.stands_for.unwrap_or(Status::OK);
+    file_lookup::content_fields(responder.head(status), file, len);
     responder.end_head();
     if responder.is_head() {
-        return Ok(Sent { status: Status::OK, content: 0 });
+        return Ok(Sent { status, content: 0 });
     }
     content(responder, file, 0, len).await?;
-    Ok(Sent { status: Status::OK, content: len })
+    Ok(Sent { status, content: len })
 }
 
 async fn part(responder: &mut Responder<'_>, file: &OpenFile, range: ByteRange) -> Result<Sent, Gone> {
@@ -219,13 +228,14 @@ async fn copy(stream: &Stream, file: &OpenFile, start: u64, len: u64) -> Result<
             warm_until = at + warm(stream, file, at, end - at).await;
         }
         stream.shard.count(Counter::Sendfiles);
-        let count = FILE_CHUNK.min(warm_until - at) as usize;
+        let count = stream.allow(FILE_CHUNK.min(warm_until - at)).await? as usize;
         match sys::net::sendfile(stream.port.fd.get(), file.fd.as_fd(), at, count) {
             // The file is shorter than it was: the length that was promised cannot be kept.
             Ok(0) => return Err(Gone::Broken),
             Ok(sent) => {
                 at += sent as u64;
                 stream.shard.count_by(Counter::BytesSent, sent as u64);
+                stream.settle(count, sent);
                 if sent < count {
                     // The socket is full: to try again would only say so.
                     stream.room().await?;
@@ -233,8 +243,11 @@ async fn copy(stream: &Stream, file: &OpenFile, start: u64, len: u64) -> Result<
                     stream.turn().await;
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.room().await?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                stream.settle(count, 0);
+                stream.room().await?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => stream.settle(count, 0),
             Err(_) => return Err(Gone::Broken),
         }
     }

@@ -5,18 +5,24 @@ mod coded;
 mod comet;
 mod echo;
 mod file;
+mod instead;
+mod listing;
 mod multipart;
 mod negotiation;
 pub(crate) mod relay;
 mod transform;
 mod whole;
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use logging::RequestId;
 use proto_http::response::{self, Facts, HeadWriter};
 use proto_http::{Method, Request, Status, Version};
-use site::{About, Action, Answer, Compression, ErrorPages, Fields, Security, Source};
+use site::{About, Action, Answer, Compression, ErrorPages, Fields, Place, Security, Source};
+
+use instead::Below;
+pub(crate) use instead::Instead;
 
 use crate::request_body::RequestBody;
 use crate::request_ids;
@@ -36,7 +42,16 @@ pub(crate) struct Responder<'x> {
     pub(crate) raw_path: &'x [u8],
     /// The query without its `?`, as rules have left it.
     pub(crate) query: Option<&'x [u8]>,
-    pub(crate) pages: Option<&'x ErrorPages>,
+    /// Where it belongs, or what stands for that.
+    pub(crate) place: Option<Place<'x>>,
+    /// Where the answer comes from, if it is not what was to be sent first.
+    pub(crate) instead: Option<Instead<'x>>,
+    /// Keeps a path that an upstream has named.
+    pub(crate) named_path: &'x OnceCell<Vec<u8>>,
+    /// The status of an error for which the content of a file is sent.
+    pub(crate) stands_for: Option<Status>,
+    /// Lines for the head of what is sent instead.
+    pub(crate) lines: Vec<u8>,
     /// How contents are compressed there, if they are.
     pub(crate) compression: Option<&'x Compression>,
     /// The location's rules about fields.
@@ -74,6 +89,14 @@ pub(crate) struct Sent {
 
 /// Sends the response that `action` asks for. An error means that the client cannot have got it whole.
 pub(crate) async fn send(responder: &mut Responder<'_>, action: Action<'_>) -> Result<Sent, Gone> {
+    let sent = carry_out(responder, action).await?;
+    match responder.instead {
+        None => Ok(sent),
+        Some(_) => instead::send(responder).await,
+    }
+}
+
+async fn carry_out(responder: &mut Responder<'_>, action: Action<'_>) -> Result<Sent, Gone> {
     match action {
         Action::Respond(answer) => Ok(answer::send(responder, &answer)),
         Action::Redirect { status, location } => Ok(answer::redirect(responder, status, &location)),
@@ -88,7 +111,7 @@ pub(crate) async fn send(responder: &mut Responder<'_>, action: Action<'_>) -> R
     }
 }
 
-impl Responder<'_> {
+impl<'x> Responder<'x> {
     /// Whether another request may follow, as it stands now.
     pub(crate) fn persists(&self) -> bool {
         response::persists(Facts {
@@ -104,6 +127,16 @@ impl Responder<'_> {
         self.persists()
     }
 
+    /// Whether what is being sent stands for something else.
+    fn is_instead(&self) -> bool {
+        self.stands_for.is_some() || self.named_path.get().is_some()
+    }
+
+    /// What the place sends with errors.
+    fn pages(&self) -> Option<&'x ErrorPages> {
+        self.place.map(|place| &place.location.error_pages)
+    }
+
     /// Begins a head with the fields that every response has.
     fn head(&mut self, status: Status) -> HeadWriter<'_> {
         let connection = response::connection(self.version(), self.will_persist());
@@ -115,10 +148,11 @@ impl Responder<'_> {
         let writer = HeadWriter::new(self.out, status);
         let writer = if self.served.limits.server_header { writer.field("Server", SERVER) } else { writer };
         let writer = writer.date(&date).connection(connection);
-        match id {
+        let writer = match id {
             Some(id) => writer.field(request_ids::FIELD, id),
             None => writer,
-        }
+        };
+        writer.lines(&self.lines)
     }
 
     /// Ends a head that [`Responder::head`] has begun.

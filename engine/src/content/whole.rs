@@ -28,7 +28,10 @@ impl<'c> Whole<'c> {
         };
         let accepted = Accepted::of(&request);
         let least = if accepted.takes_identity() { compression.min_size } else { 1 };
-        if (content.len() as u64) < least || CODED_AT_ONCE_MAX < content.len() || !compression.covers(media_type) {
+        if (content.len() as u64) < least
+            || CODED_AT_ONCE_MAX < content.len()
+            || !compression.covers(media_type)
+        {
             return plain(content, false);
         }
         let Some(&coding) = accepted.among(compression.codings.iter().copied()).first() else {

@@ -95,8 +95,17 @@ impl Shard {
         self.ring.borrow_mut().close(fd);
     }
 
-    /// Counts one more connection of a client; `false` if it has too many on this shard.
+    /// Counts one more connection of a client; `false` if it has too many.
     pub(super) fn enter_client(&self, address: Option<IpAddr>) -> bool {
+        let enters = self.enter_shaped(address);
+        if enters && !self.enter_counted(address) {
+            self.leave_shaped(address);
+            return false;
+        }
+        enters
+    }
+
+    fn enter_counted(&self, address: Option<IpAddr>) -> bool {
         let (Some(limit), Some(address)) = (self.limit_of(address), address) else { return true };
         let mut clients = self.clients.borrow_mut();
         let count = clients.entry(address).or_insert(0);

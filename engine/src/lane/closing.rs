@@ -86,6 +86,7 @@ impl Shard {
         self.listeners.borrow_mut().leave(connection.listener);
         if !connection.state.has(State::UNNAMED) {
             self.leave_client(connection.peer.address);
+            self.leave_shaped(connection.peer.address);
         }
         let by = if connection.ended_by_client {
             Counter::ConnectionsClosedByClient
@@ -162,6 +163,8 @@ impl Shard {
         }
         self.life.set(Life::Draining(deadline, farewell));
         self.let_go.replace(Some(reply));
+        // Requests that limits hold back are served now: nobody is to wait for them.
+        self.ready.borrow_mut().extend(self.pacing.borrow_mut().release());
         self.tell_let_go();
         if farewell == Farewell::AtOnce {
             self.dismiss_idle(|_| true);
@@ -239,7 +242,7 @@ fn counter_of(wait: Wait) -> Option<Counter> {
         Wait::Body => Counter::TimeoutsBody,
         Wait::Login => Counter::LoginsUnavailable,
         Wait::Log => Counter::RequestsRefusedLog,
-        Wait::Write => Counter::TimeoutsWrite,
+        Wait::Write | Wait::Pace => Counter::TimeoutsWrite,
         Wait::Connect => Counter::TimeoutsUpstreamConnect,
         Wait::Request => Counter::TimeoutsUpstreamSend,
         Wait::Response => Counter::TimeoutsUpstreamResponse,

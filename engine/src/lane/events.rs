@@ -20,7 +20,9 @@ impl Shard {
             Event::Received { key, result, more } => self.received(key, result, more),
             Event::Sent { key, result, buffer } => self.sent(key, result, buffer),
             Event::Writable { key } => self.writable(key),
-            Event::Woken { .. } | Event::Tick | Event::Beat => unreachable!("the lane keeps these to itself"),
+            Event::Woken { .. } | Event::Tick | Event::Beat | Event::Pace => {
+                unreachable!("the lane keeps these to itself")
+            }
         }
     }
 
@@ -121,7 +123,8 @@ impl Shard {
         }
     }
 
-    fn pause(&self, key: Key) {
+    /// Receives no more until somebody asks for it.
+    pub(crate) fn pause(&self, key: Key) {
         let mut connections = self.connections.borrow_mut();
         let Some(connection) = connections.get(key) else { return };
         let state = &mut connection.state;
@@ -133,7 +136,8 @@ impl Shard {
 
     /// Receives on, unless what has come is enough for now.
     fn receive_on(&self, key: Key) {
-        if self.port(key).is_none_or(|port| port.backlog() <= BACKLOG_MAX) {
+        let wants = |port: Rc<Port>| port.backlog() <= BACKLOG_MAX && !port.held.get();
+        if self.port(key).is_none_or(wants) {
             self.receive(key);
         }
     }

@@ -49,6 +49,7 @@ pub(crate) struct Lane {
     turn: Vec<Key>,
     ticking: bool,
     beating: bool,
+    pacing: bool,
     tally: Tally,
 }
 
@@ -65,6 +66,7 @@ impl Lane {
             turn: Vec::new(),
             ticking: false,
             beating: false,
+            pacing: false,
             tally: Tally::default(),
         })
     }
@@ -92,6 +94,7 @@ impl Lane {
     fn pass(&mut self) -> io::Result<bool> {
         self.ask_for_tick();
         self.ask_for_beat();
+        self.ask_for_pace();
         self.enter()?;
         self.shard.clock.refresh();
         self.shard.ring.borrow_mut().events(&mut self.events);
@@ -103,6 +106,7 @@ impl Lane {
                 Event::Woken { more } => self.watch_on(more),
                 Event::Tick => self.tick(),
                 Event::Beat => self.beat(),
+                Event::Pace => self.pace(),
                 other => self.shard.apply(other),
             }
         }
@@ -152,7 +156,9 @@ impl Lane {
 
     /// Lines that wait to be handed over, and those who wait for lines, want to be looked after sooner than the rest.
     fn ask_for_beat(&mut self) {
-        if !self.beating && (self.shard.log.borrow().waits() || self.shard.viewers.borrow().wait()) {
+        let shard = &self.shard;
+        let wanted = || shard.log.borrow().waits() || shard.viewers.borrow().wait() || shard.has_used();
+        if !self.beating && wanted() {
             self.beating = true;
             self.shard.ring.borrow_mut().beat_after(BEAT);
         }
@@ -162,6 +168,27 @@ impl Lane {
         self.beating = false;
         self.shard.log.borrow_mut().tick();
         self.shard.ready.borrow_mut().extend(self.shard.viewers.borrow_mut().beat());
+        self.shard.tell_used();
+    }
+
+    /// Those who wait for their limits want to be looked after sooner still.
+    fn ask_for_pace(&mut self) {
+        if self.pacing {
+            return;
+        }
+        let next = self.shard.pacing.borrow().next(self.shard.clock.now());
+        if let Some(delay) = next {
+            self.pacing = true;
+            self.shard.ring.borrow_mut().pace_after(delay);
+        }
+    }
+
+    fn pace(&mut self) {
+        self.pacing = false;
+        let now = self.shard.clock.now();
+        while let Some(key) = self.shard.pacing.borrow_mut().due(now) {
+            self.shard.ready.borrow_mut().push_back(key);
+        }
     }
 
     fn tick(&mut self) {
@@ -188,6 +215,7 @@ impl Lane {
         self.tally = now;
         counters.set(Counter::JobsQueued, self.shard.jobs.waiting() as u64);
         self.shard.log.borrow_mut().publish(counters);
+        self.shard.publish_limits();
     }
 
     /// The bell's only use here is to end a wait; the letters themselves are looked for in every pass.
@@ -229,6 +257,10 @@ impl Lane {
                     let key = self.shard.logins.borrow_mut().judged(ticket, verdict);
                     self.shard.ready.borrow_mut().extend(key);
                 }
+                Letter::Limits(shaping) => self.shard.reshape(shaping.as_ref()),
+                // Who asks may have lost patience.
+                Letter::TellLimits(to) => drop(to.try_send(self.shard.used())),
+                Letter::Used(reports) => self.shard.hear_used(&reports),
                 Letter::ForgetLogins => self.shard.logins.borrow_mut().forget(),
             }
         }

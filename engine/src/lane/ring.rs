@@ -38,6 +38,8 @@ pub(crate) enum Event {
     Tick,
     /// The beat that was asked for.
     Beat,
+    /// The look at those who wait for limits that was asked for.
+    Pace,
 }
 
 /// A receive buffer that the kernel has filled.
@@ -64,6 +66,7 @@ enum Kind {
     Wake,
     Tick,
     Beat,
+    Pace,
     /// Completions that tell nothing: cancel and close.
     Quiet,
 }
@@ -101,6 +104,7 @@ pub(crate) struct Ring {
     reaped: Vec<(u64, i32, u32)>,
     tick: Box<Timespec>,
     beat: Box<Timespec>,
+    pace: Box<Timespec>,
     tally: Tally,
 }
 
@@ -125,6 +129,7 @@ impl Ring {
             reaped: Vec::with_capacity(COMPLETIONS as usize),
             tick: Box::new(Timespec::new()),
             beat: Box::new(Timespec::new()),
+            pace: Box::new(Timespec::new()),
             tally: Tally::default(),
         };
         ring.ring.completion().disable_eventfd();
@@ -201,6 +206,13 @@ impl Ring {
         self.push(&entry.user_data(tag(Kind::Beat, 0)));
     }
 
+    /// Asks for one look at those who wait for limits after `delay`. At most one may be asked for at a time.
+    pub(crate) fn pace_after(&mut self, delay: Duration) {
+        *self.pace = Timespec::from(delay);
+        let entry = opcode::Timeout::new(&raw const *self.pace).build();
+        self.push(&entry.user_data(tag(Kind::Pace, 0)));
+    }
+
     fn cancel(&mut self, user_data: u64) {
         let entry = opcode::AsyncCancel2::new(CancelBuilder::user_data(user_data)).build();
         self.push(&entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Quiet, 0)));
@@ -211,7 +223,7 @@ impl Ring {
         loop {
             // SAFETY: every pointer in an entry is to memory owned by `self` until the completion is
             // reaped: bytes of `outgoing` (a Vec whose heap block does not move with its slab entry) and
-            // the boxed `tick` and `beat`. Descriptors belong to connections, which outlive their operations.
+            // the boxed `tick`, `beat` and `pace`. Descriptors belong to connections, which outlive their operations.
             if unsafe { self.ring.submission().push(entry) }.is_ok() {
                 return;
             }
@@ -314,6 +326,7 @@ impl Ring {
             k if k == Kind::Wake as u8 => Some(Event::Woken { more }),
             k if k == Kind::Tick as u8 => Some(Event::Tick),
             k if k == Kind::Beat as u8 => Some(Event::Beat),
+            k if k == Kind::Pace as u8 => Some(Event::Pace),
             _ => None,
         }
     }

@@ -44,6 +44,8 @@ impl Shard {
         });
         self.logins.borrow_mut().forget();
         self.recount_clients();
+        let shaping = self.served.borrow().shaping.clone();
+        self.reshape(shaping.as_ref());
         self.retire();
         self.accept();
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::error::Error;
-use privsep::message::{BansReport, PlanReport, StatusReport, UpstreamState, UpstreamsReport};
+use privsep::message::{BansReport, LimitsReport, PlanReport, StatusReport, UpstreamState, UpstreamsReport};
 use serde_json::{Map, Value, json};
 
 /// The line, with `"result"` as done, refused, denied or failed.
@@ -13,6 +13,7 @@ pub(super) fn text(outcome: Result<&Outcome, &Error>) -> String {
         Ok(Outcome::Plan(report)) => plan(report),
         Ok(Outcome::Bans(report)) => bans(report),
         Ok(Outcome::Upstreams(report)) => upstreams(report),
+        Ok(Outcome::Limits(report)) => limits(report),
         Err(error) => json!({ "message": error.to_string() }),
     };
     object["result"] = match outcome {
@@ -72,6 +73,23 @@ fn status(report: &StatusReport) -> Value {
 }
 
 /// Times are seconds since 1970.
+fn limits(report: &LimitsReport) -> Value {
+    let uses = report.uses.iter().map(|one| {
+        json!({
+            "scope": one.scope,
+            "client": one.client,
+            "running": one.running,
+            "connections": one.connections,
+            "bytes_down": one.down,
+            "bytes_up": one.up,
+            "requests": one.requests,
+            "delayed": one.delayed,
+            "refused": one.refused,
+        })
+    });
+    json!({ "uses": uses.collect::<Vec<_>>(), "settings": report.settings })
+}
+
 fn bans(report: &BansReport) -> Value {
     let bans = report.bans.iter().map(|ban| {
         json!({

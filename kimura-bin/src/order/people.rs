@@ -2,8 +2,8 @@
 
 use super::Outcome;
 use privsep::message::{
-    BanReport, BansReport, LedgerEntry, PlanReport, StatusReport, UpstreamReport, UpstreamState,
-    UpstreamsReport,
+    BanReport, BansReport, LedgerEntry, LimitsReport, PlanReport, StatusReport, UpstreamReport,
+    UpstreamState, UpstreamsReport,
 };
 use std::fmt::Write as _;
 
@@ -15,6 +15,7 @@ pub(super) fn text(outcome: &Outcome) -> String {
         Outcome::Plan(report) => plan(report),
         Outcome::Bans(report) => bans(report),
         Outcome::Upstreams(report) => upstreams(report),
+        Outcome::Limits(report) => limits(report),
     }
 }
 
@@ -75,6 +76,42 @@ fn bans(report: &BansReport) -> String {
     let mut text = format!("{number} {}\n", if number == 1 { "ban" } else { "bans" });
     for ban in &report.bans {
         writeln!(text, "  {}", banned(ban, report.now)).expect("writing to a String cannot fail");
+    }
+    text
+}
+
+fn limits(report: &LimitsReport) -> String {
+    let clients = report.uses.iter().filter(|one| one.client.is_some()).count();
+    let mut text = format!("{} places, {clients} clients\n", report.uses.len() - clients);
+    let mut row = |cells: [&str; 8]| {
+        let [scope, client, requests, running, delayed, refused, down, up] = cells;
+        writeln!(
+            text,
+            "  {scope:<28} {client:<24} {requests:>10} {running:>8} {delayed:>8} {refused:>8} {down:>14} {up:>14}"
+        )
+        .expect("writing to a String cannot fail");
+    };
+    row(["place", "client", "requests", "running", "delayed", "refused", "bytes down", "bytes up"]);
+    for one in &report.uses {
+        // The name of a user comes from whoever has logged in by it.
+        let client =
+            one.client.as_ref().map_or_else(|| "all".to_owned(), |name| name.escape_debug().to_string());
+        let [requests, running, delayed, refused, down, up] =
+            [one.requests, one.running, one.delayed, one.refused, one.down, one.up]
+                .map(|count| count.to_string());
+        row([
+            &one.scope.escape_debug().to_string(),
+            &client,
+            &requests,
+            &running,
+            &delayed,
+            &refused,
+            &down,
+            &up,
+        ]);
+    }
+    for setting in &report.settings {
+        line(&mut text, "set", &setting.escape_debug().to_string());
     }
     text
 }

@@ -12,6 +12,7 @@ use privsep::message::{
 };
 use privsep::message::{Clocks, Method, Naming, RotationNeeds, TokenEntry, UserEntry};
 use privsep::wire::{Bytes, encode};
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -58,7 +59,18 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
         bans: server.bans.as_ref().map(|bans| ban_needs(bans, &server.trusted)),
         pam: logins::pam(config),
         upstreams: upstreams(config),
+        limits: limits(config),
     }
+}
+
+/// Where there are limits on what clients use: the pointer of each section once.
+fn limits(config: &Config) -> Vec<String> {
+    let places = config.hosts.iter().flat_map(|host| {
+        let parts = host.locations.iter().map(|location| &location.settings);
+        std::iter::once(&host.settings).chain(parts).filter_map(|settings| settings.shaping.as_ref())
+    });
+    let sections = config.server.shaping.iter().chain(places).map(|section| section.pointer.clone());
+    sections.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn log_needs(log: &Log, found: &Found, connections_per_shard: usize) -> LogNeeds {

@@ -14,7 +14,9 @@ use logging::{Logger, PressureView, Target, error_log};
 use perf::Block;
 use privsep::child::{Relaying, confine};
 use privsep::link::{Link, LinkError};
-use privsep::message::{Contents, FromWorker, Network, Output, Subject, ToWorker, UpstreamOrder};
+use privsep::message::{
+    Contents, FromWorker, LimitUse, Network, Output, Setting, Subject, ToWorker, UpstreamOrder,
+};
 use privsep::role::Role;
 use privsep::sealed::{unseal, unseal_secret};
 use privsep::wire::Bytes;
@@ -40,6 +42,10 @@ const TEXT_MAX: usize = config::TEXT_MAX + 1;
 /// Reports of the shards that may wait for the supervisor.
 const REPORTS_MAX: usize = 64;
 
+/// Bytes of what is told about limits at a time, and of the numbers of one user.
+const USES_BYTES_MAX: usize = 48 * 1024;
+const USE_BYTES: usize = 80;
+
 /// How long the shards may take to go over to another configuration, in each of the two steps.
 const SWAP_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -59,13 +65,14 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     let mut luggage = Luggage::new(cores);
     while luggage.take(link.receive_waiting()?)? {}
     luggage.log.iter().for_each(|log| show_messages(log, place));
-    let Serving { server, logger, offenders, beginning } = match luggage.start(Sandbox::of(&hello, place)) {
-        Ok(serving) => serving,
-        Err(why) => {
-            link.send_waiting(&FromWorker::Refused { why }, &[])?;
-            return Ok(());
-        }
-    };
+    let Serving { server, logger, offenders, limits, beginning } =
+        match luggage.start(Sandbox::of(&hello, place)) {
+            Ok(serving) => serving,
+            Err(why) => {
+                link.send_waiting(&FromWorker::Refused { why }, &[])?;
+                return Ok(());
+            }
+        };
     link.send_waiting(&FromWorker::Serving, &[])?;
     let lookout = beginning.map(|beginning| beginning.start(&server, link)).transpose();
     let lookout = lookout.map_err(|error| Fault::Link(LinkError::System(error)))?;
@@ -76,6 +83,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
         place,
         lookout: lookout.clone(),
         next: Setup::default(),
+        limits,
     };
     let thread = thread::Builder::new().name("kimura-control".to_owned()).spawn(move || control.run());
     let thread = thread.map_err(|error| Fault::Link(LinkError::System(error)))?;
@@ -133,13 +141,16 @@ impl Setup {
     }
 
     /// What it says; an error says why it cannot be read, for people.
-    fn load(&self) -> Result<Loaded, String> {
+    /// `limits` are what somebody has changed of it by command.
+    fn load(&self, limits: &[String]) -> Result<Loaded, String> {
         let (subject, text) = self.configuration.as_ref().ok_or("no configuration")?;
-        let text = sys::mem::read_sealed(text.as_fd(), TEXT_MAX).map_err(|error| error.to_string())?;
-        settings::load(subject, text).map_err(|unloadable| match unloadable {
-            Unloadable::Problems(problems) => problems.to_string(),
-            Unloadable::NoText(why) => why,
-        })
+        load(subject, text, limits)
+    }
+
+    /// Where it comes from, and its text.
+    fn configuration(&self) -> Result<(Subject, OwnedFd), String> {
+        let (subject, text) = self.configuration.as_ref().ok_or("no configuration")?;
+        Ok((subject.clone(), text.try_clone().map_err(|error| error.to_string())?))
     }
 
     /// What TLS makes of its files, for each address and towards each group of servers; an error says why it cannot, for
@@ -166,6 +177,26 @@ impl Setup {
     }
 }
 
+fn load(subject: &Subject, text: &OwnedFd, limits: &[String]) -> Result<Loaded, String> {
+    let text = sys::mem::read_sealed(text.as_fd(), TEXT_MAX).map_err(|error| error.to_string())?;
+    if !limits.is_empty() {
+        let mut changed = subject.clone();
+        let (Subject::File { settings, .. } | Subject::Folder { settings, .. }) = &mut changed;
+        settings.extend(limits.iter().map(|limit| Setting::Set { argument: limit.clone() }));
+        match settings::load(&changed, text.clone()) {
+            Ok(loaded) => return Ok(loaded),
+            // It is better served with the limits that the configuration has than not at all.
+            Err(_) => log::error!(
+                "the limits that were set by command do not fit the configuration; they do not hold"
+            ),
+        }
+    }
+    settings::load(subject, text).map_err(|unloadable| match unloadable {
+        Unloadable::Problems(problems) => problems.to_string(),
+        Unloadable::NoText(why) => why,
+    })
+}
+
 fn compile(loaded: &Loaded) -> Result<Site, String> {
     site::compile(&loaded.config, &loaded.registry).map_err(|problems| problems.to_string())
 }
@@ -186,6 +217,8 @@ struct Luggage {
     orders: Vec<UpstreamOrder>,
     /// By which their cookies are made.
     cookie_secret: u64,
+    /// Limits that were changed by command.
+    limits: Vec<String>,
     setup: Setup,
 }
 
@@ -195,8 +228,18 @@ struct Serving {
     logger: Arc<Logger>,
     /// Who makes bad requests, from the shards.
     offenders: (SyncSender<Vec<IpAddr>>, Receiver<Vec<IpAddr>>),
+    limits: Limited,
     /// What looks after other servers, where some can be reached.
     beginning: Option<Beginning>,
+}
+
+/// The configuration that is served, to be read again with other limits.
+struct Limited {
+    serving: (Subject, OwnedFd),
+    /// The one that is held ready.
+    next: Option<(Subject, OwnedFd)>,
+    /// What was changed by command.
+    settings: Vec<String>,
 }
 
 impl Luggage {
@@ -211,6 +254,7 @@ impl Luggage {
             tail: None,
             targets,
             banned: None,
+            limits: Vec::new(),
             orders,
             cookie_secret: 0,
             setup,
@@ -243,6 +287,9 @@ impl Luggage {
             (ToWorker::Bans, Some(packed)) => self.banned = unpack(&packed),
             (ToWorker::NoBans, None) => self.banned = None,
             (ToWorker::UpstreamOrders, Some(sealed)) => self.orders = unseal(&sealed)?,
+            (ToWorker::Limits { settings }, None) => self.limits = settings,
+            // Nobody has used anything yet; whoever asks is told so when it serves.
+            (ToWorker::TellLimits, None) => {}
             (ToWorker::Socket { shard, id, address }, Some(fd)) => {
                 self.setup.take_socket(shard, id, address, fd);
             }
@@ -258,7 +305,8 @@ impl Luggage {
 
     /// Starts the shards; an error says why it cannot, for people.
     fn start(self, sandbox: Sandbox) -> Result<Serving, String> {
-        let loaded = self.setup.load()?;
+        let loaded = self.setup.load(&self.limits)?;
+        let serving = self.setup.configuration()?;
         let relaying = if loaded.config.all_upstreams().is_empty() { Relaying::Off } else { Relaying::On };
         if sandbox == Sandbox::On {
             let served = folders::served(&loaded.config).into_keys().map(Path::to_owned);
@@ -305,7 +353,8 @@ impl Luggage {
             sys::sandbox::give_up_rings().map_err(|error| error.to_string())?;
         }
         server.open();
-        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger), offenders, beginning })
+        let limits = Limited { serving, next: None, settings: self.limits };
+        Ok(Serving { server: Arc::new(server), logger: Arc::new(logger), offenders, limits, beginning })
     }
 }
 
@@ -339,6 +388,7 @@ struct Control {
     lookout: Option<Lookout>,
     /// What is to be served next, as far as it has come.
     next: Setup,
+    limits: Limited,
 }
 
 impl Control {
@@ -375,6 +425,11 @@ impl Control {
                 table.into_iter().for_each(|table| self.server.ban(table));
             }
             ToWorker::NoBans => self.server.ban(BanTable::default()),
+            ToWorker::Limits { settings } => {
+                self.limits.settings = settings;
+                self.reshape();
+            }
+            ToWorker::TellLimits => return Some(FromWorker::LimitsTold { uses: self.uses() }),
             ToWorker::UpstreamOrders => match (unseal(&descriptors.pop()?), &self.lookout) {
                 (Ok(orders), Some(lookout)) => lookout.order(orders),
                 (Ok(_), None) => {}
@@ -387,10 +442,16 @@ impl Control {
             ToWorker::Commit => {
                 let committed = self.server.commit(SWAP_PATIENCE).map_err(|error| error.to_string());
                 self.lookout.iter().for_each(Lookout::commit);
+                if let Some(next) = self.limits.next.take() {
+                    self.limits.serving = next;
+                    // They may have changed since it was prepared.
+                    self.reshape();
+                }
                 return Some(answer(committed, FromWorker::Committed));
             }
             ToWorker::Abort => {
                 self.next = Setup::default();
+                self.limits.next = None;
                 self.server.abort();
                 self.lookout.iter().for_each(Lookout::abort);
             }
@@ -414,10 +475,45 @@ impl Control {
         None
     }
 
+    /// Has every shard go by the limits that hold now.
+    fn reshape(&self) {
+        let (subject, text) = &self.limits.serving;
+        let limits = load(subject, text, &self.limits.settings)
+            .and_then(|loaded| site::shaping(&loaded).map_err(|problems| problems.to_string()));
+        match limits {
+            Ok(limits) => self.server.reshape(limits.as_ref()),
+            Err(why) => log::error!("limits cannot be changed: {why}"),
+        }
+    }
+
+    /// Who has used how much.
+    fn uses(&self) -> Vec<LimitUse> {
+        let uses = self.server.limits().into_iter().map(|(scope, entry)| LimitUse {
+            scope,
+            client: entry.who.map(|who| who.to_string()),
+            running: entry.running.into(),
+            connections: entry.connections.into(),
+            down: entry.seen.down,
+            up: entry.seen.up,
+            requests: entry.seen.requests,
+            delayed: entry.seen.delayed,
+            refused: entry.seen.refused,
+        });
+        // All have to fit a frame: with very many places, the last of them are left out.
+        let mut room = USES_BYTES_MAX;
+        let fits = |one: &LimitUse| {
+            let len = one.scope.len() + one.client.as_ref().map_or(0, String::len) + USE_BYTES;
+            room = room.checked_sub(len).unwrap_or_default();
+            room > 0
+        };
+        uses.take_while(fits).collect()
+    }
+
     /// Has every shard hold ready what has come.
     fn prepare(&mut self) -> Result<(), String> {
         let next = std::mem::take(&mut self.next);
-        let loaded = next.load()?;
+        let loaded = next.load(&self.limits.settings)?;
+        self.limits.next = Some(next.configuration()?);
         let site = compile(&loaded)?;
         readable(&site)?;
         match &self.lookout {
@@ -476,7 +572,7 @@ fn ticket_keys(keys: &[Bytes]) -> Vec<TicketKey> {
 /// Whether this process can read what a site has served: its sandbox was made for another one, and what a path leads to
 /// may have changed since.
 fn readable(site: &Site) -> Result<(), String> {
-    let roots = site.locations().filter_map(|location| location.files());
+    let roots = site.locations().filter_map(|location| location.kept_files());
     for files in roots {
         if let Err(error) = open_beneath(files.root.as_fd(), b"", Symlinks::Never, Cached::Any) {
             return Err(format!("a folder cannot be read by this process: {error}"));

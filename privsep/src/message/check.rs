@@ -176,6 +176,8 @@ records! {
         realms: Bytes,
         /// Who is banned; none is without it.
         bans: Option<BanNeeds>,
+        /// Where the configuration has limits on what clients use: JSON Pointers of the sections.
+        limits: Vec<String>,
         /// Every place where PAM is asked.
         pam: Vec<PamNeeds>,
         /// Groups of servers that requests are passed on to.

@@ -56,6 +56,15 @@ variants! {
         },
         /// Tell who is banned.
         30 Bans,
+        /// Tell who uses how much of the limits.
+        60 Limits,
+        /// Change a limit until the next change.
+        61 Limit {
+            /// Which: its JSON Pointer.
+            pointer: String,
+            /// What it is to be, as the configuration would have it; what that says without it.
+            value: Option<String>,
+        },
         /// Show what is logged, as it comes.
         40 Logs,
         /// Tell how the servers are that requests are passed on to.
@@ -120,6 +129,8 @@ variants! {
         30 Bans,
         /// How servers are that requests are passed on to. Comes with an encoded [`super::UpstreamsReport`] in sealed memory.
         50 Upstreams,
+        /// Who uses how much. Comes with an encoded [`super::LimitsReport`] in sealed memory.
+        60 Limits,
         /// The logs, as they come. Comes with a ring of [`sys::broadcast`], for reading.
         40 Logs,
     }
@@ -239,7 +250,13 @@ impl Message for Answer {
     fn descriptors(&self) -> usize {
         usize::from(matches!(
             self,
-            Self::Status | Self::Plan | Self::Bans | Self::Upstreams | Self::Logs | Self::Problems { .. }
+            Self::Status
+                | Self::Plan
+                | Self::Bans
+                | Self::Upstreams
+                | Self::Limits
+                | Self::Logs
+                | Self::Problems { .. }
         ))
     }
 }

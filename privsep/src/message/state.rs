@@ -9,7 +9,7 @@ use super::{LedgerEntry, Message, Network, Output, Subject};
 use crate::wire::{Bytes, records, variants};
 
 /// Version of [`State`].
-pub const STATE_VERSION: u32 = 7;
+pub const STATE_VERSION: u32 = 8;
 
 /// The number of a descriptor.
 pub type Kept = u32;
@@ -71,6 +71,8 @@ records! {
         failures: Kept,
         /// A list of [`super::UpstreamOrder`], sealed.
         upstreams: Kept,
+        /// Limits that were changed by command, each as `POINTER=VALUE`.
+        limits: Vec<String>,
         /// Destinations of access logs, by number.
         sinks: Vec<KeptSink>,
         /// Where the logger says which of them cannot keep up.

@@ -1,6 +1,6 @@
 //! Supervisor and worker: sockets and sites in, words of readiness out.
 
-use super::{Hello, LoginOutcome, Message, Network, Output, Subject};
+use super::{Hello, LimitUse, LoginOutcome, Message, Network, Output, Subject};
 use crate::wire::{Bytes, Secret, variants};
 
 variants! {
@@ -53,6 +53,13 @@ variants! {
         },
         /// Say how these servers are.
         51 ReportUpstreams,
+        /// Limits that somebody has changed, all of them.
+        60 Limits {
+            /// Each as `POINTER=VALUE`, as on the command line.
+            settings: Vec<String>,
+        },
+        /// Tell who uses how much of the limits.
+        61 TellLimits,
         /// A socket of that configuration for a shard. Comes with it.
         6 Socket {
             /// The shard.
@@ -145,6 +152,11 @@ variants! {
         },
         /// How servers are that requests are passed on to. Comes with an encoded [`super::UpstreamsReport`] in sealed memory.
         50 Upstreams,
+        /// Who uses how much of the limits.
+        60 LimitsTold {
+            /// Places, then those clients for whom limits have done most.
+            uses: Vec<LimitUse>,
+        },
         /// All shards have ended.
         5 Ended {
             /// Lines of the access logs that were given up.

@@ -123,6 +123,8 @@ impl Supervisor<'_> {
             Command::Upstream { ref group, ref server, change } => {
                 self.order_upstream(id, group, server, change);
             }
+            Command::Limits => self.report_limits(id),
+            Command::Limit { ref pointer, ref value } => self.limit(id, pointer, value.as_deref()),
             Command::Logs => self.show_tail(id),
             Command::Ban { ref network, seconds, ref reason } => {
                 self.ban(id, network, seconds, reason.clone());

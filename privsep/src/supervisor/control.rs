@@ -433,6 +433,10 @@ fn describe(command: &Command) -> String {
             };
             format!("upstream {order} {group:?} {server:?}")
         }
+        Command::Limits => "limits".to_owned(),
+        Command::Limit { pointer, value } => {
+            format!("limit {:?}", format!("{pointer}={}", value.as_deref().unwrap_or("default")))
+        }
         Command::Logs => "logs".to_owned(),
         Command::Ban { network, .. } => format!("ban {}", written(network)),
         Command::Unban { network } => format!("unban {}", written(network)),

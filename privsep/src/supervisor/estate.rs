@@ -13,6 +13,7 @@ use sys::spawn::Legacy;
 
 use super::bans::Bans;
 use super::doors::Doors;
+use super::limits::Limits;
 use super::passed::Passed;
 use super::pressure::Pressure;
 use super::room::Room;
@@ -54,6 +55,8 @@ pub(crate) struct Estate {
     pub(crate) bans: Bans,
     /// What was ordered of servers that requests are passed on to.
     pub(crate) upstreams: Upstreams,
+    /// Limits that were changed by command.
+    pub(crate) limits: Limits,
     /// Where connections of the agent come.
     pub(crate) doors: Doors,
     /// Every destination of access logs that there ever was; its place is its number. A number stays even when the

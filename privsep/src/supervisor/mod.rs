@@ -10,6 +10,7 @@
 //! - `worker`, `post`, `posts`: the children; `backoff`: when they are started again;
 //! - `estate`: sockets and log files; `passed`: sockets from the service manager; `ledger`: what became of every connection and request;
 //! - `bans`: who is banned, and who hears of it;
+//! - `limits`: limits that were changed by command;
 //! - `files`: what only we can open; `watch`: whether it has changed since; `tickets`: keys of TLS sessions;
 //! - `logins`: the questions of workers to auth, and its answers; `pam`: those that auth-pam is asked first;
 //! - `readiness`: what the service manager is told;
@@ -32,6 +33,7 @@ mod files;
 mod house;
 mod identity;
 mod ledger;
+mod limits;
 mod lines;
 mod logins;
 mod origin;

@@ -13,6 +13,7 @@ pub(crate) fn needed(command: &Command) -> Rank {
         Command::Status
         | Command::Bans
         | Command::Upstreams
+        | Command::Limits
         | Command::Logs
         | Command::Reload { plan: true } => Rank::Viewer,
         Command::RotateLogs
@@ -20,6 +21,7 @@ pub(crate) fn needed(command: &Command) -> Rank {
         | Command::Ban { .. }
         | Command::Unban { .. }
         | Command::Upstream { .. }
+        | Command::Limit { .. }
         | Command::Reload { plan: false } => Rank::Operator,
         Command::Stop | Command::Drain | Command::Upgrade { .. } => Rank::Admin,
     }

@@ -322,6 +322,7 @@ impl Supervisor<'_> {
         if self.estate.upstreams.adopt(&needs.upstreams) {
             self.publish_upstreams();
         }
+        self.estate.limits.adopt(&needs.limits);
         if self.logins.refilled {
             logins::learn(&mut self.auth, &mut self.logins, &self.deployment, &self.workers);
         }

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::message::{Answer, BansReport, PlanReport, StatusReport, UpstreamsReport};
+use crate::message::{Answer, BansReport, LimitsReport, PlanReport, StatusReport, UpstreamsReport};
 use crate::sealed::seal;
 
 /// An answer.
@@ -19,6 +19,8 @@ pub(crate) enum Reply {
     Bans(Box<BansReport>),
     /// How servers are that requests are passed on to.
     Upstreams(Box<UpstreamsReport>),
+    /// Who uses how much of the limits.
+    Limits(Box<LimitsReport>),
     /// The logs as they come: a ring of [`sys::broadcast`], for reading.
     Logs(OwnedFd),
     /// The proof is wrong, or does not suffice.
@@ -50,6 +52,7 @@ impl Reply {
             | Self::Plan(_)
             | Self::Bans(_)
             | Self::Upstreams(_)
+            | Self::Limits(_)
             | Self::Logs(_) => "done",
             Self::Denied => "denied",
             Self::Refused(_) | Self::Problems(..) => "refused",
@@ -64,6 +67,7 @@ impl Reply {
             Self::Plan(report) => (Answer::Plan, Some(seal(&*report)?)),
             Self::Bans(report) => (Answer::Bans, Some(seal(&*report)?)),
             Self::Upstreams(report) => (Answer::Upstreams, Some(seal(&*report)?)),
+            Self::Limits(report) => (Answer::Limits, Some(seal(&*report)?)),
             Self::Logs(ring) => (Answer::Logs, Some(ring)),
             Self::Denied => (Answer::Denied { why: WRONG.to_owned() }, None),
             Self::Refused(why) => (Answer::Refused { why: harmless(&why) }, None),

@@ -18,6 +18,7 @@ use super::estate::{Estate, open_log};
 use super::files::Files;
 use super::house::House;
 use super::ledger::Ledger;
+use super::limits::Limits;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::run::Supervisor;
@@ -112,6 +113,7 @@ fn examine(house: &mut dyn House, state: &State, legacy: &mut Legacy) -> Result<
     house.errors_to(&needs.error_log.output).map_err(Refusal::Unreadable)?;
     estate.bans = left_bans(state, legacy, needs).map_err(Refusal::system("take over"))?;
     estate.upstreams = left_orders(state, legacy, needs).map_err(Refusal::system("take over"))?;
+    estate.limits = Limits::inherit(&state.limits, &needs.limits);
     Ok(Ground { deployment, estate, control, identity, errors, grave })
 }
 
@@ -133,6 +135,7 @@ fn restore(state: &State, legacy: &mut Legacy) -> Result<Ground, Refusal> {
     };
     estate.bans = left_bans(state, legacy, &deployment.needs).map_err(&failed)?;
     estate.upstreams = left_orders(state, legacy, &deployment.needs).map_err(&failed)?;
+    estate.limits = Limits::inherit(&state.limits, &deployment.needs.limits);
     let identity = identity::resolve(&deployment.needs).map_err(|one| trouble(vec![one]))?;
     let prepared = control.prepare(&deployment.needs.control, own_uid()).map_err(trouble)?;
     control.adopt(prepared);

@@ -284,6 +284,7 @@ impl<'h> Supervisor<'h> {
             self.control.due(),
             self.estate.bans.due(),
             self.estate.upstreams.due(),
+            self.estate.limits.due(),
             self.files_due(),
             self.rotation_due(),
             self.report_due(),
@@ -316,6 +317,7 @@ impl<'h> Supervisor<'h> {
         self.control.on_time(now);
         self.look_after_bans(now);
         self.look_after_upstreams(now);
+        self.look_after_limits(now);
         self.look_after_rotation(now);
         if self.files_due().is_some_and(|due| due <= now) {
             self.look_after_files(now);
@@ -531,6 +533,7 @@ impl<'h> Supervisor<'h> {
             (FromWorker::Offenders { clients }, phase) if phase != Phase::Starting => {
                 self.hear_offenders(at, &clients);
             }
+            (FromWorker::LimitsTold { uses }, phase) if phase != Phase::Starting => self.hear_limits(&uses),
             // What the last lines say is in its counters, too.
             (FromWorker::Ended { .. }, _) => {}
             _ => self.distrust(at, &"it said what it may not say now"),

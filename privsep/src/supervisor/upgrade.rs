@@ -177,6 +177,7 @@ impl Supervisor<'_> {
             bans: case.put(papers.bans.as_fd()),
             upstreams: case.put(papers.upstreams.as_fd()),
             failures: case.put(papers.failures.as_fd()),
+            limits: self.estate.limits.settings().to_vec(),
             sinks: self
                 .estate
                 .sinks()

@@ -158,6 +158,7 @@ impl Worker {
         estate.bans.tell(self)?;
         estate.upstreams.tell(self)?;
         self.link.send(&ToWorker::CookieSecret { number: estate.epoch }, &[])?;
+        estate.limits.tell(self)?;
         let shards = self.blocks.len();
         for (address, listen) in deployment.needs.listeners.iter().enumerate() {
             let Some(listener) = estate.listener(opened, &listen.address) else { continue };

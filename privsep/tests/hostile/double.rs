@@ -212,6 +212,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         },
         bans: None,
         upstreams: Vec::new(),
+        limits: Vec::new(),
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) enum Flow<'s> {
 /// One step of a chain.
 #[derive(Debug)]
 pub(crate) enum Phase {
+    /// Nobody comes here but by what the server itself has decided.
+    Internal,
     ToTls(ToTls),
     ClientCertificate(ClientCertificate),
     Access(Access),
@@ -59,6 +61,11 @@ pub(crate) enum Phase {
 impl Phase {
     fn run<'s>(&'s self, exchange: &Exchange<'_>) -> Flow<'s> {
         match self {
+            // Rules have made another path of it, or it is one that the client has asked for.
+            Phase::Internal if exchange.path == exchange.asked => {
+                Flow::Done(Action::Respond(Answer::with(Status::NOT_FOUND)))
+            }
+            Phase::Internal => Flow::Next,
             Phase::ToTls(phase) => phase.run(exchange),
             Phase::ClientCertificate(phase) => phase.run(exchange),
             Phase::Access(phase) => phase.run(exchange),

@@ -124,6 +124,16 @@ impl Account {
         self.connections.told(delta.connections);
     }
 
+    /// Goes over from some limits to others: what was used stays, at the price that it has now.
+    pub(super) fn go_over(&mut self, now: u64, from: [Option<Meter>; 3], to: [Option<Meter>; 3]) {
+        let buckets = [&mut self.down, &mut self.up, &mut self.requests];
+        for (bucket, (from, to)) in buckets.into_iter().zip(from.into_iter().zip(to)) {
+            if from != to {
+                bucket.go_over(now, from, to);
+            }
+        }
+    }
+
     /// Whether it must not be forgotten: what is under way here has still to end here, and to be told.
     pub(super) fn is_held(&self) -> bool {
         self.running.here > 0

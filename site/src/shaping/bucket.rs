@@ -109,6 +109,13 @@ impl Bucket {
         meter.worth(now.saturating_add(meter.burst_ns).saturating_sub(self.full_at.max(now)))
     }
 
+    /// Goes over to another meter: as much is missing as before.
+    pub(super) fn go_over(&mut self, now: u64, from: Option<Meter>, to: Option<Meter>) {
+        let missing = from.map_or(0, |meter| meter.worth(self.deficit(now)));
+        let deficit = to.map_or(0, |meter| meter.cost(missing));
+        self.full_at = now.saturating_add(deficit);
+    }
+
     /// How long it takes until it is full, in nanoseconds: what is lost when it is forgotten.
     #[must_use]
     pub fn deficit(&self, now: u64) -> u64 {

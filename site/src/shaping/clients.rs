@@ -215,6 +215,12 @@ impl Clients {
         held.map(|(index, place)| Slot { index: index as u32, stamp: place.stamp })
     }
 
+    /// Those of one place.
+    pub(super) fn accounts_of(&mut self, scope: ScopeId) -> impl Iterator<Item = &mut Account> {
+        let there = move |place: &&mut Place| place.client.as_ref().is_some_and(|(of, _)| *of == scope);
+        self.places.iter_mut().filter(there).map(|place| &mut place.account)
+    }
+
     /// All that are remembered.
     pub(super) fn all(&self) -> impl Iterator<Item = (ScopeId, &Who, &Account)> {
         self.places.iter().filter_map(|place| {

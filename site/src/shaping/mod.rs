@@ -21,5 +21,5 @@ pub use bucket::{Bucket, Meter};
 pub use clients::{CLIENTS_MAX, Slot, Who};
 pub use limits::{Limits, Scope, ScopeId, Shaping};
 pub use shaper::{
-    Acted, Admission, Chain, Customer, Direction, Entry, Grant, Item, Level, Refusal, Shaper, Tally,
+    Acted, Admission, Chain, Customer, Direction, Entry, Grant, Item, Level, Refusal, Shaper, Tally, merge,
 };

@@ -1,6 +1,6 @@
 //! The limits as one shard holds them: who may go on, when, and with how much.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -57,6 +57,28 @@ pub struct Acted {
     pub dry: bool,
 }
 
+impl Acted {
+    /// As the end of its JSON Pointer, with `dry:` before it where it only would have acted.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        let (text, dry) = match (self.level, self.item) {
+            (Level::Total, Item::Down) => ("total/down", "dry:total/down"),
+            (Level::Total, Item::Up) => ("total/up", "dry:total/up"),
+            (Level::Total, Item::Requests) => ("total/requests", "dry:total/requests"),
+            (Level::Total, Item::Concurrent) => ("total/concurrent", "dry:total/concurrent"),
+            (Level::Total, Item::Connections) => ("total/connections", "dry:total/connections"),
+            (Level::Client, Item::Down) => ("client/down", "dry:client/down"),
+            (Level::Client, Item::Up) => ("client/up", "dry:client/up"),
+            (Level::Client, Item::Requests) => ("client/requests", "dry:client/requests"),
+            (Level::Client, Item::Concurrent) => ("client/concurrent", "dry:client/concurrent"),
+            (Level::Client, Item::Connections) => ("client/connections", "dry:client/connections"),
+            (Level::Connection, Item::Down) => ("connection/down", "dry:connection/down"),
+            (Level::Connection, _) => ("connection/up", "dry:connection/up"),
+        };
+        if self.dry { dry } else { text }
+    }
+}
+
 /// The user of limits: a request, or a connection that brings one.
 #[derive(Clone, Copy, Debug)]
 pub struct Customer<'c> {
@@ -87,6 +109,13 @@ impl Chain {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.links.iter().all(Option::is_none)
+    }
+
+    /// Whether both are of the same client at the same place.
+    #[must_use]
+    pub fn is_like(&self, other: &Chain) -> bool {
+        let names = |chain: &Chain| chain.links.map(|link| link.map(|link| (link.scope, link.client)));
+        names(self) == names(other)
     }
 
     /// Goes on from what the same connection has used before.
@@ -170,6 +199,8 @@ pub struct Shaper {
     tracks: HashMap<ScopeId, Track>,
     server: Option<ScopeId>,
     clients: Clients,
+    /// Somebody has used something that others have not been told.
+    news: bool,
 }
 
 struct Track {
@@ -181,17 +212,26 @@ impl Shaper {
     /// Nobody has used anything.
     #[must_use]
     pub fn new(shaping: &Shaping) -> Shaper {
-        let mut shaper = Shaper { tracks: HashMap::new(), server: None, clients: Clients::new() };
-        shaper.adopt(shaping);
+        let mut shaper =
+            Shaper { tracks: HashMap::new(), server: None, clients: Clients::new(), news: false };
+        shaper.adopt(0, shaping);
         shaper
     }
 
     /// Goes by other limits from now on. What was used of those that stay is not forgotten.
-    pub fn adopt(&mut self, shaping: &Shaping) {
+    pub fn adopt(&mut self, now: u64, shaping: &Shaping) {
         self.server = shaping.server();
         let mut tracks = HashMap::new();
         for (id, scope) in shaping.scopes() {
-            let total = self.tracks.get(&id).map_or_else(Account::default, |track| track.total);
+            let before = self.tracks.remove(&id);
+            let total = before.map_or_else(Account::default, |Track { scope: old, mut total }| {
+                total.go_over(now, old.total.meters(), scope.total.meters());
+                if old.client.meters() != scope.client.meters() {
+                    let theirs = self.clients.accounts_of(id);
+                    theirs.for_each(|one| one.go_over(now, old.client.meters(), scope.client.meters()));
+                }
+                total
+            });
             tracks.insert(id, Track { scope: Arc::clone(scope), total });
         }
         self.tracks = tracks;
@@ -207,7 +247,8 @@ impl Shaper {
             }
             Err((refusal, client)) => {
                 self.refused(refusal.by, client);
-                (Admission::Refused(refusal), Chain::default())
+                // Its answer is held to the limits on bytes.
+                (Admission::Refused(refusal), chain)
             }
         }
     }
@@ -294,6 +335,7 @@ impl Shaper {
 
     /// Does something with the accounts of a chain, but for those of the connection.
     fn accounts(&mut self, chain: &Chain, mut then: impl FnMut(&mut Account, &Limits, bool)) {
+        self.news = true;
         for link in chain.links.iter().flatten() {
             let Some(track) = self.tracks.get_mut(&link.scope) else { continue };
             let dry = track.scope.is_dry_run();
@@ -384,6 +426,13 @@ impl Shaper {
         }
     }
 
+    /// Whether a request at a place can only be judged once it is known who has logged in.
+    #[must_use]
+    pub fn knows_users(&self, place: Option<ScopeId>) -> bool {
+        let mut scopes = [self.server, place].into_iter().flatten().filter_map(|id| self.tracks.get(&id));
+        scopes.any(|track| track.scope.config.by == config::ShapedBy::User)
+    }
+
     /// Whether connections of clients are limited.
     #[must_use]
     pub fn limits_connections(&self) -> bool {
@@ -412,6 +461,7 @@ impl Shaper {
         }
         account.connections.here += 1;
         account.untold.connections += 1;
+        self.news = true;
         Ok(full.then_some(acted))
     }
 
@@ -432,11 +482,13 @@ impl Shaper {
         {
             account.connections.here -= 1;
             account.untold.connections -= 1;
+            self.news = true;
         }
     }
 
     /// Counts the connections of all clients anew, after the limits have changed.
     pub fn recount(&mut self, now: u64, addresses: impl Iterator<Item = IpAddr>) {
+        self.news = true;
         let held: Vec<Slot> = self.clients.with_connections().collect();
         for slot in held {
             if let Some(account) = self.clients.account(slot) {
@@ -456,7 +508,7 @@ impl Shaper {
     /// Whether there is something to report.
     #[must_use]
     pub fn has_news(&self) -> bool {
-        self.clients.have_news() || self.tracks.values().any(|track| track.total.untold != Delta::default())
+        self.news
     }
 
     /// What was used since the last report, of so many users at most; the others come with the next one.
@@ -474,6 +526,7 @@ impl Shaper {
                 uses.push(Use { scope, who: Some(who.clone()), delta });
             }
         });
+        self.news = self.clients.have_news();
         uses
     }
 
@@ -529,6 +582,39 @@ impl Shaper {
 fn entry(scope: ScopeId, who: Option<Who>, account: &Account) -> Entry {
     let (running, connections) = (account.running.here, account.connections.here);
     Entry { scope, who, running, connections, seen: account.seen }
+}
+
+/// What several shards tell, added up: all places in the order of their pointers, then so many clients at most.
+#[must_use]
+pub fn merge(told: impl Iterator<Item = (String, Entry)>, most: usize) -> Vec<(String, Entry)> {
+    let mut sums: BTreeMap<(String, Option<String>), Entry> = BTreeMap::new();
+    for (scope, entry) in told {
+        let key = (scope, entry.who.as_ref().map(Who::to_string));
+        match sums.get_mut(&key) {
+            Some(sum) => sum.add(&entry),
+            None => drop(sums.insert(key, entry)),
+        }
+    }
+    let (places, mut clients): (Vec<_>, Vec<_>) = sums
+        .into_iter()
+        .map(|((scope, _), entry)| (scope, entry))
+        .partition(|(_, entry)| entry.who.is_none());
+    clients.sort_by_key(|(_, entry)| std::cmp::Reverse(rank(entry)));
+    clients.truncate(most);
+    places.into_iter().chain(clients).collect()
+}
+
+impl Entry {
+    fn add(&mut self, other: &Entry) {
+        self.running = self.running.saturating_add(other.running);
+        self.connections = self.connections.saturating_add(other.connections);
+        let (seen, more) = (&mut self.seen, other.seen);
+        seen.down = seen.down.saturating_add(more.down);
+        seen.up = seen.up.saturating_add(more.up);
+        seen.requests = seen.requests.saturating_add(more.requests);
+        seen.delayed = seen.delayed.saturating_add(more.delayed);
+        seen.refused = seen.refused.saturating_add(more.refused);
+    }
 }
 
 /// By which entries are ordered: those first for whom limits have done most.

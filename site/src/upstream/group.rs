@@ -4,7 +4,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Balance, Eject, Health, Place, ProxyHost, UpstreamPart, UpstreamTimeouts};
+use config::{
+    Balance, Eject, FieldAction, FieldRule, Health, Place, ProxyHost, UpstreamPart, UpstreamTimeouts,
+};
+use proto_http::upstream::{FieldNames, Rules};
 use sys::net::Address;
 
 /// A group by its name, whatever its place in the configuration: what shards know of it outlives reloads.
@@ -81,4 +84,39 @@ pub struct Relay {
     pub group: Arc<Group>,
     /// Which host the requests name.
     pub host: ProxyHost,
+    /// What the fields of requests are changed to.
+    pub changes: RequestChanges,
+}
+
+/// Changes to the fields of requests on their way.
+#[derive(Debug, Default, PartialEq)]
+pub struct RequestChanges {
+    dropped: FieldNames,
+    lines: Vec<u8>,
+}
+
+impl RequestChanges {
+    pub(crate) fn new(rules: &[FieldRule]) -> RequestChanges {
+        let mut changes = RequestChanges::default();
+        for rule in rules {
+            let (values, drops) = match &rule.action {
+                FieldAction::Set(value) | FieldAction::Default(value) => (std::slice::from_ref(value), true),
+                FieldAction::Add(values) => (values.as_slice(), false),
+                FieldAction::Remove => (&[][..], true),
+            };
+            if drops {
+                changes.dropped.insert(&rule.name).expect("the configuration has names of fields only");
+            }
+            for value in values {
+                changes.lines.extend_from_slice(format!("{}: {value}\r\n", rule.name).as_bytes());
+            }
+        }
+        changes
+    }
+
+    /// As the writer of requests takes them.
+    #[must_use]
+    pub fn rules(&self) -> Rules<'_> {
+        Rules { dropped: &self.dropped, lines: &self.lines }
+    }
 }

@@ -86,6 +86,8 @@ const HANDLING: When = OneOf(
         libc::F_DUPFD_CLOEXEC as u64,
         libc::F_GETFD as u64,
         libc::F_GETFL as u64,
+        // fdopendir(3); nobody who is held by this list can become another program.
+        libc::F_SETFD as u64,
         libc::F_GET_SEALS as u64,
         libc::F_ADD_SEALS as u64,
     ],

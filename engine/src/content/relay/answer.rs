@@ -5,8 +5,8 @@ use perf::Counter;
 use proto_http::body::{BodyLimits, Decoder};
 use proto_http::response::{self, Facts};
 use proto_http::upstream::{
-    AnswerHead, Asked, Delivery, FieldNames, Framing, Recoding, ResponseHead, ResponseLimits, ResponseParser,
-    Rules, ServerField, write_interim,
+    AnswerHead, Asked, Delivery, Framing, Recoding, ResponseHead, ResponseLimits, ResponseParser, Rules,
+    ServerField, write_interim,
 };
 use proto_http::{Progress, Request, Status, Version, chunk};
 use site::{About, Compression, Fields, Security};
@@ -14,6 +14,7 @@ use site::{About, Compression, Fields, Security};
 use super::super::transform::{self, Transform};
 use super::super::{Responder, SERVER, Sent};
 use super::exchange::Course;
+use super::instead::{FOR_US, Replacement, Replacing};
 use super::order::Order;
 use super::way::{Failure, Way};
 use crate::limits::INTERIM_MAX;
@@ -73,6 +74,7 @@ pub(super) struct Teller<'x> {
     served: &'x Served,
     /// The location's rules about fields.
     fields: &'x Fields,
+    replacing: Replacing<'x>,
     compression: Option<&'x Compression>,
     /// The id of the request, where responses carry it.
     shown_id: Option<RequestId<'x>>,
@@ -87,6 +89,7 @@ impl<'x> Teller<'x> {
             request: order.request,
             served: responder.served,
             fields: responder.fields,
+            replacing: Replacing::at(responder.place),
             compression: responder.compression,
             shown_id: responder.shown_id,
             close_wanted: responder.close_wanted,
@@ -117,6 +120,8 @@ pub(super) struct Answered {
     /// Whether the server's connection can be used again.
     pub(super) keeps: bool,
     pub(super) goes_on: GoesOn,
+    /// What the client gets in its place: nothing of it has been passed on.
+    pub(super) replacement: Option<Replacement>,
     /// Bytes of the content before it was compressed, if it was.
     pub(super) uncoded: Option<u64>,
 }
@@ -143,6 +148,9 @@ impl Answering<'_, '_> {
     /// Passes the answer on as it comes; the last of it stays in `out`.
     pub(super) async fn pass_on(mut self) -> Result<Answered, Failure> {
         let len = self.read_head().await?;
+        if let Some(answered) = self.replaced(len) {
+            return Ok(answered);
+        }
         let (mut answered, framing, content) = self.tell_head(len)?;
         self.reading.at += len;
         if let Some(mut content) = content {
@@ -196,6 +204,26 @@ impl Answering<'_, '_> {
         self.way.answer(self.out).await
     }
 
+    /// What becomes of an answer that the client does not get. What follows its head is not read, so that its connection
+    /// cannot be used again.
+    fn replaced(&mut self, len: usize) -> Option<Answered> {
+        let Reading { input, at, head, .. } = &mut *self.reading;
+        let response = head.view(&input[*at..*at + len]);
+        let replacement = self.teller.replacing.of(&response, &self.teller.request)?;
+        let status = response.status();
+        self.way.client.shard.count(class(status));
+        *at += len;
+        Some(Answered {
+            sent: Sent { status, content: 0 },
+            head: (self.out.len(), 0),
+            closes: false,
+            keeps: false,
+            goes_on: GoesOn::Http,
+            uncoded: None,
+            replacement: Some(replacement),
+        })
+    }
+
     /// Writes the head for the client; answers the content that follows it, if there is one.
     fn tell_head(&mut self, len: usize) -> Result<(Answered, Framing, Option<Content>), Failure> {
         let Answering { way, course, teller, reading, out } = self;
@@ -236,7 +264,7 @@ impl Answering<'_, '_> {
                 false => ServerField::Dropped,
             },
             recoding,
-            rules: Rules { dropped: FieldNames::NONE, lines: own_lines(teller, lines) },
+            rules: Rules { dropped: &FOR_US, lines: own_lines(teller, lines) },
         };
         head.write(out);
         if framing != Framing::Tunnel {
@@ -253,6 +281,7 @@ impl Answering<'_, '_> {
             keeps: response.keeps_alive(framing),
             uncoded: None,
             goes_on: if framing == Framing::Tunnel { GoesOn::Tunnel } else { GoesOn::Http },
+            replacement: None,
         };
         Ok((answered, framing, has_content.then(|| Content::new(framing, delivery, transform))))
     }

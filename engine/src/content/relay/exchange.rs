@@ -104,7 +104,7 @@ async fn go(
         let upload = upload::send(&way, (order.content, body), gathered, to_server);
         both(&way, upload, answering.pass_on()).await?
     };
-    let Answered { mut sent, head, closes, keeps, goes_on, uncoded } = answered;
+    let Answered { mut sent, head, closes, keeps, goes_on, uncoded, replacement } = answered;
     if goes_on == GoesOn::Tunnel {
         way.client.shard.count(Counter::UpstreamTunnels);
         sent.content = tunnel::run(&way, to_server, reading.rest(), out).await;
@@ -116,7 +116,10 @@ async fn go(
     if whole {
         way.keep(relay.group.keep_alive as usize);
     }
-    Ok(sent)
+    Ok(match replacement {
+        Some(replacement) => replacement.send(responder),
+        None => sent,
+    })
 }
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

@@ -9,6 +9,7 @@
 
 mod answer;
 mod exchange;
+mod instead;
 mod order;
 mod tries;
 mod tunnel;

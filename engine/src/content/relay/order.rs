@@ -2,8 +2,8 @@
 
 use config::ProxyHost;
 use proto_http::upstream::{
-    Announce, Content, Expectation, Forwarding, HostField, Lifetime, MaxForwards, Named, RequestHead, Rules,
-    Scheme, Trust, Upgrades, wanted,
+    Announce, Content, Expectation, Forwarding, HostField, Lifetime, MaxForwards, Named, RequestHead, Scheme,
+    Trust, Upgrades, wanted,
 };
 use proto_http::{Method, Request, Status};
 use site::upstream::{Relay, Server};
@@ -78,7 +78,7 @@ impl<'r> Order<'r> {
             expectation: Expectation::Answered,
             upgrade: self.upgrade,
             forwarding: self.forwarding,
-            rules: Rules::NONE,
+            rules: relay.changes.rules(),
             lifetime: Lifetime::Kept,
         };
         head.write(out);

@@ -220,6 +220,7 @@ impl<'x> Way<'x> {
 
     /// Waits for bytes of the client in a tunnel and appends them to `input`.
     pub(super) async fn hear(&self, input: &mut Vec<u8>) -> Result<(), Failure> {
+        let before = input.len();
         poll_fn(|_| {
             self.link.look();
             match self.client.poll_receive(input) {
@@ -232,6 +233,7 @@ impl<'x> Way<'x> {
             self.wait()
         })
         .await?;
+        self.client.take_toll(input.len() - before).await.map_err(Failure::Client)?;
         // Whoever speaks, the tunnel is in use.
         self.shard().watch(self.server.port.key.get(), Wait::Response);
         Ok(())
@@ -259,7 +261,7 @@ impl<'x> Way<'x> {
 
     /// Hands `out` over to be sent to the client. How long that takes is not the server's fault.
     pub(super) async fn answer(&self, out: &mut Vec<u8>) -> Result<(), Failure> {
-        if self.client.port.sending.get() {
+        if self.client.port.sending.get() || self.client.port.shaped.get() {
             self.shard().watch_until(self.server.port.key.get(), Wait::Response, u32::MAX);
         }
         self.client.send(out).await.map_err(Failure::Client)

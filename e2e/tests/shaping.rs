@@ -1,0 +1,367 @@
+//! Limits as clients meet them: rates over real sockets, on one shard and on two, and what becomes of who wants more.
+
+#![forbid(unsafe_code)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use e2e::output::Place;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use e2e::{Folder, Options, PATIENCE, Server, binary, ledger, until};
+
+/// The rate that is asked for, in bytes a second.
+const RATE: u64 = 1_000_000;
+/// How long it is measured.
+const WINDOW: Duration = Duration::from_secs(10);
+/// How far it may be off: a tenth.
+const TENTH: f64 = 0.1;
+
+struct Site {
+    folder: Folder,
+    server: Server,
+}
+
+impl Site {
+    fn start(server: &str, host: &str) -> Site {
+        let folder = Folder::new("shaping").expect("a folder");
+        folder.write("www/hello.txt", b"Hello, world!\n").expect("write");
+        let large = std::fs::File::create(folder.path().join("www/large.bin")).expect("a file");
+        large.set_len(200 << 20).expect("a file of holes");
+        let text = format!(
+            r#"{{
+              "server": {{
+                "listen": ["127.0.0.1:0"],
+                "control": {{ "socket": "{path}/control.sock" }}, {server}
+              }},
+              "logs": {{ "limits": {{ "file": "{path}/limits.log", "format": "$status|$limit|$limit_delay_ms" }} }},
+              "hosts": {{ "localhost": {{
+                "root": "{path}/www", "access_log": "limits", "body_size": "unlimited",
+                "locations": {{ "/echo": {{ "handler": "echo" }} }}, {host}
+              }} }}
+            }}"#,
+            path = folder.path().display()
+        );
+        folder.write("kimura.conf", text.as_bytes()).expect("write");
+        let server = Server::start(&folder.path().join("kimura.conf"), &Options::default())
+            .expect("the server starts");
+        Site { folder, server }
+    }
+
+    fn connect(&self) -> Client {
+        connect(address(self))
+    }
+
+    fn give(&self, command: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(binary::path())
+            .args(command)
+            .arg("--socket")
+            .arg(self.folder.path().join("control.sock"))
+            .output()
+            .expect("the client runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// Gives a command that is carried out; answers what it printed.
+    fn done(&self, command: &[&str]) -> String {
+        let (status, said) = self.give(command);
+        assert_eq!(status, Some(0), "{command:?}: {said}");
+        said
+    }
+
+    fn counter(&self, name: &str) -> u64 {
+        self.server.next_report().expect("a report");
+        let counters = self.server.wait_counters("counters", |_| true).expect("counters");
+        ledger::counter(&counters, name).expect("a counter")
+    }
+}
+
+fn address(site: &Site) -> SocketAddr {
+    let Ok(Place::Ip(address)) = site.server.place(1) else { panic!("no address") };
+    address
+}
+
+type Client = BufReader<TcpStream>;
+
+fn connect(address: SocketAddr) -> Client {
+    let stream = TcpStream::connect(address).expect("the address is listened on");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    BufReader::new(stream)
+}
+
+fn request(path: &str, more: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n").into_bytes()
+}
+
+/// Sends a request; the status of its answer, and the answer's head.
+fn ask(stream: &mut Client, request: &[u8]) -> (u16, String) {
+    stream.get_mut().write_all(request).expect("a request is sent");
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert_ne!(stream.read_line(&mut head).expect("an answer"), 0, "{head}");
+    }
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    let field = head.to_ascii_lowercase();
+    let len = field.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+    let len: u64 = len.and_then(|len| len.parse().ok()).unwrap_or(0);
+    // Large ones are read by who wants them.
+    if len < 1 << 20 {
+        std::io::copy(&mut stream.take(len), &mut std::io::sink()).expect("the content");
+    }
+    (status, head)
+}
+
+/// Reads for a while; how many bytes came.
+fn read_for(stream: &mut Client, time: Duration) -> u64 {
+    let begun = Instant::now();
+    let mut buffer = vec![0; 256 * 1024];
+    let mut count = 0;
+    while begun.elapsed() < time {
+        match stream.read(&mut buffer).expect("bytes") {
+            0 => panic!("it ends early"),
+            read => count += read as u64,
+        }
+    }
+    count
+}
+
+/// Whether the rate is held within a tenth. What may go at once at first is a quarter of a second's.
+fn hold(what: &str, bytes: u64, rate: u64, time: Duration) {
+    let part = bytes as f64 / (rate as f64 * time.as_secs_f64());
+    assert!((part - 1.0).abs() <= TENTH, "{what}: {part} of the rate");
+}
+
+/// Connections of one client download together at the rate of one client.
+fn check_download(shards: usize, connections: usize) {
+    let server = format!(r#""shards": {shards}"#);
+    let host = r#""shaping": { "client": { "down": "1MB/s" } }"#;
+    let site = Site::start(&server, host);
+    let threads: Vec<_> = (0..connections)
+        .map(|_| {
+            let mut stream = site.connect();
+            thread::spawn(move || {
+                ask(&mut stream, &request("/large.bin", ""));
+                read_for(&mut stream, WINDOW)
+            })
+        })
+        .collect();
+    let bytes: Vec<u64> = threads.into_iter().map(|thread| thread.join().expect("a download")).collect();
+    hold(&format!("{shards} shards, {bytes:?}"), bytes.iter().sum(), RATE, WINDOW);
+    let counters = site.server.stop().expect("an end");
+    assert!(ledger::counter(&counters, "sends_delayed_limit").expect("a counter") > 10);
+}
+
+#[test]
+fn a_download_has_its_rate_on_one_shard() {
+    check_download(1, 1);
+}
+
+#[test]
+fn a_client_has_its_rate_once_on_two_shards() {
+    // So many that both shards have some, but for one time in a hundred thousand.
+    check_download(2, 18);
+}
+
+#[test]
+fn an_upload_has_its_rate() {
+    let host = r#""shaping": { "client": { "up": "1MB/s" } }"#;
+    let site = Site::start(r#""shards": 1"#, host);
+    let stream = site.connect();
+    let len = 5 * RATE;
+    let begun = Instant::now();
+    let head = format!("PUT /hello.txt HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len}\r\n\r\n");
+    // The echo is too small for it; whoever is refused late has sent all of it.
+    let head = head.replace("/hello.txt", "/echo");
+    let mut stream = stream.into_inner();
+    stream.write_all(head.as_bytes()).expect("a head");
+    let chunk = vec![0; 50_000];
+    for _ in 0..len / chunk.len() as u64 {
+        if stream.write_all(&chunk).is_err() {
+            break;
+        }
+    }
+    let mut answer = Vec::new();
+    let _ = stream.read(&mut [0; 1]);
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
+    let _ = stream.read_to_end(&mut answer);
+    let time = begun.elapsed();
+    let received = site.counter("bytes_received_shaped");
+    let part = received as f64 / (RATE as f64 * time.as_secs_f64() + RATE as f64 / 4.0);
+    assert!((0.8..1.1).contains(&part), "{received} bytes in {time:?}");
+    assert!(site.counter("receives_delayed_limit") > 0);
+}
+
+#[test]
+fn requests_pass_by_the_rate_and_not_one_more() {
+    let host = r#""shaping": { "client": { "requests": "50r/s", "requests_burst": 20 } }"#;
+    let site = Site::start(r#""shards": 1"#, host);
+    let mut stream = site.connect();
+    let begun = Instant::now();
+    let (mut passed, mut refused) = (0_u32, 0);
+    let mut first = None;
+    while begun.elapsed() < Duration::from_secs(3) {
+        match ask(&mut stream, &request("/hello.txt", "")) {
+            (200, _) => passed += 1,
+            (429, head) => {
+                assert!(head.contains("Retry-After: 1\r\n"), "{head}");
+                refused += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+        first.get_or_insert_with(|| begun.elapsed());
+    }
+    let time = begun.elapsed();
+    let most = 20.0 + 50.0 * time.as_secs_f64();
+    let least = 20.0 + 50.0 * (time - first.expect("an answer")).as_secs_f64() - 2.0;
+    assert!((least..=most + 1.0).contains(&f64::from(passed)), "{passed} of {least} to {most}");
+    assert!(refused > 0);
+    let counters = site.server.stop().expect("an end");
+    assert_eq!(ledger::counter(&counters, "requests_refused_limit").ok(), Some(refused));
+    let log = std::fs::read_to_string(site.folder.path().join("limits.log")).expect("a log");
+    // Some of so many lines may be lost.
+    assert!(log.lines().any(|line| line == "200|-|0"));
+    assert!(log.lines().any(|line| line == "429|client/requests|0"));
+}
+
+#[test]
+fn requests_at_the_same_time_are_limited_and_let_go_when_others_end() {
+    let host = r#""shaping": { "client": { "concurrent": 2 } }"#;
+    let site = Site::start(r#""shards": 2"#, host);
+    let mut running: Vec<Client> = (0..2).map(|_| site.connect()).collect();
+    for stream in &mut running {
+        assert_eq!(ask(stream, &request("/large.bin", "")).0, 200);
+    }
+    // The other shard has heard of it soon.
+    until("others are refused", || {
+        let mut all_refused = true;
+        for _ in 0..8 {
+            all_refused &= ask(&mut site.connect(), &request("/hello.txt", "")).0 == 429;
+        }
+        all_refused
+    });
+    drop(running);
+    until("there is room again", || ask(&mut site.connect(), &request("/hello.txt", "")).0 == 200);
+    site.server.stop().expect("an end");
+}
+
+#[test]
+fn ten_thousand_clients_are_remembered_in_bounded_memory() {
+    let server = r#""shards": 1, "trusted": ["127.0.0.1"], "client_address": "x-forwarded-for",
+        "shaping": { "client": { "requests": "1r/h", "requests_burst": 1 } }"#;
+    let site = Site::start(server, r#""index": []"#);
+    let mut stream = site.connect();
+    let from = |number: u32| {
+        let [_, a, b, c] = number.to_be_bytes();
+        request("/hello.txt", &format!("X-Forwarded-For: 10.{a}.{b}.{c}\r\n"))
+    };
+    let mut answers = std::collections::BTreeMap::new();
+    for round in 0..2 {
+        for number in 0..10_000 {
+            *answers.entry((round, ask(&mut stream, &from(number)).0)).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(answers.get(&(0, 200)), Some(&10_000), "{answers:?}");
+    // Next to none was forgotten.
+    assert!(answers.get(&(1, 429)).is_some_and(|count| *count > 9_950), "{answers:?}");
+    let (remembered, before) = (site.counter("limit_clients"), site.server.resident().expect("its memory"));
+    assert!((9_950..=10_000).contains(&remembered), "{remembered}");
+    // Many more find no more room than there is.
+    for number in 10_000..60_000 {
+        assert_eq!(ask(&mut stream, &from(number)).0, 200);
+    }
+    assert!(site.counter("limit_clients") <= 16_384);
+    assert!(site.counter("limit_clients_forgotten") > 0);
+    let after = site.server.resident().expect("its memory");
+    assert!(after < before + (4 << 20), "from {before} to {after} bytes");
+    site.server.stop().expect("an end");
+}
+
+#[test]
+fn a_request_that_waits_ends_with_its_client_and_with_the_server() {
+    let host = r#""shaping": { "client": { "requests": "1r/m", "requests_burst": 1, "delay": "60s" } }"#;
+    let site = Site::start(r#""shards": 1"#, host);
+    assert_eq!(ask(&mut site.connect(), &request("/hello.txt", "")).0, 200);
+    let mut gone = site.connect();
+    gone.get_mut().write_all(&request("/hello.txt", "")).expect("sent");
+    site.server
+        .wait_counters("it waits", |counters| {
+            ledger::counter(counters, "requests_delayed_limit").is_ok_and(|c| c == 1)
+        })
+        .expect("it waits");
+    drop(gone);
+    site.server
+        .wait_counters("it is gone", |counters| {
+            ledger::counter(counters, "requests_aborted").is_ok_and(|c| c == 1)
+        })
+        .expect("gone");
+    site.server.stop().expect("an end at once");
+}
+
+#[test]
+fn limits_are_changed_by_command_and_stay_so() {
+    let server = r#""shards": 2, "shaping": { "client": { "requests": "1r/h", "requests_burst": 2 } }"#;
+    let site = Site::start(server, r#""index": []"#);
+    let status = || ask(&mut site.connect(), &request("/hello.txt", "")).0;
+    until("the burst is used", || status() == 429);
+    let limit = "/server/shaping/client/requests=100000r/s";
+    assert!(site.done(&["limit", limit]).contains("is 100000r/s from now on"));
+    let free = |what: &str| {
+        until(what, || status() == 200);
+        assert!((0..20).all(|_| status() == 200), "{what}");
+    };
+    free("a command");
+    let worker = site.server.process("kimura: worker").expect("a worker");
+    kill(Pid::from_raw(worker.pid as i32), Signal::SIGKILL).expect("it can be killed");
+    let serves = |stream: &mut Client| {
+        // Whom the worker had accepted is cut off with it.
+        stream.get_mut().write_all(&request("/hello.txt", "")).is_ok()
+            && stream.read_line(&mut String::new()).is_ok_and(|len| len > 0)
+    };
+    until("another worker", || serves(&mut site.connect()));
+    free("another worker");
+    site.done(&["reload"]);
+    free("a reload");
+    site.done(&["upgrade"]);
+    free("an upgrade");
+    let shown = site.done(&["limits"]);
+    assert!(shown.contains("127.0.0.1/32") && shown.contains(limit), "{shown}");
+    let shown: serde_json::Value = serde_json::from_str(&site.done(&["limits", "--json"])).expect("JSON");
+    assert_eq!(shown["uses"][0]["scope"], "/server");
+    assert!(shown["uses"][0]["requests"].as_u64() >= Some(20), "{shown}");
+    site.done(&["limit", "/server/shaping/client/requests=default"]);
+    until("the configuration holds again", || status() == 429);
+    for (command, why) in [
+        ("/hosts/nobody/shaping/client/down=1MB/s", "no limits there, but /server/shaping"),
+        ("/server/shaping/client/down=1MB", "write bytes a second"),
+        ("/server/shaping/client/dwn=1MB/s", "down"),
+    ] {
+        let (status, said) = site.give(&["limit", command]);
+        assert!(status != Some(0) && said.contains(why), "{said}");
+    }
+}
+
+#[test]
+fn a_delay_stands_in_the_log() {
+    let host = r#""shaping": { "client": { "requests": "10r/s", "requests_burst": 1, "delay": "10s" } }"#;
+    let site = Site::start(r#""shards": 1"#, host);
+    let mut stream = site.connect();
+    let all = request("/hello.txt", "").repeat(5);
+    let begun = Instant::now();
+    assert_eq!(ask(&mut stream, &all).0, 200);
+    for _ in 0..4 {
+        assert_eq!(ask(&mut stream, b"").0, 200);
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(400), "{:?}", begun.elapsed());
+    let Site { folder, server } = site;
+    server.stop().expect("an end");
+    let log = std::fs::read_to_string(folder.path().join("limits.log")).expect("a log");
+    let delays: Vec<u64> =
+        log.lines().filter_map(|line| line.strip_prefix("200|client/requests|")?.parse().ok()).collect();
+    assert_eq!(delays.len(), 4, "{log}");
+    assert!(delays.iter().all(|delay| (50..=100).contains(delay)), "{log}");
+}

@@ -1,0 +1,328 @@
+//! Limits on what clients use, as requests and connections meet them. What is allowed is decided in [`site::shaping`];
+//! here it is carried out: requests and bytes wait, or are refused.
+//!
+//! All bytes pass one place each way ([`Stream::allow`] and [`Stream::take_toll`]), whatever brings them. Without limits a
+//! shard has no [`Shaper`], and a send looks at one flag of its port.
+
+mod pacing;
+mod telling;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use perf::Counter;
+use proto_http::Status;
+use site::shaping::{
+    Acted, Admission, Chain, Customer, Direction, Entry, Level, Refusal, ScopeId, Shaper, Shaping,
+};
+use site::{Action, Answer, Place};
+
+use crate::limits::{REPORT_MAX, SHOWN_MAX};
+use crate::shard::Shard;
+use crate::stream::{Gone, Stream};
+
+pub(crate) use pacing::Pacing;
+pub(crate) use telling::{Report, Telling, start as start_telling};
+
+/// When the limits of a request are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Before anybody has logged in.
+    Early,
+    /// Once it is known who has: a limit is for users.
+    Late,
+}
+
+/// Whose limits (JSON Pointer of the place), and what was used of them.
+pub(crate) type Used = (String, Entry);
+
+/// What the limits did to a request, for its line in the log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks {
+    /// The limit that acted last.
+    pub(crate) by: Option<Acted>,
+    /// How long it and its bytes waited.
+    pub(crate) delayed_ns: u64,
+}
+
+/// A request that counts as running for as long as this lives.
+pub(crate) struct Running<'s>(&'s Stream);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut chain = self.0.port.chain.get();
+        if let Some(shaper) = self.0.shard.shaper.borrow_mut().as_mut() {
+            shaper.end(&mut chain);
+        }
+        self.0.port.chain.set(chain);
+    }
+}
+
+/// A request of somebody, somewhere.
+#[derive(Clone, Copy)]
+pub(crate) struct Candidate<'r> {
+    pub(crate) place: Option<Place<'r>>,
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) user: Option<&'r str>,
+    /// Bytes of its body that have come with the head.
+    pub(crate) body_begun: usize,
+}
+
+impl Shard {
+    /// When to ask about a request at `place`; none where nothing is limited.
+    pub(crate) fn shaped(&self, place: Option<Place<'_>>) -> Option<Moment> {
+        let shaper = self.shaper.borrow();
+        let shaper = shaper.as_ref()?;
+        let scope = place.and_then(|place| place.location.shaping);
+        Some(if shaper.knows_users(scope) { Moment::Late } else { Moment::Early })
+    }
+
+    /// Goes by these limits from now on.
+    pub(crate) fn reshape(&self, shaping: Option<&Arc<Shaping>>) {
+        let mut shaper = self.shaper.borrow_mut();
+        match (shaping, shaper.as_mut()) {
+            (Some(shaping), Some(shaper)) => shaper.adopt(self.clock.now(), shaping),
+            (Some(shaping), None) => *shaper = Some(Box::new(Shaper::new(shaping))),
+            (None, _) => *shaper = None,
+        }
+        if let Some(shaper) = shaper.as_mut().filter(|shaper| shaper.limits_connections()) {
+            let connections = self.connections.borrow();
+            let served = self.served.borrow();
+            let addresses = connections.peers().filter_map(|peer| peer.address);
+            let counted = addresses.filter(|&address| !served.clients.trusts(Some(address)));
+            shaper.recount(self.clock.now(), counted);
+        }
+        drop(shaper);
+        // Whoever waits for what may have changed looks again.
+        self.ready.borrow_mut().extend(self.pacing.borrow_mut().release());
+    }
+
+    /// Whether a client may have one more connection; it counts from now on. Those of trusted proxies are those of many.
+    pub(crate) fn enter_shaped(&self, address: Option<IpAddr>) -> bool {
+        let mut shaper = self.shaper.borrow_mut();
+        let Some(shaper) = shaper.as_mut().filter(|shaper| shaper.limits_connections()) else { return true };
+        if self.served.borrow().clients.trusts(address) {
+            return true;
+        }
+        match shaper.connect(self.clock.now(), address) {
+            Ok(acted) => {
+                if acted.is_some() {
+                    self.count(Counter::LimitsDryRun);
+                }
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// A client has one connection less.
+    pub(crate) fn leave_shaped(&self, address: Option<IpAddr>) {
+        let mut shaper = self.shaper.borrow_mut();
+        let Some(shaper) = shaper.as_mut().filter(|shaper| shaper.limits_connections()) else { return };
+        if !self.served.borrow().clients.trusts(address) {
+            shaper.disconnect(address);
+        }
+    }
+
+    /// Tells the other shards what was used.
+    pub(crate) fn tell_used(&self) {
+        let mut shaper = self.shaper.borrow_mut();
+        if let (Some(shaper), Some(telling)) = (shaper.as_mut(), &self.telling)
+            && shaper.has_news()
+            && telling.has_room()
+        {
+            telling.tell(shaper.report(REPORT_MAX));
+        }
+    }
+
+    /// Publishes what has become of those who are remembered.
+    pub(crate) fn publish_limits(&self) {
+        let mut shaper = self.shaper.borrow_mut();
+        let Some(shaper) = shaper.as_mut() else { return };
+        let tally = shaper.tally();
+        self.counters.set(Counter::LimitClients, tally.clients as u64);
+        self.count_by(Counter::LimitClientsForgotten, tally.forgotten);
+        self.count_by(Counter::LimitClientsTurnedAway, tally.turned_away);
+    }
+
+    /// Whether others are still to be told something.
+    pub(crate) fn has_used(&self) -> bool {
+        self.telling.is_some() && self.shaper.borrow().as_ref().is_some_and(|shaper| shaper.has_news())
+    }
+
+    /// Who has used how much here.
+    pub(crate) fn used(&self) -> Vec<Used> {
+        let shaper = self.shaper.borrow();
+        let Some(shaper) = shaper.as_ref() else { return Vec::new() };
+        let place = |entry: &Entry| shaper.scope(entry.scope).map(|scope| scope.config.scope.clone());
+        let entries = shaper.top(SHOWN_MAX).into_iter();
+        entries.filter_map(|entry| Some((place(&entry)?, entry))).collect()
+    }
+
+    /// Takes in what other shards have used.
+    pub(crate) fn hear_used(&self, reports: &[Report]) {
+        if let Some(shaper) = self.shaper.borrow_mut().as_mut() {
+            let others = reports.iter().filter(|report| report.shard != self.number);
+            others.for_each(|report| shaper.hear(self.clock.now(), &report.uses));
+        }
+    }
+}
+
+impl Stream {
+    /// Asks for a request. It waits for its time here, holding nothing but what it has; `out` are answers to earlier
+    /// requests, which do not wait for it. An error of the inner kind is how it is to be answered instead.
+    pub(crate) async fn admit_shaped<'s>(
+        &'s self,
+        candidate: Candidate<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Result<Running<'s>, Action<'static>>, Gone> {
+        self.port.marks.take();
+        let (admission, mut chain) = self.ask(candidate);
+        let before = self.port.chain.get();
+        // What is still to be sent belongs to requests that were held to others.
+        if self.port.shaped.get() && !chain.is_like(&before) {
+            self.send(out).await?;
+        }
+        chain.follow(&before);
+        self.port.chain.set(chain);
+        self.port.shaped.set(!chain.is_empty());
+        match admission {
+            Admission::Granted { wait, by } => {
+                let running = Running(self);
+                self.mark(by, wait);
+                if wait > 0 {
+                    self.shard.count(Counter::RequestsDelayedLimit);
+                    self.send(out).await?;
+                    self.delay(wait).await?;
+                }
+                if candidate.body_begun > 0 {
+                    self.charge(Direction::Up, candidate.body_begun);
+                }
+                Ok(Ok(running))
+            }
+            Admission::Refused(refusal) => {
+                self.mark(Some(refusal.by), 0);
+                Ok(Err(self.refuse(refusal, candidate.client)))
+            }
+        }
+    }
+
+    fn ask(&self, candidate: Candidate<'_>) -> (Admission, Chain) {
+        let scope: Option<ScopeId> = candidate.place.and_then(|place| place.location.shaping);
+        let customer = Customer { address: candidate.client, user: candidate.user };
+        match self.shard.shaper.borrow_mut().as_mut() {
+            Some(shaper) => shaper.admit(self.shard.clock.now(), scope, customer),
+            None => (Admission::Granted { wait: 0, by: None }, Chain::default()),
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal, client: Option<IpAddr>) -> Action<'static> {
+        self.shard.count(Counter::RequestsRefusedLimit);
+        if let Some(client) = client.filter(|_| refusal.offence)
+            && !self.shard.offenders.note(client)
+        {
+            self.shard.count(Counter::OffencesLost);
+        }
+        // RFC 6585 section 4: the client has sent too many. What others have sent is no fault of this one.
+        let status = match refusal.by.level {
+            Level::Client | Level::Connection => Status::TOO_MANY_REQUESTS,
+            Level::Total => Status::SERVICE_UNAVAILABLE,
+        };
+        Action::Respond(Answer { retry_after: Some(refusal.retry_seconds), ..Answer::with(status) })
+    }
+
+    fn mark(&self, by: Option<Acted>, delayed_ns: u64) {
+        let marks = self.port.marks.get();
+        if by.is_some_and(|acted| acted.dry) {
+            self.shard.count(Counter::LimitsDryRun);
+        }
+        self.port.marks.set(Marks { by: by.or(marks.by), delayed_ns: marks.delayed_ns + delayed_ns });
+    }
+
+    /// Waits until bytes of a response may leave; answers how many of `wanted`.
+    pub(crate) async fn allow(&self, wanted: u64) -> Result<u64, Gone> {
+        if !self.port.shaped.get() {
+            return Ok(wanted);
+        }
+        let mut chain = self.port.chain.get();
+        let grant = match self.shard.shaper.borrow_mut().as_mut() {
+            Some(shaper) => shaper.grant(self.shard.clock.now(), &mut chain, Direction::Down, wanted),
+            None => return Ok(wanted),
+        };
+        self.port.chain.set(chain);
+        self.mark(grant.by, grant.wait);
+        if grant.wait > 0 {
+            self.shard.count(Counter::SendsDelayedLimit);
+            if let Err(gone) = self.pace(grant.wait).await {
+                self.give_back(grant.bytes);
+                return Err(gone);
+            }
+        }
+        Ok(grant.bytes)
+    }
+
+    /// Of the bytes that were allowed only so many have left.
+    pub(crate) fn settle(&self, allowed: usize, sent: usize) {
+        if self.port.shaped.get() {
+            self.shard.count_by(Counter::BytesSentShaped, sent as u64);
+            self.give_back((allowed - sent) as u64);
+        }
+    }
+
+    fn give_back(&self, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
+        let mut chain = self.port.chain.get();
+        if let Some(shaper) = self.shard.shaper.borrow_mut().as_mut() {
+            shaper.give_back(&mut chain, Direction::Down, bytes);
+        }
+        self.port.chain.set(chain);
+    }
+
+    /// Sends all of `out`, by and by.
+    pub(crate) async fn send_shaped(&self, out: &mut Vec<u8>) -> Result<(), Gone> {
+        loop {
+            let allowed = self.allow(out.len() as u64).await? as usize;
+            self.shard.count_by(Counter::BytesSentShaped, allowed as u64);
+            if out.len() <= allowed {
+                return self.send_freely(out).await;
+            }
+            let mut part = self.shard.buffer();
+            part.extend_from_slice(&out[..allowed]);
+            out.drain(..allowed);
+            let sent = self.send_freely(&mut part).await;
+            self.shard.recycle(part);
+            sent?;
+        }
+    }
+
+    /// Has the client wait for the bytes that it has sent, if it has sent them too fast; answers for how long. Nothing is
+    /// received meanwhile.
+    pub(crate) async fn take_toll(&self, bytes: usize) -> Result<Duration, Gone> {
+        let wait = if self.port.shaped.get() { self.charge(Direction::Up, bytes) } else { 0 };
+        if wait == 0 {
+            return Ok(Duration::ZERO);
+        }
+        self.shard.count(Counter::ReceivesDelayedLimit);
+        let key = self.port.key.get();
+        self.port.held.set(true);
+        self.shard.pause(key);
+        let paced = self.pace(wait).await;
+        self.port.held.set(false);
+        paced.map(|()| Duration::from_nanos(wait))
+    }
+
+    fn charge(&self, direction: Direction, bytes: usize) -> u64 {
+        let mut chain = self.port.chain.get();
+        let grant = match self.shard.shaper.borrow_mut().as_mut() {
+            Some(shaper) => shaper.charge(self.shard.clock.now(), &mut chain, direction, bytes as u64),
+            None => return 0,
+        };
+        self.port.chain.set(chain);
+        self.mark(grant.by, grant.wait);
+        self.shard.count_by(Counter::BytesReceivedShaped, bytes as u64);
+        grant.wait
+    }
+}
