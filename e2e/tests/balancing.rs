@@ -195,6 +195,36 @@ fn checks_find_who_is_down_and_who_is_back() {
 }
 
 #[test]
+fn a_cookie_has_a_client_come_to_the_same_server_again() {
+    let folder = Folder::new("balancing").expect("a folder");
+    let mut backends = all(&folder);
+    let site = Site::start(folder, 2, &weighted(&backends, &[1, 1, 1]), r#", "sticky": "server""#);
+    let get = |fields: &str| {
+        let mut client = site.server.connect().expect("connect");
+        client.send(format!("GET / HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").as_bytes()).expect("send");
+        let response = client.response(Asked::Other).expect("an answer");
+        let cookie = response.field("Set-Cookie").map(str::to_owned);
+        (String::from_utf8_lossy(&response.body).into_owned(), cookie)
+    };
+    let (word, cookie) = get("");
+    let cookie = cookie.expect("a cookie");
+    let (pair, attributes) = cookie.split_once("; ").expect("attributes");
+    assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax");
+    let sent = format!("Cookie: {pair}\r\n");
+    for _ in 0..20 {
+        assert_eq!(get(&sent), (word.clone(), None));
+    }
+    // Another worker knows it as well.
+    site.done("upgrade");
+    assert_eq!(get(&sent), (word.clone(), None));
+    let own = ["nginx", "haproxy", "caddy"].iter().position(|name| *name == word).expect("a backend");
+    backends[own].end(Signal::SIGTERM);
+    let (other, moved) = get(&sent);
+    assert!(other != word && moved.is_some_and(|moved| moved != cookie), "{other}");
+    site.server.stop().expect("an even ledger");
+}
+
+#[test]
 fn a_rolling_restart_fails_no_request() {
     let folder = Folder::new("balancing").expect("a folder");
     // Whoever answers says the same.

@@ -62,6 +62,8 @@ pub struct Plan<'p> {
     pub banned: Option<Arc<BanTable>>,
     /// What has become of the servers that requests are passed on to.
     pub changes: Arc<Changes>,
+    /// By which cookies are made that name these servers: nobody outside knows it.
+    pub cookie_secret: u64,
     /// Takes the clients that make bad requests, each as often as it does; none when nobody wants to know.
     pub offenders: Option<SyncSender<Vec<IpAddr>>>,
     /// What viewers of live logs see; without it there are none.
@@ -130,7 +132,19 @@ impl Server {
     /// When one cannot start, or the listeners are not as they have to be; the others are stopped then.
     pub fn start(plan: Plan<'_>) -> Result<Server, Error> {
         prepare();
-        let Plan { site, secured, outward, config, shards, logger, banned, changes, offenders, tail } = plan;
+        let Plan {
+            site,
+            secured,
+            outward,
+            config,
+            shards,
+            logger,
+            banned,
+            changes,
+            cookie_secret,
+            offenders,
+            tail,
+        } = plan;
         let count = shards.len();
         let (listeners, places): (Vec<_>, Vec<_>) =
             shards.into_iter().map(|shard| (shard.listeners, (shard.cpu, shard.block))).unzip();
@@ -160,6 +174,7 @@ impl Server {
                 offer,
                 banned: banned.clone(),
                 changes: Arc::clone(&changes),
+                cookie_secret,
                 offenders: offenders.clone(),
                 block,
                 log: logger.shard(),
@@ -383,6 +398,7 @@ struct Start {
     offer: Offer,
     banned: Option<Arc<BanTable>>,
     changes: Arc<Changes>,
+    cookie_secret: u64,
     offenders: Option<SyncSender<Vec<IpAddr>>>,
     block: Arc<Block>,
     log: ShardLog,
@@ -414,6 +430,7 @@ impl Start {
                 offer: self.offer,
                 banned: self.banned,
                 changes: self.changes,
+                cookie_secret: self.cookie_secret,
                 offenders: Offenders::new(self.offenders),
                 counters: self.block,
                 log: AccessLog::new(self.log),

@@ -125,6 +125,7 @@ pub(crate) struct Parts {
     pub(crate) offer: Offer,
     pub(crate) banned: Option<Arc<BanTable>>,
     pub(crate) changes: Arc<Changes>,
+    pub(crate) cookie_secret: u64,
     pub(crate) offenders: Offenders,
     pub(crate) counters: Arc<Block>,
     pub(crate) log: AccessLog,
@@ -142,7 +143,7 @@ impl Shard {
         listeners.change(parts.offer.listeners, &served);
         let clock = Clock::new();
         let shaper = served.shaping.as_ref().map(|shaping| Box::new(Shaper::new(shaping)));
-        let mut balancers = Balancers::new(clock.now() ^ parts.number as u64);
+        let mut balancers = Balancers::new(clock.now() ^ parts.number as u64, parts.cookie_secret);
         balancers.change(parts.changes, clock.now());
         balancers.renew(served.groups(), clock.now());
         Shard {

@@ -152,7 +152,7 @@ mod tests {
         let source = config::Source { name: "test.conf".to_owned(), text: text.to_owned() };
         let loaded = config::load(Some(source), &[]).unwrap();
         let site = site::compile(&loaded.config, &loaded.registry).unwrap();
-        let mut balancers = Balancers::new(0);
+        let mut balancers = Balancers::new(0, 0);
         balancers.renew(site.groups(), 0);
         let (text, mut head) = (b"GET / HTTP/1.0\r\n\r\n", Head::new());
         HeadParser::default().parse(text, &Limits::default(), &mut head).unwrap();

@@ -200,7 +200,7 @@ fn content_goes_along() {
             if pause_at > 0 {
                 until(|| running.blocks[0].get(Counter::UpstreamRequests) == 1);
             }
-            client.write_all(sent[pause_at..].as_bytes()).expect("content is sent");
+            client.write_all(&sent.as_bytes()[pause_at..]).expect("content is sent");
             assert!(common::answer(&mut client).ends_with(b"ok"));
             let (head, came) = backend.join().expect("the backend ends");
             assert!(head.contains(framing), "{head}");

@@ -387,6 +387,7 @@ impl Compiler<'_> {
             servers,
             named,
             balance: upstream.balance.clone(),
+            sticky: upstream.sticky.clone(),
             slow_start: upstream.slow_start,
             eject: upstream.eject,
             health: upstream.health.clone(),

@@ -15,6 +15,7 @@ mod rendezvous;
 mod rotation;
 mod scripts;
 mod seats;
+mod sticky;
 
 use std::time::Duration;
 

@@ -21,6 +21,8 @@ pub struct Upstream {
     pub fastcgi: Fastcgi,
     /// Who gets a request.
     pub balance: Balance,
+    /// Name of the cookie that has a client come to the same server again.
+    pub sticky: Option<String>,
     /// How long it takes until a server that has come back gets all of its share.
     pub slow_start: Duration,
     /// When a server that fails gets no more for a while.

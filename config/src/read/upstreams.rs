@@ -119,6 +119,7 @@ fn group_of(
         protocol,
         fastcgi: fastcgi(protocol, reader, problems),
         balance: balance(reader, problems),
+        sticky: reader.get(&upstream::STICKY, problems),
         slow_start: reader.or_default(&upstream::SLOW_START, problems),
         eject: eject(&reader.section(&upstream::EJECT, problems), problems),
         health: health(reader, problems),

@@ -61,6 +61,7 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
         logger: &logger,
         banned: None,
         changes: Arc::default(),
+        cookie_secret: 1,
         offenders: None,
         tail: None,
     };

@@ -176,7 +176,7 @@ fn upstreams(config: &Config) -> Vec<UpstreamNeeds> {
         servers: upstream.servers.iter().map(|server| server.address.to_string()).collect(),
     };
     let all = config.all_upstreams().into_iter();
-    all.filter(|upstream| seen.insert(upstream.name.clone())).map(|upstream| of(upstream)).collect()
+    all.filter(|upstream| seen.insert(upstream.name.clone())).map(of).collect()
 }
 
 /// Where the hosts have their files.

@@ -215,6 +215,8 @@ struct Luggage {
     banned: Option<BanTable>,
     /// What was ordered of servers that requests are passed on to.
     orders: Vec<UpstreamOrder>,
+    /// By which their cookies are made.
+    cookie_secret: u64,
     /// Limits that were changed by command.
     limits: Vec<String>,
     setup: Setup,
@@ -254,6 +256,7 @@ impl Luggage {
             banned: None,
             limits: Vec::new(),
             orders,
+            cookie_secret: 0,
             setup,
         }
     }
@@ -290,6 +293,7 @@ impl Luggage {
             (ToWorker::Socket { shard, id, address }, Some(fd)) => {
                 self.setup.take_socket(shard, id, address, fd);
             }
+            (ToWorker::CookieSecret { number }, None) => self.cookie_secret = number,
             (ToWorker::Start, None) => return Ok(false),
             // Nobody has logged in yet.
             (ToWorker::ForgetLogins, None) => {}
@@ -340,6 +344,7 @@ impl Luggage {
             logger: &logger,
             banned: self.banned.map(Arc::new),
             changes: Arc::new(beginning.as_ref().map(Beginning::changes).unwrap_or_default()),
+            cookie_secret: self.cookie_secret,
             offenders: Some(offenders.0.clone()),
             tail: self.tail,
         };
@@ -430,6 +435,8 @@ impl Control {
                 (Ok(_), None) => {}
                 (Err(error), _) => log::error!("orders for upstream servers are not understood: {error}"),
             },
+            // It has been told, and it is the same.
+            ToWorker::CookieSecret { .. } => {}
             ToWorker::ReportUpstreams => self.lookout.iter().for_each(Lookout::report),
             ToWorker::Prepare => return Some(answer(self.prepare(), FromWorker::Prepared)),
             ToWorker::Commit => {

@@ -46,6 +46,11 @@ variants! {
         /// What was ordered of servers that requests are passed on to, all of it. Comes with an encoded list of
         /// [`super::UpstreamOrder`] in sealed memory.
         50 UpstreamOrders,
+        /// A number that nobody outside knows, by which cookies are made that name these servers.
+        52 CookieSecret {
+            /// The same for all workers in the life of a server.
+            number: u64,
+        },
         /// Say how these servers are.
         51 ReportUpstreams,
         /// Limits that somebody has changed, all of them.

@@ -215,11 +215,15 @@ impl Supervisor<'_> {
 
     /// A worker reports. One report is for all who wait for it.
     pub(super) fn hear_upstreams(&mut self, at: usize, sealed: Option<OwnedFd>) {
+        let generation = self.workers[at].generation;
+        // What nobody has asked for is not looked at.
+        if !self.estate.upstreams.waiting.iter().any(|waiting| waiting.generation == generation) {
+            return;
+        }
         let report: Option<UpstreamsReport> = sealed.and_then(|sealed| unseal(&sealed).ok());
         let Some(report) = report.filter(is_harmless) else {
             return self.distrust(at, &"its report is none");
         };
-        let generation = self.workers[at].generation;
         let waiting = std::mem::take(&mut self.estate.upstreams.waiting);
         let (asked, others) =
             waiting.into_iter().partition(|waiting: &Waiting| waiting.generation == generation);

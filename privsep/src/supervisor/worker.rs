@@ -157,6 +157,7 @@ impl Worker {
         self.link.send(&ToWorker::Tickets { keys: estate.tickets.told() }, &[])?;
         estate.bans.tell(self)?;
         estate.upstreams.tell(self)?;
+        self.link.send(&ToWorker::CookieSecret { number: estate.epoch }, &[])?;
         estate.limits.tell(self)?;
         let shards = self.blocks.len();
         for (address, listen) in deployment.needs.listeners.iter().enumerate() {

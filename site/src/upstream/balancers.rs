@@ -13,7 +13,8 @@ use super::chance::Chance;
 use super::changes::{Changes, State};
 use super::rotation::{self, Credit};
 use super::seats::{Seat, Seats};
-use super::{Group, GroupId, Server, key, nanos, rendezvous};
+use super::{Group, GroupId, Server, key, nanos, rendezvous, sticky};
+use crate::{Security, cookie};
 
 /// What a shard knows of all groups. All times are monotonic, in nanoseconds.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Balancers {
     changes: Arc<Changes>,
     seats: Seats,
     chance: Chance,
+    /// Nobody outside knows it; all shards have the same.
+    secret: u64,
 }
 
 /// What a shard knows of one group.
@@ -43,6 +46,8 @@ struct Candidate {
     credit: Credit,
     /// What it has of the scores for keys.
     digest: u64,
+    /// What stands for it in cookies; empty where there are none.
+    token: String,
     /// Its weight for the request that is looked at; 0 where it cannot get it.
     turn: u32,
 }
@@ -134,14 +139,15 @@ const FINE: u32 = 100;
 
 impl Balancers {
     /// Those of a shard that has none yet; those with another seed choose others by chance, and begin their rounds with
-    /// another server.
+    /// another server. With the same secret they know each other's cookies.
     #[must_use]
-    pub fn new(seed: u64) -> Balancers {
+    pub fn new(seed: u64, secret: u64) -> Balancers {
         Balancers {
             groups: HashMap::default(),
             changes: Arc::default(),
             seats: Seats::default(),
             chance: Chance::new(seed),
+            secret,
         }
     }
 
@@ -186,6 +192,7 @@ impl Balancers {
             let credit = before.as_ref().map_or_else(Credit::default, |before| before.credit);
             let seat =
                 before.map_or_else(|| self.seats.take(group.id, Arc::clone(&server)), |before| before.seat);
+            let address = server.address.to_string();
             candidates.push(Candidate {
                 seat,
                 weight: server.weight,
@@ -193,7 +200,11 @@ impl Balancers {
                 state: member.state,
                 up_since: if comes_up { Some(now) } else { up_since },
                 credit,
-                digest: key::digest(&[server.address.to_string().as_bytes()]),
+                digest: key::digest(&[address.as_bytes()]),
+                token: match group.sticky {
+                    Some(_) => sticky::token(self.secret, &group.name, &address),
+                    None => String::new(),
+                },
                 turn: 0,
             });
             self.seats.describe(seat, server, member.state);
@@ -241,6 +252,23 @@ impl Balancers {
         }
         self.seats.end(seat);
         ejected
+    }
+
+    /// Appends the field that has a client come to the same server again; nothing where it will anyway.
+    pub fn stick(
+        &self,
+        seat: Seat,
+        (group, request): (&Group, &Request<'_>),
+        security: Security,
+        lines: &mut Vec<u8>,
+    ) {
+        let Some(name) = &group.sticky else { return };
+        let balancer = self.groups.get(&group.id);
+        let mut candidates = balancer.iter().flat_map(|balancer| &balancer.candidates);
+        let Some(candidate) = candidates.find(|candidate| candidate.seat == seat) else { return };
+        if cookie::find(request, name.as_bytes()) != Some(candidate.token.as_bytes()) {
+            sticky::set(lines, name, &candidate.token, security);
+        }
     }
 
     /// What is known of all servers that groups have.
@@ -299,6 +327,9 @@ impl Balancer {
 
     /// One of those that have a turn, as the rule of the group says.
     fn pick(&mut self, visit: &Visit<'_>, seats: &Seats, chance: &mut Chance) -> Option<Seat> {
+        if let Some(known) = self.known(visit) {
+            return Some(known);
+        }
         let index = match &self.group.balance {
             Balance::RoundRobin => self.next(),
             Balance::LeastConnections => {
@@ -312,6 +343,13 @@ impl Balancer {
             },
         };
         Some(self.candidates[index?].seat)
+    }
+
+    /// The server that the client was told to come to again, if it can get the request.
+    fn known(&self, visit: &Visit<'_>) -> Option<Seat> {
+        let value = cookie::find(&visit.request, self.group.sticky.as_deref()?.as_bytes())?;
+        let known = |candidate: &&Candidate| candidate.turn != 0 && candidate.token.as_bytes() == value;
+        self.candidates.iter().find(known).map(|candidate| candidate.seat)
     }
 
     fn next(&mut self) -> Option<usize> {

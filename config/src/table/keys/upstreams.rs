@@ -39,6 +39,11 @@ keys! {
              (\"least_connections\") or the one of two by chance that has fewer (\"random_two\"), both as far as a shard knows; or \
              always the same one for the same client (\"hash address\"), field (\"hash header NAME\") or cookie (\"hash cookie \
              NAME\"), with turns for requests without it. A server that comes or goes moves only what is its own.";
+        STICKY: Text<String> = "sticky",
+            Text { noun: "the name of a cookie", pattern: None, parse: syntax::token },
+            default None, example r#""server""#,
+            "Name of a cookie that the server sets, so that a client comes to the same server again as long as that can be \
+             used. Its value tells nothing, and cannot be made up. It holds until the browser ends, or Kimura.";
         SLOW_START: Span = "slow_start", Span { min: Duration::ZERO, max: Duration::from_secs(HOUR) },
             default Some(r#""0s""#), example r#""30s""#,
             "How long it takes until a server that has come up, is back or was added gets all of its share, which grows from \

@@ -37,6 +37,8 @@ pub(super) struct Reading {
     trailers: Vec<u8>,
     /// Fields that are added to the answer.
     lines: Vec<u8>,
+    /// The field that has a client come to the same server again, if one is to be set.
+    pub(super) cookie: Vec<u8>,
 }
 
 impl Default for Reading {
@@ -50,6 +52,7 @@ impl Default for Reading {
             head: ResponseHead::new(),
             trailers: Vec::new(),
             lines: Vec::new(),
+            cookie: Vec::new(),
         }
     }
 }
@@ -59,6 +62,7 @@ impl Reading {
     pub(super) fn begin(&mut self, protocol: UpstreamProtocol) {
         self.input.clear();
         self.trailers.clear();
+        self.cookie.clear();
         self.at = 0;
         self.protocol = protocol;
         match protocol {
@@ -290,7 +294,7 @@ impl Answering<'_, '_> {
         let Answering { way, course, teller, reading, out } = self;
         let stream = way.client;
         let whole = reading.whole_content(len);
-        let Reading { input, at, head, lines, .. } = &mut **reading;
+        let Reading { input, at, head, lines, cookie, .. } = &mut **reading;
         let response = head.view(&input[*at..*at + len]);
         let framing = match (response.framing(&teller.asked()).map_err(Failure::Bad)?, whole) {
             (Framing::UntilClose, Some(length)) => Framing::Length(length),
@@ -335,6 +339,9 @@ impl Answering<'_, '_> {
         if framing != Framing::Tunnel {
             let over_tls = stream.port.security.get() != Security::Plain;
             teller.rule(out, begin, &About { over_tls, ..About::relayed(response.status()) });
+            out.truncate(out.len() - END.len());
+            out.extend_from_slice(cookie);
+            out.extend_from_slice(END);
         }
         let answered = Answered {
             sent: Sent { status: response.status(), content: 0 },

@@ -86,6 +86,9 @@ async fn go(
     if let Some(server) = way.client.shard.balancers.borrow().server(seat) {
         order.write(relay, server, to_server);
     }
+    let security = way.client.port.security.get();
+    let asks = (&*relay.group, &order.request);
+    way.client.shard.balancers.borrow().stick(seat, asks, security, &mut reading.cookie);
     body.rewind();
     let gathered = upload::gather(order.packing, body, to_server).map_err(Failure::Body)?;
     if gathered == Gathered::Part && body.take_continue() {
@@ -93,7 +96,7 @@ async fn go(
         way.client.shard.count(Counter::Responses1xx);
         way.client.send(out).await.map_err(Failure::Client)?;
     }
-    let answering = Answering { way: &way, course, teller, reading, out: &mut *out };
+    let answering = Answering { way: &way, course, teller, reading, out };
     let answered = if gathered == Gathered::All {
         way.send(to_server).await?;
         way.has_asked();

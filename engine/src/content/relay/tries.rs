@@ -34,7 +34,8 @@ pub(crate) fn tell(tries: &[Try], shard: &Shard, detail: Detail<'_>, hear: &mut 
     let mut text = [0; TEXT_MAX];
     let mut rest = &mut text[..];
     for (number, one) in tries.iter().enumerate() {
-        let separator = if number == 0 { "" } else { ", " };
+        // No space, which would have to be escaped.
+        let separator = if number == 0 { "" } else { "," };
         // What has no room is left out.
         let _ = rest.write_all(separator.as_bytes()).and_then(|()| one.write(shard, detail, &mut rest));
     }

@@ -251,7 +251,7 @@ impl<'x> Way<'x> {
 
     /// Waits until the client has all that was handed over, and says that no more comes.
     pub(super) async fn end_to_client(&self) -> Result<(), Failure> {
-        end(&self.client).await.map_err(Failure::Client)
+        end(self.client).await.map_err(Failure::Client)
     }
 
     /// Whether the server has all of the request.
@@ -273,8 +273,13 @@ impl<'x> Way<'x> {
 
     /// Hands `out` over to be sent to the client. How long that takes is not the server's fault.
     pub(super) async fn answer(&self, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let (client, server) = (self.client.port.key.get(), self.server.port.key.get());
         if self.client.port.sending.get() || self.client.port.shaped.get() {
-            self.shard().watch_until(self.server.port.key.get(), Wait::Response, u32::MAX);
+            self.shard().watch_until(server, Wait::Response, u32::MAX);
+        } else if self.stage.get() != Stage::Asking {
+            // Where nobody has to be waited for, nobody waits: what was due earlier has come.
+            self.shard().watch(server, Wait::Response);
+            self.shard().watch_until(client, Wait::Idle, u32::MAX);
         }
         self.client.send(out).await.map_err(Failure::Client)
     }

@@ -10,6 +10,7 @@ use proto_http::{Head, HeadParser, Limits};
 use super::super::{GroupChanges, Order};
 use super::*;
 
+const SECRET: u64 = 0x5eed;
 const SECOND: u64 = 1_000_000_000;
 
 /// A group with these keys, as JSON.
@@ -49,7 +50,7 @@ struct Shard {
 
 impl Shard {
     fn new(keys: &[&str]) -> Shard {
-        let (mut balancers, group) = (Balancers::new(7), group(keys));
+        let (mut balancers, group) = (Balancers::new(7, SECRET), group(keys));
         balancers.renew(std::slice::from_ref(&group), 0);
         // All begin with the first one.
         for candidate in balancers.groups.values_mut().flat_map(|balancer| &mut balancer.candidates) {
@@ -325,6 +326,52 @@ fn changes_hold_over_the_configuration() {
 }
 
 #[test]
+fn a_client_comes_to_the_same_server_again() {
+    let keys = [&servers(&[(1, 1), (2, 1), (3, 1)]), "sticky=\"server\""];
+    let mut shard = Shard::new(&keys);
+    let cookie = |shard: &Shard, seat: Seat, fields: &str, security| {
+        let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let mut head = Head::default();
+        HeadParser::default().parse(text.as_bytes(), &Limits::default(), &mut head).expect("a head");
+        let mut lines = Vec::new();
+        shard.balancers.stick(seat, (&shard.group, &head.view(text.as_bytes())), security, &mut lines);
+        String::from_utf8(lines).unwrap()
+    };
+    let seat = shard.choose("", &[]).unwrap();
+    assert_eq!(shard.port(seat), 1);
+    let set = cookie(&shard, seat, "", Security::Plain);
+    let value = set.strip_prefix("Set-Cookie: server=").and_then(|rest| rest.split(';').next()).unwrap();
+    assert_eq!(set, format!("Set-Cookie: server={value}; Path=/; HttpOnly; SameSite=Lax\r\n"));
+    assert!(value.len() == 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit()), "{value}");
+    let host = crate::Identity::of(&config::HostName::Exact("a".to_owned()));
+    let tls = Security::Tls { host, client: crate::Client::Unknown };
+    assert!(cookie(&shard, seat, "", tls).ends_with("; SameSite=Lax; Secure\r\n"));
+    let sent = format!("Cookie: a=b; server={value}\r\n");
+    for _ in 0..10 {
+        assert_eq!(shard.request(&sent, Outcome::Answered), 1);
+    }
+    assert_eq!(cookie(&shard, seat, &sent, Security::Plain), "", "it has the cookie");
+    // Another shard knows it, a server with another secret does not.
+    let mut other = Shard::new(&keys);
+    other.turns(1);
+    assert_eq!(other.request(&sent, Outcome::Answered), 1);
+    let mut stranger = Shard { balancers: Balancers::new(7, SECRET + 1), group: other.group, now: 0 };
+    stranger.balancers.renew(std::slice::from_ref(&stranger.group), 0);
+    let ports: std::collections::BTreeSet<u16> =
+        (0..3).map(|_| stranger.request(&sent, Outcome::Answered)).collect();
+    assert_eq!(ports.len(), 3);
+    // A server that cannot be used gives its clients away, and they are told.
+    let drained = [("127.0.0.1:1".to_owned(), Order::Drain)].into();
+    shard.change(GroupChanges { orders: drained, ..Default::default() });
+    let seat = shard.choose(&sent, &[]).unwrap();
+    assert_ne!(shard.port(seat), 1);
+    assert!(cookie(&shard, seat, &sent, Security::Plain).starts_with("Set-Cookie: server="));
+    for made_up in ["Cookie: server=\r\n", "Cookie: server=127.0.0.1:1\r\n"] {
+        assert_ne!(shard.request(made_up, Outcome::Answered), 1);
+    }
+}
+
+#[test]
 fn each_address_of_a_name_is_a_server() {
     let mut shard = Shard::new(&[r#"servers=["127.0.0.1:1", {"address": "app.example:2", "weight": 2}]"#]);
     assert_eq!(shard.shares(10, Stay::Short), BTreeMap::from([(1, 10)]), "it is not known where it is");
@@ -372,7 +419,7 @@ fn a_reload_keeps_what_is_known_and_ends_what_is_gone() {
 fn shards_begin_with_different_servers() {
     let group = group(&[&servers(&[(1, 1), (2, 1), (3, 1), (4, 1)])]);
     let first = |seed: u64| {
-        let mut balancers = Balancers::new(seed);
+        let mut balancers = Balancers::new(seed, SECRET);
         balancers.renew(std::slice::from_ref(&group), 0);
         let mut shard = Shard { balancers, group: Arc::clone(&group), now: 0 };
         shard.request("", Outcome::Answered)
