@@ -232,6 +232,30 @@ fn what_roles_cannot_do() {
     site.server.stop().expect("the server ends in order");
 }
 
+/// One that passes requests on can connect, and does nothing else that others cannot.
+#[test]
+fn what_a_worker_can_and_cannot_do_that_passes_requests_on() {
+    if !is_root() {
+        return;
+    }
+    let site = Site::start(r#", "app.example": { "proxy": "http://127.0.0.1:1" }"#);
+    let worker = site.server.process(WORKER).expect("a worker");
+    confined(&worker);
+    let sibling = site.server.process(LOGGER).expect("a sibling").pid;
+    let mut puppet = Puppet::take(worker.pid).expect("a puppet");
+    let own = [libc::SYS_socket, libc::SYS_connect];
+    let attempts = denied_to_all(sibling).into_iter().filter(|attempt| !own.contains(&attempt.call));
+    for attempt in attempts.chain(other_sockets()) {
+        let answer = attempt.by(&mut puppet);
+        assert!(is_denied(answer), "{}: {answer}", attempt.what);
+    }
+    let made = Attempt::new("make a socket", libc::SYS_socket, &[INET, STREAM, 0]).by(&mut puppet);
+    assert!(matches!(made, Answer::Done(_)), "{made}");
+    drop(puppet);
+    assert!(site.serves());
+    site.server.stop().expect("the server ends in order");
+}
+
 /// Waits until a process is as it will be.
 fn confined(process: &Process) {
     until("its filters", || is_confined(process));
