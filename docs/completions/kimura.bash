@@ -23,12 +23,15 @@ _kimura() {
         --login) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
         --password-file) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         --token-file) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+        -X|--method) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
+        -H|--header) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
+        --from) mapfile -t COMPREPLY < <(compgen -W '' -- "$word"); return ;;
         verbosity) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug trace' -- "$word"); return ;;
         upstream) mapfile -t COMPREPLY < <(compgen -W 'add drain remove' -- "$word"); return ;;
     esac
     case $word in
-        -*) mapfile -t COMPREPLY < <(compgen -W '-c --conf -d --daemon -g --group -h --help -m --manager -t --test -u --user -v --version -V --verbose --set --generate --socket --control --authority --certificate --key --json --plan -f --follow --last --host --status --client --grep --for --reason --weight --backup --login --password-file --token-file' -- "$word") ;;
-        *) mapfile -t COMPREPLY < <(compgen -d -W 'status reload rotate-logs verbosity logs bans ban unban upstreams upstream limits limit upgrade drain stop passwd' -- "$word") ;;
+        -*) mapfile -t COMPREPLY < <(compgen -W '-c --conf -d --daemon -g --group -h --help -m --manager -t --test -u --user -v --version -V --verbose --set --generate --socket --control --authority --certificate --key --json --plan -f --follow --last --host --status --client --grep --for --reason --weight --backup --login --password-file --token-file -X --method -H --header --from' -- "$word") ;;
+        *) mapfile -t COMPREPLY < <(compgen -d -W 'status reload rotate-logs verbosity logs bans ban unban upstreams upstream limits limit upgrade drain stop passwd explain' -- "$word") ;;
     esac
 }
 complete -o filenames -F _kimura kimura
