@@ -119,7 +119,7 @@ fn texts_that_are_no_templates() {
         ("$$status", BadTemplate::Constant),
         ("$stats", unknown("stats")),
         ("$http_", unknown("http_")),
-        ("$upstream_addr", unknown("upstream_addr")),
+        ("$upstream", unknown("upstream")),
         ("${status", BadTemplate::Nameless),
         ("${}", BadTemplate::Nameless),
         ("$status $", BadTemplate::Nameless),
