@@ -59,7 +59,7 @@ keys! {
             "How often the names of servers are looked up again. Each address of a name is a server. A name that is not \
              found keeps the addresses that it had.";
         KEEP_ALIVE: Integer = "keep_alive", Integer { min: 0, max: 10_000 },
-            default Some("32"), example "8",
+            default Some("128"), example "8",
             "Connections to each server that a shard keeps while nothing is sent over them; 0 closes each after its \
              response. Servers that speak FastCGI often have a process for each connection, so that for them none is kept \
              unless this is written.";
