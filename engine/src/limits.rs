@@ -30,6 +30,15 @@ pub(crate) const PULLED_MIN: u64 = 32 * 1024;
 /// Bytes that it takes at a time: so few that the caches still have them when they leave.
 pub(crate) const PULLED_AT_ONCE: usize = 64 * 1024;
 
+/// Room of a buffer for them, behind what the ring has brought before.
+pub(crate) const LARGE_CAPACITY: usize = PULLED_AT_ONCE + crate::lane::BUFFER_SIZE;
+
+/// Content of an answer from which on the next one of the same server is taken from the socket as soon as it begins.
+pub(crate) const LONG_MIN: u64 = 128 * 1024;
+
+/// Content behind a head from which on both are sent one after the other, in place of copying the one behind the other.
+pub(crate) const AHEAD_MIN: usize = 16 * 1024;
+
 /// Bytes that it takes before others have their turn.
 pub(crate) const PULLED_PER_TURN: u64 = 1024 * 1024;
 

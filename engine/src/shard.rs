@@ -23,7 +23,7 @@ use crate::file_cache::FileCache;
 use crate::inbox::{Inbox, Reply};
 use crate::jobs::Jobs;
 use crate::lane::ring::Ring;
-use crate::limits::OUTPUT_CAPACITY;
+use crate::limits::{LARGE_CAPACITY, OUTPUT_CAPACITY};
 use crate::listeners::Listeners;
 use crate::logins::Logins;
 use crate::offenders::Offenders;
@@ -109,14 +109,19 @@ pub(crate) struct Shard {
     pub(crate) let_go: RefCell<Option<Reply>>,
     /// Emptied send buffers.
     pub(crate) spare: RefCell<Vec<Vec<u8>>>,
+    /// Emptied buffers of at least [`LARGE_CAPACITY`].
+    pub(crate) large: RefCell<Vec<Vec<u8>>>,
     /// For parts of files that are to be encrypted; empty as long as there was none.
     pub(crate) scratch: RefCell<Vec<u8>>,
 }
 
 /// Emptied send buffers that are kept.
 const SPARE_MAX: usize = 64;
-/// A send buffer that has grown beyond this is not kept.
+/// Emptied large buffers that are kept. The one that was used last comes first: the caches still have it.
+const LARGE_MAX: usize = 16;
+/// A buffer that has grown beyond this is not kept.
 const SPARE_BYTES_MAX: usize = 128 * 1024;
+const _: () = assert!(LARGE_CAPACITY <= SPARE_BYTES_MAX, "large buffers are kept");
 
 /// What a shard is made from.
 pub(crate) struct Parts {
@@ -183,6 +188,7 @@ impl Shard {
             open: Cell::new(false),
             let_go: RefCell::default(),
             spare: RefCell::default(),
+            large: RefCell::default(),
             scratch: RefCell::default(),
         }
     }
@@ -244,10 +250,17 @@ impl Shard {
         self.spare.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(OUTPUT_CAPACITY))
     }
 
-    /// Takes a send buffer back.
+    /// An empty buffer for a large part of a content.
+    pub(crate) fn large_buffer(&self) -> Vec<u8> {
+        self.large.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(LARGE_CAPACITY))
+    }
+
+    /// Takes a buffer back.
     pub(crate) fn recycle(&self, mut buffer: Vec<u8>) {
-        let mut spare = self.spare.borrow_mut();
-        if buffer.capacity() > 0 && buffer.capacity() <= SPARE_BYTES_MAX && spare.len() < SPARE_MAX {
+        let large = LARGE_CAPACITY <= buffer.capacity();
+        let (spare, most) = if large { (&self.large, LARGE_MAX) } else { (&self.spare, SPARE_MAX) };
+        let mut spare = spare.borrow_mut();
+        if buffer.capacity() > 0 && buffer.capacity() <= SPARE_BYTES_MAX && spare.len() < most {
             buffer.clear();
             spare.push(buffer);
         }

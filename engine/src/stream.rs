@@ -127,7 +127,11 @@ impl Stream {
             return Poll::Ready(Ok(()));
         }
         let mut queued = self.port.queued.borrow_mut();
-        if queued.is_empty() || queued.len() + out.len() <= OUTPUT_MAX {
+        if queued.is_empty() {
+            std::mem::swap(&mut *queued, out);
+            return Poll::Ready(Ok(()));
+        }
+        if queued.len() + out.len() <= OUTPUT_MAX {
             queued.append(out);
             return Poll::Ready(Ok(()));
         }
@@ -139,13 +143,36 @@ impl Stream {
     /// As [`Stream::send`], for the head of a response whose content follows at once by another way: the kernel
     /// may wait for that, so that both leave in the same segment. Comes back when all is with the kernel.
     pub(crate) async fn send_ahead(&self, out: &mut Vec<u8>) -> Result<(), Gone> {
-        let freely = !self.port.shaped.get();
-        if freely && !self.port.sending.get() && self.gone().is_none() {
-            let sent = self.shard.send_now(&self.port, out, sys::net::send_more);
-            out.drain(..sent);
+        if self.takes_at_once() {
+            self.push_ahead(out);
         }
         self.send(out).await?;
         self.sent().await
+    }
+
+    /// Sends `out` and `data` behind it without waiting, as far as the kernel takes them and nothing is in the way, and
+    /// answers how much of `data` that was: it does not have to be copied behind `out` then.
+    pub(crate) fn push(&self, out: &mut Vec<u8>, data: &[u8]) -> usize {
+        if !self.takes_at_once() || self.is_sealed() {
+            return 0;
+        }
+        self.push_ahead(out);
+        if !out.is_empty() || self.port.broken.get() {
+            return 0;
+        }
+        self.shard.count(Counter::Sends);
+        self.shard.send_now(&self.port, data, sys::net::send)
+    }
+
+    /// Whether nothing else is on its way, and no limit holds what is sent.
+    fn takes_at_once(&self) -> bool {
+        !self.port.shaped.get() && !self.port.sending.get() && self.gone().is_none()
+    }
+
+    /// Takes from `out` what the kernel takes at once ahead of what follows.
+    fn push_ahead(&self, out: &mut Vec<u8>) {
+        let sent = self.shard.send_now(&self.port, out, sys::net::send_more);
+        out.drain(..sent);
     }
 
     /// Waits until everything handed over is with the kernel.

@@ -9,7 +9,7 @@ use site::upstream::Seat;
 use sys::net::Address;
 
 use crate::connection::{Deadline, Key, Peer, State, Wait};
-use crate::limits::PULLED_AT_ONCE;
+use crate::limits::{LONG_MIN, PULLED_AT_ONCE};
 use crate::port::Port;
 use crate::shard::Shard;
 use crate::upstream::{Link, Patience};
@@ -58,15 +58,18 @@ impl Shard {
         Some(link)
     }
 
-    /// Takes a link back whose request has been answered. `most` may be spare at a time.
-    pub(crate) fn keep_link(&self, link: &Rc<Link>, most: usize) {
+    /// Takes a link back whose request has been answered, with so much content: the next answer is expected to be alike.
+    /// `most` may be spare at a time.
+    pub(crate) fn keep_link(&self, link: &Rc<Link>, content: u64, most: usize) {
         link.lend(None);
         link.requests.set(link.requests.get().saturating_add(1));
         if self.draining() || !self.spares.borrow_mut().keep(link, most) {
             return self.drop_link(link);
         }
         let key = link.port.key.get();
-        link.port.pulls.set(false);
+        if content < LONG_MIN {
+            link.port.pulls.set(false);
+        }
         self.watch(key, Wait::Spare);
         // What comes now is the server's end, or something that nobody has asked for.
         self.receive(key);
@@ -97,7 +100,9 @@ impl Shard {
         if state.has(State::RECEIVING) || state.has(State::ENDED) || state.has(State::CLOSING) {
             return false;
         }
-        match sys::net::receive_onto(connection.fd, input, PULLED_AT_ONCE) {
+        let mut part = self.large_buffer();
+        part.extend_from_slice(input);
+        let pulled = match sys::net::receive_onto(connection.fd, &mut part, PULLED_AT_ONCE) {
             Ok(0) => {
                 state.set(State::ENDED);
                 port.ended.set(true);
@@ -105,6 +110,7 @@ impl Shard {
             }
             Ok(got) => {
                 self.count_by(port.received_counter(), got as u64);
+                std::mem::swap(input, &mut part);
                 true
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
@@ -113,7 +119,9 @@ impl Shard {
                 port.broken.set(true);
                 false
             }
-        }
+        };
+        self.recycle(part);
+        pulled
     }
 
     /// Closes a link, whatever is under way on it.

@@ -19,9 +19,10 @@ use super::instead::{FOR_US, Replacement, Replacing};
 use super::order::Order;
 use super::records::Records;
 use super::way::{Failure, Way};
-use crate::limits::{INTERIM_MAX, PULLED_MIN, PULLED_PER_TURN};
+use crate::limits::{AHEAD_MIN, INTERIM_MAX, PULLED_MIN, PULLED_PER_TURN};
 use crate::request_ids;
 use crate::served::Served;
+use crate::stream::Stream;
 
 /// What reading answers needs; it is used again.
 pub(super) struct Reading {
@@ -360,7 +361,8 @@ impl Answering<'_, '_> {
         let mut turn_ends = PULLED_PER_TURN;
         loop {
             let Reading { input, at, trailers, .. } = &mut *self.reading;
-            content.pour((input, at), trailers, self.out)?;
+            let sink = Sink { client: self.way.client, told: &mut self.course.told, out: self.out };
+            content.pour((input, at), trailers, sink)?;
             if content.is_whole() {
                 break;
             }
@@ -448,7 +450,7 @@ impl Content {
         &mut self,
         (input, at): (&mut Vec<u8>, &mut usize),
         trailers: &mut Vec<u8>,
-        out: &mut Vec<u8>,
+        mut sink: Sink<'_>,
     ) -> Result<(), Failure> {
         while *at < input.len() && !self.is_whole() {
             let rest = &input[*at..];
@@ -461,20 +463,42 @@ impl Content {
                 None => (rest, rest.len()),
             };
             let as_it_is = self.transform.is_none() && self.delivery != Delivery::Chunked;
-            if as_it_is && out.is_empty() && data.len() == input.len() {
+            if as_it_is && sink.out.is_empty() && data.len() == input.len() {
                 // All of it, and nothing else: there is no need for a copy.
                 self.len += data.len() as u64;
-                std::mem::swap(input, out);
+                std::mem::swap(input, sink.out);
                 return Ok(());
             }
             *at += taken;
+            if as_it_is && AHEAD_MIN <= data.len() {
+                self.len += data.len() as u64;
+                sink.push(data);
+                continue;
+            }
             let data = match &mut self.transform {
                 Some(transform) => transform.push(data).map_err(Failure::Client)?,
                 None => data,
             };
-            self.len += frame(data, self.delivery, out);
+            self.len += frame(data, self.delivery, sink.out);
         }
         Ok(())
+    }
+}
+
+/// Where content goes.
+struct Sink<'s> {
+    client: &'s Stream,
+    /// Whether the client has got something of the answer.
+    told: &'s mut bool,
+    out: &'s mut Vec<u8>,
+}
+
+impl Sink<'_> {
+    /// Sends what waits and `data` behind it, as far as the kernel takes them at once; the rest waits.
+    fn push(&mut self, data: &[u8]) {
+        *self.told = true;
+        let pushed = self.client.push(self.out, data);
+        self.out.extend_from_slice(&data[pushed..]);
     }
 }
 

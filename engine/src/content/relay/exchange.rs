@@ -115,7 +115,7 @@ async fn go(
     responder.close_wanted |= closes;
     responder.uncoded = uncoded;
     if whole {
-        way.keep(relay.group.keep_alive as usize);
+        way.keep(sent.content, relay.group.keep_alive as usize);
     }
     Ok(match replacement {
         Some(replacement) => replacement.send(responder),

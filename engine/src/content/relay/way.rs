@@ -111,10 +111,10 @@ impl<'x> Way<'x> {
         self.link.requests.get() > 0
     }
 
-    /// Keeps the link for another request; `most` may be spare at a time.
-    pub(super) fn keep(mut self, most: usize) {
+    /// Keeps the link for another request, after an answer with so much content; `most` may be spare at a time.
+    pub(super) fn keep(mut self, content: u64, most: usize) {
         self.kept = true;
-        self.shard().keep_link(&self.link, most);
+        self.shard().keep_link(&self.link, content, most);
     }
 
     fn shard(&self) -> &Shard {
