@@ -23,7 +23,7 @@ use crate::served::Served;
 use crate::stream::Stream;
 
 /// What chooses the form of a file.
-pub(crate) const VARY: &[u8] = b"Accept-Encoding";
+pub(crate) const VARY: &str = "Accept-Encoding";
 
 /// What a path leads to.
 pub(crate) enum Found {
@@ -379,7 +379,7 @@ pub(crate) fn validator_fields<'o>(writer: HeadWriter<'o>, file: &OpenFile) -> H
         Some(etag) => writer.field("ETag", etag.as_bytes()),
         None => writer,
     };
-    if file.varies { writer.field("Vary", VARY) } else { writer }
+    if file.varies { writer.vary(VARY) } else { writer }
 }
 
 /// The value of `Location` for a folder that was asked for without its slash.
