@@ -213,7 +213,7 @@ pub(super) struct Answering<'b, 'x> {
 
 impl Answering<'_, '_> {
     /// Passes the answer on as it comes; the last of it stays in `out`.
-    pub(super) async fn pass_on(mut self) -> Result<Answered, Failure> {
+    pub(super) async fn pass_on(&mut self) -> Result<Answered, Failure> {
         let len = self.read_head().await?;
         if let Some(answered) = self.replaced(len) {
             return Ok(answered);
@@ -311,7 +311,7 @@ impl Answering<'_, '_> {
         let mut transform = None;
         if let (Recoding::Done(coding), Some(compression), true) = (recoding, teller.compression, has_content)
         {
-            transform = Transform::begin(&stream.shard, compression, coding);
+            transform = Transform::begin(&stream.shard, compression, coding).map(Box::new);
             // Without a place for it the content stays as it is.
             recoding = transform.as_ref().map_or(Recoding::Possible, |_| recoding);
         }
@@ -400,14 +400,14 @@ struct Content {
     /// None where the connection ends it.
     decoder: Option<Decoder>,
     delivery: Delivery,
-    /// None where it passes as it is.
-    transform: Option<Transform>,
+    /// None where it passes as it is. Large, and rare enough to be worth a place of its own.
+    transform: Option<Box<Transform>>,
     /// Bytes for the client, without framing.
     len: u64,
 }
 
 impl Content {
-    fn new(framing: Framing, delivery: Delivery, transform: Option<Transform>) -> Content {
+    fn new(framing: Framing, delivery: Delivery, transform: Option<Box<Transform>>) -> Content {
         let decoder = framing.body().map(|body| Decoder::new(body, BodyLimits::default()));
         Content { decoder, delivery, transform, len: 0 }
     }
