@@ -26,6 +26,7 @@ mod finish;
 mod holding;
 mod inbox;
 mod jobs;
+mod kept;
 mod lane;
 mod limits;
 mod listeners;

@@ -11,6 +11,7 @@ use site::Security;
 use site::shaping::Chain;
 
 use crate::connection::{Connection, Key, Peer, State, Wait};
+use crate::kept::Kept;
 use crate::limits::INPUT_CAPACITY;
 use crate::secure::Secure;
 use crate::shaping::Marks;
@@ -93,6 +94,8 @@ pub(crate) struct Port {
     pub(crate) marks: Cell<Marks>,
     /// Nothing is received until limits allow it.
     pub(crate) held: Cell<bool>,
+    /// Of the answers to the request that is served, for its lines in the log.
+    pub(crate) kept: RefCell<Kept>,
 }
 
 impl Port {
@@ -124,6 +127,7 @@ impl Port {
             chain: Cell::default(),
             marks: Cell::default(),
             held: Cell::new(false),
+            kept: RefCell::default(),
         }
     }
 
