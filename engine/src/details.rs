@@ -50,9 +50,9 @@ impl Details for Facts<'_> {
             Detail::Connection => number(hear, port.key.get().bits()),
             Detail::ConnectionRequests => number(hear, port.served.get()),
             Detail::ConnectionStatus => hear(Value::Bytes(match (finished.sent, finished.persists) {
-                (Err(_), _) => b"X",
-                (Ok(_), true) => b"+",
-                (Ok(_), false) => b"-",
+                (Err(_), _) => &b"cut"[..],
+                (Ok(_), true) => b"kept",
+                (Ok(_), false) => b"closed",
             })),
             Detail::Shard => number(hear, finished.stream.shard.number as u64),
             Detail::Location => hear(Value::Bytes(self.place.location.key.as_bytes())),
@@ -66,6 +66,13 @@ impl Details for Facts<'_> {
                 }
             }
             Detail::LimitDelay => number(hear, port.marks.get().delayed_ns / 1_000_000),
+            Detail::Ban => {
+                // Who is banned in the middle of a request has no mark for it: the connection just ends.
+                let cut = || finished.sent.err().and_then(|_| finished.stream.shard.ban_of(finished.client));
+                if let Some(ban) = port.ban.get().or_else(cut) {
+                    hear(Value::Bytes(ban.text().as_bytes()));
+                }
+            }
             Detail::CertificateVerdict => self.tell_verdict(hear),
             Detail::UpstreamAddress
             | Detail::UpstreamStatus

@@ -127,11 +127,13 @@ mod tests {
         wanted
     }
 
-    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nServer: kimura\r\nETag: \"a:b\"\r\nX-Two: 1\r\nx-two: 2\r\nEmpty:\r\n\r\n";
+    const HEAD: &[u8] =
+        b"HTTP/1.1 200 OK\r\nServer: kimura\r\nETag: \"a:b\"\r\nX-Two: 1\r\nx-two: 2\r\nEmpty:\r\n\r\n";
 
     #[test]
     fn what_is_asked_for_is_kept_and_nothing_else() {
-        let wanted = wanted("$sent_http_etag $sent_http_x_two $sent_http_etag $sent_http_empty $upstream_http_server");
+        let wanted =
+            wanted("$sent_http_etag $sent_http_x_two $sent_http_etag $sent_http_empty $upstream_http_server");
         let mut kept = Kept::default();
         kept.keep_sent(&wanted, HEAD);
         for (answer, name, value) in [

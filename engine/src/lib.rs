@@ -11,6 +11,7 @@
 
 mod access_log;
 mod activity;
+mod banned;
 mod change;
 mod clock;
 mod coded_forms;
@@ -48,6 +49,7 @@ mod upstream;
 mod viewers;
 mod wheel;
 
+pub use banned::Banned;
 pub use change::{Change, Listening};
 pub use error::Error;
 pub use logins::{Login, Verdict};

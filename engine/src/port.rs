@@ -10,6 +10,7 @@ use perf::Counter;
 use site::Security;
 use site::shaping::Chain;
 
+use crate::banned::BanMark;
 use crate::connection::{Connection, Key, Peer, State, Wait};
 use crate::kept::Kept;
 use crate::limits::INPUT_CAPACITY;
@@ -94,6 +95,8 @@ pub(crate) struct Port {
     pub(crate) marks: Cell<Marks>,
     /// Nothing is received until limits allow it.
     pub(crate) held: Cell<bool>,
+    /// What bans have to do with it.
+    pub(crate) ban: Cell<Option<BanMark>>,
     /// Of the answers to the request that is served, for its lines in the log.
     pub(crate) kept: RefCell<Kept>,
 }
@@ -127,6 +130,7 @@ impl Port {
             chain: Cell::default(),
             marks: Cell::default(),
             held: Cell::new(false),
+            ban: Cell::default(),
             kept: RefCell::default(),
         }
     }

@@ -192,6 +192,7 @@ async fn exchange(
     }
     shard.count(Counter::RequestsBegun);
     work.relay.begin();
+    stream.port.ban.set(None);
     stream.port.kept.borrow_mut().clear();
     let head_len = head.unwrap_or_default();
 
@@ -221,6 +222,7 @@ async fn exchange(
         // Who is banned and connects has been closed. The connection of a proxy is that of others, too.
         Some(_) if client != peer && shard.has_banned(client) => {
             shard.count(Counter::RequestsRefusedBan);
+            stream.port.ban.set(shard.ban_of(client));
             (Decision::nowhere(Action::Respond(Answer::with(Status::FORBIDDEN))), None)
         }
         Some((request, Ok(asked))) => finder.find(&request, asked, &mut work.trail).await,

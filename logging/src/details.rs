@@ -29,8 +29,8 @@ pub enum Detail<'n> {
     Connection,
     /// How many requests the connection has brought, this one included.
     ConnectionRequests,
-    /// What becomes of the connection: `+` when it may bring another request, `-` when it is closed after the answer,
-    /// `X` when the answer could not be sent whole.
+    /// What becomes of the connection: `kept` when it may bring another request, `closed` when it is not to,
+    /// `cut` when the answer could not be sent whole.
     ConnectionStatus,
     /// The shard.
     Shard,
@@ -38,6 +38,8 @@ pub enum Detail<'n> {
     Location,
     /// Bytes of the answer, its head included.
     BytesSent,
+    /// The ban that has refused the request, or that has come of it, in words.
+    Ban,
     /// The limit that has acted, in words.
     Limit,
     /// For how many milliseconds limits have held back the request, its body and its answer.

@@ -81,6 +81,7 @@ const NAMED: &[(&str, Variable)] = &[
     ("request_time", Variable::RequestTime),
     ("request_time_us", Variable::RequestMicroseconds),
     ("request_completion", Variable::Completion),
+    ("ban", Variable::Detail(Detail::Ban)),
     ("limit", Variable::Detail(Detail::Limit)),
     ("limit_delay_ms", Variable::Detail(Detail::LimitDelay)),
     ("content_length", Variable::Detail(Detail::Field(b"content-length"))),
