@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::PATIENCE;
 use crate::failure::{Failure, Outcome};
 
 /// What happens to a connection after a reply.
@@ -75,6 +78,20 @@ impl Backend {
     }
 }
 
+/// Starts a server that deals with each connection by `serve`, on a thread of its own; ends with the test.
+pub fn play(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> Outcome<SocketAddr> {
+    let failed = || Failure::machine("listen on", "127.0.0.1");
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(failed())?;
+    let address = listener.local_addr().map_err(failed())?;
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let serve = serve.clone();
+            thread::spawn(move || serve(client));
+        }
+    });
+    Ok(address)
+}
+
 fn serve(mut client: TcpStream, next: impl Fn() -> Option<Reply>, note: impl Fn(String)) -> Option<()> {
     loop {
         note(request(&mut client)?);
@@ -93,8 +110,8 @@ fn serve(mut client: TcpStream, next: impl Fn() -> Option<Reply>, note: impl Fn(
     }
 }
 
-/// A head; none when the other side ends.
-fn request(client: &mut TcpStream) -> Option<String> {
+/// A head, and whatever comes with it; none when the other side ends.
+pub fn request(client: &mut impl Read) -> Option<String> {
     let (mut heard, mut more) = (Vec::new(), [0; 4096]);
     while !heard.windows(4).any(|window| window == b"\r\n\r\n") {
         match client.read(&mut more) {
@@ -105,8 +122,16 @@ fn request(client: &mut TcpStream) -> Option<String> {
     Some(String::from_utf8_lossy(&heard).into_owned())
 }
 
+/// Waits for the other side to end, without reading what it has sent before.
+pub fn await_end(stream: &TcpStream) {
+    let end = PollFlags::from_bits_retain(libc::POLLRDHUP);
+    let patience = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
+    // A test that waits for it tells when it does not come.
+    let _ = poll(&mut [PollFd::new(stream.as_fd(), end)], patience);
+}
+
 /// Has the close that follows reset the connection.
-fn reset(client: &TcpStream) -> Option<()> {
+pub fn reset(client: &TcpStream) -> Option<()> {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };
     nix::sys::socket::setsockopt(client, nix::sys::socket::sockopt::Linger, &linger).ok()
 }

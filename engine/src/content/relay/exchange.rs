@@ -13,7 +13,7 @@ use super::super::{Responder, Sent};
 use super::answer::{Answered, Answering, GoesOn, Teller};
 use super::order::Order;
 use super::upload::{self, Gathered};
-use super::way::{Failure, Way};
+use super::way::{self, Failure, Way};
 use super::{Links, Trouble, Try, Work, tunnel};
 use crate::stream::Stream;
 use crate::upstream::{Link, Patience};
@@ -162,7 +162,8 @@ fn begin(client: &Stream, relay: &Relay, seat: Seat) -> Option<Rc<Link>> {
         Patience { connect: times.connect, request: times.send, response: times.response, spare: times.idle };
     let balancers = shard.balancers.borrow();
     let server = balancers.server(seat)?;
-    shard.link_to(&server.address, (seat, patience), client.port.key.get()).ok()
+    let link = shard.link_to(&server.address, (seat, patience), client.port.key.get());
+    link.inspect_err(|error| way::tell_unreached(shard, seat, error)).ok()
 }
 
 /// Sends and receives at the same time, until the answer is whole. Once the server takes no more, only what it has to

@@ -1,6 +1,7 @@
 //! The way between a client and a server: what is waited for on it, and how it ends.
 
 use std::cell::Cell;
+use std::fmt::Display;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
@@ -9,6 +10,7 @@ use perf::Counter;
 use proto_http::Status;
 use proto_http::fastcgi::BadReply;
 use proto_http::upstream::BadResponse;
+use site::upstream::Seat;
 use tls::Outward;
 
 use crate::connection::Wait;
@@ -127,15 +129,23 @@ impl<'x> Way<'x> {
         poll_fn(|_| {
             self.look()?;
             match self.server.gone() {
-                Some(Gone::Expired(_)) => return Poll::Ready(Err(Failure::NotTaken)),
+                Some(Gone::Expired(_)) => {
+                    tell_unreached(
+                        self.shard(),
+                        self.link.server,
+                        &"it has not taken the connection in time",
+                    );
+                    return Poll::Ready(Err(Failure::NotTaken));
+                }
                 Some(_) => return Poll::Ready(Err(Failure::Refused)),
                 None => {}
             }
             if self.server.port.room.replace(false) {
-                return Poll::Ready(match sys::net::connected(self.server.port.fd.get()) {
-                    Ok(()) => Ok(()),
-                    Err(_) => Err(Failure::Refused),
-                });
+                let connected = sys::net::connected(self.server.port.fd.get());
+                return Poll::Ready(connected.map_err(|error| {
+                    tell_unreached(self.shard(), self.link.server, &error);
+                    Failure::Refused
+                }));
             }
             self.wait()
         })
@@ -314,6 +324,13 @@ impl Drop for Way<'_> {
         if !self.kept {
             self.shard().drop_link(&self.link);
         }
+    }
+}
+
+/// Tells whoever runs the server why there is no connection; repeats are for the error log to count.
+pub(super) fn tell_unreached(shard: &Shard, server: Seat, why: &dyn Display) {
+    if let Some(server) = shard.balancers.borrow().server(server) {
+        log::warn!("upstream server {} cannot be reached: {why}", server.name);
     }
 }
 
