@@ -22,7 +22,7 @@ impl Bans {
     /// What is in force at `now`.
     #[must_use]
     pub fn table(&self, now: u64) -> BanTable {
-        let bans = self.lasting(now).map(|ban| Entry::of(ban));
+        let bans = self.lasting(now).map(Entry::of);
         BanTable::new(bans, self.policy.exempt.clone())
     }
 
