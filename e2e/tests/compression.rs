@@ -230,6 +230,64 @@ fn no_more_are_compressed_than_may_be_and_who_leaves_frees_a_place() {
     assert_eq!((counters["compressions_refused"], counters["requests_aborted"]), (2, 2));
 }
 
+/// Clients that ask for the same file at the same time.
+const CROWD: usize = 8;
+
+#[test]
+fn a_file_is_compressed_once_however_many_ask_for_it() {
+    let folder = Folder::new("crowd-codings").expect("a folder");
+    let content = text(LIMITS[2]);
+    folder.write("www/page.html", &content).expect("write");
+    let server = start(&folder);
+    let mut crowd: Vec<_> = (0..CROWD).map(|_| server.connect().expect("connect")).collect();
+    for client in &mut crowd {
+        let request = "GET /page.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: br\r\n\r\n";
+        client.send(request.as_bytes()).expect("send");
+    }
+    for client in &mut crowd {
+        let response = client.response(Asked::Other).expect("a response");
+        assert_eq!((response.status, response.field("vary")), (200, Some("Accept-Encoding")));
+        let is_coded = response.field("content-encoding").is_some();
+        let got = if is_coded { decode("br", &response.body) } else { response.body };
+        assert!(got == content, "another content");
+    }
+    let counters = server.stop().expect("the server ends in order");
+    assert_eq!((counters["brotli_bytes_in"], counters["compressions_refused"]), (content.len() as u64, 0));
+}
+
+/// Contents that are compressed at the same time: more than there are places for jobs.
+const MANY: usize = 1500;
+
+#[test]
+fn nothing_is_cut_where_too_many_wait_for_jobs() {
+    let folder = Folder::new("many-codings").expect("a folder");
+    let content = text(LIMITS[1] + 20_000);
+    folder.write("www/page.html", &content).expect("write");
+    let configuration = CONFIGURATION
+        .replace("${root}", &folder.path().join("www").to_string_lossy())
+        .replace("\"compressions_per_shard\": 2", &format!("\"compressions_per_shard\": {MANY}"))
+        .replace("300k", "1k");
+    let configuration = folder.write("kimura.conf", configuration.as_bytes()).expect("write");
+    let server = Server::start(&configuration, &Options::default()).expect("the server starts");
+    let mut crowd: Vec<_> = (0..MANY).map(|_| server.connect().expect("connect")).collect();
+    for client in &mut crowd {
+        let request = "GET /page.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n";
+        client.send(request.as_bytes()).expect("send");
+    }
+    let mut coded = 0;
+    for client in &mut crowd {
+        let response = client.response(Asked::Other).expect("a response, and all of it");
+        let is_coded = response.field("content-encoding").is_some();
+        coded += usize::from(is_coded);
+        // What is coded is decoded by programs elsewhere; here its end is enough.
+        assert!(is_coded || response.body == content, "another content");
+    }
+    let counters = server.stop().expect("the server ends in order");
+    assert_eq!(counters["requests_aborted"], 0);
+    assert!(counters["jobs_refused"] > 0, "there were places for all");
+    assert_eq!(coded as u64 + counters["jobs_refused"], MANY as u64);
+}
+
 #[test]
 fn what_cannot_get_smaller_is_tried_once() {
     let folder = Folder::new("futile-codings").expect("a folder");

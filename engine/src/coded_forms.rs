@@ -57,6 +57,8 @@ enum Made {
     /// Nobody has tried.
     #[default]
     Untried,
+    /// Somebody is at it.
+    UnderWay,
     /// It does not get smaller.
     Futile,
     Done(Rc<OpenFile>),
@@ -80,13 +82,18 @@ impl CodedForms {
     pub(crate) fn made(&self, coding: Coding) -> Option<Rc<OpenFile>> {
         match &self.slots.borrow()[coding.index()].made {
             Made::Done(file) => Some(Rc::clone(file)),
-            Made::Untried | Made::Futile => None,
+            Made::Untried | Made::UnderWay | Made::Futile => None,
         }
     }
 
     /// Whether it is of no use to compress the file.
     pub(crate) fn is_futile(&self, coding: Coding) -> bool {
         matches!(self.slots.borrow()[coding.index()].made, Made::Futile)
+    }
+
+    /// Whether somebody is compressing the file.
+    pub(crate) fn is_under_way(&self, coding: Coding) -> bool {
+        matches!(self.slots.borrow()[coding.index()].made, Made::UnderWay)
     }
 
     /// Takes down what came of compressing the file; `None` when it does not get smaller.
@@ -99,10 +106,36 @@ impl CodedForms {
         let of_slot = |slot: &Slot| {
             let made = match &slot.made {
                 Made::Done(file) => file.memory(),
-                Made::Untried | Made::Futile => 0,
+                Made::Untried | Made::UnderWay | Made::Futile => 0,
             };
             made + slot.sibling.as_ref().map_or(0, |file| file.memory())
         };
         self.slots.borrow().iter().map(of_slot).sum()
+    }
+}
+
+/// Says of a file that it is being compressed, for as long as this lives.
+pub(crate) struct UnderWay {
+    file: Rc<OpenFile>,
+    coding: Coding,
+}
+
+impl UnderWay {
+    pub(crate) fn begin(file: &Rc<OpenFile>, coding: Coding) -> UnderWay {
+        let made = &mut file.coded.slots.borrow_mut()[coding.index()].made;
+        if matches!(made, Made::Untried) {
+            *made = Made::UnderWay;
+        }
+        UnderWay { file: Rc::clone(file), coding }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let made = &mut self.file.coded.slots.borrow_mut()[self.coding.index()].made;
+        // Nothing has come of it: the client has left, or the file could not be read.
+        if matches!(made, Made::UnderWay) {
+            *made = Made::Untried;
+        }
     }
 }

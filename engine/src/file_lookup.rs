@@ -18,12 +18,12 @@ use sys::fs::{Cached, Kind, Stat, Symlinks};
 
 use crate::coded_forms::{CodedForms, Form, suffix};
 use crate::file_cache::{OpenFile, Prepared};
-use crate::jobs::JobError;
+use crate::jobs::{Claim, JobError};
 use crate::served::Served;
 use crate::stream::Stream;
 
 /// What chooses the form of a file.
-pub(crate) const VARY: &[u8] = b"Accept-Encoding";
+pub(crate) const VARY: &str = "Accept-Encoding";
 
 /// What a path leads to.
 pub(crate) enum Found {
@@ -317,9 +317,18 @@ pub(crate) async fn run_job<T: Send + 'static>(
     stream: &Stream,
     job: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
+    run_claimed(stream, Claim::Asked, job).await
+}
+
+/// The same, with a claim to be run.
+pub(crate) async fn run_claimed<T: Send + 'static>(
+    stream: &Stream,
+    claim: Claim,
+    job: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     let shard = &stream.shard;
     shard.count(Counter::JobsStarted);
-    match shard.jobs.run(&shard.inbox, stream.port.key.get(), job).await {
+    match shard.jobs.run((&shard.inbox, stream.port.key.get()), claim, job).await {
         Ok(result) => result,
         Err(JobError::Busy) => {
             shard.count(Counter::JobsRefused);
@@ -379,7 +388,7 @@ pub(crate) fn validator_fields<'o>(writer: HeadWriter<'o>, file: &OpenFile) -> H
         Some(etag) => writer.field("ETag", etag.as_bytes()),
         None => writer,
     };
-    if file.varies { writer.field("Vary", VARY) } else { writer }
+    if file.varies { writer.vary(VARY) } else { writer }
 }
 
 /// The value of `Location` for a folder that was asked for without its slash.

@@ -19,6 +19,7 @@ mod connection;
 mod content;
 mod details;
 mod encoders;
+mod entering;
 mod error;
 mod file_cache;
 mod file_lookup;

@@ -24,6 +24,8 @@ impl Connection {
 #[derive(Debug)]
 pub struct HeadWriter<'o> {
     out: &'o mut Vec<u8>,
+    /// Where the head begins.
+    begin: usize,
 }
 
 impl<'o> HeadWriter<'o> {
@@ -34,13 +36,14 @@ impl<'o> HeadWriter<'o> {
 
     /// Begins with a status line that gives this reason; it holds no control byte.
     pub(crate) fn with_reason(out: &'o mut Vec<u8>, status: Status, reason: &[u8]) -> HeadWriter<'o> {
+        let begin = out.len();
         // RFC 9112 section 2.3: the version is the sender's own, whatever the client's was.
         out.extend_from_slice(b"HTTP/1.1 ");
         push_number(out, u64::from(status.code()));
         out.push(b' ');
         out.extend_from_slice(reason);
         out.extend_from_slice(b"\r\n");
-        HeadWriter { out }
+        HeadWriter { out, begin }
     }
 
     /// One field. The value must hold no control byte but HTAB: what comes from a client is checked before.
@@ -77,6 +80,12 @@ impl<'o> HeadWriter<'o> {
         }
     }
 
+    /// `Vary`, unless the head has said already that it depends on this field: the only place where it is written.
+    pub fn vary(self, on: &str) -> Self {
+        let says = self.out[self.begin..].split(|&byte| byte == b'\n').any(|line| varies(line, on));
+        if says { self } else { self.field("Vary", on.as_bytes()) }
+    }
+
     /// Whole field lines that were prepared and checked earlier, each with its CRLF.
     pub fn lines(self, lines: &[u8]) -> Self {
         debug_assert!(lines.is_empty() || lines.ends_with(b"\r\n"), "whole lines");
@@ -94,6 +103,16 @@ impl<'o> HeadWriter<'o> {
     pub fn finish(self) {
         self.out.extend_from_slice(b"\r\n");
     }
+}
+
+/// Whether a line of a head says that it depends on a field of requests; `*` stands for all (RFC 9110 section 12.5.5).
+fn varies(line: &[u8], on: &str) -> bool {
+    let Some((name, list)) = line.split_at_checked("Vary:".len()) else { return false };
+    if !name.eq_ignore_ascii_case(b"Vary:") {
+        return false;
+    }
+    let mut names = list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    names.any(|name| name == b"*" || name.eq_ignore_ascii_case(on.as_bytes()))
 }
 
 /// Appends a field line; the name is a token, and the value has no control byte but HTAB.
@@ -166,6 +185,28 @@ mod tests {
         let expected = "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
                         Content-Length: 18446744073709551615\r\nConnection: close\r\nX-A: b\r\n\r\n";
         assert_eq!(String::from_utf8(out).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn what_an_answer_depends_on_is_said_once() {
+        let cases = [
+            ("", "Accept", "Vary: Accept\r\n"),
+            ("Vary: Accept\r\n", "Accept", "Vary: Accept\r\n"),
+            ("vary: origin,accept \r\n", "Accept", "vary: origin,accept \r\n"),
+            ("Vary: *\r\n", "Accept", "Vary: *\r\n"),
+            ("Vary: Accept-Encoding\r\n", "Accept", "Vary: Accept-Encoding\r\nVary: Accept\r\n"),
+            ("X-Vary: Accept\r\n", "Accept", "X-Vary: Accept\r\nVary: Accept\r\n"),
+            ("Vary:\r\n", "Accept", "Vary:\r\nVary: Accept\r\n"),
+        ];
+        for (lines, on, expected) in cases {
+            // What another head has said before does not count.
+            let mut out = b"HTTP/1.1 200 OK\r\nVary: Accept\r\n\r\n".to_vec();
+            let begin = out.len();
+            let writer = HeadWriter::new(&mut out, Status::OK).lines(lines.as_bytes());
+            writer.vary(on).finish();
+            let head = String::from_utf8_lossy(&out[begin..]).into_owned();
+            assert_eq!(head, format!("HTTP/1.1 200 OK\r\n{expected}\r\n"), "{lines}");
+        }
     }
 
     #[test]

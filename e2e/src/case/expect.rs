@@ -54,8 +54,21 @@ impl Expectation {
             let wanted = format!("{:?} (line {})", self.statuses, self.line);
             return Err(Failure::mismatch("status", wanted, response.status));
         }
+        no_line_twice(response)?;
         self.fields.iter().try_for_each(|rule| rule.check(response, variables))?;
         self.body.iter().try_for_each(|rule| rule.check(&response.body, variables))
+    }
+}
+
+/// Whatever is wanted: a line that says what another has said is a defect.
+fn no_line_twice(response: &Response) -> Outcome<()> {
+    let fields = &response.fields;
+    let says = |(name, value): &(String, String), (other, same): &(String, String)| {
+        name.eq_ignore_ascii_case(other) && value == same
+    };
+    match fields.iter().enumerate().find(|(at, line)| fields[..*at].iter().any(|before| says(line, before))) {
+        None => Ok(()),
+        Some((_, (name, value))) => Err(Failure::mismatch(name, "one line", format!("two of {value:?}"))),
     }
 }
 

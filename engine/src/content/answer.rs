@@ -76,6 +76,9 @@ pub(super) fn respond(
     }
     // What failed on the way to the page of an error is still that error.
     let status = responder.stands_for.unwrap_or(status);
+    if 400 <= status.code() && responder.pages().is_some_and(ErrorPages::depends_on_accept) {
+        line(&mut lines, "Vary", b"Accept");
+    }
     let page = match page(responder, status) {
         Body::Page(page) => Some(whole(responder, page)),
         Body::None => None,
@@ -84,19 +87,13 @@ pub(super) fn respond(
             return Sent { status, content: 0 };
         }
     };
-    if 400 <= status.code() && responder.pages().is_some_and(ErrorPages::depends_on_accept) {
-        line(&mut lines, "Vary", b"Accept");
-    }
-    let mut writer = responder.head(status);
+    let writer = responder.head(status).lines(&lines);
     // A 204 has no Content-Length (RFC 9110 section 8.6); a 304 would need that of the 200.
-    match &page {
-        Some((media_type, content)) => {
-            writer = content.fields(writer.field("Content-Type", media_type.as_bytes()));
-        }
-        None if status.allows_content() => writer = writer.number("Content-Length", 0),
-        None => {}
-    }
-    writer.lines(&lines);
+    let _ = match &page {
+        Some((media_type, content)) => content.fields(writer.field("Content-Type", media_type.as_bytes())),
+        None if status.allows_content() => writer.number("Content-Length", 0),
+        None => writer,
+    };
     responder.end_head();
     put(responder, status, page.as_ref().map_or(&[][..], |(_, content)| &content.bytes))
 }

@@ -7,16 +7,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use codings::Encoder;
+use proto_http::coding::Accepted;
 use proto_http::condition::{Verdict, evaluate};
 use proto_http::{Coding, Status, chunk};
 use site::{Compression, Files};
 
 use super::{Responder, Sent, file};
-use crate::coded_forms::Form;
+use crate::coded_forms::{Form, UnderWay};
 use crate::connection::Wait;
 use crate::encoders::Lent;
 use crate::file_cache::OpenFile;
-use crate::file_lookup::{self, run_job};
+use crate::file_lookup::{self, run_claimed};
+use crate::jobs::Claim;
 use crate::limits::CODING_STEP;
 use crate::stream::{Gone, Stream};
 
@@ -35,6 +37,10 @@ pub(super) async fn send(
         Verdict::Proceed | Verdict::ProceedWithoutRange => {}
     }
     let is_kept = responder.stream.shard.files.keeps_coded(plain.stat.len);
+    // Once is enough. Meanwhile the file is sent as it is, and only those who do not take that have it made again.
+    if is_kept && plain.coded.is_under_way(coding) && Accepted::of(&request).takes_identity() {
+        return file::deliver(responder, plain).await;
+    }
     if !is_kept && responder.is_head() {
         head(responder, &made);
         return Ok(Sent { status: Status::OK, content: 0 });
@@ -50,8 +56,7 @@ pub(super) async fn send(
             None => file::deliver(responder, plain).await,
         };
     }
-    head(responder, &made);
-    pour(responder, plain, lent).await
+    pour(responder, (plain, made), lent).await
 }
 
 /// The head of a content whose length nobody knows yet.
@@ -70,10 +75,11 @@ async fn keep(
     mut lent: Lent,
 ) -> Option<Rc<OpenFile>> {
     let (stream, coding) = (responder.stream, made.form.coding()?);
+    let _under_way = UnderWay::begin(plain, coding);
     let mut piece = Piece::new(lent.hand_out()?, plain);
     let mut content = Vec::new();
     while !piece.is_last() {
-        piece = press(stream, piece).await.ok()?;
+        piece = press(stream, piece, Claim::Asked).await.ok()?;
         content.append(&mut piece.coded);
     }
     lent.hand_in(piece.encoder);
@@ -93,17 +99,26 @@ fn with_content(responder: &Responder<'_>, files: &Files, mut made: OpenFile, co
 }
 
 /// Compresses a file piece by piece and sends each when it is ready. A client that does not read holds two pieces.
-async fn pour(responder: &mut Responder<'_>, plain: &OpenFile, mut lent: Lent) -> Result<Sent, Gone> {
+async fn pour(
+    responder: &mut Responder<'_>,
+    (plain, made): (&Rc<OpenFile>, OpenFile),
+    mut lent: Lent,
+) -> Result<Sent, Gone> {
     let stream = responder.stream;
+    let piece = Piece::new(lent.hand_out().ok_or(Gone::Broken)?, plain);
+    // Before the head is written there is another answer, if nobody has the time, or the file cannot be read.
+    let Ok(mut piece) = press(stream, piece, Claim::Asked).await else {
+        drop(lent);
+        return file::deliver(responder, plain).await;
+    };
     responder.uncoded = Some(plain.stat.len);
-    let mut piece = Piece::new(lent.hand_out().ok_or(Gone::Broken)?, plain);
+    head(responder, &made);
     let mut sent = Sent { status: Status::OK, content: 0 };
-    while !piece.is_last() {
-        let before = piece.at;
-        // A file that has got shorter, or cannot be read, shows as a content without its end.
-        piece = press(stream, piece).await.map_err(|_| Gone::Broken)?;
+    let mut taken = 0;
+    loop {
         let given = piece.coded.len() as u64;
-        lent.count(piece.at - before, given);
+        lent.count(piece.at - taken, given);
+        taken = piece.at;
         sent.content += given;
         // An empty chunk would be the last one.
         if given > 0 {
@@ -115,6 +130,11 @@ async fn pour(responder: &mut Responder<'_>, plain: &OpenFile, mut lent: Lent) -
             responder.out.extend_from_slice(chunk::LAST);
         }
         stream.send(responder.out).await?;
+        if piece.is_last() {
+            break;
+        }
+        // A file that has got shorter, or cannot be read, shows as a content without its end.
+        piece = press(stream, piece, Claim::Begun).await.map_err(|_| Gone::Broken)?;
     }
     lent.hand_in(piece.encoder);
     lent.finished();
@@ -122,10 +142,10 @@ async fn pour(responder: &mut Responder<'_>, plain: &OpenFile, mut lent: Lent) -
 }
 
 /// Has the next piece made.
-async fn press(stream: &Stream, piece: Piece) -> io::Result<Piece> {
+async fn press(stream: &Stream, piece: Piece, claim: Claim) -> io::Result<Piece> {
     // The client has taken what it was sent so far, or there would be no room for more: its time begins anew.
     stream.watch(Wait::Write);
-    run_job(stream, move || piece.next()).await
+    run_claimed(stream, claim, move || piece.next()).await
 }
 
 /// A file on its way through an encoder; goes to a job for each piece, and comes back with it.

@@ -139,7 +139,7 @@ fn unsatisfiable(responder: &mut Responder<'_>, file: &OpenFile) -> Sent {
 /// Another form of the file might have been answered differently.
 fn vary(lines: &mut Vec<u8>, file: &OpenFile) {
     if file.varies {
-        answer::line(lines, "Vary", file_lookup::VARY);
+        answer::line(lines, "Vary", file_lookup::VARY.as_bytes());
     }
 }
 

@@ -75,7 +75,7 @@ fn head(responder: &mut Responder<'_>, form: Listing, shape: Shape, len: usize) 
     // No validator says what is in a folder: times of folders do not change with the files in them.
     let writer = writer.number("Content-Length", len as u64).field("Cache-Control", b"no-cache");
     if form == Listing::Auto {
-        writer.field("Vary", b"Accept");
+        writer.vary("Accept");
     }
     match shape {
         Shape::Html => responder.end_head_with(&OF_PAGES),

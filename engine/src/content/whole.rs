@@ -51,7 +51,7 @@ impl<'c> Whole<'c> {
             Some(coding) => writer.field("Content-Encoding", coding.token().as_bytes()),
             None => writer,
         };
-        let writer = if self.varies { writer.field("Vary", VARY) } else { writer };
+        let writer = if self.varies { writer.vary(VARY) } else { writer };
         writer.number("Content-Length", self.bytes.len() as u64)
     }
 }

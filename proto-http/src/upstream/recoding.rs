@@ -43,15 +43,8 @@ impl Recoding {
                 }
             }
         };
-        if varies(response) { writer } else { writer.field("Vary", b"Accept-Encoding") }
+        writer.vary("Accept-Encoding")
     }
-}
-
-/// Whether a response says by itself that it depends on what codings a client takes.
-fn varies(response: &Response<'_>) -> bool {
-    let mut names =
-        response.all(Name::Vary).flat_map(|list| list.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
-    names.any(|name| name == b"*" || name.eq_ignore_ascii_case(b"Accept-Encoding"))
 }
 
 /// Whether a `Cache-Control` forbids to change the content (RFC 9111 section 5.2.2.6).
