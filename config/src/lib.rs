@@ -48,7 +48,7 @@ pub use model::{
     Effect, Eject, ErrorFormat, ErrorPage, ErrorStatus, Every, Fastcgi, FieldAction, FieldRule, FileAt,
     FileCache, Handler, HashBy, Health, Host, Labels, Level, Limits, Listen, Listing, Location, Log,
     LogConditions, LogFormat, LogQueue, LogStatus, Map, Matcher, OriginPattern, OriginPort, Origins, Output,
-    Peer, Place, ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind, Remote, Requirement, Return,
+    Peer, Place, Preamble, ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind, Remote, Requirement, Return,
     Rewriting, Rotate, RotatedNames, Rule, Satisfy, Scheme, Server, Settings, ShapedBy, Shaping, Shards,
     Subject, Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport, Then, TimeZone, Timeouts, Tls,
     TlsCertificate, TlsVersion, Transport, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol,

@@ -384,6 +384,7 @@ impl Compiler<'_> {
             id,
             name: upstream.name.clone(),
             protocol: upstream.protocol,
+            preamble: upstream.preamble,
             servers,
             named,
             balance: upstream.balance.clone(),
