@@ -15,7 +15,12 @@ pub(crate) enum Reply {
     /// A status; an error has its page.
     Status(Status),
     /// The client is sent elsewhere.
-    Redirect(Status, Target),
+    Redirect {
+        status: Status,
+        target: Target,
+        /// JSON Pointer of the answer.
+        pointer: String,
+    },
     /// A body.
     Body { status: Status, media_type: String, escape: Escape, parts: Vec<Part> },
 }
@@ -25,7 +30,7 @@ impl Reply {
     pub(crate) fn action(&self, view: &View<'_>) -> Action<'_> {
         match self {
             Reply::Status(status) => Action::Respond(Answer::with(*status)),
-            Reply::Redirect(status, target) => match target.location(view) {
+            Reply::Redirect { status, target, .. } => match target.location(view) {
                 Ok(location) => Action::Redirect { status: *status, location },
                 Err(refused) => Action::Respond(Answer::with(refused)),
             },
