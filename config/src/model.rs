@@ -48,7 +48,7 @@ pub use settings::{
 pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 pub use upstream::{
-    Balance, Eject, Fastcgi, HashBy, Health, ProxyHost, Upstream, UpstreamAddress, UpstreamPart,
+    Balance, Eject, Fastcgi, HashBy, Health, Preamble, ProxyHost, Upstream, UpstreamAddress, UpstreamPart,
     UpstreamProtocol, UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust,
 };
 

@@ -18,6 +18,7 @@ use crate::content::{self, Responder};
 use crate::entering::Entrance;
 use crate::finding::{Decision, Finder, Origin, refuse};
 use crate::finish::{self, Finished};
+use crate::kept::NOTHING;
 use crate::limits::{INPUT_CAPACITY, OUTPUT_MAX, REQUESTS_PER_TURN};
 use crate::port::Port;
 use crate::request_body::RequestBody;
@@ -189,6 +190,8 @@ async fn exchange(
     }
     shard.count(Counter::RequestsBegun);
     work.relay.begin();
+    stream.port.ban.set(None);
+    stream.port.kept.borrow_mut().clear();
     let head_len = head.unwrap_or_default();
 
     // A body is read while the head is still needed: its bytes move out of the way.
@@ -217,6 +220,7 @@ async fn exchange(
         // Who is banned and connects has been closed. The connection of a proxy is that of others, too.
         Some(_) if client != peer && shard.has_banned(client) => {
             shard.count(Counter::RequestsRefusedBan);
+            stream.port.ban.set(shard.ban_of(client));
             (Decision::nowhere(Action::Respond(Answer::with(Status::FORBIDDEN))), None)
         }
         Some((request, Ok(asked))) => finder.find(&request, asked, &mut work.trail).await,
@@ -273,6 +277,7 @@ async fn exchange(
         lines: Vec::new(),
         compression: place.and_then(|place| place.location.compression.as_deref()),
         fields: place.map_or(&NO_RULES, |p| &p.location.fields),
+        wanted: place.map_or(&NOTHING, |place| served.wanted(place.location.id)),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),
         client,
         ahead: work.input.get(work.start + head_len..).unwrap_or_default(),
@@ -307,6 +312,7 @@ async fn exchange(
         head_sent: responder.head_sent,
         sent: &sent,
         uncoded,
+        persists,
     });
 
     drop(responder);

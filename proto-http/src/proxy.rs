@@ -1,8 +1,12 @@
 //! The PROXY protocol, versions 1 and 2: what a proxy says about its client before the first byte that comes from it.
 //! Sections are those of "The PROXY protocol" of HAProxy Technologies, in the version of 2020.
 //!
-//! The reader is strict: who is trusted to say this says it in one of few forms, and anything else is somebody who
-//! speaks another protocol.
+//! What servers are told is written by [`write()`]. The reader is strict: who is trusted to say this says it in one of
+//! few forms, and anything else is somebody who speaks another protocol.
+
+mod write;
+
+pub use write::{Ends, Form, Proof, Shown, Tls, write};
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -389,6 +389,7 @@ impl Compiler<'_> {
             id,
             name: upstream.name.clone(),
             protocol: upstream.protocol,
+            preamble: upstream.preamble,
             servers,
             named,
             balance: upstream.balance.clone(),

@@ -19,6 +19,9 @@ pub struct Upstream {
     pub protocol: UpstreamProtocol,
     /// Which scripts requests are for, where that is FastCGI.
     pub fastcgi: Fastcgi,
+    /// What each connection to a server begins with. If it is anything, no connection carries a second request:
+    /// `keep_alive` is 0.
+    pub preamble: Preamble,
     /// Who gets a request.
     pub balance: Balance,
     /// Name of the cookie that has a client come to the same server again.
@@ -48,6 +51,17 @@ pub enum UpstreamProtocol {
     Http,
     /// FastCGI.
     Fastcgi,
+}
+
+/// What a connection to a server begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Preamble {
+    /// The first request, or the handshake of TLS.
+    None,
+    /// A PROXY header of version 1.
+    ProxyV1,
+    /// A PROXY header of version 2.
+    ProxyV2,
 }
 
 /// Which scripts requests are for: `/upstreams/NAME/fastcgi`.

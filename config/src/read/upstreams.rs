@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::cause::{Cause, Flaw};
 use crate::model::{
-    Balance, Eject, Fastcgi, Health, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol,
+    Balance, Eject, Fastcgi, Health, Preamble, Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol,
     UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust,
 };
 use crate::near::nearest;
@@ -109,15 +109,13 @@ fn group_of(
 ) -> Upstream {
     let timeouts = reader.section(&upstream::TIMEOUTS, problems);
     let protocol = reader.or_default(&upstream::PROTOCOL, problems);
-    let keep_alive = match protocol {
-        // An application that has a process for each connection would have none left for others.
-        UpstreamProtocol::Fastcgi if !reader.has(&upstream::KEEP_ALIVE) => 0,
-        _ => u32::try_from(reader.or_default(&upstream::KEEP_ALIVE, problems)).unwrap_or(u32::MAX),
-    };
+    let preamble = reader.or_default(&upstream::PROXY_PROTOCOL, problems);
+    let keep_alive = keep_alive((protocol, preamble), reader, problems);
     Upstream {
         name,
         protocol,
         fastcgi: fastcgi(protocol, reader, problems),
+        preamble,
         balance: balance(reader, problems),
         sticky: reader.get(&upstream::STICKY, problems),
         slow_start: reader.or_default(&upstream::SLOW_START, problems),
@@ -135,6 +133,28 @@ fn group_of(
         pointer: reader.pointer().to_owned(),
         servers,
     }
+}
+
+/// How many connections are kept to each server.
+fn keep_alive(
+    (protocol, preamble): (UpstreamProtocol, Preamble),
+    reader: &Reader<'_>,
+    problems: &mut Problems,
+) -> u32 {
+    let told = reader.has(&upstream::KEEP_ALIVE);
+    let most = u32::try_from(reader.or_default(&upstream::KEEP_ALIVE, problems)).unwrap_or(u32::MAX);
+    if preamble != Preamble::None {
+        if told && most > 0 {
+            let flaw = Flaw::new(
+                "a connection that begins with the address of one client cannot be kept for others",
+                "remove it, or write \"proxy_protocol\": \"off\"",
+            );
+            problems.extend(reader.at_value(&upstream::KEEP_ALIVE, Cause::Conflict(flaw)));
+        }
+        return 0;
+    }
+    // An application that has a process for each connection would have none left for others.
+    if protocol == UpstreamProtocol::Fastcgi && !told { 0 } else { most }
 }
 
 fn fastcgi(protocol: UpstreamProtocol, reader: &Reader<'_>, problems: &mut Problems) -> Fastcgi {

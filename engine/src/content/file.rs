@@ -108,6 +108,7 @@ fn send_prepared(responder: &mut Responder<'_>, file: &OpenFile, prepared: &Prep
     let at = head_at + prepared.date_at;
     responder.out[at..at + date.len()].copy_from_slice(&date);
     responder.head_sent = (responder.out.len() - head_at) as u64 - file.stat.len;
+    responder.keep(&responder.out[head_at..][..responder.head_sent as usize]);
     Sent { status: Status::OK, content: file.stat.len }
 }
 

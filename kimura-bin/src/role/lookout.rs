@@ -306,7 +306,7 @@ impl Post {
             if room == 0 || patient.probe.is_some() || now < patient.due {
                 continue;
             }
-            match Probe::begin(&patient.server, rule, now) {
+            match Probe::begin(&patient.server, &patient.group, rule, now) {
                 Ok(probe) => {
                     patient.probe = Some(probe);
                     room -= 1;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{
-    Balance, Eject, FieldAction, FieldRule, Health, Place, ProxyHost, UpstreamPart, UpstreamProtocol,
-    UpstreamTimeouts,
+    Balance, Eject, FieldAction, FieldRule, Health, Place, Preamble, ProxyHost, UpstreamPart,
+    UpstreamProtocol, UpstreamTimeouts,
 };
 use proto_http::upstream::{FieldNames, Rules};
 use sys::net::Address;
@@ -36,6 +36,8 @@ pub struct Group {
     pub name: String,
     /// What the servers speak.
     pub protocol: UpstreamProtocol,
+    /// What each connection begins with.
+    pub preamble: Preamble,
     /// Those whose addresses the configuration has.
     pub servers: Vec<Arc<Server>>,
     /// Those of which it has a name. Where they are, [`GroupChanges::found`](super::GroupChanges) says.

@@ -9,7 +9,7 @@ use super::{AnyKey, HOUR, Key, PATIENCE};
 use crate::kind::{
     Choice, Count, FilePath, Flag, Integer, List, MapOf, Object, OrOff, ServerItem, Span, Text,
 };
-use crate::model::{Balance, LogStatus, UpstreamProtocol};
+use crate::model::{Balance, LogStatus, Preamble, UpstreamProtocol};
 use crate::place;
 use crate::syntax;
 
@@ -28,6 +28,14 @@ keys! {
         FASTCGI: Object = "fastcgi", Object(&UPSTREAM_FASTCGI),
             default None, example r#"{"index": "main.php"}"#,
             "Which scripts requests are for, where the servers speak FastCGI.";
+        PROXY_PROTOCOL: Choice<Preamble> = "proxy_protocol",
+            Choice {
+                words: &[("off", Preamble::None), ("v1", Preamble::ProxyV1), ("v2", Preamble::ProxyV2)],
+            },
+            default Some(r#""off""#), example r#""v2""#,
+            "Whether each connection to a server begins with a PROXY header, which tells the address of the client, and of \
+             which version. Such a connection carries one request and is closed, so that no request goes under the name of \
+             another client.";
         BALANCE: Text<Balance> = "balance",
             Text {
                 noun: "a way to choose a server, such as \"least_connections\"",
@@ -62,7 +70,7 @@ keys! {
             default Some("128"), example "8",
             "Connections to each server that a shard keeps while nothing is sent over them; 0 closes each after its \
              response. Servers that speak FastCGI often have a process for each connection, so that for them none is kept \
-             unless this is written.";
+             unless this is written; with \"proxy_protocol\" none can be.";
         TIMEOUTS: Object = "timeouts", Object(&UPSTREAM_TIMEOUTS),
             default None, example r#"{"response": "2m"}"#,
             "Bounds on how long a server may take.";

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
+use config::Preamble;
 use perf::Counter;
 use site::upstream::{Relay, Seat, Server};
 
@@ -74,7 +75,7 @@ async fn go(
 ) -> Result<Sent, Failure> {
     // Earlier answers do not wait for this one.
     responder.stream.send(responder.out).await.map_err(Failure::Client)?;
-    let way = link(responder, relay, (seat, links)).await?;
+    let way = link(responder, relay, order, (seat, links)).await?;
     course.used = way.is_used();
     course.linked = Some(way.client.shard.clock.now());
     responder.stream.shard.count(Counter::UpstreamRequests);
@@ -82,6 +83,9 @@ async fn go(
     let teller = Teller::of(responder, order);
     let Responder { body, relay: Work { out: to_server, reading, .. }, out, .. } = responder;
     to_server.clear();
+    if !way.is_used() && !way.server.is_sealed() {
+        order.introduce(relay, way.client, to_server);
+    }
     reading.begin(relay.group.protocol);
     if let Some(server) = way.client.shard.balancers.borrow().server(seat) {
         order.write(relay, server, to_server);
@@ -96,7 +100,7 @@ async fn go(
         way.client.shard.count(Counter::Responses1xx);
         way.client.send(out).await.map_err(Failure::Client)?;
     }
-    let answering = Answering { way: &way, course, teller, reading, out };
+    let mut answering = Answering { way: &way, course, teller, reading, out };
     let answered = if gathered == Gathered::All {
         way.send(to_server).await?;
         way.has_asked();
@@ -129,12 +133,15 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 async fn link<'x>(
     responder: &Responder<'x>,
     relay: &Relay,
+    order: &Order<'_>,
     (seat, links): (Seat, Links),
 ) -> Result<Way<'x>, Failure> {
     let client = responder.stream;
     let shard = &client.shard;
     let key = client.port.key.get();
+    // One that is spare has not begun as a group wants it that has another configuration now.
     if links == Links::Any
+        && relay.group.preamble == Preamble::None
         && let Some(link) = shard.spare_link(seat, key)
     {
         return Ok(Way::new(client, link));
@@ -144,7 +151,10 @@ async fn link<'x>(
     if let Some(toward) = responder.served.outward(relay.group.id) {
         let server = shard.balancers.borrow().server(seat).map(Arc::clone).ok_or(Failure::Refused)?;
         let name = toward.name.as_deref().unwrap_or_else(|| host_of(&server));
-        way.secure(&toward.outward, name).await?;
+        // What introduces the client stands before TLS, for whoever ends that.
+        let mut hello = shard.buffer();
+        order.introduce(relay, client, &mut hello);
+        way.secure(&toward.outward, name, hello).await?;
     }
     Ok(way)
 }

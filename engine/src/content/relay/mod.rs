@@ -11,6 +11,7 @@ mod answer;
 mod exchange;
 mod instead;
 mod order;
+mod preamble;
 mod records;
 mod tries;
 mod tunnel;

@@ -1,6 +1,5 @@
 //! What a server is asked: the request as it goes on, and what that says about trying it again.
 
-use std::net::IpAddr;
 use std::os::fd::RawFd;
 
 use config::ProxyHost;
@@ -15,7 +14,9 @@ use site::{Answer, Security};
 use sys::net::Address;
 
 use super::super::Responder;
+use super::preamble::{self, Caller};
 use super::upload::Packing;
+use crate::stream::Stream;
 
 /// A request on its way to a server, whichever it will be.
 pub(super) struct Order<'r> {
@@ -29,8 +30,7 @@ pub(super) struct Order<'r> {
     /// The path, decoded and without dot segments.
     path: &'r [u8],
     /// From whom the request came, and by which connection.
-    client: Option<IpAddr>,
-    client_port: u16,
+    caller: Caller,
     client_fd: RawFd,
     /// The protocol that the client wants to go on in.
     pub(super) upgrade: Option<&'r [u8]>,
@@ -53,6 +53,10 @@ impl<'r> Order<'r> {
         let named = Named::of(&request).map_err(|bad| refused(bad.status()))?;
         let port = &responder.stream.port;
         let peer = port.peer.get().address;
+        // The port of a proxy says nothing about its client.
+        let own_port = peer.is_some() && peer == responder.client;
+        let caller =
+            Caller { address: responder.client, port: if own_port { port.peer.get().port } else { 0 } };
         let trusted = responder.served.clients.trusts(peer);
         let forwarding = Forwarding {
             peer,
@@ -73,8 +77,7 @@ impl<'r> Order<'r> {
             content,
             packing,
             path: responder.path,
-            client: responder.client,
-            client_port: port.peer.get().port,
+            caller,
             client_fd: port.fd.get(),
             upgrade: upgrade.filter(|_| packing != Packing::Records),
             forwarding,
@@ -84,6 +87,11 @@ impl<'r> Order<'r> {
     /// Whether doing it twice is as good as doing it once (RFC 9110 section 9.2.2).
     pub(super) fn is_idempotent(&self) -> bool {
         is_idempotent(self.request.method())
+    }
+
+    /// Appends what a new connection to a server begins with; `client` is the connection by which the request has come.
+    pub(super) fn introduce(&self, relay: &Relay, client: &Stream, out: &mut Vec<u8>) {
+        preamble::write(relay.group.preamble, self.caller, client, out);
     }
 
     /// Appends the head for a server.
@@ -108,7 +116,11 @@ impl<'r> Order<'r> {
             upgrade: self.upgrade,
             forwarding: self.forwarding,
             rules: relay.changes.rules(),
-            lifetime: Lifetime::Kept,
+            lifetime: match relay.group.keep_alive {
+                // Who goes on in another protocol keeps the connection, whatever was kept of it.
+                0 if self.upgrade.is_none() => Lifetime::Last,
+                _ => Lifetime::Kept,
+            },
         };
         head.write(out);
     }
@@ -126,7 +138,6 @@ impl<'r> Order<'r> {
             _ => fastcgi::Lifetime::Kept,
         };
         fastcgi::write_begin(lifetime, out);
-        let Forwarding { peer, .. } = self.forwarding;
         let environment = Environment {
             request: self.request,
             named: &self.named,
@@ -140,9 +151,8 @@ impl<'r> Order<'r> {
                 Content::Length(length) => Some(length),
                 Content::None | Content::Chunked => None,
             },
-            client: self.client,
-            // The port of a proxy says nothing about its client.
-            client_port: Some(self.client_port).filter(|_| peer.is_some() && peer == self.client),
+            client: self.caller.address,
+            client_port: Some(self.caller.port).filter(|port| *port != 0),
             server: sys::net::local_of(self.client_fd),
             user: None,
             forwarding: Forwarding { announce: Announce::Nothing, ..self.forwarding },

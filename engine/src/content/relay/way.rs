@@ -155,9 +155,13 @@ impl<'x> Way<'x> {
         Ok(())
     }
 
-    /// Comes to terms about TLS with the server, which has to be the one of this name.
-    pub(super) async fn secure(&self, outward: &Outward, name: &str) -> Result<(), Failure> {
-        let mut hello = self.shard().buffer();
+    /// Comes to terms about TLS with the server, which has to be the one of this name. `hello` is what is sent before.
+    pub(super) async fn secure(
+        &self,
+        outward: &Outward,
+        name: &str,
+        mut hello: Vec<u8>,
+    ) -> Result<(), Failure> {
         let client = outward.connect(name, &mut hello).map_err(|error| {
             log::warn!("TLS with an upstream server cannot begin: {error}");
             Failure::Refused

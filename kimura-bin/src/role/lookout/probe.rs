@@ -1,7 +1,8 @@
 //! One health check of one server: a connection, and perhaps a request and the status of its answer.
 
-use config::Health as Rule;
-use site::upstream::{Checked, Server, judge};
+use config::{Health as Rule, Preamble};
+use proto_http::proxy::{self, Ends, Form};
+use site::upstream::{Checked, Group, Server, judge};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
@@ -15,6 +16,8 @@ const READ_MAX: usize = 512;
 pub(super) struct Probe {
     socket: OwnedFd,
     step: Step,
+    /// What each connection begins with.
+    preamble: Preamble,
     /// When it has failed.
     pub(super) deadline: Instant,
 }
@@ -34,9 +37,10 @@ impl Probe {
     ///
     /// # Errors
     /// There is no way to the server: it has failed.
-    pub(super) fn begin(server: &Server, rule: &Rule, now: Instant) -> io::Result<Probe> {
+    pub(super) fn begin(server: &Server, group: &Group, rule: &Rule, now: Instant) -> io::Result<Probe> {
         let socket = connect_to(&server.address)?;
-        Ok(Probe { socket, step: Step::Connecting, deadline: now + rule.timeout })
+        let deadline = now + rule.timeout;
+        Ok(Probe { socket, step: Step::Connecting, preamble: group.preamble, deadline })
     }
 
     /// What it waits for.
@@ -62,13 +66,20 @@ impl Probe {
             match &mut self.step {
                 Step::Connecting => {
                     connected(self.socket.as_raw_fd())?;
-                    let Some(path) = &rule.path else { return Ok(Some(Checked::Passed)) };
-                    self.step = Step::Sending(request(path, server, rule));
+                    let mut first = Vec::new();
+                    introduce(self.preamble, &mut first);
+                    if let Some(path) = &rule.path {
+                        first.extend_from_slice(&request(path, server, rule));
+                    }
+                    self.step = Step::Sending(first);
                 }
                 Step::Sending(rest) => {
                     let sent = send(self.socket.as_raw_fd(), rest)?;
                     rest.drain(..sent);
                     if rest.is_empty() {
+                        if rule.path.is_none() {
+                            return Ok(Some(Checked::Passed));
+                        }
                         self.step = Step::Receiving(Vec::new());
                     }
                 }
@@ -83,6 +94,15 @@ impl Probe {
                 }
             }
         }
+    }
+}
+
+/// A check speaks for nobody (section 2.2 of the PROXY protocol: LOCAL).
+fn introduce(preamble: Preamble, out: &mut Vec<u8>) {
+    match preamble {
+        Preamble::None => {}
+        Preamble::ProxyV1 => proxy::write(Form::Line, Ends::Own, out),
+        Preamble::ProxyV2 => proxy::write(Form::Binary, Ends::Own, out),
     }
 }
 
