@@ -151,6 +151,11 @@ impl<'x> RequestBody<'x> {
         filled
     }
 
+    /// For so many ticks nothing was taken of it: for that the client is not slow.
+    pub(crate) fn held_for(&mut self, held: u32) {
+        self.begun = self.begun.saturating_add(held);
+    }
+
     /// Begins the body anew, as long as nothing of it has been given up.
     pub(crate) fn rewind(&mut self) {
         if let Some(framing) = self.framing {
@@ -216,9 +221,8 @@ impl<'x> RequestBody<'x> {
         let mut come = come.await;
         if come.is_ok() && stream.port.shaped.get() {
             match stream.take_toll(self.input.len() - before).await {
-                // For what limits have held back nobody is slow.
                 Ok(Duration::ZERO) => {}
-                Ok(held) => self.begun = self.begun.saturating_add(ticks(held)),
+                Ok(held) => self.held_for(ticks(held)),
                 Err(gone) => come = Err(gone),
             }
         }

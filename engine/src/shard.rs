@@ -66,6 +66,9 @@ pub(crate) struct Shard {
     pub(crate) ready: RefCell<VecDeque<Key>>,
     /// Connections for whose handshakes something has come.
     pub(crate) handshakes: RefCell<VecDeque<Key>>,
+    /// Connections that wait for their turn to compress, and the one that has it.
+    pub(crate) coders: RefCell<VecDeque<Key>>,
+    pub(crate) coder: Cell<Option<Key>>,
     /// Connections whose receive ended because no buffer was free.
     pub(crate) starved: RefCell<Vec<Key>>,
     pub(crate) wheel: RefCell<Wheel>,
@@ -160,6 +163,8 @@ impl Shard {
             events: Cell::new(0),
             ready: RefCell::default(),
             handshakes: RefCell::default(),
+            coders: RefCell::default(),
+            coder: Cell::default(),
             starved: RefCell::default(),
             wheel: RefCell::new(Wheel::new(clock.tick())),
             clock,

@@ -22,7 +22,7 @@ pub(crate) use buffers::SIZE as BUFFER_SIZE;
 
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use perf::Counter;
 use sys::eventfd::EventFd;
@@ -31,7 +31,7 @@ use crate::connection::Key;
 use crate::inbox::{Letter, Letters};
 use crate::lane::parking::Parking;
 use crate::lane::ring::{Event, Tally};
-use crate::limits::BEAT;
+use crate::limits::{BEAT, CODING_TIME};
 use crate::shard::{Life, Shard};
 use crate::wheel::{TICK, ticks};
 
@@ -99,7 +99,8 @@ impl Lane {
         self.shard.clock.refresh();
         self.shard.ring.borrow_mut().events(&mut self.events);
         let mut events = std::mem::take(&mut self.events);
-        let count = events.len() + self.shard.ready.borrow().len() + self.shard.handshakes.borrow().len();
+        let waiting = self.shard.ready.borrow().len() + self.shard.coders.borrow().len();
+        let count = events.len() + waiting + self.shard.handshakes.borrow().len();
         self.shard.events.set(count);
         for event in events.drain(..) {
             match event {
@@ -114,6 +115,7 @@ impl Lane {
         self.read_letters();
         self.run_ready();
         self.shard.shake_hands();
+        self.run_coders();
         self.shard.feed_starved();
         self.shard.count(Counter::Passes);
         Ok(count > 0)
@@ -121,7 +123,10 @@ impl Lane {
 
     fn enter(&self) -> io::Result<()> {
         let mut ring = self.shard.ring.borrow_mut();
-        let waits = self.shard.ready.borrow().is_empty() && self.shard.handshakes.borrow().is_empty();
+        let shard = &self.shard;
+        let waits = shard.ready.borrow().is_empty()
+            && shard.handshakes.borrow().is_empty()
+            && shard.coders.borrow().is_empty();
         if waits { ring.turn_waiting(LINGER) } else { ring.turn() }
     }
 
@@ -133,6 +138,24 @@ impl Lane {
             self.shard.run(key);
         }
         self.turn = turn;
+    }
+
+    /// Has answers compressed piece by piece, as long as there is time for it: what others want comes first.
+    fn run_coders(&self) {
+        if self.shard.coders.borrow().is_empty() {
+            return;
+        }
+        let begun = Instant::now();
+        loop {
+            let Some(key) = self.shard.coders.borrow_mut().pop_front() else { break };
+            self.shard.coder.set(Some(key));
+            self.shard.run(key);
+            if CODING_TIME < begun.elapsed() {
+                break;
+            }
+        }
+        // It may have gone meanwhile.
+        self.shard.coder.set(None);
     }
 
     /// Waits through the executor until the ring has something.

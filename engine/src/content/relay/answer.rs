@@ -20,7 +20,7 @@ use super::order::Order;
 use super::records::Records;
 use super::way::{Failure, Way};
 use crate::kept::Wanted;
-use crate::limits::{AHEAD_MIN, INTERIM_MAX, PULLED_MIN, PULLED_PER_TURN};
+use crate::limits::{AHEAD_MIN, CODED_PER_TURN, INTERIM_MAX, PULLED_MIN, PULLED_PER_TURN};
 use crate::request_ids;
 use crate::served::Served;
 use crate::stream::Stream;
@@ -373,11 +373,19 @@ impl Answering<'_, '_> {
     async fn pour(&mut self, content: &mut Content, framing: Framing) -> Result<(), Failure> {
         let mut turn_ends = PULLED_PER_TURN;
         loop {
+            if content.transform.is_some() && !self.reading.is_empty() {
+                self.way.client.coding_turn().await;
+            }
             let Reading { input, at, trailers, .. } = &mut *self.reading;
             let sink = Sink { client: self.way.client, told: &mut self.course.told, out: self.out };
             content.pour((input, at), trailers, sink)?;
             if content.is_whole() {
                 break;
+            }
+            if *at < input.len() {
+                self.course.told = true;
+                self.way.answer(self.out).await?;
+                continue;
             }
             input.clear();
             *at = 0;
@@ -458,7 +466,8 @@ impl Content {
             && matches!(framing, Framing::Length(len) if least <= len.saturating_sub(self.len))
     }
 
-    /// Moves what has come to `out`, framed for the client; stops at the end of the content.
+    /// Moves what has come to `out`, framed for the client; stops at the end of the content, and after a piece that had
+    /// to be compressed.
     fn pour(
         &mut self,
         (input, at): (&mut Vec<u8>, &mut usize),
@@ -466,7 +475,8 @@ impl Content {
         mut sink: Sink<'_>,
     ) -> Result<(), Failure> {
         while *at < input.len() && !self.is_whole() {
-            let rest = &input[*at..];
+            let most = if self.transform.is_some() { CODED_PER_TURN } else { usize::MAX };
+            let rest = &input[*at..input.len().min(at.saturating_add(most))];
             let (data, taken) = match &mut self.decoder {
                 Some(decoder) => {
                     let step = decoder.decode(rest).map_err(|_| Failure::Framing)?;
@@ -488,11 +498,13 @@ impl Content {
                 sink.push(data);
                 continue;
             }
-            let data = match &mut self.transform {
-                Some(transform) => transform.push(data).map_err(Failure::Client)?,
-                None => data,
+            let Some(transform) = &mut self.transform else {
+                self.len += frame(data, self.delivery, sink.out);
+                continue;
             };
+            let data = transform.push(data).map_err(Failure::Client)?;
             self.len += frame(data, self.delivery, sink.out);
+            return Ok(());
         }
         Ok(())
     }
