@@ -238,7 +238,7 @@ impl Double<FromAuth, ToAuth> {
                     self.say(&FromAuth::Ready);
                     self.goes_on(When::Serving);
                 }
-                ToAuth::ErrorLog | ToAuth::Realms => self.note(&descriptors),
+                ToAuth::ErrorLog | ToAuth::Realms | ToAuth::Messages => self.note(&descriptors),
                 ToAuth::Verify { id, .. } => self.say(&FromAuth::Verdict { id, name: None }),
                 // Only hostile workers ask, and nobody waits for the answer.
                 ToAuth::Login { .. } => {}
@@ -279,7 +279,7 @@ impl Double<FromPam, ToPam> {
                     self.note(&descriptors);
                     self.goes_on(When::Serving);
                 }
-                ToPam::ErrorLog => self.note(&descriptors),
+                ToPam::ErrorLog | ToPam::Messages => self.note(&descriptors),
                 // Only hostile workers ask.
                 ToPam::Login { login } => {
                     self.say(&FromPam::Judged { id: login.id, verdict: PamVerdict::Denied });
