@@ -347,6 +347,9 @@ impl Supervisor<'_> {
         self.reloads += 1;
         plan.done = true;
         log::info!("reloaded: {}", summary(&plan));
+        if !plan.restart.is_empty() {
+            log::warn!("in force as before: {}: restart the server to change that", plan.restart.join(", "));
+        }
         self.tell(asker, Reply::Plan(Box::new(plan)));
     }
 
