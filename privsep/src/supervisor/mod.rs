@@ -44,6 +44,7 @@ mod plan;
 mod post;
 mod posts;
 mod press;
+mod pressed;
 mod pressure;
 mod readiness;
 mod refusal;
