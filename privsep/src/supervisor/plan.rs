@@ -54,10 +54,16 @@ fn rooms(old: &Needs, new: &Needs) -> Vec<String> {
             ("spill", spill(log) != spill(known)),
         ])
         .into_iter()
-        .map(|key| format!("{}/{key}", log.pointer))
+        .map(|key| format!("{}/{key}", section(&log.pointer)))
         .collect()
     };
     new.access_logs.iter().flat_map(keys).collect()
+}
+
+/// Where the keys of a log stand, which is named by the one that says where it goes.
+fn section(pointer: &str) -> String {
+    let name = pointer.strip_prefix("/logs/").and_then(|rest| rest.split('/').next());
+    name.map_or_else(|| pointer.to_owned(), |name| format!("/logs/{name}"))
 }
 
 /// The digests of all hosts, by name.
@@ -175,6 +181,18 @@ mod tests {
             let new = with(change);
             assert_eq!(plan(&old, &new).restart, wanted);
             assert!(plan(&old, &without_restart(&old, new)).restart.is_empty());
+        }
+    }
+
+    #[test]
+    fn keys_of_logs_stand_beside_where_they_go() {
+        for (pointer, wanted) in [
+            ("/logs/main/file", "/logs/main"),
+            ("/logs/a~1b/syslog", "/logs/a~1b"),
+            ("/logs/main", "/logs/main"),
+            ("/hosts/a/access_log", "/hosts/a/access_log"),
+        ] {
+            assert_eq!(section(pointer), wanted);
         }
     }
 
