@@ -36,6 +36,7 @@ mod ledger;
 mod limits;
 mod lines;
 mod logins;
+mod names;
 mod origin;
 mod pam;
 mod passed;

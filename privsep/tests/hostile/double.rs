@@ -150,6 +150,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         hold_at: None,
         spill: None,
         rotation: None,
+        named: false,
         pointer: String::new(),
     };
     // It is to be put aside with its first line.
