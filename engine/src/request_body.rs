@@ -53,6 +53,8 @@ pub(crate) struct RequestBody<'x> {
     framing: Option<Body>,
     /// The client waits for `100 Continue` before it sends.
     awaits_continue: bool,
+    /// The trailer section, as far as it has come. Its lines are right, and there are no more than a head may have.
+    trailers: Vec<u8>,
     limit: u64,
     data: u64,
     received: u64,
@@ -78,6 +80,7 @@ impl<'x> RequestBody<'x> {
             pause_max,
             decoder: Decoder::new(body, BodyLimits::default()),
             framing: Some(body),
+            trailers: Vec::new(),
             limit: u64::MAX,
             data: 0,
             received: 0,
@@ -156,7 +159,13 @@ impl<'x> RequestBody<'x> {
         if let Some(framing) = self.framing {
             self.decoder = Decoder::new(framing, BodyLimits::default());
             (self.at, self.data, self.received) = (0, 0, 0);
+            self.trailers.clear();
         }
+    }
+
+    /// The whole trailer section, once the body is read; without the empty line at its end.
+    pub(crate) fn trailers(&self) -> &[u8] {
+        &self.trailers
     }
 
     /// Whether nothing of the body has been given up.
@@ -186,6 +195,7 @@ impl<'x> RequestBody<'x> {
     fn step(&mut self) -> Result<std::ops::Range<usize>, BodyError> {
         let step = self.decoder.decode(&self.input[self.at..]).map_err(BodyError::Bad)?;
         let data = self.at + step.data.start..self.at + step.data.end;
+        self.trailers.extend_from_slice(&self.input[self.at..][step.trailer]);
         self.at += step.consumed;
         self.received += step.consumed as u64;
         self.data += data.len() as u64;

@@ -34,5 +34,7 @@ pub(crate) use pattern::{Captured, compile as compile_pattern};
 pub(crate) use reply::Reply;
 pub use rule::Miss;
 pub(crate) use rule::RuleList;
+pub(crate) use template::FieldTemplate;
+pub use variable::Knowledge;
 pub(crate) use variable::View;
 pub use walk::{Arrival, Event, LOOKUPS_MAX, QUESTIONS_MAX, Trail, Walk};

@@ -14,7 +14,7 @@ use super::condition::{Bench, Kind, Questions};
 use super::pattern::Captured;
 use super::rule::{Miss, Outcome, RuleList};
 use super::target::Made;
-use super::variable::View;
+use super::variable::{Knowledge, View};
 use crate::exchange::Inquiry;
 use crate::{Action, Answer, Files, Host, Place};
 
@@ -120,6 +120,8 @@ impl Trail {
             path,
             query: has_query.then_some(query),
             captured: nothing,
+            subject: None,
+            facts: Knowledge::default(),
         };
         let files = place.location.files.as_deref();
         (view, Bench { captured, made, questions, files })

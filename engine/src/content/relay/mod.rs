@@ -40,6 +40,8 @@ use way::Failure;
 pub(crate) struct Work {
     /// On its way to the server.
     out: Vec<u8>,
+    /// Lines of its head that rules have made for it.
+    lines: Vec<u8>,
     reading: Reading,
     /// What has become of the request that is served now.
     tries: Vec<Try>,
@@ -52,6 +54,7 @@ impl Work {
     /// Lets go of what a rare large answer has left.
     pub(crate) fn slim(&mut self) {
         slim(&mut self.out);
+        slim(&mut self.lines);
         self.reading.slim();
     }
 
