@@ -9,7 +9,7 @@ use proto_http::{Known, Request};
 use super::Fault;
 use super::map::Map;
 use super::pattern::Captured;
-use crate::{Exchange, Security};
+use crate::{Client, Exchange, Security};
 
 /// What stands in a text in place of a `$name`.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ pub(crate) enum Variable {
 pub(crate) enum Fact {
     RequestId,
     User,
-    /// Whom the client's certificate is about, as logs write it.
+    /// Whom the client's certificate is about, as logs write it; nobody, unless it holds.
     Subject,
     /// The server that the request is passed on to.
     Upstream,
@@ -182,7 +182,7 @@ pub(crate) struct View<'v> {
     pub(crate) path: &'v [u8],
     pub(crate) query: Option<&'v [u8]>,
     pub(crate) captured: &'v Captured,
-    /// Whom the client's certificate is about.
+    /// Whom the client's certificate is about, if that holds.
     pub(crate) subject: Option<&'v str>,
     pub(crate) facts: Knowledge<'v>,
 }
@@ -199,7 +199,7 @@ impl<'v> View<'v> {
             path: exchange.path,
             query: exchange.query,
             captured,
-            subject: exchange.holder.map(|holder| holder.subject.as_str()),
+            subject: exchange.holder.filter(|_| is_proven(exchange)).map(|holder| holder.subject.as_str()),
             facts: Knowledge::default(),
         }
     }
@@ -275,6 +275,11 @@ impl Variable {
             Variable::Captured { slot, .. } => out.extend_from_slice(view.captured.get(*slot)),
         }
     }
+}
+
+/// Whether the client's certificate holds. Whoever is told a name takes it for the client's.
+fn is_proven(exchange: &Exchange<'_>) -> bool {
+    matches!(exchange.security, Security::Tls { client: Client::Proven, .. })
 }
 
 fn write_host(view: &View<'_>, out: &mut Vec<u8>) {
