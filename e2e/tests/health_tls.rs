@@ -43,7 +43,7 @@ http {
   client_body_temp_path ${folder}/n-b; proxy_temp_path ${folder}/n-p; fastcgi_temp_path ${folder}/n-f;
   uwsgi_temp_path ${folder}/n-u; scgi_temp_path ${folder}/n-s;
   server {
-    listen ${plain} ssl; listen ${announced} ssl proxy_protocol;
+    listen ${plain} ssl; listen ${announced} ssl proxy_protocol; ssl_protocols TLSv1.2 TLSv1.3;
     ssl_certificate ${folder}/tls/host.pem; ssl_certificate_key ${folder}/tls/host.key;
     location / { return 200 ok; }
     location /ill { return 500; }
