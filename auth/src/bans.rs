@@ -97,6 +97,29 @@ pub enum Reason {
     Hand(String),
 }
 
+/// Why somebody is banned, without words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Failed logins.
+    Logins,
+    /// Bad requests.
+    Requests,
+    /// Somebody has said so.
+    Hand,
+}
+
+impl Reason {
+    /// The kind of it.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Logins => Cause::Logins,
+            Self::Requests => Cause::Requests,
+            Self::Hand(_) => Cause::Hand,
+        }
+    }
+}
+
 /// What somebody has failed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offence<'r> {

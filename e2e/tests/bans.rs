@@ -23,7 +23,8 @@ const CONFIGURATION: &str = r#"{
     "listen": ["127.0.0.1:0"], "shards": 4, "error_log": "${folder}/error.log",
     "control": { "socket": "${folder}/control.sock" } ${bans} ${more}
   },
-  "hosts": { "localhost": { "root": "${folder}/www" } }
+  "logs": { "bans": { "file": "${folder}/bans.log", "format": "$status $ban" } },
+  "hosts": { "localhost": { "root": "${folder}/www", "access_log": "bans" } }
 }"#;
 
 const BANS: &str = r#", "bans": { "file": "${folder}/bans", "allow": ["127.0.0.9"] }"#;
@@ -79,6 +80,14 @@ impl Site {
         let (status, said) = self.give(command);
         assert_eq!(status, Some(0), "{command}: {said}");
         said
+    }
+
+    /// Waits until the access log has a line.
+    fn logs(&self, line: &str) {
+        until("the line", || {
+            let lines = fs::read_to_string(self.path("bans.log")).unwrap_or_default();
+            lines.lines().any(|known| known == line)
+        });
     }
 
     /// Connects from an address.
@@ -419,6 +428,12 @@ fn failed_logins_ban_the_prefix_or_the_user_from_there() {
     assert!(delay < AT_ONCE, "still served after {delay:?}");
     ended(&mut guest);
     assert!(site.done("bans").contains("127.0.0.5/32, number 1"), "{}", site.done("bans"));
+    site.logs("401 -");
+    until("the line of the last failure", || {
+        let lines = fs::read_to_string(site.path("bans.log")).unwrap_or_default();
+        // The connection may have ended before the answer.
+        lines.lines().filter(|line| line.ends_with(" new:client/logins")).count() == 1
+    });
     assert_eq!(log_in(&mut site.connect(OTHER), RIGHT), status("200"), "nobody is locked out");
     site.server.stop().expect("the server ends in order");
 
@@ -430,6 +445,7 @@ fn failed_logins_ban_the_prefix_or_the_user_from_there() {
     // The ban may reach the shard with the verdict, which is 403 then.
     log_in(&mut guest, WRONG);
     wait_for_ban_of_vera(&site);
+    site.logs("403 user/logins");
     assert_eq!(log_in(&mut guest, STRANGER), status("401"), "others from there may try");
     assert_eq!(log_in(&mut site.connect(OTHER), RIGHT), status("200"), "from elsewhere she gets in");
     assert!(site.done("bans").contains(r#"127.0.0.5/32 as "vera", number 1"#), "{}", site.done("bans"));
@@ -450,6 +466,7 @@ fn who_comes_by_a_proxy_is_banned_by_the_own_address() {
     assert_eq!(ask(&mut proxy, "198.51.100.7"), "200");
     site.done("ban 198.51.100.0/24");
     until("the ban", || ask(&mut proxy, "198.51.100.7") == "403");
+    site.logs("403 client/hand");
     assert_eq!(ask(&mut proxy, "::ffff:198.51.100.8"), "403");
     assert_eq!(ask(&mut proxy, "203.0.113.7"), "200", "the connection serves others");
     let (status, said) = site.give("ban 127.0.0.5");

@@ -261,17 +261,19 @@ const MANY: usize = 1500;
 #[test]
 fn nothing_is_cut_where_too_many_wait_for_jobs() {
     let folder = Folder::new("many-codings").expect("a folder");
-    let content = text(LIMITS[1] + 20_000);
+    // Just enough to be compressed: as slowly as can be, which takes far longer than to ask for it.
+    let content = text(LIMITS[0]);
     folder.write("www/page.html", &content).expect("write");
     let configuration = CONFIGURATION
         .replace("${root}", &folder.path().join("www").to_string_lossy())
         .replace("\"compressions_per_shard\": 2", &format!("\"compressions_per_shard\": {MANY}"))
-        .replace("300k", "1k");
+        .replace("300k", "1000")
+        .replace("\"zstd\"]", "\"zstd\"], \"br_level\": 11");
     let configuration = folder.write("kimura.conf", configuration.as_bytes()).expect("write");
     let server = Server::start(&configuration, &Options::default()).expect("the server starts");
     let mut crowd: Vec<_> = (0..MANY).map(|_| server.connect().expect("connect")).collect();
     for client in &mut crowd {
-        let request = "GET /page.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n";
+        let request = "GET /page.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: br\r\n\r\n";
         client.send(request.as_bytes()).expect("send");
     }
     let mut coded = 0;
@@ -286,6 +288,46 @@ fn nothing_is_cut_where_too_many_wait_for_jobs() {
     assert_eq!(counters["requests_aborted"], 0);
     assert!(counters["jobs_refused"] > 0, "there were places for all");
     assert_eq!(coded as u64 + counters["jobs_refused"], MANY as u64);
+}
+
+#[test]
+fn a_listing_is_compressed_whatever_its_size() {
+    let folder = Folder::new("listing-codings").expect("a folder");
+    for number in 0..1000 {
+        folder
+            .write(&format!("www/many/a file of this name is the one with the number {number}"), b"")
+            .expect("write");
+    }
+    folder.write("www/few/a", b"").expect("write");
+    let configuration = CONFIGURATION
+        .replace("${root}", &folder.path().join("www").to_string_lossy())
+        .replace("\"compression\":", "\"listing\": \"auto\", \"compression\":");
+    let configuration = folder.write("kimura.conf", configuration.as_bytes()).expect("write");
+    let server = Server::start(&configuration, &Options::default()).expect("the server starts");
+    let mut uncoded = 0;
+    for (name, accept) in [("many", "text/html"), ("many", "application/json"), ("few", "text/html")] {
+        let accept = format!("Accept: {accept}\r\n");
+        let plain = ask(&server, &format!("{name}/"), &accept).expect("a response");
+        let fields = format!("{accept}Accept-Encoding: br;q=0.5, gzip\r\n");
+        let coded = ask(&server, &format!("{name}/"), &fields).expect("a response");
+        let varies = |response: &Response| {
+            let vary = response.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("vary"));
+            vary.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!((plain.status, plain.field("content-encoding")), (200, None), "{name}");
+        assert_eq!((coded.status, coded.field("content-encoding")), (200, Some("gzip")), "{name}");
+        assert_eq!(varies(&plain), ["Accept-Encoding", "Accept"], "{name}");
+        assert_eq!(varies(&coded), varies(&plain), "{name}");
+        assert!(coded.body.len() < plain.body.len(), "{name}");
+        assert!(decode("gzip", &coded.body) == plain.body, "{name}: another content");
+        uncoded += plain.body.len() as u64;
+    }
+    // What is too short stays as it is.
+    let short =
+        ask(&server, "few/", "Accept: application/json\r\nAccept-Encoding: gzip\r\n").expect("a response");
+    assert_eq!((short.field("content-encoding"), short.field("vary")), (None, Some("Accept")));
+    let counters = server.stop().expect("the server ends in order");
+    assert_eq!((counters["gzip_bytes_in"], counters["compressions_running"]), (uncoded, 0));
 }
 
 #[test]

@@ -126,6 +126,7 @@ fn answers_are_compressed_where_they_may_be() {
         ("part", [&b"HTTP/1.1 206 Partial Content\r\nContent-Type: text/html\r\nContent-Range: bytes 0-4999/9000\r\nContent-Length: 5000\r\n\r\n"[..], &page[..5000]].concat()),
         ("none", b"HTTP/1.1 204 No Content\r\nContent-Type: text/html\r\n\r\n".to_vec()),
         ("same", b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n".to_vec()),
+        ("image/same", b"HTTP/1.1 304 Not Modified\r\nContent-Type: image/png\r\n\r\n".to_vec()),
     ]);
     let server = start(&folder, port);
     let mut client = server.connect().expect("connect");
@@ -151,13 +152,19 @@ fn answers_are_compressed_where_they_may_be() {
             }
         }
     }
-    for (path, status, len) in [("part", 206, 5000), ("none", 204, 0), ("same", 304, 0)] {
+    let caches = CACHES.first().copied();
+    for (path, status, len, vary) in [
+        ("part", 206, 5000, caches),
+        ("none", 204, 0, None),
+        ("same", 304, 0, caches),
+        ("image/same", 304, 0, None),
+    ] {
         client
             .send(format!("GET /{path} HTTP/1.1\r\nHost: localhost\r\n{GZIP}\r\n").as_bytes())
             .expect("send");
         let response = client.response(Asked::Other).expect("a response");
         assert_eq!((response.status, response.body.len()), (status, len), "{path}");
-        assert_eq!((response.field("content-encoding"), response.field("vary")), (None, None), "{path}");
+        assert_eq!((response.field("content-encoding"), response.field("vary")), (None, vary), "{path}");
     }
     // An HTTP/1.0 client cannot read chunks.
     client.send(format!("GET /page HTTP/1.0\r\nHost: localhost\r\n{GZIP}\r\n").as_bytes()).expect("send");
@@ -167,6 +174,87 @@ fn answers_are_compressed_where_they_may_be() {
     let counters = server.stop().expect("the server ends in order");
     assert_eq!((counters["compressions_running"], counters["compressions_refused"]), (0, 0));
     assert_eq!(counters["gzip_bytes_in"], 3 * page.len() as u64);
+}
+
+/// A server that knows one page, `"a"`, and answers conditions and ranges as RFC 9110 has it. The head that it has got goes
+/// to `heads`.
+fn serve_conditions(heads: Sender<String>, page: Vec<u8>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            while let Some(head) = read_head(&stream) {
+                let says = |line: &str| head.contains(&format!("\r\n{line}\r\n"));
+                let html = "Content-Type: text/html\r\nETag: \"a\"\r\nAccept-Ranges: bytes\r\n";
+                let answer = if says("If-None-Match: W/\"a\"") {
+                    b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n".to_vec()
+                } else if says("If-Match: W/\"a\"") {
+                    b"HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n".to_vec()
+                } else if says("Range: bytes=1000-2999") && !says("If-Range: W/\"a\"") {
+                    let range = format!("Content-Range: bytes 1000-2999/{}\r\n", page.len());
+                    let part = with_length(&format!("{html}{range}"), &page[1000..3000]);
+                    [b"HTTP/1.1 206 Partial Content", &part["HTTP/1.1 200 OK".len()..]].concat()
+                } else {
+                    with_length(html, &page)
+                };
+                let end = if head.starts_with("HEAD ") { end_of_head(&answer) } else { answer.len() };
+                stream.write_all(&answer[..end]).expect("the answer is taken");
+                heads.send(head).expect("the test goes on");
+            }
+        }
+    });
+    port
+}
+
+fn end_of_head(message: &[u8]) -> usize {
+    message.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4
+}
+
+#[test]
+fn conditions_and_ranges_are_those_of_the_other_server() {
+    let folder = Folder::new("relayed-conditions").expect("a folder");
+    let (heads, received) = channel();
+    let page = page();
+    let server = start(&folder, serve_conditions(heads, page.clone()));
+    let mut client = server.connect().expect("connect");
+    let all = page.len();
+    // Method, field, status, coding, entity tag, length.
+    let cases = [
+        ("GET", "If-None-Match: W/\"a\"", 304, None, Some("\"a\""), 0),
+        ("HEAD", "If-None-Match: W/\"a\"", 304, None, Some("\"a\""), 0),
+        ("GET", "If-None-Match: \"b\"", 200, Some("gzip"), Some("W/\"a\""), all),
+        // A weak tag never matches strongly (RFC 9110 section 13.1.1).
+        ("GET", "If-Match: W/\"a\"", 412, None, None, 0),
+        ("GET", "If-Match: \"a\"", 200, Some("gzip"), Some("W/\"a\""), all),
+        ("GET", "Range: bytes=1000-2999", 206, None, Some("\"a\""), 2000),
+        ("HEAD", "Range: bytes=1000-2999", 206, None, Some("\"a\""), 0),
+        ("GET", "Range: bytes=1000-2999\r\nIf-Range: \"a\"", 206, None, Some("\"a\""), 2000),
+        ("GET", "Range: bytes=1000-2999\r\nIf-Range: W/\"a\"", 200, Some("gzip"), Some("W/\"a\""), all),
+        ("HEAD", "If-None-Match: \"b\"", 200, Some("gzip"), Some("W/\"a\""), 0),
+    ];
+    for (method, field, status, coding, tag, len) in cases {
+        let what = format!("{method} {field}");
+        let request = format!("{method} /page HTTP/1.1\r\nHost: localhost\r\n{GZIP}{field}\r\n\r\n");
+        client.send(request.as_bytes()).expect("send");
+        let asked = if method == "HEAD" { Asked::Head } else { Asked::Other };
+        let response = client.response(asked).unwrap_or_else(|failure| panic!("{what}: {failure}"));
+        assert_eq!(response.status, status, "{what}");
+        assert_eq!(response.field("content-encoding"), coding, "{what}");
+        assert_eq!(response.field("etag"), tag, "{what}");
+        assert_eq!(response.field("vary").is_some(), status != 412, "{what}");
+        assert_eq!(response.field("accept-ranges").is_some(), status == 206, "{what}");
+        let content = match coding {
+            Some(coding) if method == "GET" => decode(coding, &response.body),
+            _ => response.body,
+        };
+        assert!(content.len() == len && (len != all || content == page), "{what}: another content");
+        // The server has got what the client has sent.
+        let head = received.recv_timeout(PATIENCE).expect("a head");
+        for line in [field, GZIP.trim_end()] {
+            assert!(head.contains(&format!("\r\n{line}\r\n")), "{what}: {head}");
+        }
+    }
+    server.stop().expect("the server ends in order");
 }
 
 /// A server of one client that sends an answer as it is told to.

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use e2e::credentials;
 use e2e::ledger::Counters;
 use e2e::output::Place;
 use e2e::response::{Asked, Response};
@@ -20,7 +21,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
-/// `held` is logged where `${log}` says, `free` nowhere.
+/// `held` is logged where `${log}` says, `free` nowhere but in the location that is tried behind a login.
 const CONFIGURATION: &str = r#"{
   "server": {
     "listen": ["127.0.0.1:0"], "shards": 2, "error_log": "${folder}/error.log",
@@ -29,7 +30,11 @@ const CONFIGURATION: &str = r#"{
   "logs": { "main": { ${log}, "queue": "256k" } },
   "hosts": {
     "held": { "root": "${folder}/www", "access_log": "main" },
-    "free": { "root": "${folder}/www" }
+    "free": { "root": "${folder}/www", "locations": {
+      "/members/": { "auth": { "realm": "Members", "users": { "anna": "{SHA}EfatjsUqKYSrqv18O1FlA3hcIHI=" } },
+        "try": ["$path", "/logged/a"] },
+      "/logged/": { "access_log": "main" }
+    } }
   }
 }"#;
 
@@ -197,6 +202,22 @@ fn who_waits_too_long_is_told_so_and_who_leaves_is_not_served() {
     let counters = server.stop().expect("the ledger is even");
     assert_eq!(of(&counters, "log_lines"), lines, "no line of those that had to wait");
     assert_eq!(of(&counters, "log_lines_dropped"), 0);
+}
+
+#[test]
+fn who_is_led_on_behind_a_login_waits_for_the_log_there() {
+    let site = Site::new(r#""file": "/dev/full", "when_full": "block""#);
+    let server = site.start();
+    let place = server.place(1).expect("an address");
+    let last = fill(&server, &place);
+    let held = of(&server.output().said().counters, "requests_held_log");
+    let mut client = Client::connect(&place).expect("connect");
+    let login = credentials::basic("anna", "x");
+    client.send(format!("GET /members/x HTTP/1.1\r\nHost: free\r\n{login}\r\n").as_bytes()).expect("send");
+    server.wait_counters("it waits", |now| held < of(now, "requests_held_log")).expect("it waits");
+    drop(client);
+    drop(last);
+    server.stop().expect("the ledger is even");
 }
 
 #[test]

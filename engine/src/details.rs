@@ -8,6 +8,9 @@ use crate::content::relay;
 use crate::finish::Finished;
 use crate::secure::Secure;
 
+const MS_PER_SECOND: u64 = 1000;
+const SECONDS_PER_DAY: u64 = 86_400;
+
 /// Knows everything of one finished exchange.
 pub(crate) struct Facts<'x> {
     pub(crate) finished: &'x Finished<'x>,
@@ -22,6 +25,11 @@ impl Details for Facts<'_> {
             Detail::Field(name) => {
                 let fields = finished.request.iter().flat_map(proto_http::Request::fields);
                 for (_, value, _) in fields.filter(|(known, ..)| known.eq_ignore_ascii_case(name)).take(1) {
+                    hear(Value::Bytes(value));
+                }
+            }
+            Detail::AnswerField(answer, name) => {
+                if let Some(value) = port.kept.borrow().field(answer, name) {
                     hear(Value::Bytes(value));
                 }
             }
@@ -41,6 +49,11 @@ impl Details for Facts<'_> {
             Detail::ServerAddress | Detail::ServerPort => self.tell_server(detail, hear),
             Detail::Connection => number(hear, port.key.get().bits()),
             Detail::ConnectionRequests => number(hear, port.served.get()),
+            Detail::ConnectionStatus => hear(Value::Bytes(match (finished.sent, finished.persists) {
+                (Err(_), _) => &b"cut"[..],
+                (Ok(_), true) => b"kept",
+                (Ok(_), false) => b"closed",
+            })),
             Detail::Shard => number(hear, finished.stream.shard.number as u64),
             Detail::Location => hear(Value::Bytes(self.place.location.key.as_bytes())),
             Detail::BytesSent => {
@@ -53,6 +66,13 @@ impl Details for Facts<'_> {
                 }
             }
             Detail::LimitDelay => number(hear, port.marks.get().delayed_ns / 1_000_000),
+            Detail::Ban => {
+                // Who is banned in the middle of a request has no mark for it: the connection just ends.
+                let cut = || finished.sent.err().and_then(|_| finished.stream.shard.ban_of(finished.client));
+                if let Some(ban) = port.ban.get().or_else(cut) {
+                    hear(Value::Bytes(ban.text().as_bytes()));
+                }
+            }
             Detail::CertificateVerdict => self.tell_verdict(hear),
             Detail::UpstreamAddress
             | Detail::UpstreamStatus
@@ -95,10 +115,21 @@ impl Facts<'_> {
         let mut connections = stream.shard.connections.borrow_mut();
         let secure =
             connections.get(stream.port.key.get()).and_then(|connection| connection.secure.as_deref());
-        if let Some(Secure::Session(session, _)) = secure
-            && let Some(text) = of_session(session, detail)
-        {
-            hear(Value::Bytes(text.as_bytes()));
+        let Some(Secure::Session(session, _)) = secure else { return };
+        if let Some(text) = of_session(session, detail) {
+            return hear(Value::Bytes(text.as_bytes()));
+        }
+        let Some(facts) = session.client().map(|client| &client.facts) else { return };
+        // What has ended before 1970 has ended then.
+        let second = |unix: i64| u64::try_from(unix).unwrap_or_default();
+        match detail {
+            Detail::CertificateBegin => hear(Value::Second(second(facts.not_before))),
+            Detail::CertificateEnd => hear(Value::Second(second(facts.not_after))),
+            Detail::CertificateDays => {
+                let now = stream.shard.clock.unix_ms(stream.shard.clock.now()) / MS_PER_SECOND;
+                number(hear, second(facts.not_after).saturating_sub(now) / SECONDS_PER_DAY);
+            }
+            _ => {}
         }
     }
 }
@@ -110,6 +141,7 @@ fn of_session<'s>(session: &'s Session, detail: Detail<'_>) -> Option<&'s str> {
         Detail::TlsCipher => Some(session.cipher_suite()),
         Detail::TlsGroup => session.group(),
         Detail::TlsName => session.name(),
+        Detail::TlsProtocol => session.protocol().and_then(|name| std::str::from_utf8(name).ok()),
         Detail::TlsReused => Some(if session.kind() == Kind::Resumed { "r" } else { "." }),
         Detail::CertificateSubject => certificate().map(|facts| facts.subject.as_str()),
         Detail::CertificateIssuer => certificate().map(|facts| facts.issuer.as_str()),

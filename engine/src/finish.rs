@@ -50,6 +50,8 @@ pub(crate) struct Finished<'x> {
     pub(crate) sent: &'x Result<Sent, Gone>,
     /// Bytes of the content before it was compressed, if it was.
     pub(crate) uncoded: Option<u64>,
+    /// Whether the connection may bring another request.
+    pub(crate) persists: bool,
 }
 
 /// Counts and logs.

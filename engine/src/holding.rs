@@ -26,7 +26,7 @@ pub(crate) enum Room {
 }
 
 /// The answer to a request for whose line there is no room. Nothing can follow on one whose head was not understood.
-pub(crate) fn refuse(head: &Result<usize, Refusal>) -> Action<'static> {
+pub(crate) fn refuse(head: Result<(), Refusal>) -> Action<'static> {
     let answer = Answer::with(Status::SERVICE_UNAVAILABLE);
     Action::Respond(Answer { retry_after: Some(RETRY_SECONDS), close: head.is_err(), ..answer })
 }

@@ -11,6 +11,7 @@
 
 mod access_log;
 mod activity;
+mod banned;
 mod change;
 mod clock;
 mod coded_forms;
@@ -18,6 +19,7 @@ mod connection;
 mod content;
 mod details;
 mod encoders;
+mod entering;
 mod error;
 mod file_cache;
 mod file_lookup;
@@ -26,6 +28,7 @@ mod finish;
 mod holding;
 mod inbox;
 mod jobs;
+mod kept;
 mod lane;
 mod limits;
 mod listeners;
@@ -47,6 +50,7 @@ mod upstream;
 mod viewers;
 mod wheel;
 
+pub use banned::Banned;
 pub use change::{Change, Listening};
 pub use error::Error;
 pub use logins::{Login, Verdict};

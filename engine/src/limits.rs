@@ -102,6 +102,9 @@ pub(crate) const BODY_RATE_MIN: u64 = 512;
 /// Bad requests that a shard gathers until it hands over from whom they came.
 pub(crate) const OFFENDERS_MAX: usize = 256;
 
+/// Bytes of fields of an answer that are kept for its lines in the access log, of which each is no longer than this.
+pub(crate) const FIELDS_KEPT_MAX: usize = logging::LINE_MAX;
+
 /// How long a line of the access log waits for more until it is handed over, and viewers of live logs for a look.
 pub(crate) const BEAT: Duration = Duration::from_millis(50);
 

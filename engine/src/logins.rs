@@ -12,6 +12,7 @@ use proto_http::{Known, Request, Status};
 use site::{Answer, Gate};
 use zeroize::Zeroizing;
 
+use crate::banned::{BanMark, Banned};
 use crate::connection::{Key, Wait};
 use crate::limits::LOGINS_WAITING_MAX;
 use crate::port::Awaits;
@@ -40,7 +41,10 @@ pub enum Verdict {
         lasting: bool,
     },
     /// The password is wrong.
-    Denied,
+    Denied {
+        /// Who is banned from now on, because it was one too many.
+        led_to: Option<Banned>,
+    },
     /// The password is right, and the user may not enter.
     Forbidden,
     /// Nobody can tell now.
@@ -138,9 +142,8 @@ pub(crate) async fn admit(
     let shard = &stream.shard;
     let user = credentials.user.clone();
     // Before anything is compared or remembered: whether the password is right is nobody's business then.
-    if shard.has_banned_user(client, &user) {
-        shard.count(Counter::LoginsDenied);
-        return Ok(Admission::Refused(Answer::with(Status::FORBIDDEN), None));
+    if let Some(ban) = shard.ban_of_user(client, &user) {
+        return Ok(refuse(stream, ban));
     }
     let (fingerprint, forgotten) = {
         let logins = shard.logins.borrow();
@@ -157,10 +160,13 @@ pub(crate) async fn admit(
         Some(ticket) => stream.verdict(ticket).await?,
         None => Some(Verdict::Unavailable),
     };
+    let begun = match verdict {
+        Some(Verdict::Denied { led_to }) => led_to.map(BanMark::Begun),
+        _ => None,
+    };
     // Others may have failed meanwhile: of many guesses at once, no more count than one after another.
-    if shard.has_banned(client) || shard.has_banned_user(client, &user) {
-        shard.count(Counter::LoginsDenied);
-        return Ok(Admission::Refused(Answer::with(Status::FORBIDDEN), None));
+    if let Some(ban) = shard.ban_of_user(client, &user) {
+        return Ok(refuse(stream, begun.unwrap_or(ban)));
     }
     Ok(match verdict {
         Some(Verdict::Admitted { lasting }) => {
@@ -170,7 +176,8 @@ pub(crate) async fn admit(
             }
             Admission::Granted(user)
         }
-        Some(Verdict::Denied) => {
+        Some(Verdict::Denied { .. }) => {
+            stream.port.ban.set(begun);
             shard.count(Counter::LoginsDenied);
             Admission::Challenged
         }
@@ -185,6 +192,12 @@ pub(crate) async fn admit(
         // Whoever saw its time pass has counted it.
         None => Admission::Refused(unavailable(), None),
     })
+}
+
+fn refuse(stream: &Stream, ban: BanMark) -> Admission {
+    stream.port.ban.set(Some(ban));
+    stream.shard.count(Counter::LoginsDenied);
+    Admission::Refused(Answer::with(Status::FORBIDDEN), None)
 }
 
 fn unavailable() -> Answer<'static> {
@@ -234,13 +247,14 @@ mod tests {
     fn those_who_wait_are_bounded_and_told_once() {
         let (desk, asked) = crossbeam_channel::bounded(LOGINS_WAITING_MAX);
         let mut logins = Logins::new(3, desk).unwrap();
+        let denied = Verdict::Denied { led_to: None };
         let key = Key::from_bits(7);
         let tickets: Vec<u64> = (0..LOGINS_WAITING_MAX).filter_map(|_| logins.ask(key, login)).collect();
         assert_eq!(tickets.len(), LOGINS_WAITING_MAX);
         assert_eq!(logins.ask(key, login), None);
         assert_eq!(asked.len(), LOGINS_WAITING_MAX);
         assert!(tickets.iter().all(|&ticket| shard_of(ticket) == 3));
-        assert!(logins.judged(tickets[0], Verdict::Denied) == Some(key));
-        assert!(logins.judged(tickets[0] + 1000, Verdict::Denied).is_none());
+        assert!(logins.judged(tickets[0], denied) == Some(key));
+        assert!(logins.judged(tickets[0] + 1000, denied).is_none());
     }
 }

@@ -7,6 +7,7 @@ use logging::{Addresses, Format, Logger, SinkId, Target, Template};
 use site::Site;
 
 use crate::error::Error;
+use crate::kept::Wanted;
 
 /// One log of a location.
 pub(crate) struct LogTo {
@@ -24,6 +25,8 @@ pub(crate) struct LocationLogs {
     pub(crate) all: Box<[LogTo]>,
     /// The sinks of those that requests wait for.
     pub(crate) holding: Box<[SinkId]>,
+    /// Fields of answers that their lines have.
+    pub(crate) wanted: Wanted,
 }
 
 /// The logs of all locations, by their ids. Shards share them.
@@ -44,7 +47,9 @@ impl Logs {
                 location.logs.iter().map(|log| LogTo::new(log, logger)).collect();
             let all: Box<[LogTo]> = of_location?.into_iter().flatten().collect();
             let holding = all.iter().filter(|log| log.holds()).map(|log| log.sink).collect();
-            logs[index] = LocationLogs { all, holding };
+            let mut wanted = Wanted::default();
+            all.iter().for_each(|log| wanted.add(&log.format));
+            logs[index] = LocationLogs { all, holding, wanted };
         }
         Ok(Logs(logs.into()))
     }

@@ -10,7 +10,9 @@ use perf::Counter;
 use site::Security;
 use site::shaping::Chain;
 
+use crate::banned::BanMark;
 use crate::connection::{Connection, Key, Peer, State, Wait};
+use crate::kept::Kept;
 use crate::limits::INPUT_CAPACITY;
 use crate::secure::Secure;
 use crate::shaping::Marks;
@@ -93,6 +95,10 @@ pub(crate) struct Port {
     pub(crate) marks: Cell<Marks>,
     /// Nothing is received until limits allow it.
     pub(crate) held: Cell<bool>,
+    /// What bans have to do with it.
+    pub(crate) ban: Cell<Option<BanMark>>,
+    /// Of the answers to the request that is served, for its lines in the log.
+    pub(crate) kept: RefCell<Kept>,
 }
 
 impl Port {
@@ -124,6 +130,8 @@ impl Port {
             chain: Cell::default(),
             marks: Cell::default(),
             held: Cell::new(false),
+            ban: Cell::default(),
+            kept: RefCell::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The way of a request, from the first byte of its head to the decision whether another may follow.
 //!
 //! ```text
-//! read head -> locate host and location -> phases (-> login -> phases) -> action -> send -> finish -> next?
+//! read head -> locate host and location -> phases -> enter (-> login or try -> enter) -> action -> send -> finish -> next?
 //! ```
 //!
 //! The lane polls this future directly. In the usual case it runs through without waiting once.
@@ -11,20 +11,19 @@ use std::rc::Rc;
 
 use perf::Counter;
 use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Status, path};
-use site::{Action, Answer, Fields, Place, Trail, decide_admitted};
+use site::{Action, Answer, Fields, Trail};
 
 use crate::connection::Wait;
 use crate::content::{self, Responder};
+use crate::entering::Entrance;
 use crate::finding::{Decision, Finder, Origin, refuse};
 use crate::finish::{self, Finished};
-use crate::holding::{self, Room};
+use crate::kept::NOTHING;
 use crate::limits::{INPUT_CAPACITY, OUTPUT_MAX, REQUESTS_PER_TURN};
-use crate::logins::{self, Admission};
 use crate::port::Port;
 use crate::request_body::RequestBody;
 use crate::request_ids;
 use crate::served::Served;
-use crate::shaping::{Candidate, Moment};
 use crate::shard::Shard;
 use crate::stream::{Gone, Stream};
 
@@ -191,6 +190,8 @@ async fn exchange(
     }
     shard.count(Counter::RequestsBegun);
     work.relay.begin();
+    stream.port.ban.set(None);
+    stream.port.kept.borrow_mut().clear();
     let head_len = head.unwrap_or_default();
 
     // A body is read while the head is still needed: its bytes move out of the way.
@@ -219,69 +220,35 @@ async fn exchange(
         // Who is banned and connects has been closed. The connection of a proxy is that of others, too.
         Some(_) if client != peer && shard.has_banned(client) => {
             shard.count(Counter::RequestsRefusedBan);
+            stream.port.ban.set(shard.ban_of(client));
             (Decision::nowhere(Action::Respond(Answer::with(Status::FORBIDDEN))), None)
         }
         Some((request, Ok(asked))) => finder.find(&request, asked, &mut work.trail).await,
         Some((_, Err(bad))) => (Decision::refuse(bad.status()), None),
         None => (Decision::refuse(head.map_or_else(Refusal::status, |_| Status::BAD_REQUEST)), None),
     };
-    // What has no place of its own gets the pages, the fields and the log of the default host.
     let left = |gone| finish::gone(shard, gone);
-    let shown = decision.place.or_else(|| served.fallback(address));
-    let mut room = room_for(stream, served, shown, &mut work.out).await.map_err(left)?;
-    if room == Room::None {
-        decision.action = holding::refuse(&head);
-    }
-    let mut user = None;
-    // What is tried is found first: only then it is known whose limits hold.
-    while let (Action::Try(_), Some((request, Ok(asked)))) = (&decision.action, &asked) {
-        let Some(from) = walk.take() else { break };
-        let before = decision.place.map(|place| place.location.id);
-        (decision, walk) = finder.follow(request, from, asked, &mut work.trail).await;
-        if decision.place.map(|place| place.location.id) != before {
-            room = room_for(stream, served, decision.place, &mut work.out).await.map_err(left)?;
-            if room == Room::None {
-                decision.action = holding::refuse(&head);
-            }
+    let outcome = head.as_ref().map(|_| ()).map_err(|refusal| *refusal);
+    let mut entrance = Entrance::new(stream, served, outcome, (client, body.begun()));
+    loop {
+        // What has no place of its own gets the pages, the fields and the log of the default host.
+        let shown = decision.place.or_else(|| served.fallback(address));
+        let places = (decision.place, shown);
+        let refused = entrance.pass(places, &decision.action, &mut work.out).await.map_err(left)?;
+        if let Some(refused) = refused {
+            decision.action = refused;
         }
-    }
-    let shaped = shard.shaped(decision.place);
-    let mut running = None;
-    if head.is_ok() && shaped == Some(Moment::Early) {
-        let early = Candidate { place: decision.place, client, user: None, body_begun: body.begun() };
-        match stream.admit_shaped(early, &mut work.out).await.map_err(left)? {
-            Ok(counted) => running = Some(counted),
-            Err(refused) => decision.action = refused,
-        }
-    }
-    while let (Some(place), Some((request, Ok(asked)))) = (decision.place, &asked) {
+        let Some((request, Ok(asked))) = &asked else { break };
         match decision.action {
             Action::NeedLogin(gate) => {
-                let admission = logins::admit(stream, gate, (client, request), &mut work.out).await;
-                (decision.action, user) = match admission.map_err(left)? {
-                    Admission::Granted(user) => {
-                        (decide_admitted(&decision.seen(origin, request, place)), Some(user))
-                    }
-                    Admission::Refused(answer, user) => (Action::Respond(answer), user),
-                    Admission::Challenged => {
-                        let challenge = Some(gate.challenge.as_str());
-                        (Action::Respond(Answer { challenge, ..Answer::with(Status::UNAUTHORIZED) }), None)
-                    }
-                };
+                let login = entrance.log_in(gate, (&decision, origin, request), &mut work.out);
+                decision.action = login.await.map_err(left)?;
             }
             Action::Try(_) => {
                 let Some(from) = walk.take() else { break };
                 (decision, walk) = finder.follow(request, from, asked, &mut work.trail).await;
             }
             _ => break,
-        }
-    }
-    if head.is_ok() && shaped == Some(Moment::Late) {
-        let user = user.as_deref();
-        let late = Candidate { place: decision.place, client, user, body_begun: body.begun() };
-        match stream.admit_shaped(late, &mut work.out).await.map_err(left)? {
-            Ok(counted) => running = Some(counted),
-            Err(refused) => decision.action = refused,
         }
     }
     let place = decision.place.or_else(|| served.fallback(address));
@@ -312,8 +279,9 @@ async fn exchange(
         fields: place.map_or(&NO_RULES, |p| &p.location.fields),
         asked,
         id,
+        wanted: place.map_or(&NOTHING, |place| served.wanted(place.location.id)),
         shown_id: place.filter(|place| place.location.request_id).map(|_| id),
-        user: user.as_deref(),
+        user: entrance.user.as_deref(),
         holder: holder.as_deref(),
         client,
         ahead: work.input.get(work.start + head_len..).unwrap_or_default(),
@@ -338,20 +306,21 @@ async fn exchange(
         path: asked,
         refusal: head.err(),
         place,
-        room,
+        room: entrance.room,
         own_id,
         id,
-        user: user.as_deref(),
+        user: entrance.user.as_deref(),
         begun,
         received,
         tries: responder.relay.tries(),
         head_sent: responder.head_sent,
         sent: &sent,
         uncoded,
+        persists,
     });
 
     drop(responder);
-    drop(running);
+    drop(entrance);
     sent?;
     if has_body {
         work.input.clear();
@@ -365,19 +334,6 @@ async fn exchange(
 
 /// What holds where nobody is in charge.
 static NO_RULES: Fields = Fields::none();
-
-/// Waits until the logs of a place have room for a line.
-async fn room_for(
-    stream: &Stream,
-    served: &Served,
-    place: Option<Place<'_>>,
-    out: &mut Vec<u8>,
-) -> Result<Room, Gone> {
-    match place.map_or(&[][..], |place| served.holding(place.location.id)) {
-        [] => Ok(Room::There),
-        sinks => stream.room_in(sinks, out).await,
-    }
-}
 
 /// Whether the server wants this response to be the last on its connection.
 fn close_wanted(stream: &Stream, served: &Served) -> bool {

@@ -12,6 +12,7 @@ use site::upstream::GroupId;
 
 use crate::change::Offer;
 use crate::file_cache::Scope;
+use crate::kept::{NOTHING, Wanted};
 use crate::limits::Limits;
 use crate::logs::{LogTo, Logs};
 use crate::secure::{Secured, Toward};
@@ -71,6 +72,11 @@ impl Served {
     /// The sinks of those of its logs that requests wait for.
     pub(crate) fn holding(&self, location: u32) -> &[SinkId] {
         self.logs.of(location).map_or(&[], |logs| &logs.holding)
+    }
+
+    /// The fields of answers that they ask for.
+    pub(crate) fn wanted(&self, location: u32) -> &Wanted {
+        self.logs.of(location).map_or(&NOTHING, |logs| &logs.wanted)
     }
 
     /// What is known of the files of a location.

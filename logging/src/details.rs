@@ -9,6 +9,8 @@ use crate::record::Client;
 pub enum Detail<'n> {
     /// The first field of the request with this name, which is compared without case.
     Field(&'n [u8]),
+    /// The first field of an answer with this name in lower case: see [`Format::answer_fields`](crate::Format::answer_fields).
+    AnswerField(Answer, &'n [u8]),
     /// The path of the request, decoded and without dot segments.
     Path,
     /// The host that the request is for, without its port.
@@ -27,12 +29,17 @@ pub enum Detail<'n> {
     Connection,
     /// How many requests the connection has brought, this one included.
     ConnectionRequests,
+    /// What becomes of the connection: `kept` when it may bring another request, `closed` when it is not to,
+    /// `cut` when the answer could not be sent whole.
+    ConnectionStatus,
     /// The shard.
     Shard,
     /// The key of the location.
     Location,
     /// Bytes of the answer, its head included.
     BytesSent,
+    /// The ban that has refused the request, or that has come of it, in words.
+    Ban,
     /// The limit that has acted, in words.
     Limit,
     /// For how many milliseconds limits have held back the request, its body and its answer.
@@ -57,6 +64,8 @@ pub enum Detail<'n> {
     TlsGroup,
     /// The name that the client asked for in its handshake.
     TlsName,
+    /// The protocol that was agreed on in the handshake.
+    TlsProtocol,
     /// Whether a former session was taken up: `r`, or `.`.
     TlsReused,
     /// What became of the client's certificate: `NONE`, `SUCCESS` or `FAILED`.
@@ -69,6 +78,21 @@ pub enum Detail<'n> {
     CertificateSerial,
     /// The SHA-256 of it, in hexadecimal digits.
     CertificateFingerprint,
+    /// The first second of its life, and the last one: a [`Value::Second`].
+    CertificateBegin,
+    /// See [`Detail::CertificateBegin`].
+    CertificateEnd,
+    /// How many whole days are left of it.
+    CertificateDays,
+}
+
+/// Whose answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// That the client was sent.
+    Sent,
+    /// That an upstream server has given, the last of several.
+    Upstream,
 }
 
 /// What a fact is.
@@ -78,6 +102,8 @@ pub enum Value<'v> {
     Bytes(&'v [u8]),
     /// A number.
     Number(u64),
+    /// A time, in seconds since the Unix epoch; one before is written as the epoch.
+    Second(u64),
     /// An address.
     Address(Client),
 }

@@ -1,6 +1,7 @@
 //! The formats of access log lines.
 
 use crate::civil::Stamp;
+use crate::details::Answer;
 use crate::number::decimal;
 use crate::record::{Addresses, Client, Record};
 use crate::template::Template;
@@ -50,6 +51,16 @@ pub(crate) mod room {
 }
 
 impl Format {
+    /// The fields of answers that lines have, some perhaps more than once, by their names in lower case: whoever tells
+    /// the [`Details`](crate::Details) has to keep them, since answers are gone when lines are written.
+    pub fn answer_fields(&self) -> impl Iterator<Item = (Answer, &[u8])> {
+        let template = match self {
+            Self::Template(template) => Some(template),
+            Self::Common | Self::Combined | Self::Json => None,
+        };
+        template.into_iter().flat_map(|template| template.answer_fields())
+    }
+
     /// Appends one line of at most [`LINE_MAX`] bytes, which ends in the only newline in it.
     pub(crate) fn append(&self, out: &mut Vec<u8>, record: &Record<'_>, stamp: &mut Stamp) {
         let start = out.len();

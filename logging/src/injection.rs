@@ -147,10 +147,11 @@ fn check(case: &Case) {
     assert_eq!(common.matches(' ').count(), 9, "the spaces are ours");
 
     // Words, values in quotes, and values that a sign ends: wherever they stand, nothing else can be read there.
-    let laid_out =
-        template("$uri \"$http_any\" $request_id \"$ssl_client_s_dn\" [$host] $request_uri|$status");
+    let laid_out = template(
+        "$uri \"$http_any\" $request_id \"$ssl_client_s_dn\" [$host] $sent_http_any $request_uri|$status",
+    );
     let (bracketed, barred) = (word.replace(']', r"\x5D"), word.replace('|', r"\x7C"));
-    let wanted = format!("{word} \"{quoted}\" {word} \"{quoted}\" [{bracketed}] {barred}|200");
+    let wanted = format!("{word} \"{quoted}\" {word} \"{quoted}\" [{bracketed}] {word} {barred}|200");
     assert_eq!(line(&laid_out, &record), wanted);
     assert_eq!(wanted.matches('"').count(), 4, "the quotes are ours");
 

@@ -47,7 +47,7 @@ mod variable;
 
 pub use civil::now;
 pub use desk::{Desk, Fed};
-pub use details::{Detail, Details, Value};
+pub use details::{Answer, Detail, Details, Value};
 pub use error::Error;
 pub use format::{Format, LINE_MAX};
 pub use forward::Totals;

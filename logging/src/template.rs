@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::civil::Stamp;
-use crate::details::{Detail, Value};
+use crate::details::{Answer, Detail, Value};
 use crate::escape::{CLIP_MARK, Plain, plain_without, with_plain};
 use crate::format::{LINE_MAX, address, room, status};
 use crate::number::{decimal, hexadecimal, hundredths, seconds};
@@ -38,6 +38,9 @@ enum Piece {
     Literal(Box<[u8]>),
     Place(Box<Place>),
 }
+
+/// How far the times of lines are from UTC.
+const UTC: &[u8] = b"+00:00";
 
 /// Where a value stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +122,17 @@ impl Template {
             1..=VARIABLES_MAX => Ok(Template { pieces: pieces(parts)? }),
             _ => Err(BadTemplate::TooLong),
         }
+    }
+
+    /// The fields of answers that are in it, some perhaps more than once, by their names in lower case.
+    pub(crate) fn answer_fields(&self) -> impl Iterator<Item = (Answer, &[u8])> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Place(place) => match &place.variable {
+                Variable::AnswerField(answer, name) => Some((*answer, &**name)),
+                _ => None,
+            },
+            Piece::Literal(_) => None,
+        })
     }
 
     /// Appends a line without its newline.
@@ -245,9 +259,12 @@ impl Place {
             Variable::TimeLocal => out.extend_from_slice(stamp.local()),
             Variable::TimeIso8601 => {
                 out.extend_from_slice(stamp.rfc3339());
-                out.extend_from_slice(b"+00:00");
+                out.extend_from_slice(UTC);
             }
             Variable::Milliseconds => seconds(out, record.unix_ms),
+            Variable::BeginMilliseconds => {
+                seconds(out, record.unix_ms.saturating_sub(record.duration_ns / 1_000_000));
+            }
             Variable::Request => self.request(out, end, record),
             Variable::Method => put(out, record.method),
             Variable::Target => put(out, record.target),
@@ -276,13 +293,23 @@ impl Place {
             }
             Variable::Detail(detail) => tell(record, *detail, |value| match value {
                 Some(Value::Number(number)) => decimal(out, number),
+                Some(Value::Second(unix)) => {
+                    let mut stamp = Stamp::new();
+                    stamp.set(unix);
+                    out.extend_from_slice(stamp.rfc3339());
+                    out.extend_from_slice(UTC);
+                }
                 Some(Value::Address(client)) => address(out, client, record.addresses),
                 Some(Value::Bytes(bytes)) => put(out, bytes),
                 None => put(out, b""),
             }),
-            Variable::Field(name) => field(record, name, |value| put(out, value)),
+            Variable::Field(name) => field(record, Detail::Field(name), |value| put(out, value)),
+            Variable::AnswerField(answer, name) => {
+                field(record, Detail::AnswerField(*answer, name), |value| put(out, value));
+            }
             Variable::Cookie(name) => {
-                field(record, b"cookie", |cookies| put(out, pair(cookies, b';', name).unwrap_or_default()));
+                let put = |cookies: &[u8]| put(out, pair(cookies, b';', name).unwrap_or_default());
+                field(record, Detail::Field(b"cookie"), put);
             }
             Variable::Argument(name) => {
                 let found = query(record.target).and_then(|query| pair(query, b'&', name));
@@ -311,9 +338,9 @@ fn tell(record: &Record<'_>, detail: Detail<'_>, mut write: impl FnMut(Option<Va
     }
 }
 
-/// Has `write` write a field of the request, or nothing.
-fn field(record: &Record<'_>, name: &[u8], mut write: impl FnMut(&[u8])) {
-    tell(record, Detail::Field(name), |value| match value {
+/// Has `write` write a field, or nothing.
+fn field(record: &Record<'_>, field: Detail<'_>, mut write: impl FnMut(&[u8])) {
+    tell(record, field, |value| match value {
         Some(Value::Bytes(bytes)) => write(bytes),
         _ => write(b""),
     });

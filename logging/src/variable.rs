@@ -1,6 +1,6 @@
 //! The variables of templates, under the names that nginx has for them.
 
-use crate::details::Detail;
+use crate::details::{Answer, Detail};
 use crate::format::room;
 
 /// What stands in a line in place of a `$variable`.
@@ -11,6 +11,8 @@ pub(crate) enum Variable {
     TimeLocal,
     TimeIso8601,
     Milliseconds,
+    /// The time when the request began, in the same form.
+    BeginMilliseconds,
     /// Method, target and protocol.
     Request,
     Method,
@@ -40,6 +42,8 @@ pub(crate) enum Variable {
     Detail(Detail<'static>),
     /// A field of the request, by its name in lower case.
     Field(Box<[u8]>),
+    /// A field of an answer, by its name in lower case.
+    AnswerField(Answer, Box<[u8]>),
     Cookie(Box<[u8]>),
     Argument(Box<[u8]>),
 }
@@ -53,6 +57,7 @@ const NAMED: &[(&str, Variable)] = &[
     ("time_local", Variable::TimeLocal),
     ("time_iso8601", Variable::TimeIso8601),
     ("msec", Variable::Milliseconds),
+    ("begin_msec", Variable::BeginMilliseconds),
     ("request", Variable::Request),
     ("request_method", Variable::Method),
     ("request_uri", Variable::Target),
@@ -76,12 +81,14 @@ const NAMED: &[(&str, Variable)] = &[
     ("request_time", Variable::RequestTime),
     ("request_time_us", Variable::RequestMicroseconds),
     ("request_completion", Variable::Completion),
+    ("ban", Variable::Detail(Detail::Ban)),
     ("limit", Variable::Detail(Detail::Limit)),
     ("limit_delay_ms", Variable::Detail(Detail::LimitDelay)),
     ("content_length", Variable::Detail(Detail::Field(b"content-length"))),
     ("content_type", Variable::Detail(Detail::Field(b"content-type"))),
     ("connection", Variable::Detail(Detail::Connection)),
     ("connection_requests", Variable::Detail(Detail::ConnectionRequests)),
+    ("connection_status", Variable::Detail(Detail::ConnectionStatus)),
     ("pid", Variable::ProcessId),
     ("hostname", Variable::HostName),
     ("shard", Variable::Detail(Detail::Shard)),
@@ -97,12 +104,16 @@ const NAMED: &[(&str, Variable)] = &[
     ("ssl_cipher", Variable::Detail(Detail::TlsCipher)),
     ("ssl_curve", Variable::Detail(Detail::TlsGroup)),
     ("ssl_server_name", Variable::Detail(Detail::TlsName)),
+    ("ssl_alpn_protocol", Variable::Detail(Detail::TlsProtocol)),
     ("ssl_session_reused", Variable::Detail(Detail::TlsReused)),
     ("ssl_client_verify", Variable::Detail(Detail::CertificateVerdict)),
     ("ssl_client_s_dn", Variable::Detail(Detail::CertificateSubject)),
     ("ssl_client_i_dn", Variable::Detail(Detail::CertificateIssuer)),
     ("ssl_client_serial", Variable::Detail(Detail::CertificateSerial)),
     ("ssl_client_fingerprint", Variable::Detail(Detail::CertificateFingerprint)),
+    ("ssl_client_v_start", Variable::Detail(Detail::CertificateBegin)),
+    ("ssl_client_v_end", Variable::Detail(Detail::CertificateEnd)),
+    ("ssl_client_v_remain", Variable::Detail(Detail::CertificateDays)),
 ];
 
 /// A variable by what follows the name of its family.
@@ -110,10 +121,17 @@ type Member = fn(&str) -> Variable;
 
 /// Variables with a part that the writer of the template chooses.
 const FAMILIES: &[(&str, Member)] = &[
-    ("http_", |rest| Variable::Field(rest.replace('_', "-").into_bytes().into())),
+    ("http_", |rest| Variable::Field(field_name(rest))),
+    ("sent_http_", |rest| Variable::AnswerField(Answer::Sent, field_name(rest))),
+    ("upstream_http_", |rest| Variable::AnswerField(Answer::Upstream, field_name(rest))),
     ("cookie_", |rest| Variable::Cookie(rest.as_bytes().into())),
     ("arg_", |rest| Variable::Argument(rest.as_bytes().into())),
 ];
+
+/// The name of a field, from the end of the name of a variable.
+fn field_name(rest: &str) -> Box<[u8]> {
+    rest.replace('_', "-").to_ascii_lowercase().into_bytes().into()
+}
 
 impl Variable {
     /// The one with this name, without its `$`.

@@ -86,10 +86,11 @@ pub(crate) mod tests {
         Audience, BanNeeds, BanReport, CertificateEntry, Clocks, Command, ControlNeeds, Depth, Every,
         FileNeeds, GearmanServer, Hello, HostNeeds, IdentityEntry, Kept, KeptAsker, KeptDoor, KeptFile,
         KeptListener, KeptPassed, KeptPhase, KeptProcess, KeptSilent, KeptSink, KeptSocket, KeptWorker,
-        Labels, LedgerEntry, ListenNeeds, LogNeeds, LogReport, LoginOutcome, Method, Naming, Network, Output,
-        PamLogin, PamNeeds, PamVerdict, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, RealmEntry, Receiver,
-        RotationNeeds, Setting, SpillNeeds, Subject, SyslogFraming, SyslogShape, SyslogWay, TokenEntry,
-        Trouble, UpstreamChange, UpstreamNeeds, UpstreamReport, UpstreamState, UserEntry, WorkerReport,
+        Labels, LedTo, LedgerEntry, ListenNeeds, LogNeeds, LogReport, LoginOutcome, Method, Naming, Network,
+        Output, PamLogin, PamNeeds, PamVerdict, PeerEntry, Proof, Rank, RankEntry, ReadNeeds, RealmEntry,
+        Receiver, RotationNeeds, Setting, SpillNeeds, Subject, SyslogFraming, SyslogShape, SyslogWay,
+        TokenEntry, Trouble, UpstreamChange, UpstreamNeeds, UpstreamReport, UpstreamState, UserEntry,
+        WorkerReport,
     };
     use crate::wire::{Bytes, Secret};
 
@@ -465,7 +466,12 @@ pub(crate) mod tests {
             (
                 "worker-judged",
                 6,
-                encode(&ToWorker::Judged { ticket: 7, outcome: LoginOutcome::Admitted, lasting: true }),
+                encode(&ToWorker::Judged {
+                    ticket: 7,
+                    outcome: LoginOutcome::Admitted,
+                    lasting: true,
+                    led_to: LedTo::Nothing,
+                }),
             ),
             (
                 "worker-login",

@@ -41,7 +41,7 @@ pub use state::{
 pub use upstreams::{
     UpstreamChange, UpstreamNeeds, UpstreamOrder, UpstreamReport, UpstreamState, UpstreamsReport,
 };
-pub use worker::{FromWorker, ToWorker};
+pub use worker::{FromWorker, LedTo, ToWorker};
 
 use std::path::PathBuf;
 

@@ -51,6 +51,13 @@ impl Span {
         self.start == self.end
     }
 
+    /// This and what follows it at once.
+    #[inline]
+    pub(crate) fn with(self, next: Span) -> Span {
+        debug_assert!(self.end == next.start, "one follows the other");
+        Span { start: self.start, end: next.end }
+    }
+
     /// The bytes, out of the buffer that was parsed.
     #[must_use]
     #[inline]

@@ -1,7 +1,7 @@
 //! A parsed request as its reader sees it.
 
 use crate::field::{Field, Known};
-use crate::head::{Body, Head};
+use crate::head::{Body, Head, Span};
 use crate::host::Authority;
 use crate::method::{Method, Version};
 use crate::target::Form;
@@ -75,6 +75,16 @@ impl<'a> Request<'a> {
     pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8], Known)> + Clone + use<'a> {
         let buf = self.buf;
         self.head.fields.iter().map(move |&Field { name, value, known }| (name.of(buf), value.of(buf), known))
+    }
+
+    /// As [`Request::fields`], by where in [`Request::bytes`] they stand.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (Span, Span, Known)> + use<'a> {
+        self.head.fields.iter().map(|field| (field.name, field.value, field.known))
+    }
+
+    /// What the head was parsed from.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.buf
     }
 
     /// The values of all fields of this name in the order sent.

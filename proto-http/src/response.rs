@@ -58,6 +58,11 @@ impl<'o> HeadWriter<'o> {
         self
     }
 
+    /// Where lines go that are copied as they are.
+    pub(crate) fn out(&mut self) -> &mut Vec<u8> {
+        self.out
+    }
+
     /// One field with a number.
     pub fn number(self, name: &str, value: u64) -> Self {
         self.out.extend_from_slice(name.as_bytes());
@@ -127,18 +132,14 @@ pub(crate) fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// Appends a number in decimal.
 pub fn push_number(out: &mut Vec<u8>, number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
+    // Where they belong from the beginning: copying what has just been written byte by byte would stall.
+    let begin = out.len();
+    out.resize(begin + number.checked_ilog10().map_or(1, |digits| digits as usize + 1), b'0');
     let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
+    for digit in out[begin..].iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
         rest /= 10;
-        if rest == 0 {
-            break;
-        }
     }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// What decides whether a connection lives on after a response.

@@ -27,10 +27,16 @@ const PROGRAMS: &[Program] = &[
         packages: &["python3", "python3-venv"],
     },
     Program { what: "mount", probe: &["mount", "--version"], packages: &["mount"] },
-    Program { what: "htpasswd", probe: &["sh", "-c", "command -v htpasswd"], packages: &["apache2-utils"] },
+    Program {
+        what: "htpasswd and ab",
+        probe: &["sh", "-c", "command -v htpasswd && command -v ab"],
+        packages: &["apache2-utils"],
+    },
     Program { what: "mkpasswd", probe: &["mkpasswd", "--version"], packages: &["whois"] },
     Program { what: "openssl", probe: &["openssl", "version"], packages: &["openssl"] },
     Program { what: "curl", probe: &["curl", "--version"], packages: &["curl"] },
+    Program { what: "wrk", probe: &["sh", "-c", "command -v wrk"], packages: &["wrk"] },
+    Program { what: "h2load", probe: &["h2load", "--version"], packages: &["nghttp2-client"] },
     Program {
         what: "libpam-wrapper",
         probe: &["sh", "-c", "ls /usr/lib/*/pam_wrapper/pam_matrix.so"],

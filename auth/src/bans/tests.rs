@@ -383,8 +383,10 @@ fn a_table_goes_to_other_processes_as_bytes() {
     // Cut anywhere but between two entries, or with another first byte, it is none.
     let whole = |len: usize| BanTable::unpack(&bytes[..len]).is_some();
     assert_eq!((1..=bytes.len()).filter(|len| whole(*len)).count(), 1 + 4 + policy().exempt.len());
-    assert!(BanTable::unpack(b"").is_none() && BanTable::unpack(&[2]).is_none());
-    assert!(BanTable::unpack(&[1, 9, 0, 0, 0, 0, 0]).is_none());
+    assert!(BanTable::unpack(b"").is_none() && BanTable::unpack(&[1]).is_none());
+    assert!(BanTable::unpack(&[2, 9, 0, 0, 0, 0, 0]).is_none());
+    assert!(BanTable::unpack(&[2, 0x30, 32, 192, 0, 2, 7]).is_none(), "a cause that is none");
+    assert!(BanTable::unpack(&[2, 0x12, 32, 192, 0, 2, 7]).is_none());
     assert_eq!(bans.pack(15), None, "all are over");
 }
 
@@ -397,4 +399,31 @@ fn a_prefix_is_let_in_with_all_its_users() {
     assert_eq!(bans.unban_prefix(prefix("192.0.2.7")).len(), 2);
     assert_eq!(bans.unban_prefix(prefix("192.0.2.7")).len(), 0);
     assert_eq!(bans.lasting(0).count(), 1);
+}
+
+#[test]
+fn a_table_tells_why_somebody_is_banned() {
+    let mut bans = Bans::new(Policy { bad_requests: Some(1), ..policy() });
+    let policy = Policy { bad_requests: Some(1), ..policy() };
+    for _ in 0..policy.prefix_failures {
+        bans.fail(0, address("192.0.2.7"), Offence::Login(""));
+    }
+    for _ in 0..policy.user_failures {
+        bans.fail(0, address("2001:db8::7"), Offence::Login("otto"));
+    }
+    bans.fail(0, address("198.51.100.7"), Offence::Request);
+    bans.ban(0, subject("203.0.113.0/24", None), None, "rude".to_owned()).unwrap();
+    let unpacked = BanTable::unpack(&bans.pack(0).unwrap()).unwrap();
+    for table in [bans.table(0), unpacked] {
+        for (from, all, user) in [
+            ("192.0.2.7", Some(Cause::Logins), None),
+            ("198.51.100.7", Some(Cause::Requests), None),
+            ("203.0.113.9", Some(Cause::Hand), None),
+            ("2001:db8::7", None, Some(Cause::Logins)),
+            ("2001:db9::7", None, None),
+        ] {
+            let found = (table.cause(address(from)), table.cause_of_user(address(from), "otto"));
+            assert_eq!(found, (all, user), "{from}");
+        }
+    }
 }

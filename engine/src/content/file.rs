@@ -109,6 +109,7 @@ fn send_prepared(responder: &mut Responder<'_>, file: &OpenFile, prepared: &Prep
         responder.out.extend_from_slice(rest);
     }
     responder.head_sent = (responder.out.len() - head_at) as u64 - file.stat.len;
+    responder.keep(&responder.out[head_at..][..responder.head_sent as usize]);
     Sent { status: Status::OK, content: file.stat.len }
 }
 

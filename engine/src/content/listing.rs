@@ -1,10 +1,12 @@
-//! Folders without an index: what is in them, read and laid out by the job pool.
+//! Folders without an index: what is in them, read, laid out and compressed by the job pool.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use codings::Encoder;
 use config::{Dotfiles, Listing};
 use perf::Counter;
 use proto_http::Status;
@@ -12,7 +14,10 @@ use site::listing::{Entry, Folder, Order, POLICY, Shape};
 use site::{Answer, Files};
 use sys::fs::{Cached, Kind, Listed, ListedKind, Symlinks};
 
+use super::transform::passing_level;
+use super::whole::{Whole, Wish};
 use super::{Responder, Sent, answer};
+use crate::encoders::Lent;
 use crate::file_lookup::{self, meaning, run_job};
 use crate::limits::{LISTED_MAX, LISTINGS_MAX, OUTPUT_MAX};
 use crate::stream::Gone;
@@ -51,35 +56,85 @@ pub(super) async fn send(
         symlinks: file_lookup::symlinks(files),
         dotfiles,
     };
-    let made = run_job(stream, move || Ok(search.read(folder)?.show(shape, order))).await;
-    let content = match made {
-        Ok(content) => content,
+    let wish = Wish::of(responder, shape.media_type());
+    let mut lent = wish.and_then(|wish| {
+        let coding = wish.coding?;
+        Lent::take(&stream.shard, coding, passing_level(wish.compression, coding))
+    });
+    let press = lent.as_mut().and_then(Lent::hand_out).zip(wish.map(|wish| wish.least));
+    let made = run_job(stream, move || Made::of(search.read(folder)?.show(shape, order), press)).await;
+    let made = match made {
+        Ok(made) => made,
         Err(error) => return Ok(answer::respond(responder, meaning(&error), |_| {})),
     };
     stream.shard.count(Counter::Listings);
-    head(responder, form, shape, content.len());
+    let varies = wish.is_some_and(|wish| wish.covers(made.uncoded));
+    let coding = wish.and_then(|wish| wish.coding).filter(|_| made.is_coded);
+    responder.uncoded = coding.map(|_| made.uncoded as u64);
+    let content = made.hand_in(lent);
+    let content = Whole { bytes: Cow::Owned(content), coding, varies };
+    head(responder, form, shape, &content);
     if responder.is_head() {
         return Ok(Sent { status: Status::OK, content: 0 });
     }
-    for part in content.chunks(OUTPUT_MAX) {
+    for part in content.bytes.chunks(OUTPUT_MAX) {
         if OUTPUT_MAX <= responder.out.len() {
             stream.send(responder.out).await?;
         }
         responder.out.extend_from_slice(part);
     }
-    Ok(Sent { status: Status::OK, content: content.len() as u64 })
+    Ok(Sent { status: Status::OK, content: content.bytes.len() as u64 })
 }
 
-fn head(responder: &mut Responder<'_>, form: Listing, shape: Shape, len: usize) {
+fn head(responder: &mut Responder<'_>, form: Listing, shape: Shape, content: &Whole<'_>) {
     let writer = responder.head(Status::OK).field("Content-Type", shape.media_type().as_bytes());
     // No validator says what is in a folder: times of folders do not change with the files in them.
-    let writer = writer.number("Content-Length", len as u64).field("Cache-Control", b"no-cache");
+    let writer = content.fields(writer).field("Cache-Control", b"no-cache");
     if form == Listing::Auto {
         writer.vary("Accept");
     }
     match shape {
         Shape::Html => responder.end_head_with(&OF_PAGES),
         Shape::Json => responder.end_head_with(&OF_JSON),
+    }
+}
+
+/// What comes of a job.
+struct Made {
+    content: Vec<u8>,
+    /// Bytes before it was compressed.
+    uncoded: usize,
+    is_coded: bool,
+    /// What it was lent.
+    encoder: Option<Encoder>,
+}
+
+impl Made {
+    /// Compresses a listing with what there is for that, if it has so many bytes.
+    fn of(content: Vec<u8>, press: Option<(Encoder, u64)>) -> io::Result<Made> {
+        let uncoded = content.len();
+        let Some((mut encoder, least)) = press else {
+            return Ok(Made { content, uncoded, is_coded: false, encoder: None });
+        };
+        if (uncoded as u64) < least {
+            return Ok(Made { content, uncoded, is_coded: false, encoder: Some(encoder) });
+        }
+        let mut coded = Vec::new();
+        let pressed = encoder.push(&content, &mut coded).and_then(|()| encoder.finish(&mut coded));
+        pressed.map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(Made { content: coded, uncoded, is_coded: true, encoder: Some(encoder) })
+    }
+
+    /// Gives back what was lent.
+    fn hand_in(self, lent: Option<Lent>) -> Vec<u8> {
+        if let Some((mut lent, encoder)) = lent.zip(self.encoder) {
+            lent.hand_in(encoder);
+            lent.finished();
+            if self.is_coded {
+                lent.count(self.uncoded as u64, self.content.len() as u64);
+            }
+        }
+        self.content
     }
 }
 

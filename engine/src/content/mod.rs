@@ -28,6 +28,7 @@ use site::{
 use instead::Below;
 pub(crate) use instead::Instead;
 
+use crate::kept::Wanted;
 use crate::request_body::RequestBody;
 use crate::request_ids;
 use crate::served::Served;
@@ -60,6 +61,8 @@ pub(crate) struct Responder<'x> {
     pub(crate) compression: Option<&'x Compression>,
     /// The location's rules about fields.
     pub(crate) fields: &'x Fields,
+    /// Fields of answers that lines of the log ask for.
+    pub(crate) wanted: &'x Wanted,
     /// The path that the client has asked for, decoded and without dot segments.
     pub(crate) asked: &'x [u8],
     /// The id of the request.
@@ -218,6 +221,12 @@ impl<'x> Responder<'x> {
         self.add_for(&about);
         self.out.extend_from_slice(b"\r\n");
         self.head_sent = (self.out.len() - self.head_at) as u64;
+        self.keep(&self.out[self.head_at..]);
+    }
+
+    /// Keeps what lines of the log have of a whole head.
+    fn keep(&self, head: &[u8]) {
+        self.stream.port.kept.borrow_mut().keep_sent(self.wanted, head);
     }
 
     /// An unreadable request is answered as one of HTTP/1.1: the safe reading of its silence is the same.

@@ -22,9 +22,18 @@ pub(super) fn recoding(
     let Some(compression) = compression.filter(|_| is_changeable(request, response)) else {
         return Recoding::None;
     };
-    let media_type = response.field(Name::ContentType).and_then(|value| std::str::from_utf8(value).ok());
-    if !media_type.is_some_and(|media_type| compression.covers(media_type)) {
-        return Recoding::None;
+    let status = response.status();
+    let media_type = response.field(Name::ContentType).map(std::str::from_utf8);
+    match media_type {
+        Some(Ok(media_type)) if compression.covers(media_type) => {}
+        // It is about a content that has a type, of which it need not tell.
+        None if status == Status::NOT_MODIFIED => {}
+        _ => return Recoding::None,
+    }
+    // A part of a content cannot be compressed by itself: its places are those of the whole. But a cache has to know of
+    // both on what the whole depends (RFC 9110 sections 15.3.7 and 15.4.5).
+    if matches!(status, Status::PARTIAL_CONTENT | Status::NOT_MODIFIED) {
+        return Recoding::Possible;
     }
     let accepted = Accepted::of(request);
     let dearest = accepted.among(compression.codings.iter().copied()).first().copied();
@@ -42,16 +51,24 @@ pub(super) fn recoding(
     }
 }
 
-/// Whether an answer has a content that may be another one.
+/// Whether an answer is about a content that may be another one.
 fn is_changeable(request: &Request<'_>, response: &Response<'_>) -> bool {
     let status = response.status();
-    // A part of a content cannot be compressed by itself: its places are those of the whole.
-    let is_whole = status.allows_content() && status.class() != 1 && status != Status::PARTIAL_CONTENT;
+    let has_content = status == Status::NOT_MODIFIED || status.allows_content() && status.class() != 1;
     let is_coded = response.all(Name::ContentEncoding).any(|value| !value.eq_ignore_ascii_case(b"identity"));
     // RFC 9111 sections 5.2.1.6 and 5.2.2.6: either side can forbid it.
     let is_forbidden = forbids_transformation(response.all(Name::CacheControl))
         || forbids_transformation(request.all(Known::CacheControl));
-    is_whole && !is_coded && !is_forbidden
+    has_content && !is_coded && !is_forbidden
+}
+
+/// How hard is tried with what is sent but once: what takes long for a piece would keep all others waiting.
+pub(super) fn passing_level(compression: &Compression, coding: Coding) -> u32 {
+    compression.level(coding).min(match coding {
+        Coding::Gzip => u32::MAX,
+        Coding::Zstd => ZSTD_LEVEL_PASSING_MAX,
+        Coding::Brotli => BROTLI_LEVEL_PASSING_MAX,
+    })
 }
 
 /// A content on its way through an encoder.
@@ -68,13 +85,7 @@ pub(super) struct Transform {
 impl Transform {
     /// `None` when as many contents are being compressed as may be.
     pub(super) fn begin(shard: &Rc<Shard>, compression: &Compression, coding: Coding) -> Option<Transform> {
-        // What takes long for a piece would keep all other connections waiting.
-        let level = compression.level(coding).min(match coding {
-            Coding::Gzip => u32::MAX,
-            Coding::Zstd => ZSTD_LEVEL_PASSING_MAX,
-            Coding::Brotli => BROTLI_LEVEL_PASSING_MAX,
-        });
-        let lent = Lent::take(shard, coding, level)?;
+        let lent = Lent::take(shard, coding, passing_level(compression, coding))?;
         Some(Transform { lent, coded: shard.buffer(), taken: 0, is_holding: false })
     }
 

@@ -5,39 +5,57 @@ use std::borrow::Cow;
 use proto_http::Coding;
 use proto_http::coding::Accepted;
 use proto_http::response::HeadWriter;
+use site::Compression;
 
 use super::Responder;
 use super::transform::Transform;
 use crate::file_lookup::VARY;
 use crate::limits::CODED_AT_ONCE_MAX;
 
+/// How the client of a responder likes a content best.
+#[derive(Clone, Copy)]
+pub(super) struct Wish<'x> {
+    pub(super) compression: &'x Compression,
+    /// None when it takes no coding, or likes the content better as it is.
+    pub(super) coding: Option<Coding>,
+    /// Bytes from which on it is compressed.
+    pub(super) least: u64,
+}
+
+impl<'x> Wish<'x> {
+    /// `None` where contents of this type are not compressed.
+    pub(super) fn of(responder: &Responder<'x>, media_type: &str) -> Option<Wish<'x>> {
+        let compression = responder.compression.filter(|compression| compression.covers(media_type))?;
+        let accepted = Accepted::of(responder.request.as_ref()?);
+        let coding = accepted.among(compression.codings.iter().copied()).first().copied();
+        let least = if accepted.takes_identity() { compression.min_size } else { 1 };
+        Some(Wish { compression, coding, least })
+    }
+
+    /// Whether it is one for a content of this length.
+    pub(super) fn covers(&self, len: usize) -> bool {
+        self.least <= len as u64
+    }
+}
+
 /// A content in the form that the client gets.
 pub(super) struct Whole<'c> {
     pub(super) bytes: Cow<'c, [u8]>,
-    coding: Option<Coding>,
+    pub(super) coding: Option<Coding>,
     /// Whether others may get another form.
-    varies: bool,
+    pub(super) varies: bool,
 }
 
 impl<'c> Whole<'c> {
     /// The form of a content for the client of a responder.
     pub(super) fn of(responder: &mut Responder<'_>, media_type: &str, content: Cow<'c, [u8]>) -> Whole<'c> {
         let plain = |content, varies| Whole { bytes: content, coding: None, varies };
-        let (Some(compression), Some(request)) = (responder.compression, responder.request) else {
+        let wish = Wish::of(responder, media_type).filter(|wish| wish.covers(content.len()));
+        let Some(wish) = wish.filter(|_| content.len() <= CODED_AT_ONCE_MAX) else {
             return plain(content, false);
         };
-        let accepted = Accepted::of(&request);
-        let least = if accepted.takes_identity() { compression.min_size } else { 1 };
-        if (content.len() as u64) < least
-            || CODED_AT_ONCE_MAX < content.len()
-            || !compression.covers(media_type)
-        {
-            return plain(content, false);
-        }
-        let Some(&coding) = accepted.among(compression.codings.iter().copied()).first() else {
-            return plain(content, true);
-        };
-        let transform = Transform::begin(&responder.stream.shard, compression, coding);
+        let Some(coding) = wish.coding else { return plain(content, true) };
+        let transform = Transform::begin(&responder.stream.shard, wish.compression, coding);
         let Some(coded) = transform.and_then(|transform| transform.whole(&content).ok()) else {
             return plain(content, true);
         };

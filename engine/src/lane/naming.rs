@@ -16,16 +16,7 @@ use crate::shard::Shard;
 impl Shard {
     /// Whether nothing is to be served to a client. An address that is not known is not banned.
     pub(crate) fn has_banned(&self, client: Option<IpAddr>) -> bool {
-        let banned = self.banned.borrow();
-        let (Some(banned), Some(address)) = (banned.as_deref(), client) else { return false };
-        banned.has(address)
-    }
-
-    /// Whether nobody is to log in as `user` from where a client is.
-    pub(crate) fn has_banned_user(&self, client: Option<IpAddr>, user: &str) -> bool {
-        let banned = self.banned.borrow();
-        let (Some(banned), Some(address)) = (banned.as_deref(), client) else { return false };
-        banned.has_user(address, user)
+        self.ban_of(client).is_some()
     }
 
     /// From now on these are banned. Whoever is among them and connected is so no more, whatever is under way: nobody

@@ -46,14 +46,19 @@ pub(crate) struct Marks {
     pub(crate) delayed_ns: u64,
 }
 
-/// A request that counts as running for as long as this lives.
-pub(crate) struct Running<'s>(&'s Stream);
+/// What has been let go on counts as running for as long as this lives.
+pub(crate) struct Running<'s>(pub(crate) &'s Stream);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let mut chain = self.0.port.chain.get();
-        if let Some(shaper) = self.0.shard.shaper.borrow_mut().as_mut() {
-            shaper.end(&mut chain);
+        if !chain.is_running() {
+            return;
+        }
+        match self.0.shard.shaper.borrow_mut().as_mut() {
+            Some(shaper) => shaper.end(&mut chain),
+            // Limits that are gone know nobody.
+            None => chain = Chain::default(),
         }
         self.0.port.chain.set(chain);
     }
@@ -170,36 +175,45 @@ impl Shard {
 }
 
 impl Stream {
-    /// Asks for a request. It waits for its time here, holding nothing but what it has; `out` are answers to earlier
-    /// requests, which do not wait for it. An error of the inner kind is how it is to be answered instead.
-    pub(crate) async fn admit_shaped<'s>(
-        &'s self,
+    /// Asks for a request, at each place with limits of its own that it comes to. It waits for its time here, holding
+    /// nothing but what it has; `out` are answers to earlier requests, which do not wait for it. An error of the inner kind
+    /// is how it is to be answered instead.
+    pub(crate) async fn admit_shaped(
+        &self,
         candidate: Candidate<'_>,
         out: &mut Vec<u8>,
-    ) -> Result<Result<Running<'s>, Action<'static>>, Gone> {
-        self.port.marks.take();
-        let (admission, mut chain) = self.ask(candidate);
-        let before = self.port.chain.get();
-        // What is still to be sent belongs to requests that were held to others.
-        if self.port.shaped.get() && !chain.is_like(&before) {
-            self.send(out).await?;
+    ) -> Result<Result<(), Action<'static>>, Gone> {
+        let leads_on = self.port.chain.get().is_running();
+        if !leads_on {
+            self.port.marks.take();
         }
-        chain.follow(&before);
+        let (admission, mut chain) = self.ask(candidate);
+        // What is still to be sent belongs to requests that were held to others.
+        if self.port.shaped.get() && !chain.is_like(&self.port.chain.get()) {
+            let sent = self.send(out).await;
+            if sent.is_err()
+                && let Some(shaper) = self.shard.shaper.borrow_mut().as_mut()
+            {
+                shaper.end(&mut chain);
+            }
+            sent?;
+        }
+        chain.follow(&self.port.chain.get());
         self.port.chain.set(chain);
         self.port.shaped.set(!chain.is_empty());
         match admission {
             Admission::Granted { wait, by } => {
-                let running = Running(self);
                 self.mark(by, wait);
                 if wait > 0 {
                     self.shard.count(Counter::RequestsDelayedLimit);
                     self.send(out).await?;
                     self.delay(wait).await?;
                 }
-                if candidate.body_begun > 0 {
+                // What came with the head was charged where it has been before.
+                if candidate.body_begun > 0 && !leads_on {
                     self.charge(Direction::Up, candidate.body_begun);
                 }
-                Ok(Ok(running))
+                Ok(Ok(()))
             }
             Admission::Refused(refusal) => {
                 self.mark(Some(refusal.by), 0);
@@ -211,10 +225,18 @@ impl Stream {
     fn ask(&self, candidate: Candidate<'_>) -> (Admission, Chain) {
         let scope: Option<ScopeId> = candidate.place.and_then(|place| place.location.shaping);
         let customer = Customer { address: candidate.client, user: candidate.user };
-        match self.shard.shaper.borrow_mut().as_mut() {
-            Some(shaper) => shaper.admit(self.shard.clock.now(), scope, customer),
-            None => (Admission::Granted { wait: 0, by: None }, Chain::default()),
+        let now = self.shard.clock.now();
+        let mut shaper = self.shard.shaper.borrow_mut();
+        let Some(shaper) = shaper.as_mut() else {
+            return (Admission::Granted { wait: 0, by: None }, Chain::default());
+        };
+        let mut before = self.port.chain.get();
+        if !before.is_running() {
+            return shaper.admit(now, scope, customer);
         }
+        let asked = shaper.admit_onward(now, &mut before, scope, customer);
+        self.port.chain.set(before);
+        asked
     }
 
     fn refuse(&self, refusal: Refusal, client: Option<IpAddr>) -> Action<'static> {

@@ -154,10 +154,15 @@ pub(crate) fn answer(client: &mut TcpStream) -> Vec<u8> {
     answer
 }
 
-/// The length of an answer, once its head is there.
+/// The length of an answer, once its head is there; of one in chunks, once its end is.
 fn length(answer: &[u8]) -> Option<usize> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let head = std::str::from_utf8(&answer[..end]).expect("a head is text");
+    if head.contains("Transfer-Encoding: chunked\r\n") {
+        const LAST: &[u8] = b"\r\n0\r\n\r\n";
+        let last = answer[end..].windows(LAST.len()).position(|window| window == LAST)?;
+        return Some(end + last + LAST.len());
+    }
     let content = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).expect("a length");
     Some(end + content.parse::<usize>().expect("a number"))
 }

@@ -1,8 +1,8 @@
 //! Between the shards of a worker and the supervisor: logins out, verdicts in.
 
-use engine::{Login, Server, Verdict};
+use engine::{Banned, Login, Server, Verdict};
 use privsep::link::{Link, LinkError};
-use privsep::message::{FromWorker, LoginOutcome, ToWorker};
+use privsep::message::{FromWorker, LedTo, LoginOutcome, ToWorker};
 use privsep::wire::{Bytes, Secret};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -44,10 +44,16 @@ fn question(login: Login) -> FromWorker {
 }
 
 /// What a request is told of its verdict.
-pub(super) fn verdict(outcome: LoginOutcome, lasting: bool) -> Verdict {
+pub(super) fn verdict(outcome: LoginOutcome, lasting: bool, led_to: LedTo) -> Verdict {
     match outcome {
         LoginOutcome::Admitted => Verdict::Admitted { lasting },
-        LoginOutcome::Denied => Verdict::Denied,
+        LoginOutcome::Denied => Verdict::Denied {
+            led_to: match led_to {
+                LedTo::Nothing => None,
+                LedTo::BanOfUser => Some(Banned::User),
+                LedTo::BanOfClient => Some(Banned::Client),
+            },
+        },
         LoginOutcome::Forbidden => Verdict::Forbidden,
         LoginOutcome::Unavailable => Verdict::Unavailable,
     }

@@ -463,8 +463,8 @@ impl Control {
                 self.server.drain(Duration::from_millis(millis), Farewell::OnceMore);
                 return Some(FromWorker::LetGo);
             }
-            ToWorker::Judged { ticket, outcome, lasting } => {
-                self.server.judged(ticket, gatekeeper::verdict(outcome, lasting));
+            ToWorker::Judged { ticket, outcome, lasting, led_to } => {
+                self.server.judged(ticket, gatekeeper::verdict(outcome, lasting, led_to));
             }
             ToWorker::ForgetLogins => self.server.forget_logins(),
             ToWorker::Look => self.server.look(),

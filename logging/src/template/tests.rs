@@ -14,6 +14,10 @@ impl Details for Known {
             Detail::Field(b"x-real-ip") => Value::Bytes(b"192.0.2.9"),
             Detail::Field(b"referer") | Detail::TlsGroup => return,
             Detail::Field(name) => Value::Bytes(name),
+            Detail::AnswerField(Answer::Sent, b"content-type") => Value::Bytes(b"text/html; charset=utf-8"),
+            Detail::AnswerField(Answer::Upstream, b"x-cache") => Value::Bytes(b"HIT"),
+            Detail::AnswerField(..) => return,
+            Detail::CertificateBegin => Value::Second(971_186_136),
             Detail::Path => Value::Bytes(b"/a b"),
             Detail::Peer | Detail::ServerAddress => Value::Address(v6),
             Detail::PeerPort => Value::Number(50_000),
@@ -68,6 +72,11 @@ fn each_variable_has_its_form() {
         ("$realip_remote_addr:$remote_port $server_addr", "2001:db8:1:2::3:50000 2001:db8:1:2::3"),
         ("$https $ssl_protocol $ssl_curve", "on TLSv1.3 -"),
         ("${status}00$$ $content_type", "20000$ content-type"),
+        (
+            r#""$sent_http_content_type" $sent_http_etag $upstream_http_X_Cache"#,
+            r#""text/html; charset=utf-8" - HIT"#,
+        ),
+        ("$begin_msec $ssl_client_v_start", "971186134.808 2000-10-10T13:55:36+00:00"),
         ("a\t$status\tü", "a\t200\tü"),
     ] {
         check(text, &record(), wanted);

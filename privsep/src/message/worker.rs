@@ -110,11 +110,24 @@ variants! {
             outcome: LoginOutcome,
             /// Whether it may be remembered: it was judged by what is in force.
             lasting: bool,
+            /// The ban that has come of it.
+            led_to: LedTo,
         },
         /// Nothing that is remembered of logins holds any more.
         21 ForgetLogins,
         /// A new error log. Comes with its descriptor.
         14 ErrorLog,
+    }
+
+    /// What has come of a failed login beside its outcome.
+    #[derive(Copy, Eq)]
+    pub enum LedTo {
+        /// Nothing.
+        1 Nothing,
+        /// This user is banned from where the client is.
+        2 BanOfUser,
+        /// Everybody there is banned.
+        3 BanOfClient,
     }
 
     /// From a worker.

@@ -22,7 +22,8 @@ use super::run::Supervisor;
 use super::worker::Worker;
 use crate::link::LinkError;
 use crate::message::{
-    BanNeeds, BanReport, BansReport, KeptFailures, KeptKind, LoginOutcome, Needs, Network, ToWorker, Trouble,
+    BanNeeds, BanReport, BansReport, KeptFailures, KeptKind, LedTo, LoginOutcome, Needs, Network, ToWorker,
+    Trouble,
 };
 
 /// Shortest time between two tables: each costs a pass over all bans and all connections.
@@ -326,9 +327,10 @@ fn unix_seconds() -> u64 {
 impl Supervisor<'_> {
     /// Somebody has tried to log in as `user`. A proof that is right is no reason to forget those that were wrong:
     /// otherwise an account of one's own would be good for guessing at others.
-    pub(super) fn heard(&mut self, address: Option<IpAddr>, user: &str, verdict: Verdict) {
-        if let (Some(address), Verdict::Denied) = (address, verdict) {
-            self.offended(address, Offence::Login(user));
+    pub(super) fn heard(&mut self, address: Option<IpAddr>, user: &str, verdict: Verdict) -> LedTo {
+        match (address, verdict) {
+            (Some(address), Verdict::Denied) => self.offended(address, Offence::Login(user)),
+            _ => LedTo::Nothing,
         }
     }
 
@@ -344,18 +346,20 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Somebody has failed.
-    pub(super) fn offended(&mut self, address: IpAddr, offence: Offence<'_>) {
-        let Some(ruling) = &mut self.estate.bans.ruling else { return };
+    /// Somebody has failed. Returns the wider one of the bans that have come of it.
+    pub(super) fn offended(&mut self, address: IpAddr, offence: Offence<'_>) -> LedTo {
+        let Some(ruling) = &mut self.estate.bans.ruling else { return LedTo::Nothing };
         let given = ruling.bans.fail(unix_seconds(), address, offence);
         if given.is_empty() {
-            return;
+            return LedTo::Nothing;
         }
+        let of_user = given.iter().all(|ban| ban.subject.user.is_some());
         ruling.changed();
         self.grave.add(Counter::BansMade, given.len() as u64);
         for ban in given {
             log::warn!("banned {}", describe(&ban));
         }
+        if of_user { LedTo::BanOfUser } else { LedTo::BanOfClient }
     }
 
     /// Tells and writes what has fallen due.

@@ -12,7 +12,7 @@ use super::post::Post;
 use super::run::Supervisor;
 use super::worker::Worker;
 use crate::link::{Link, LinkError};
-use crate::message::{FromAuth, LedgerEntry, LoginOutcome, Needs, PamVerdict, ToAuth, ToWorker};
+use crate::message::{FromAuth, LedTo, LedgerEntry, LoginOutcome, Needs, PamVerdict, ToAuth, ToWorker};
 use crate::wire::{Bytes, Secret};
 
 /// Most logins that wait for auth. As many answers as one worker can be owed fit its socket, and as many questions that of
@@ -168,18 +168,25 @@ impl Supervisor<'_> {
     }
 
     fn answer_login(&mut self, waiting: &Waiting, outcome: LoginOutcome) {
-        let outcome = self.conclude(waiting.client, &waiting.user, outcome);
+        let (outcome, led_to) = self.conclude(waiting.client, &waiting.user, outcome);
         let Waiting { generation, ticket, lesson, .. } = *waiting;
         let Some(at) = self.workers.iter().position(|worker| worker.generation == generation) else { return };
         let lasting = lesson == self.logins.lessons;
-        if let Err(error) = self.workers[at].link.send(&ToWorker::Judged { ticket, outcome, lasting }, &[]) {
+        if let Err(error) =
+            self.workers[at].link.send(&ToWorker::Judged { ticket, outcome, lasting, led_to }, &[])
+        {
             self.distrust(at, &error);
         }
     }
 
     /// Hears of every verdict on a login: from where (none for a client without an IP address), whose name, and what auth
-    /// says. Returns what the client is told.
-    fn conclude(&mut self, client: Option<IpAddr>, user: &str, verdict: LoginOutcome) -> LoginOutcome {
+    /// says. Returns what the client is told, and the ban that has come of it.
+    fn conclude(
+        &mut self,
+        client: Option<IpAddr>,
+        user: &str,
+        verdict: LoginOutcome,
+    ) -> (LoginOutcome, LedTo) {
         let outcome = self.estate.bans.told(client, user, verdict);
         let logins = &mut self.logins;
         match outcome {
@@ -187,12 +194,13 @@ impl Supervisor<'_> {
             LoginOutcome::Denied => logins.denied += 1,
             LoginOutcome::Unavailable => logins.unavailable += 1,
         }
-        if verdict == LoginOutcome::Denied {
-            self.heard(client, user, auth::Verdict::Denied);
-        }
+        let led_to = match verdict {
+            LoginOutcome::Denied => self.heard(client, user, auth::Verdict::Denied),
+            _ => LedTo::Nothing,
+        };
         // Not the name: people type passwords there.
         log::trace!("login from {client:?}, a name of {} bytes: {outcome:?}", user.len());
-        outcome
+        (outcome, led_to)
     }
 }
 

@@ -5,6 +5,7 @@ use super::name::Name;
 use super::recoding::Recoding;
 use super::response::Response;
 use super::rules::Rules;
+use super::run::Run;
 use crate::response::{Connection, HeadWriter};
 use crate::{Method, Version, date};
 
@@ -151,11 +152,14 @@ fn pass<'o>(
     wanted: impl Fn(&[u8], Name) -> bool,
 ) -> HeadWriter<'o> {
     let named = response.named();
-    for (name, value, known) in response.fields() {
-        if !is_own(known) && !named.contains(name) && wanted(name, known) {
-            writer = writer.copy(name, value);
+    let mut run = Run::new(response.bytes());
+    for (name, value, known) in response.spans() {
+        let text = name.of(response.bytes());
+        if !is_own(known) && !named.contains(text) && wanted(text, known) {
+            run.add(name, value, writer.out());
         }
     }
+    run.end(writer.out());
     writer
 }
 

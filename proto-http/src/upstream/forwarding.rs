@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use super::rules::Rules;
 use crate::host::Authority;
+use crate::response::push_number;
 use crate::{Known, Request, forwarded, token};
 
 /// Whether the other end of the client's connection is believed.
@@ -119,7 +120,7 @@ impl Forwarding {
                 list.next().extend_from_slice(earlier);
             }
             if let Some(peer) = self.peer {
-                push(list.next(), format_args!("{}", peer.to_canonical()));
+                push_address(list.next(), peer.to_canonical());
             }
             list.end();
         }
@@ -163,6 +164,21 @@ impl Forwarding {
     /// Whether a trusted proxy has said this already, so that it passes.
     fn is_told(&self, request: &Request<'_>, name: &[u8]) -> bool {
         self.trust == Trust::Proxy && request.fields().any(|(other, _, _)| other.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Appends an address. The common kind does without the detour of formatting.
+fn push_address(out: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (place, octet) in address.octets().into_iter().enumerate() {
+                if 0 < place {
+                    out.push(b'.');
+                }
+                push_number(out, octet.into());
+            }
+        }
+        IpAddr::V6(address) => push(out, format_args!("{address}")),
     }
 }
 

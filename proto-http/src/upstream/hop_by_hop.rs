@@ -1,16 +1,28 @@
 //! What belongs to one connection and goes no further (RFC 9110 section 7.6.1).
 
-use arrayvec::ArrayVec;
-
+use super::name::Name;
+use super::response::Response;
 use crate::{BadRequest, Known, Request, token};
 
 /// Most fields that the `Connection` fields of a message may name.
 pub const OPTIONS_MAX: usize = 16;
 
 /// The connection options of a message that may be names of fields: such fields are not passed on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// They are read anew for each question: nearly no message has any.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Named<'a> {
-    options: ArrayVec<&'a [u8], OPTIONS_MAX>,
+    by: By<'a>,
+}
+
+/// Who names them.
+#[derive(Clone, Copy, Debug, Default)]
+enum By<'a> {
+    /// Nobody.
+    #[default]
+    None,
+    Request(Request<'a>),
+    Response(Response<'a>),
 }
 
 impl<'a> Named<'a> {
@@ -19,28 +31,41 @@ impl<'a> Named<'a> {
     /// # Errors
     /// If they name more than [`OPTIONS_MAX`].
     pub fn of(request: &Request<'a>) -> Result<Named<'a>, BadRequest> {
-        Named::collect(request.all(Known::Connection)).ok_or(BadRequest::ConnectionOptions)
+        match options(request.all(Known::Connection)).take(OPTIONS_MAX + 1).count() {
+            0 => Ok(Named::default()),
+            count if count <= OPTIONS_MAX => Ok(Named { by: By::Request(*request) }),
+            _ => Err(BadRequest::ConnectionOptions),
+        }
     }
 
-    /// What such values name; none if it is too much.
-    pub(crate) fn collect(values: impl Iterator<Item = &'a [u8]>) -> Option<Named<'a>> {
-        let mut named = Named::default();
-        for option in members(values) {
-            // What is said about the connection itself names no field; nor do empty members.
-            if option.is_empty() || ["close", "keep-alive"].iter().any(|own| is(option, own)) {
-                continue;
-            }
-            named.options.try_push(option).ok()?;
+    /// What those of a response name; none if it is too much.
+    pub(crate) fn of_response(response: Response<'a>) -> Option<Named<'a>> {
+        match options(response.all(Name::Connection)).take(OPTIONS_MAX + 1).count() {
+            0 => Some(Named::default()),
+            count => (count <= OPTIONS_MAX).then_some(Named { by: By::Response(response) }),
         }
-        Some(named)
     }
 
     /// Whether a field of this name stays here.
     #[must_use]
     #[inline]
     pub fn contains(&self, name: &[u8]) -> bool {
-        self.options.iter().any(|option| option.eq_ignore_ascii_case(name))
+        match &self.by {
+            By::None => false,
+            By::Request(request) => has(request.all(Known::Connection), name),
+            By::Response(response) => has(response.all(Name::Connection), name),
+        }
     }
+}
+
+fn has<'a>(values: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> bool {
+    options(values).any(|option| option.eq_ignore_ascii_case(name))
+}
+
+/// What may name a field. What is said about the connection itself does not; nor do empty members.
+fn options<'a>(values: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    let own = |option: &[u8]| option.is_empty() || ["close", "keep-alive"].iter().any(|own| is(option, own));
+    members(values).filter(move |option| !own(option))
 }
 
 /// The members of lists (RFC 9110 section 5.6.1).
@@ -57,22 +82,34 @@ pub(crate) fn is(member: &[u8], text: &str) -> bool {
 mod tests {
     use super::*;
 
+    use crate::{Head, HeadParser, Limits};
+
+    /// Whether each name is named by the `Connection` fields of a request.
+    fn named(connection: &[&str], names: &[&str]) -> Result<Vec<bool>, BadRequest> {
+        let lines: String = connection.iter().map(|value| format!("Connection: {value}\r\n")).collect();
+        let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+        let mut head = Head::new();
+        HeadParser::default().parse(text.as_bytes(), &Limits::default(), &mut head).expect("a good head");
+        let named = Named::of(&head.view(text.as_bytes()))?;
+        Ok(names.iter().map(|name| named.contains(name.as_bytes())).collect())
+    }
+
     #[test]
     fn options_are_names_of_fields_but_for_those_of_the_connection() {
-        let values: [&[u8]; 2] = [b"close, X-A,,keep-alive", b" x-b\t"];
-        let named = Named::collect(values.into_iter()).expect("few");
+        let connection = ["close, X-A,,keep-alive", " x-b\t"];
         for (name, contained) in
             [("x-a", true), ("X-B", true), ("close", false), ("Keep-Alive", false), ("", false), ("x", false)]
         {
-            assert_eq!(named.contains(name.as_bytes()), contained, "{name}");
+            assert_eq!(named(&connection, &[name]), Ok(vec![contained]), "{name}");
         }
+        assert_eq!(named(&["keep-alive"], &["x"]), Ok(vec![false]));
     }
 
     #[test]
     fn more_than_the_bound_are_refused() {
         let most = vec!["x"; OPTIONS_MAX].join(",");
-        assert!(Named::collect([most.as_bytes()].into_iter()).is_some());
+        assert_eq!(named(&[&most], &["x"]), Ok(vec![true]));
         let more = format!("{most},close,x");
-        assert!(Named::collect([more.as_bytes()].into_iter()).is_none());
+        assert_eq!(named(&[&more], &[]), Err(BadRequest::ConnectionOptions));
     }
 }

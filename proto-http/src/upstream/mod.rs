@@ -20,6 +20,7 @@ mod recoding;
 mod request;
 mod response;
 mod rules;
+mod run;
 mod trailers;
 mod upgrade;
 

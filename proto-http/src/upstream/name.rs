@@ -3,7 +3,7 @@
 use crate::field::is_folded;
 
 macro_rules! names {
-    ($($name:ident $text:literal $folded:literal),* $(,)?) => {
+    ($($name:ident $text:literal),* $(,)?) => {
         /// A name of a response field that is looked up or not passed on as it is. Names compare without regard to case.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
@@ -16,44 +16,40 @@ macro_rules! names {
         impl Name {
             /// Every known name in its usual spelling.
             pub const ALL: &[(Name, &str)] = &[$((Name::$name, $text)),*];
-
-            fn folded(self) -> &'static [u8] {
-                match self { $(Name::$name => $folded,)* Name::Other => b"" }
-            }
         }
     };
 }
 
 names! {
-    AcceptRanges "Accept-Ranges" b"accept-ranges",
-    Age "Age" b"age",
-    Allow "Allow" b"allow",
-    CacheControl "Cache-Control" b"cache-control",
-    Connection "Connection" b"connection",
-    ContentEncoding "Content-Encoding" b"content-encoding",
-    ContentLength "Content-Length" b"content-length",
-    ContentRange "Content-Range" b"content-range",
-    ContentType "Content-Type" b"content-type",
-    Date "Date" b"date",
-    ETag "ETag" b"etag",
-    Expires "Expires" b"expires",
-    KeepAlive "Keep-Alive" b"keep-alive",
-    LastModified "Last-Modified" b"last-modified",
-    Location "Location" b"location",
-    ProxyAuthenticate "Proxy-Authenticate" b"proxy-authenticate",
-    ProxyConnection "Proxy-Connection" b"proxy-connection",
-    RetryAfter "Retry-After" b"retry-after",
-    Server "Server" b"server",
-    SetCookie "Set-Cookie" b"set-cookie",
-    Te "TE" b"te",
-    Trailer "Trailer" b"trailer",
-    TransferEncoding "Transfer-Encoding" b"transfer-encoding",
-    Upgrade "Upgrade" b"upgrade",
-    Vary "Vary" b"vary",
-    Via "Via" b"via",
-    XAccelBuffering "X-Accel-Buffering" b"x-accel-buffering",
-    XAccelRedirect "X-Accel-Redirect" b"x-accel-redirect",
-    XSendfile "X-Sendfile" b"x-sendfile",
+    AcceptRanges "Accept-Ranges",
+    Age "Age",
+    Allow "Allow",
+    CacheControl "Cache-Control",
+    Connection "Connection",
+    ContentEncoding "Content-Encoding",
+    ContentLength "Content-Length",
+    ContentRange "Content-Range",
+    ContentType "Content-Type",
+    Date "Date",
+    ETag "ETag",
+    Expires "Expires",
+    KeepAlive "Keep-Alive",
+    LastModified "Last-Modified",
+    Location "Location",
+    ProxyAuthenticate "Proxy-Authenticate",
+    ProxyConnection "Proxy-Connection",
+    RetryAfter "Retry-After",
+    Server "Server",
+    SetCookie "Set-Cookie",
+    Te "TE",
+    Trailer "Trailer",
+    TransferEncoding "Transfer-Encoding",
+    Upgrade "Upgrade",
+    Vary "Vary",
+    Via "Via",
+    XAccelBuffering "X-Accel-Buffering",
+    XAccelRedirect "X-Accel-Redirect",
+    XSendfile "X-Sendfile",
 }
 
 impl Name {
@@ -67,35 +63,59 @@ impl Name {
     #[inline]
     pub(crate) fn of(name: &[u8]) -> Name {
         use Name::*;
-        let candidates: &[Name] = match name.len() {
-            2 => &[Te],
-            3 => &[Age, Via],
-            4 => &[Date, ETag, Vary],
-            5 => &[Allow],
-            6 => &[Server],
-            7 => &[Expires, Upgrade, Trailer],
-            8 => &[Location],
-            10 => &[Connection, SetCookie, KeepAlive, XSendfile],
-            11 => &[RetryAfter],
-            12 => &[ContentType],
-            13 => &[CacheControl, LastModified, AcceptRanges, ContentRange],
-            14 => return fixed(name, b"content-length", ContentLength),
-            16 => &[ContentEncoding, ProxyConnection, XAccelRedirect],
-            17 => &[TransferEncoding, XAccelBuffering],
-            18 => &[ProxyAuthenticate],
-            _ => &[],
-        };
-        candidates.iter().copied().find(|known| name.eq_ignore_ascii_case(known.folded())).unwrap_or(Other)
+        match name.len() {
+            2 => among(name, [(b"te", Te)]),
+            3 => among(name, [(b"age", Age), (b"via", Via)]),
+            4 => among(name, [(b"date", Date), (b"etag", ETag), (b"vary", Vary)]),
+            5 => among(name, [(b"allow", Allow)]),
+            6 => among(name, [(b"server", Server)]),
+            7 => among(name, [(b"expires", Expires), (b"upgrade", Upgrade), (b"trailer", Trailer)]),
+            8 => among(name, [(b"location", Location)]),
+            10 => among(
+                name,
+                [
+                    (b"connection", Connection),
+                    (b"set-cookie", SetCookie),
+                    (b"keep-alive", KeepAlive),
+                    (b"x-sendfile", XSendfile),
+                ],
+            ),
+            11 => among(name, [(b"retry-after", RetryAfter)]),
+            12 => among(name, [(b"content-type", ContentType)]),
+            13 => among(
+                name,
+                [
+                    (b"cache-control", CacheControl),
+                    (b"last-modified", LastModified),
+                    (b"accept-ranges", AcceptRanges),
+                    (b"content-range", ContentRange),
+                ],
+            ),
+            14 => among(name, [(b"content-length", ContentLength)]),
+            16 => among(
+                name,
+                [
+                    (b"content-encoding", ContentEncoding),
+                    (b"proxy-connection", ProxyConnection),
+                    (b"x-accel-redirect", XAccelRedirect),
+                ],
+            ),
+            17 => among(
+                name,
+                [(b"transfer-encoding", TransferEncoding), (b"x-accel-buffering", XAccelBuffering)],
+            ),
+            18 => among(name, [(b"proxy-authenticate", ProxyAuthenticate)]),
+            _ => Other,
+        }
     }
 }
 
-/// The name, if it is the only one of its length.
+/// The name, if it is one of those of its length, which are in lower case here.
 #[inline]
-fn fixed<const N: usize>(name: &[u8], text: &[u8; N], known: Name) -> Name {
-    match name.try_into() {
-        Ok(name) if is_folded(name, text) => known,
-        _ => Name::Other,
-    }
+fn among<const N: usize, const M: usize>(name: &[u8], candidates: [(&[u8; N], Name); M]) -> Name {
+    let Ok(name) = name.try_into() else { return Name::Other };
+    let found = candidates.into_iter().find(|(text, _)| is_folded(name, text));
+    found.map_or(Name::Other, |(_, known)| known)
 }
 
 #[cfg(test)]
@@ -105,7 +125,6 @@ mod tests {
     #[test]
     fn names_are_found_in_any_case_and_others_are_not() {
         for &(known, text) in Name::ALL {
-            assert_eq!(text.to_ascii_lowercase().as_bytes(), known.folded());
             for spelling in [text.to_owned(), text.to_lowercase(), text.to_uppercase()] {
                 assert_eq!(Name::of(spelling.as_bytes()), known, "{spelling}");
             }

@@ -8,6 +8,7 @@ use super::hop_by_hop::Named;
 use super::max_forwards::MaxForwards;
 use super::passage::Passage;
 use super::rules::Rules;
+use super::run::Run;
 use super::trailers::takes_trailers;
 use crate::response::{push_field, push_number};
 use crate::{Body, Known, Request, Version, token};
@@ -144,12 +145,15 @@ impl RequestHead<'_> {
     /// What goes on as it came, in the order in which it came (RFC 9110 section 5.3).
     fn passed(&self, out: &mut Vec<u8>) {
         let passage = Passage::of(&self.request, self.named, &self.forwarding, &self.rules);
-        for (name, value, known) in self.request.fields() {
+        let buf = self.request.bytes();
+        let mut run = Run::new(buf);
+        for (name, value, known) in self.request.spans() {
             let announced = known != Known::Trailer || self.content == Content::Chunked;
-            if announced && passage.allows(name, known) {
-                push_field(out, name, value);
+            if announced && passage.allows(name.of(buf), known) {
+                run.add(name, value, out);
             }
         }
+        run.end(out);
     }
 
     /// Our part of `Via` (RFC 9110 section 7.6.3), after those of others.

@@ -189,7 +189,7 @@ impl ResponseHead {
         }
         self.said = self.framing_said(buf)?;
         // Whoever passes the response on can rely upon it that there are few.
-        Named::collect(self.view(buf).all(Name::Connection)).ok_or(BadResponse::ConnectionOptions)?;
+        Named::of_response(self.view(buf)).ok_or(BadResponse::ConnectionOptions)?;
         Ok(())
     }
 
@@ -268,6 +268,16 @@ impl<'a> Response<'a> {
         self.head.fields.iter().map(move |field| (field.name.of(buf), field.value.of(buf), field.known))
     }
 
+    /// As [`Response::fields`], by where in [`Response::bytes`] they stand.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (Span, Span, Name)> + use<'a> {
+        self.head.fields.iter().map(|field| (field.name, field.value, field.known))
+    }
+
+    /// What the head was parsed from.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.buf
+    }
+
     /// The values of all fields of this name in the order sent. [`Name::Other`] is no name, and has none.
     pub fn all(&self, name: Name) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let present = name != Name::Other && self.head.seen & name.bit() != 0;
@@ -326,7 +336,7 @@ impl<'a> Response<'a> {
     /// What its `Connection` fields name.
     #[must_use]
     pub(crate) fn named(&self) -> Named<'a> {
-        Named::collect(self.all(Name::Connection)).expect("the parser has counted them")
+        Named::of_response(*self).expect("the parser has counted them")
     }
 }
 

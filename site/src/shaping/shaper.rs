@@ -668,5 +668,6 @@ fn put_off(granted: &mut Admission, ns: u64, acted: Acted) {
     }
 }
 
+mod onward;
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ use super::instead::{FOR_US, Replacement, Replacing};
 use super::order::Order;
 use super::records::Records;
 use super::way::{Failure, Way};
+use crate::kept::Wanted;
 use crate::limits::{AHEAD_MIN, INTERIM_MAX, PULLED_MIN, PULLED_PER_TURN};
 use crate::request_ids;
 use crate::served::Served;
@@ -150,6 +151,8 @@ pub(super) struct Teller<'x> {
     user: Option<&'x str>,
     replacing: Replacing<'x>,
     compression: Option<&'x Compression>,
+    /// Fields of answers that lines of the log ask for.
+    wanted: &'x Wanted,
     /// The id of the request, where responses carry it.
     shown_id: Option<RequestId<'x>>,
     close_wanted: bool,
@@ -168,6 +171,7 @@ impl<'x> Teller<'x> {
             user: responder.user,
             replacing: Replacing::at(responder.place),
             compression: responder.compression,
+            wanted: responder.wanted,
             shown_id: responder.shown_id,
             close_wanted: responder.close_wanted,
             upgrade: order.upgrade,
@@ -229,8 +233,9 @@ pub(super) struct Answering<'b, 'x> {
 
 impl Answering<'_, '_> {
     /// Passes the answer on as it comes; the last of it stays in `out`.
-    pub(super) async fn pass_on(mut self) -> Result<Answered, Failure> {
+    pub(super) async fn pass_on(&mut self) -> Result<Answered, Failure> {
         let len = self.read_head().await?;
+        self.keep_head(len);
         if let Some(answered) = self.replaced(len) {
             return Ok(answered);
         }
@@ -286,6 +291,13 @@ impl Answering<'_, '_> {
         self.way.answer(self.out).await
     }
 
+    /// Keeps what lines of the log have of what the server says.
+    fn keep_head(&self, len: usize) {
+        let Reading { input, at, head, .. } = &*self.reading;
+        let fields = head.view(&input[*at..*at + len]).fields().map(|(name, value, _)| (name, value));
+        self.way.client.port.kept.borrow_mut().keep_upstream(self.teller.wanted, fields);
+    }
+
     /// What becomes of an answer that the client does not get. What follows its head is not read, so that its connection
     /// cannot be used again.
     fn replaced(&mut self, len: usize) -> Option<Answered> {
@@ -327,7 +339,7 @@ impl Answering<'_, '_> {
         let mut transform = None;
         if let (Recoding::Done(coding), Some(compression), true) = (recoding, teller.compression, has_content)
         {
-            transform = Transform::begin(&stream.shard, compression, coding);
+            transform = Transform::begin(&stream.shard, compression, coding).map(Box::new);
             // Without a place for it the content stays as it is.
             recoding = transform.as_ref().map_or(Recoding::Possible, |_| recoding);
         }
@@ -360,6 +372,7 @@ impl Answering<'_, '_> {
             out.extend_from_slice(cookie);
             out.extend_from_slice(END);
         }
+        stream.port.kept.borrow_mut().keep_sent(teller.wanted, &out[begin..]);
         let answered = Answered {
             sent: Sent { status: response.status(), content: 0 },
             head: (begin, (out.len() - begin) as u64),
@@ -416,14 +429,14 @@ struct Content {
     /// None where the connection ends it.
     decoder: Option<Decoder>,
     delivery: Delivery,
-    /// None where it passes as it is.
-    transform: Option<Transform>,
+    /// None where it passes as it is. Large, and rare enough to be worth a place of its own.
+    transform: Option<Box<Transform>>,
     /// Bytes for the client, without framing.
     len: u64,
 }
 
 impl Content {
-    fn new(framing: Framing, delivery: Delivery, transform: Option<Transform>) -> Content {
+    fn new(framing: Framing, delivery: Delivery, transform: Option<Box<Transform>>) -> Content {
         let decoder = framing.body().map(|body| Decoder::new(body, BodyLimits::default()));
         Content { decoder, delivery, transform, len: 0 }
     }

@@ -112,7 +112,7 @@ async fn go(
         way.client.shard.count(Counter::Responses1xx);
         way.client.send(out).await.map_err(Failure::Client)?;
     }
-    let answering = Answering { way: &way, course, teller, reading, out };
+    let mut answering = Answering { way: &way, course, teller, reading, out };
     let answered = if gathered == Gathered::All {
         way.send(to_server).await?;
         way.has_asked();

@@ -331,3 +331,53 @@ fn ten_thousand_clients_each_have_their_rate() {
     assert!((20_000..20_020).contains(&passed), "{passed}");
     assert!((9_990..=10_000).contains(&shaper.tally().clients));
 }
+
+#[test]
+fn a_request_that_is_led_on_is_held_to_limits_once_each() {
+    let one = Quota { concurrent: NonZeroU32::new(1), ..Quota::default() };
+    let limits = shaping(&[
+        ("/server", config::Shaping { total: one.clone(), ..section() }),
+        (PLACE, config::Shaping { client: one.clone(), ..section() }),
+        ("/hosts/b", config::Shaping { client: one.clone(), ..section() }),
+    ]);
+    let elsewhere = Some(ScopeId::of("/hosts/b"));
+    let mut shaper = Shaper::new(&limits);
+    let free = Admission::Granted { wait: 0, by: None };
+    let runs = |shaper: &Shaper, scope: &str| {
+        shaper
+            .top(9)
+            .iter()
+            .filter(|entry| entry.scope == ScopeId::of(scope))
+            .map(|entry| entry.running)
+            .max()
+    };
+    let (first, mut before) = shaper.admit(0, place(), customer(1));
+    assert_eq!(first, free);
+    // The server's only place is its own already.
+    let (second, mut chain) = shaper.admit_onward(0, &mut before, elsewhere, customer(1));
+    assert_eq!((second, before.is_running(), chain.is_running()), (free, false, true));
+    assert_eq!(["/server", PLACE, "/hosts/b"].map(|scope| runs(&shaper, scope)), [Some(1), Some(0), Some(1)]);
+    let (third, _) = shaper.admit(0, place(), customer(2));
+    assert!(matches!(third, Admission::Refused(_)), "the server is full");
+    shaper.end(&mut chain);
+    assert_eq!(["/server", PLACE, "/hosts/b"].map(|scope| runs(&shaper, scope)), [Some(0); 3]);
+}
+
+#[test]
+fn a_request_that_is_refused_where_it_is_led_runs_nowhere() {
+    let one = Quota { concurrent: NonZeroU32::new(1), ..Quota::default() };
+    let limits = shaping(&[
+        (PLACE, config::Shaping { client: one.clone(), ..section() }),
+        ("/hosts/b", config::Shaping { client: one.clone(), ..section() }),
+    ]);
+    let elsewhere = Some(ScopeId::of("/hosts/b"));
+    let mut shaper = Shaper::new(&limits);
+    let (_, mut there) = shaper.admit(0, elsewhere, customer(1));
+    let (_, mut before) = shaper.admit(0, place(), customer(1));
+    let (led, chain) = shaper.admit_onward(0, &mut before, elsewhere, customer(1));
+    assert!(matches!(led, Admission::Refused(_)));
+    assert!(!before.is_running() && !chain.is_running());
+    assert!(matches!(admit(&mut shaper, 0, customer(1)), Admission::Granted { .. }), "its old place is free");
+    shaper.end(&mut there);
+    assert!(shaper.top(9).iter().all(|entry| entry.running == 0));
+}
