@@ -349,6 +349,7 @@ impl Compiler<'_> {
                 changes,
                 announce: announce(settings.proxy_forwarded),
                 before: settings.proxy_forwarded_before,
+                buffering: settings.request_buffering,
                 upgrades: settings.proxy_upgrade.clone(),
             }));
             return Some(chain);

@@ -30,6 +30,8 @@ pub struct Settings {
     pub proxy_forwarded: ForwardedFields,
     /// What becomes of those that come from trusted proxies.
     pub proxy_forwarded_before: ForwardedBefore,
+    /// Most bytes of a request's content that are taken before a server is chosen; 0 passes it on as it comes.
+    pub request_buffering: u64,
     /// Protocols that connections may go on in there, none of those that carry requests.
     pub proxy_upgrade: Vec<String>,
     /// Rules that allow and deny, as they are written; a later stage reads them.

@@ -31,6 +31,7 @@ pub(super) struct Layer {
     proxy_host: Option<ProxyHost>,
     proxy_forwarded: Option<ForwardedFields>,
     proxy_forwarded_before: Option<ForwardedBefore>,
+    request_buffering: Option<u64>,
     proxy_upgrade: Option<Option<Vec<(String, String)>>>,
     access: Option<Vec<String>>,
     client_certificate: Option<ClientCertificate>,
@@ -75,6 +76,7 @@ impl Layer {
             proxy_host: reader.get(&settings::PROXY_HOST, problems),
             proxy_forwarded: reader.get(&settings::PROXY_FORWARDED, problems),
             proxy_forwarded_before: reader.get(&settings::PROXY_FORWARDED_BEFORE, problems),
+            request_buffering: reader.get(&settings::REQUEST_BUFFERING, problems),
             proxy_upgrade: reader.get(&settings::PROXY_UPGRADE, problems),
             access: reader.get(&settings::ACCESS, problems).map(values),
             client_certificate: reader.get(&settings::CLIENT_CERTIFICATE, problems),
@@ -139,6 +141,7 @@ impl Inherited {
             proxy_host: settings::PROXY_HOST.default(""),
             proxy_forwarded: settings::PROXY_FORWARDED.default(""),
             proxy_forwarded_before: settings::PROXY_FORWARDED_BEFORE.default(""),
+            request_buffering: settings::REQUEST_BUFFERING.default(""),
             proxy_upgrade: protocols(settings::PROXY_UPGRADE.default("")),
             access: Vec::new(),
             client_certificate: None,
@@ -187,6 +190,7 @@ impl Inherited {
         set(&mut settings.proxy_host, layer.proxy_host);
         set(&mut settings.proxy_forwarded, layer.proxy_forwarded);
         set(&mut settings.proxy_forwarded_before, layer.proxy_forwarded_before);
+        set(&mut settings.request_buffering, layer.request_buffering);
         set(&mut settings.proxy_upgrade, layer.proxy_upgrade.map(protocols));
         set(&mut settings.access, layer.access);
         settings.client_certificate = layer.client_certificate.or(settings.client_certificate);

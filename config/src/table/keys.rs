@@ -470,6 +470,11 @@ keys! {
             default Some(r#""keep""#), example r#""replace""#,
             "What becomes of such fields of a proxy of /server/trusted: the address of its connection is appended (\"keep\"), or \
              nothing of them passes and the server is told the address of the client alone (\"replace\").";
+        REQUEST_BUFFERING: Size = "request_buffering", Size { min: 0, max: 64 * MIB, unlimited: false },
+            default Some(r#""0""#), example r#""1M""#,
+            "Bytes of a request's content that are taken, into memory, before a server is chosen, so that slow uploads keep no \
+             server waiting and a request that may be repeated can be sent to another one. More is answered with 413. 0 \
+             passes contents on as they come.";
         PROXY_UPGRADE: ListOrOff<Text<String>> = "proxy_upgrade",
             ListOrOff(List {
                 item: Text { noun: "a protocol such as \"websocket\"", pattern: None, parse: syntax::upgrade },

@@ -110,6 +110,8 @@ pub struct Relay {
     pub announce: Announce,
     /// What becomes of those of trusted proxies.
     pub before: ForwardedBefore,
+    /// Most bytes of a content that are taken before a server is chosen; 0 passes it on as it comes.
+    pub buffering: u64,
     /// Protocols that connections may go on in.
     pub upgrades: Vec<String>,
 }

@@ -17,7 +17,7 @@ use super::answer::{Answered, Answering, GoesOn, Teller};
 use super::order::Order;
 use super::upload::{self, Gathered};
 use super::way::{self, Failure, Way};
-use super::{Links, Trouble, Try, Work, tunnel};
+use super::{CONTINUE, Links, Trouble, Try, Work, tunnel};
 use crate::stream::Stream;
 use crate::upstream::{Link, Patience};
 
@@ -138,8 +138,6 @@ async fn go(
         None => sent,
     })
 }
-
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A link to a server that takes requests.
 async fn link<'x>(

@@ -94,6 +94,13 @@ impl<'r> Order<'r> {
         Parcel { packing: self.packing, named: &self.named, dropped: relay.changes.dropped() }
     }
 
+    /// All of the content is there, so many bytes: who has to be told how long it is can be.
+    pub(super) fn measure(&mut self, content: u64) {
+        if (self.packing, self.content) == (Packing::Records, Content::Chunked) {
+            self.content = Content::Length(content);
+        }
+    }
+
     /// Whether doing it twice is as good as doing it once (RFC 9110 section 9.2.2).
     pub(super) fn is_idempotent(&self) -> bool {
         is_idempotent(self.request.method())
@@ -180,8 +187,10 @@ fn packing(relay: &Relay, content: Content, path: &[u8]) -> Result<Packing, Answ
         (None, Content::None | Content::Length(_)) => Ok(Packing::Plain),
         (Some(scripts), _) if scripts.rule.find(path).is_none() => Err(Answer::with(Status::NOT_FOUND)),
         // A script is told the length before the content (RFC 3875 section 4.1.2).
-        (Some(_), Content::Chunked) => Err(Answer { close: true, ..Answer::with(Status::LENGTH_REQUIRED) }),
-        (Some(_), Content::None | Content::Length(_)) => Ok(Packing::Records),
+        (Some(_), Content::Chunked) if relay.buffering == 0 => {
+            Err(Answer { close: true, ..Answer::with(Status::LENGTH_REQUIRED) })
+        }
+        (Some(_), _) => Ok(Packing::Records),
     }
 }
 
