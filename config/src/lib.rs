@@ -47,7 +47,7 @@ pub use model::{
     Coding, Comet, Compress, Compression, Condition, Config, Content, Control, Cors, DefaultHost, Dotfiles,
     Effect, Eject, ErrorFormat, ErrorPage, ErrorStatus, Every, Fastcgi, FieldAction, FieldRule, FileAt,
     FileCache, ForwardedBefore, ForwardedFields, Handler, HashBy, Health, Host, Labels, Level, Limits,
-    Listen, Listing, Location, Log, LogConditions, LogFormat, LogQueue, LogStatus, Map, Matcher,
+    Listen, Listing, Location, Log, LogConditions, LogFormat, LogQueue, LogStatus, Map, Matcher, NO_ANSWER,
     OriginPattern, OriginPort, Origins, Output, Peer, Place, Preamble, ProxyHost, Quota, Rank, Rate,
     Receiver, ReceiverKind, Remote, Requirement, Return, Rewriting, Rotate, RotatedNames, Rule, Satisfy,
     Scheme, Server, Settings, ShapedBy, Shaping, Shards, Subject, Symlinks, Syslog, SyslogFraming,

@@ -37,7 +37,8 @@ pub use receiver::{
     Labels, Place, Receiver, ReceiverKind, Syslog, SyslogFraming, SyslogShape, SyslogTransport,
 };
 pub use rewriting::{
-    Attempt, Condition, Content, Effect, FileAt, Map, Return, Rewriting, Rule, Scheme, Subject, Then, Way,
+    Attempt, Condition, Content, Effect, FileAt, Map, NO_ANSWER, Return, Rewriting, Rule, Scheme, Subject,
+    Then, Way,
 };
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{

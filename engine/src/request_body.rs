@@ -124,7 +124,7 @@ impl<'x> RequestBody<'x> {
     /// at once; then the connection cannot live on. The inner error is the status to answer with instead.
     pub(crate) async fn make_way_for(&mut self, action: &Action<'_>) -> Result<Result<(), Status>, Gone> {
         let unwanted = match action {
-            Action::Echo | Action::Relay(_) => false,
+            Action::Echo | Action::Relay(_) | Action::HangUp => false,
             Action::Respond(answer) => !answer.close,
             Action::File(_)
             | Action::Redirect { .. }

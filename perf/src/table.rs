@@ -183,6 +183,8 @@ counters! {
         "Requests that ended before their response was sent whole: the client left, a timeout passed or the content failed half-way.";
     RequestsRefusedBan "requests_refused_ban" Counter Requests
         "Requests answered with 403 because a trusted proxy has passed them on for a client that is banned.";
+    RequestsUnanswered "requests_unanswered" Counter Requests
+        "Requests whose connection was closed without an answer, since \"return\" is 444. They are among responses_4xx.";
     RequestsHeldLog "requests_held_log" Counter Requests
         "Requests that had to wait because a log of theirs with \"when_full\": \"block\" could not keep up.";
     RequestsRefusedLog "requests_refused_log" Counter Requests

@@ -28,7 +28,9 @@ use crate::media::MediaTypes;
 use crate::names::Names;
 use crate::page::Page;
 use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
-use crate::rewrite::{Attempts, Fault, HasFiles, Map, Maps, Reply, RuleCompiler, RuleList, compile_pattern};
+use crate::rewrite::{
+    Attempts, Fault, HasFiles, Map, Maps, Reply, RuleCompiler, RuleList, compile_pattern, find_rings,
+};
 use crate::shaping::{ScopeId, Shaping};
 use crate::upstream::{Group, GroupId, Named, Relay, RequestChanges, Scripts, Server};
 
@@ -187,6 +189,9 @@ impl Compiler<'_> {
         prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let locations = Locations { exact, patterns, prefixes, root: root? };
         self.check_pages(&locations, host);
+        for (pointer, Fault { cause, cure }) in find_rings(rules.as_deref(), &locations) {
+            self.problem(&pointer, &cause, &cure);
+        }
         Some(Host { name: host.name.to_string(), locations, rules })
     }
 

@@ -18,6 +18,7 @@ use std::net::IpAddr;
 
 use auth::access::Holder;
 use logging::RequestId;
+use perf::Counter;
 use proto_http::response::{self, Facts, HeadWriter};
 use proto_http::{Method, Request, Status, Version};
 use site::{
@@ -125,7 +126,16 @@ async fn carry_out(responder: &mut Responder<'_>, action: Action<'_>) -> Result<
         Action::Comet(comet, part) => comet::send(responder, comet, part).await,
         Action::Relay(relay) => relay::send(responder, relay).await,
         Action::Echo => echo::send(responder).await,
+        Action::HangUp => Ok(hang_up(responder)),
     }
+}
+
+/// Says nothing, and nothing after it.
+fn hang_up(responder: &mut Responder<'_>) -> Sent {
+    responder.close_wanted = true;
+    responder.stream.shard.count(Counter::RequestsUnanswered);
+    let status = Status::new(config::NO_ANSWER).expect("it has three digits");
+    Sent { status, content: 0 }
 }
 
 impl<'x> Responder<'x> {

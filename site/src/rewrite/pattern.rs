@@ -26,6 +26,11 @@ impl Pattern {
         Ok(Pattern { regex: compile(text)?, first, wanted: false })
     }
 
+    /// The expression itself.
+    pub(crate) fn regex(&self) -> &Regex {
+        &self.regex
+    }
+
     /// The whole match, and its groups.
     pub(crate) fn slots(&self) -> usize {
         self.regex.captures_len()

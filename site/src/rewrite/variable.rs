@@ -224,6 +224,28 @@ impl Variable {
         )
     }
 
+    /// Whether it is the same wherever the request has been led to, and whatever a rule has captured.
+    pub(crate) fn is_settled(&self) -> bool {
+        match self {
+            Variable::Asked
+            | Variable::Host
+            | Variable::ServerName
+            | Variable::Scheme
+            | Variable::Method
+            | Variable::Protocol
+            | Variable::Client
+            | Variable::Field(_)
+            | Variable::Cookie(_)
+            | Variable::Told(_) => true,
+            Variable::Path
+            | Variable::Query
+            | Variable::QuestionMark
+            | Variable::Argument(_)
+            | Variable::Captured { .. }
+            | Variable::Mapped(_) => false,
+        }
+    }
+
     /// Appends its value.
     pub(crate) fn write(&self, view: &View<'_>, out: &mut Vec<u8>) {
         match self {

@@ -12,6 +12,7 @@ use proto_http::{Method, Status, path};
 use super::attempts::{Attempts, Last};
 use super::condition::{Bench, Kind, Questions};
 use super::pattern::Captured;
+use super::reply;
 use super::rule::{Miss, Outcome, RuleList};
 use super::target::Made;
 use super::variable::{Knowledge, View};
@@ -308,7 +309,7 @@ impl<'s> Walk<'s> {
             self.tried += 1;
         }
         match &attempts.last {
-            Last::Status(status) => Arrival::Answered(self.place, refuse(*status)),
+            Last::Status(status) => Arrival::Answered(self.place, reply::with(*status)),
             Last::Handler => Arrival::Untried(self.place),
             Last::To(target) => {
                 let (view, bench) = trail.parts(inquiry, &self.place, &nothing);
