@@ -37,7 +37,8 @@ pub use receiver::{
     Labels, Place, Receiver, ReceiverKind, Syslog, SyslogFraming, SyslogShape, SyslogTransport,
 };
 pub use rewriting::{
-    Attempt, Condition, Content, Effect, FileAt, Map, Return, Rewriting, Rule, Scheme, Subject, Then, Way,
+    Attempt, Condition, Content, Effect, FileAt, Map, NO_ANSWER, Return, Rewriting, Rule, Scheme, Subject,
+    Then, Way,
 };
 pub use server::{ClientAddress, FileCache, Level, Limits, Server, Shards, Timeouts};
 pub use settings::{
@@ -47,8 +48,9 @@ pub use settings::{
 pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 pub use upstream::{
-    Balance, Eject, Fastcgi, HashBy, Health, Preamble, ProxyHost, Upstream, UpstreamAddress, UpstreamPart,
-    UpstreamProtocol, UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust,
+    Balance, Eject, Fastcgi, ForwardedBefore, ForwardedFields, HashBy, Health, Preamble, ProxyHost, Upstream,
+    UpstreamAddress, UpstreamPart, UpstreamProtocol, UpstreamServer, UpstreamTimeouts, UpstreamTls,
+    UpstreamTrust,
 };
 
 /// Everything the server was told to do.

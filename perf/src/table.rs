@@ -183,6 +183,8 @@ counters! {
         "Requests that ended before their response was sent whole: the client left, a timeout passed or the content failed half-way.";
     RequestsRefusedBan "requests_refused_ban" Counter Requests
         "Requests answered with 403 because a trusted proxy has passed them on for a client that is banned.";
+    RequestsUnanswered "requests_unanswered" Counter Requests
+        "Requests whose connection was closed without an answer, since \"return\" is 444. They are among responses_4xx.";
     RequestsHeldLog "requests_held_log" Counter Requests
         "Requests that had to wait because a log of theirs with \"when_full\": \"block\" could not keep up.";
     RequestsRefusedLog "requests_refused_log" Counter Requests
@@ -385,6 +387,8 @@ counters! {
 
     Listings "listings" Counter Responses
         "Listings of folders that were made.";
+    LimitRequestBuffers "limit_request_buffers" Counter Requests
+        "Requests refused with 503: as much of contents was being taken for upstreams (request_buffering) as a shard may have.";
     LimitListings "limit_listings" Counter Requests
         "Listings refused with 503: as many were being made and sent as a shard may have.";
     CometViewers "comet_viewers" Gauge Connections

@@ -41,6 +41,8 @@ pub enum Action<'s> {
     Relay(&'s Relay),
     /// Send the request's own body back.
     Echo,
+    /// Close the connection without a word.
+    HangUp,
 }
 
 /// An answer without content of its own: errors get a page, others an empty body.

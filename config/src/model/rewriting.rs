@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// A status that no client sees: the connection is closed without an answer.
+pub const NO_ANSWER: u16 = 444;
+
 /// What a host or a location says of its requests before anything else; nothing of it is inherited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rewriting {

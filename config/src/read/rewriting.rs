@@ -3,7 +3,7 @@
 use super::conditions;
 use crate::cause::{Cause, Flaw};
 use crate::kind::{Items, REDIRECTS, StatusOrObject};
-use crate::model::{Attempt, Content, Effect, Return, Rewriting, Rule, Way};
+use crate::model::{Attempt, Content, Effect, NO_ANSWER, Return, Rewriting, Rule, Way};
 use crate::problem::Problems;
 use crate::reader::Reader;
 use crate::table::{Key, answer, place, rule};
@@ -127,6 +127,10 @@ fn answer(reader: &Reader<'_>, key: &'static Key<StatusOrObject>, problems: &mut
         (Some(status), None, _) if redirects(status) => Some((
             "the redirect does not say where to",
             r#"write "to": "https://www.example.org$request_uri""#,
+        )),
+        (Some(NO_ANSWER), _, Some(_)) => Some((
+            "444 closes the connection without an answer, so nobody gets the body",
+            r#"write "status": 403, or remove "body""#,
         )),
         (Some(NO_CONTENT), _, Some(_)) => {
             Some(("a 204 has no body", "write \"status\": 200, or remove \"body\""))

@@ -16,10 +16,15 @@ mod whole;
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
+use auth::access::Holder;
 use logging::RequestId;
+use perf::Counter;
 use proto_http::response::{self, Facts, HeadWriter};
 use proto_http::{Method, Request, Status, Version};
-use site::{About, Action, Answer, Compression, ErrorPages, Fields, Place, Security, Source};
+use site::{
+    About, Action, Answer, Asker, Compression, ErrorPages, Exchange, Fields, Knowledge, Place, Security,
+    Source,
+};
 
 use instead::Below;
 pub(crate) use instead::Instead;
@@ -59,8 +64,16 @@ pub(crate) struct Responder<'x> {
     pub(crate) fields: &'x Fields,
     /// Fields of answers that lines of the log ask for.
     pub(crate) wanted: &'x Wanted,
-    /// The id of the request, where responses carry it.
+    /// The path that the client has asked for, decoded and without dot segments.
+    pub(crate) asked: &'x [u8],
+    /// The id of the request.
+    pub(crate) id: RequestId<'x>,
+    /// The same, where responses carry it.
     pub(crate) shown_id: Option<RequestId<'x>>,
+    /// Who has logged in.
+    pub(crate) user: Option<&'x str>,
+    /// Whom the client's certificate is about.
+    pub(crate) holder: Option<&'x Holder>,
     /// From whom the request came; `None` at a Unix socket.
     pub(crate) client: Option<IpAddr>,
     /// What has come after the head, in a request without a body: the beginning of the next one.
@@ -113,7 +126,16 @@ async fn carry_out(responder: &mut Responder<'_>, action: Action<'_>) -> Result<
         Action::Comet(comet, part) => comet::send(responder, comet, part).await,
         Action::Relay(relay) => relay::send(responder, relay).await,
         Action::Echo => echo::send(responder).await,
+        Action::HangUp => Ok(hang_up(responder)),
     }
+}
+
+/// Says nothing, and nothing after it.
+fn hang_up(responder: &mut Responder<'_>) -> Sent {
+    responder.close_wanted = true;
+    responder.stream.shard.count(Counter::RequestsUnanswered);
+    let status = Status::new(config::NO_ANSWER).expect("it has three digits");
+    Sent { status, content: 0 }
 }
 
 impl<'x> Responder<'x> {
@@ -135,6 +157,32 @@ impl<'x> Responder<'x> {
     /// Whether what is being sent stands for something else.
     fn is_instead(&self) -> bool {
         self.stands_for.is_some() || self.named_path.get().is_some()
+    }
+
+    /// Does to the head what rules about fields have to know the request for.
+    fn add_for(&mut self, about: &About<'_>) {
+        if !self.fields.depend_on_request() {
+            return;
+        }
+        let (id, mut digits) = (self.id, [0; RequestId::DIGITS]);
+        let facts = Knowledge { request_id: id.text(&mut digits), user: self.user, upstream: None };
+        let (request, exchange) = (self.request, self.exchange());
+        let asker = Asker { request: request.as_ref(), exchange: exchange.as_ref(), facts };
+        self.fields.add_for(&asker, self.out, self.head_at, about);
+    }
+
+    /// What rules about fields may look at; none for a request that could not be read, or leads nowhere.
+    fn exchange(&self) -> Option<Exchange<'x>> {
+        Some(Exchange {
+            request: self.request?,
+            path: self.path,
+            query: self.query,
+            asked: self.asked,
+            place: self.place?,
+            client: self.client,
+            security: self.stream.port.security.get(),
+            holder: self.holder,
+        })
     }
 
     /// What the place sends with errors.
@@ -180,7 +228,7 @@ impl<'x> Responder<'x> {
         let over_tls = self.stream.port.security.get() != Security::Plain;
         let about = About { status: self.head_status, over_tls, source, media_type, fixed };
         self.fields.fix(self.out, self.head_at, &about);
-        self.fields.add_for(self.request.as_ref(), self.out);
+        self.add_for(&about);
         self.out.extend_from_slice(b"\r\n");
         self.head_sent = (self.out.len() - self.head_at) as u64;
         self.keep(&self.out[self.head_at..]);

@@ -206,7 +206,8 @@ impl<'c> RuleCompiler<'c> {
         Some(match &answer.content {
             Content::None => Reply::Status(status),
             Content::To(to) => {
-                Reply::Redirect(status, self.target((&answer.pointer, "/to"), to, scope, Use::Redirect)?)
+                let target = self.target((&answer.pointer, "/to"), to, scope, Use::Redirect)?;
+                Reply::Redirect { status, target, pointer: answer.pointer.clone() }
             }
             Content::Body { body, media_type } => {
                 let parts = template::parse(body, scope);
@@ -250,7 +251,7 @@ impl Effect {
         match self {
             Effect::Rewrite(target, _) => target.iter().flat_map(Target::parts).filter_map(slot).collect(),
             Effect::Reply(Reply::Status(_)) => Vec::new(),
-            Effect::Reply(Reply::Redirect(_, target)) => target.parts().filter_map(slot).collect(),
+            Effect::Reply(Reply::Redirect { target, .. }) => target.parts().filter_map(slot).collect(),
             Effect::Reply(Reply::Body { parts, .. }) => parts.iter().filter_map(slot).collect(),
         }
     }

@@ -174,6 +174,27 @@ impl Condition {
             _ => Vec::new(),
         }
     }
+
+    /// Whether it is the same wherever the request has been led to.
+    pub(crate) fn is_settled(&self) -> bool {
+        match self {
+            Condition::All(conditions) | Condition::Any(conditions) => {
+                conditions.iter().all(Condition::is_settled)
+            }
+            Condition::Not(condition) => condition.is_settled(),
+            Condition::Match(parts, _) => parts.iter().all(is_settled),
+            Condition::Method(_) | Condition::Scheme(_) | Condition::Address(_) => true,
+            Condition::There(_, target) => target.parts().all(is_settled),
+        }
+    }
+}
+
+/// Whether a part stands for the same wherever the request has been led to.
+pub(crate) fn is_settled(part: &Part) -> bool {
+    match part {
+        Part::Text(_) => true,
+        Part::Value(variable) => variable.is_settled(),
+    }
 }
 
 /// The slot that a part refers to.

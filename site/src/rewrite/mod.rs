@@ -10,6 +10,7 @@
 //! - `attempts`: files that are tried one after the other;
 //! - `reply`: answers that are complete in themselves;
 //! - `compile`: all of these from the configuration;
+//! - `rings`, `known`: rules that always lead back to themselves, found without a request;
 //! - `walk`: the way of a request through the rules of its host and of its locations.
 //!
 //! Nothing here waits: a walk that has to know more than the request tells asks whoever drives it.
@@ -17,9 +18,11 @@
 mod attempts;
 mod compile;
 mod condition;
+mod known;
 mod map;
 mod pattern;
 mod reply;
+mod rings;
 mod rule;
 mod target;
 mod template;
@@ -32,7 +35,10 @@ pub use condition::Kind;
 pub(crate) use map::Map;
 pub(crate) use pattern::{Captured, compile as compile_pattern};
 pub(crate) use reply::Reply;
+pub(crate) use rings::find as find_rings;
 pub use rule::Miss;
 pub(crate) use rule::RuleList;
+pub(crate) use template::FieldTemplate;
+pub use variable::Knowledge;
 pub(crate) use variable::View;
 pub use walk::{Arrival, Event, LOOKUPS_MAX, QUESTIONS_MAX, Trail, Walk};

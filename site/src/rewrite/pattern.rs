@@ -26,6 +26,11 @@ impl Pattern {
         Ok(Pattern { regex: compile(text)?, first, wanted: false })
     }
 
+    /// The expression itself.
+    pub(crate) fn regex(&self) -> &Regex {
+        &self.regex
+    }
+
     /// The whole match, and its groups.
     pub(crate) fn slots(&self) -> usize {
         self.regex.captures_len()
@@ -91,6 +96,9 @@ pub(crate) struct Captured {
 }
 
 impl Captured {
+    /// Where no expression was.
+    pub(crate) const NOTHING: &Captured = &Captured { text: Vec::new(), spans: Vec::new() };
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.text.clear();

@@ -15,17 +15,27 @@ pub(crate) enum Reply {
     /// A status; an error has its page.
     Status(Status),
     /// The client is sent elsewhere.
-    Redirect(Status, Target),
+    Redirect {
+        status: Status,
+        target: Target,
+        /// JSON Pointer of the answer.
+        pointer: String,
+    },
     /// A body.
     Body { status: Status, media_type: String, escape: Escape, parts: Vec<Part> },
+}
+
+/// What is done where a status is all that is told.
+pub(super) fn with(status: Status) -> Action<'static> {
+    if status.code() == config::NO_ANSWER { Action::HangUp } else { Action::Respond(Answer::with(status)) }
 }
 
 impl Reply {
     /// What is to be done. A client that puts something into it that cannot be there is told so.
     pub(crate) fn action(&self, view: &View<'_>) -> Action<'_> {
         match self {
-            Reply::Status(status) => Action::Respond(Answer::with(*status)),
-            Reply::Redirect(status, target) => match target.location(view) {
+            Reply::Status(status) => with(*status),
+            Reply::Redirect { status, target, .. } => match target.location(view) {
                 Ok(location) => Action::Redirect { status: *status, location },
                 Err(refused) => Action::Respond(Answer::with(refused)),
             },

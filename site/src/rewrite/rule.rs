@@ -16,6 +16,14 @@ pub(crate) struct RuleList {
     pub(crate) rules: Vec<Rule>,
 }
 
+impl RuleList {
+    /// The rule at this place, and the groups that it is in.
+    pub(crate) fn around(&self, index: usize) -> impl Iterator<Item = &Rule> {
+        let rules = self.rules[..=index].iter().enumerate();
+        rules.filter(move |(at, rule)| *at == index || index < rule.otherwise).map(|(_, rule)| rule)
+    }
+}
+
 /// A compiled rule.
 #[derive(Debug)]
 pub(crate) struct Rule {

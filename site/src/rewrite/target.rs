@@ -86,6 +86,16 @@ impl Target {
         self.origin.iter().chain(&self.path).chain(query).chain(&self.fragment)
     }
 
+    /// What its path is made of.
+    pub(crate) fn path(&self) -> &[Part] {
+        &self.path
+    }
+
+    /// Whether it names a host.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        !self.origin.is_empty()
+    }
+
     /// The path and query that it leads to within the server; no query where there is none.
     pub(crate) fn resolve(&self, view: &View<'_>, made: &mut Made) -> Result<(), Status> {
         make_path(&self.path, view, &mut made.path)?;

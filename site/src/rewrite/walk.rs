@@ -12,9 +12,10 @@ use proto_http::{Method, Status, path};
 use super::attempts::{Attempts, Last};
 use super::condition::{Bench, Kind, Questions};
 use super::pattern::Captured;
+use super::reply;
 use super::rule::{Miss, Outcome, RuleList};
 use super::target::Made;
-use super::variable::View;
+use super::variable::{Knowledge, View};
 use crate::exchange::Inquiry;
 use crate::{Action, Answer, Files, Host, Place};
 
@@ -120,6 +121,8 @@ impl Trail {
             path,
             query: has_query.then_some(query),
             captured: nothing,
+            subject: None,
+            facts: Knowledge::default(),
         };
         let files = place.location.files.as_deref();
         (view, Bench { captured, made, questions, files })
@@ -306,7 +309,7 @@ impl<'s> Walk<'s> {
             self.tried += 1;
         }
         match &attempts.last {
-            Last::Status(status) => Arrival::Answered(self.place, refuse(*status)),
+            Last::Status(status) => Arrival::Answered(self.place, reply::with(*status)),
             Last::Handler => Arrival::Untried(self.place),
             Last::To(target) => {
                 let (view, bench) = trail.parts(inquiry, &self.place, &nothing);

@@ -33,7 +33,8 @@ keys! {
             "Rules that change where requests lead. They are not inherited: those of a host come before those of the location.";
         RETURN: StatusOrObject = "return", StatusOrObject(&ANSWER_SECTION),
             default None, example r#"{"status": 301, "to": "https://www.example.org$request_uri"}"#,
-            "Answers all requests here with this status, in place of the handler. It is not inherited.";
+            "Answers all requests here with this status, in place of the handler; 444 closes the connection without an answer. \
+             It is not inherited.";
         TRY: List<Text<Way>> = "try",
             List { item: Text { noun: "a path, \"=404\" or \"handler\"", pattern: None, parse: syntax::way }, min: 2 },
             default None, example r#"["$path", "$path/", "/index.html"]"#,
@@ -67,7 +68,7 @@ keys! {
              next rule, \"stop\" looks at no further rule at all and stays in this location.";
         RETURN: StatusOrObject = "return", StatusOrObject(&ANSWER_SECTION),
             default None, example "410",
-            "Answers the request with this status.";
+            "Answers the request with this status; 444 closes the connection without an answer.";
         RULES: Items = "rules",
             Items { section: &RULE_SECTION, noun: "a rule", max: RULES_MAX },
             default None, example r#"[{"to": "/new/$path"}]"#,
