@@ -22,6 +22,7 @@ mod cookie;
 mod error_pages;
 mod exchange;
 mod fields;
+pub mod fuzzing;
 mod host;
 mod json;
 pub mod listing;
