@@ -89,6 +89,12 @@ const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a request waits for room in its log.
 const LOG_PATIENCE: Duration = Duration::from_secs(30);
 
+/// Bytes of contents that a shard takes at a time before it chooses servers for them.
+pub(crate) const GATHERED_MAX: usize = 256 * 1024 * 1024;
+
+/// Bytes that the framing of such a content may take beside as many as it may have.
+pub(crate) const GATHERED_FRAMING: usize = 64 * 1024;
+
 /// Servers of an upstream that a request is tried at.
 pub(crate) const TRIES_MAX: usize = 3;
 

@@ -17,6 +17,8 @@ use crate::sealed::{seal, unseal};
 
 /// Most orders that hold at a time.
 const ORDERS_MAX: usize = 1024;
+/// Most bytes of the name of a group or a server in an order: longer ones are not repeated to whoever sends them.
+const NAME_LEN_MAX: usize = 1024;
 /// Heaviest server, as in a configuration.
 const WEIGHT_MAX: u32 = 1000;
 /// How long a worker may take to report.
@@ -102,6 +104,11 @@ impl Upstreams {
         (group, server): (&str, &str),
         change: UpstreamChange,
     ) -> Result<String, String> {
+        if NAME_LEN_MAX < group.len().max(server.len()) {
+            return Err(
+                "the name is too long for an upstream or a server; `kimura upstreams` lists them".to_owned()
+            );
+        }
         let Some(known) = needs.iter().find(|known| known.name == group) else {
             return Err(format!("there is no upstream {group:?}; `kimura upstreams` lists them"));
         };

@@ -17,6 +17,7 @@ use privsep::role::Role;
 use privsep::sealed::{seal, unseal};
 use privsep::wire::{Bytes, encode};
 
+use crate::onward;
 use crate::tricks::{TRICKS, Then, Tools, When};
 
 /// Plays a role until its link is closed.
@@ -211,8 +212,8 @@ pub(crate) fn needs(folder: &Path) -> Needs {
             secrets: Bytes(encode(&secrets)),
         },
         bans: None,
-        upstreams: Vec::new(),
-        limits: Vec::new(),
+        upstreams: onward::needs(),
+        limits: vec![onward::SECTION.to_owned()],
     }
 }
 
@@ -349,6 +350,13 @@ impl Double<FromWorker, ToWorker> {
                 ToWorker::Start => {
                     self.say(&FromWorker::Serving);
                     self.goes_on(When::Serving);
+                }
+                ToWorker::ReportUpstreams if self.goes_on(When::Report) => {
+                    let memory = seal(&onward::report(onward::SERVER)).expect("memory");
+                    let _ = self.link.send_waiting(&FromWorker::Upstreams, &[memory.as_fd()]);
+                }
+                ToWorker::TellLimits if self.goes_on(When::Telling) => {
+                    self.say(&onward::told(onward::SECTION));
                 }
                 ToWorker::Prepare if self.goes_on(When::Prepare) => self.say(&FromWorker::Prepared),
                 ToWorker::Commit if self.goes_on(When::Commit) => self.say(&FromWorker::Committed),

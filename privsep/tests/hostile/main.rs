@@ -9,6 +9,7 @@ mod double;
 mod elsewhere;
 mod home;
 mod observed;
+mod onward;
 mod tricks;
 
 use std::cell::RefCell;
@@ -43,6 +44,8 @@ const LOOKS: usize = 20;
 const LOG_FILES_MAX: usize = 4;
 /// With it a request just fits a frame.
 const LONG_PROOF: usize = FRAME_MAX - 18;
+/// Characters of an order or an answer that are shown.
+const SHOWN_MAX: usize = 200;
 /// Supervisors at the same time: enough to fill the waits, few enough for two cores.
 const AT_ONCE: usize = 8;
 
@@ -221,6 +224,7 @@ impl Stand {
         let possessions = match honest {
             None => {
                 self.try_long_proof();
+                self.try_orders();
                 self.until("one worker is left", || (self.give(Order::Status).workers() == 1).then_some(()));
                 // The connection of the last command may be open for a moment still.
                 let looks = std::iter::repeat_with(possessions).take(LOOKS);
@@ -260,6 +264,28 @@ impl Stand {
         self.check(right == Answer::Status, || format!("password after a long one: {right:?}"));
     }
 
+    /// Orders that make no sense are refused, and of others there are not more than there may be.
+    fn try_orders(&self) {
+        for (order, wanted) in onward::orders() {
+            let what: String = format!("{order:?}").chars().take(SHOWN_MAX).collect();
+            let answer = self.give(order).answer;
+            self.check(onward::said(&answer).contains(wanted), || {
+                let said: String = onward::said(&answer).chars().take(SHOWN_MAX).collect();
+                format!("{what}: {said}")
+            });
+        }
+    }
+
+    /// Asks what workers are asked beside all else.
+    fn ask_workers(&self) {
+        for order in [Order::Upstreams, Order::Limits] {
+            let what = format!("{order:?}");
+            let answer = self.give(order).answer;
+            let told = matches!(answer, Answer::Upstreams | Answer::Limits | Answer::Refused { .. });
+            self.check(told, || format!("{what}: {answer:?}"));
+        }
+    }
+
     /// Does what the trick waits for.
     fn meet(&self, trick: &Trick) {
         let told = self.give(Order::Reload { plan: false });
@@ -273,6 +299,9 @@ impl Stand {
         self.check(denied, || format!("wrong password: {wrong:?}"));
         let taken = matches!(right, Answer::Status) || suffers && !matches!(right, Answer::Done { .. });
         self.check(taken, || format!("right password: {right:?}"));
+        if trick.role == Role::Worker {
+            self.ask_workers();
+        }
         if trick.role == Role::Rehearsal {
             let told = self.give(Order::Upgrade { path: std::env::current_exe().ok() });
             self.check(refused(&told.answer), || format!("upgrade: {told:?}"));

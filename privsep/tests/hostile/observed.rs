@@ -32,6 +32,8 @@ const HANDED: &[(&str, &str)] = &[
     ("worker", "/memfd:kimura-files-workers"),
     // The text without secrets.
     ("worker", "/memfd:kimura-check"),
+    // What was ordered of servers that requests are passed on to.
+    ("worker", "/memfd:kimura-message"),
     ("worker", "socket 127.0.0.1:"),
     // The way to the logger has no name.
     ("worker", "socket unix"),

@@ -17,7 +17,7 @@ use privsep::wire::{Bytes, FRAME_MAX, Secret, Wire, encode};
 use sys::mem::Cells;
 use sys::packet::{self, Wait};
 
-use crate::{double, elsewhere};
+use crate::{double, elsewhere, onward};
 
 /// When a trick is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub(crate) enum When {
     Commit,
     /// When it is to end for a successor.
     Retire,
+    /// When it is to report how servers are that requests are passed on to.
+    Report,
+    /// When it is to tell who uses how much of the limits.
+    Telling,
     /// When auth is to judge.
     Question,
     /// When check is to examine.
@@ -175,6 +179,41 @@ pub(crate) const TRICKS: &[Trick] = &[
     worker("worker asks for a client without an address", 2, |tools| tools.frame(&login(1, "anna"), 0)),
     worker("worker asks for a name that cannot be", 2, |tools| tools.frame(&login(4, &"n".repeat(256)), 0)),
     worker("worker asks more than auth can judge", 0, |tools| tools.aside(&[login(4, "anna")])),
+    worker("worker reports servers without memory", 2, |tools| tools.frame(&FromWorker::Upstreams, 0)),
+    worker("worker reports servers with too much", 2, |tools| tools.frame(&FromWorker::Upstreams, 2)),
+    worker("worker reports servers unasked", 0, |tools| onward::unasked(tools, &FromWorker::Upstreams, 1)),
+    worker("worker tells of limits with a descriptor", 2, |tools| tools.frame(&onward::told("/server"), 1)),
+    worker("worker tells of limits cut short", 2, |tools| {
+        onward::told_at_length(tools, |bytes| bytes.truncate(bytes.len() - 1))
+    }),
+    worker("worker tells of limits with a tail", 2, |tools| {
+        onward::told_at_length(tools, |bytes| bytes.push(0))
+    }),
+    worker("worker tells of uses without end", 2, onward::uses_without_end),
+    worker("worker tells of limits unasked", 0, |tools| onward::unasked(tools, &onward::told("/server"), 0)),
+    worker("worker sets limits", 2, |tools| {
+        tools.frame(&ToWorker::Limits { settings: vec!["/server/shaping/down=1".to_owned()] }, 0)
+    }),
+    worker("worker orders servers", 2, |tools| {
+        let (order, _) = onward::orders().swap_remove(0);
+        tools.frame(&order, 0)
+    }),
+    swap("worker reports what is no memory", When::Report, 1, Reload::Done, |tools| {
+        tools.frame(&FromWorker::Upstreams, 1)
+    }),
+    swap("worker reports noise", When::Report, 1, Reload::Done, |tools| {
+        onward::report_as(tools, &[u8::MAX; 99])
+    }),
+    swap("worker reports too much", When::Report, 1, Reload::Done, |tools| {
+        onward::report_as(tools, &vec![0; TOO_LONG])
+    }),
+    swap("worker reports to a terminal", When::Report, 1, Reload::Done, |tools| {
+        onward::report_of(tools, "\x1b[2J")
+    }),
+    swap("worker never reports", When::Report, 0, Reload::Done, |_| Then::Skip),
+    swap("worker tells of long names", When::Telling, 0, Reload::Done, onward::long_names),
+    swap("worker noise instead of telling", When::Telling, 1, Reload::Done, noise),
+    swap("worker never tells", When::Telling, 0, Reload::Done, |_| Then::Skip),
     // A deaf worker is found out by what it is told next.
     swap("worker stops hearing", When::Serving, 1, Reload::Refused, deaf),
     swap("worker commits instead of preparing", When::Prepare, 0, Reload::Done, |tools| {
@@ -199,6 +238,8 @@ pub(crate) const TRICKS: &[Trick] = &[
     auth("auth judges logins nobody asked for", When::Serving, |tools| tools.flood(&judged(1))),
     auth("auth floods", When::Serving, |tools| tools.flood(&FromAuth::Ready)),
     auth("auth floods with verdicts", When::Serving, |tools| tools.flood(&verdict(7))),
+    auth("auth tells of limits", When::Serving, |tools| tools.frame(&onward::told("/server"), 0)),
+    auth("auth reports servers", When::Serving, |tools| tools.frame(&FromWorker::Upstreams, 1)),
     auth("auth ends at a question", When::Question, |tools| tools.half_close(Shutdown::Both)),
     auth("auth noise at a question", When::Question, noise),
     auth("auth never answers", When::Question, |_| Then::Skip),
@@ -208,6 +249,8 @@ pub(crate) const TRICKS: &[Trick] = &[
     agent("agent empty packet with a descriptor", empty),
     agent("agent connection without a descriptor", |tools| tools.frame(&connection(), 0)),
     agent("agent surplus descriptor", |tools| tools.frame(&connection(), 2)),
+    agent("agent tells of limits", |tools| tools.frame(&onward::told("/server"), 0)),
+    agent("agent reports servers", |tools| tools.frame(&FromWorker::Upstreams, 1)),
     agent("agent ends", |tools| tools.half_close(Shutdown::Both)),
     agent("agent hands over its own link", |tools| tools.frame(&connection(), 1)),
     agent("agent hands over a stream", |tools| elsewhere::things(tools, 0)),
@@ -225,6 +268,7 @@ pub(crate) const TRICKS: &[Trick] = &[
     auth_pam("auth-pam frame too long", too_long),
     auth_pam("auth-pam surplus descriptor", |tools| tools.frame(&pam_judged(1), 1)),
     auth_pam("auth-pam floods with verdicts", |tools| tools.flood(&pam_judged(1))),
+    auth_pam("auth-pam tells of limits", |tools| tools.frame(&onward::told("/server"), 0)),
     auth_pam("auth-pam ends", |tools| tools.half_close(Shutdown::Both)),
     auth_pam("auth-pam stops hearing", |_| Then::Hang),
     logger("logger noise", noise),
@@ -247,11 +291,14 @@ pub(crate) const TRICKS: &[Trick] = &[
     logger("logger fails at what nobody gave it", |tools| {
         tools.flood(&FromLogger::Failed { job: 1, error: u32::MAX })
     }),
+    logger("logger tells of limits", |tools| tools.frame(&onward::told("/server"), 0)),
+    logger("logger reports servers", |tools| tools.frame(&FromWorker::Upstreams, 1)),
     logger("logger ends", |tools| tools.half_close(Shutdown::Both)),
     logger("logger stops hearing", deaf),
     check("check noise", noise),
     check("check frame too long", too_long),
     check("check ends", |tools| tools.half_close(Shutdown::Both)),
+    check("check tells of limits", |tools| tools.frame(&onward::told("/server"), 0)),
     check("check without descriptors", |tools| tools.frame(&check_says(), 0)),
     check("check surplus descriptor", |tools| tools.frame(&check_says(), 3)),
     check("check memory that is not sealed", |tools| tools.frame(&check_says(), 2)),
@@ -319,12 +366,12 @@ fn login(address_len: usize, user: &str) -> FromWorker {
 
 impl Tools {
     /// Sends bytes with so many descriptors; whether they went.
-    fn put(&self, bytes: &[u8], descriptors: usize) -> bool {
+    pub(crate) fn put(&self, bytes: &[u8], descriptors: usize) -> bool {
         let fds: Vec<BorrowedFd<'_>> = vec![self.socket.as_fd(); descriptors];
         packet::send(self.socket.as_fd(), bytes, &fds, Wait::Block).is_ok()
     }
 
-    fn bytes(&self, bytes: &[u8], descriptors: usize) -> Then {
+    pub(crate) fn bytes(&self, bytes: &[u8], descriptors: usize) -> Then {
         self.put(bytes, descriptors);
         Then::Wait
     }
