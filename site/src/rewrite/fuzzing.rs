@@ -9,7 +9,7 @@ use super::pattern::Captured;
 use super::reply::Reply;
 use super::rule::{Effect, Outcome, Rule};
 use super::target::Made;
-use super::variable::View;
+use super::variable::{Knowledge, View};
 use crate::{Action, Security};
 
 /// Most that can be made of one rule: its parts are bounded, and each byte can become three.
@@ -62,6 +62,8 @@ pub fn rules(input: &[u8]) {
             path: asked,
             query: request.query(),
             captured: &nothing,
+            subject: None,
+            facts: Knowledge::default(),
         };
         list.iter().flat_map(|list| &list.rules).for_each(|rule| check(rule, &view, &template));
     }
