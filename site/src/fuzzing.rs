@@ -1,4 +1,6 @@
-//! Properties that hold for every listing, checked by fuzzers and tests. Not part of the interface.
+//! Properties that hold for every listing, and for rules, checked by fuzzers and tests. Not part of the interface.
+
+pub use crate::rewrite::fuzzing::rules;
 
 use crate::listing::{Entry, Folder, Order, Shape};
 
