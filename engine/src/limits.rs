@@ -57,6 +57,9 @@ pub(crate) const SEALED_CHUNK: usize = 64 * 1024;
 /// Time of a pass that handshakes may take, one of them at least: each costs a signature, which others wait for.
 pub(crate) const HANDSHAKES_TIME: Duration = Duration::from_millis(1);
 
+/// Bytes of a record of TLS at most, of which a part may have come (RFC 8446 section 5.2).
+pub(crate) const RECORD_MAX: u64 = 5 + (1 << 14) + 256;
+
 /// Bytes of a file that are compressed at a time: some milliseconds of work.
 pub(crate) const CODING_STEP: u64 = 128 * 1024;
 

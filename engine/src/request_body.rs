@@ -255,7 +255,8 @@ impl<'x> RequestBody<'x> {
         });
         let mut come = come.await;
         if come.is_ok() && stream.port.shaped.get() {
-            match stream.take_toll(self.input.len() - before).await {
+            let due = self.decoder.due().saturating_sub(self.input.len() as u64);
+            match stream.take_toll(self.input.len() - before, due).await {
                 // For what limits have held back nobody is slow.
                 Ok(Duration::ZERO) => {}
                 Ok(held) => self.begun = self.begun.saturating_add(ticks(held)),

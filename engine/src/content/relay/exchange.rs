@@ -150,8 +150,12 @@ async fn link<'x>(
     let shard = &client.shard;
     let key = client.port.key.get();
     // One that is spare has not begun as a group wants it that has another configuration now.
-    if links == Links::Any
-        && relay.group.preamble == Preamble::None
+    let spares = relay.group.preamble == Preamble::None;
+    if spares && links == Links::Sure {
+        shard.drop_left_links(seat);
+    }
+    if spares
+        && links != Links::New
         && let Some(link) = shard.spare_link(seat, key)
     {
         return Ok(Way::new(client, link));

@@ -102,7 +102,7 @@ pub(super) async fn send(responder: &mut Responder<'_>, relay: &Relay) -> Result
         },
     };
     let mut tried = Vec::new();
-    let mut links = Links::Any;
+    let mut links = if order.is_repeatable() { Links::Any } else { Links::Sure };
     let mut last = None;
     let mut reached = false;
     while tried.len() < TRIES_MAX {
@@ -156,6 +156,8 @@ fn unavailable(responder: &mut Responder<'_>) -> Sent {
 enum Links {
     /// Any.
     Any,
+    /// Any that its server has not ended yet: whatever has been sent there cannot be sent again.
+    Sure,
     /// One that has carried none before: it cannot have been left by its server meanwhile.
     New,
 }

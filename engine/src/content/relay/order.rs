@@ -106,6 +106,11 @@ impl<'r> Order<'r> {
         is_idempotent(self.request.method())
     }
 
+    /// Whether it can be sent again whatever has become of it: all of it is there, and will be.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.is_idempotent() && self.content == Content::None
+    }
+
     /// Appends what a new connection to a server begins with; `client` is the connection by which the request has come.
     pub(super) fn introduce(&self, relay: &Relay, client: &Stream, out: &mut Vec<u8>) {
         preamble::write(relay.group.preamble, self.caller, client, out);
