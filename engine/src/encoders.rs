@@ -13,10 +13,11 @@ use crate::stream::Gone;
 /// Idle encoders that are kept.
 const IDLE_MAX: usize = 8;
 
-/// All of them.
+/// All of them. Each has a place of its own: they are large, and go from hand to hand.
 #[derive(Default)]
 pub(crate) struct Encoders {
-    idle: RefCell<Vec<Encoder>>,
+    #[expect(clippy::vec_box, reason = "a place is used again, and not allocated for each content")]
+    idle: RefCell<Vec<Box<Encoder>>>,
     lent: Cell<usize>,
 }
 
@@ -25,7 +26,7 @@ pub(crate) struct Lent {
     shard: Rc<Shard>,
     coding: Coding,
     /// None while a job has it.
-    encoder: Option<Encoder>,
+    encoder: Option<Box<Encoder>>,
     is_finished: bool,
 }
 
@@ -45,12 +46,12 @@ impl Lent {
     }
 
     /// Hands the encoder to a job.
-    pub(crate) fn hand_out(&mut self) -> Option<Encoder> {
+    pub(crate) fn hand_out(&mut self) -> Option<Box<Encoder>> {
         self.encoder.take()
     }
 
     /// Takes it back.
-    pub(crate) fn hand_in(&mut self, encoder: Encoder) {
+    pub(crate) fn hand_in(&mut self, encoder: Box<Encoder>) {
         self.encoder = Some(encoder);
     }
 
@@ -126,11 +127,11 @@ impl Drop for Lent {
 }
 
 impl Encoders {
-    fn idle_or_new(&self, coding: Coding, level: u32) -> Option<Encoder> {
+    fn idle_or_new(&self, coding: Coding, level: u32) -> Option<Box<Encoder>> {
         let mut idle = self.idle.borrow_mut();
         match idle.iter().rposition(|encoder| encoder.is(coding, level)) {
             Some(at) => Some(idle.remove(at)),
-            None => Encoder::new(coding, level).ok(),
+            None => Encoder::new(coding, level).ok().map(Box::new),
         }
     }
 }
