@@ -10,8 +10,8 @@ use proto_http::Coding;
 use crate::shard::Shard;
 use crate::stream::Gone;
 
-/// Idle encoders that are kept.
-const IDLE_MAX: usize = 8;
+/// Idle encoders that are kept for good. More, up to as many as may run, go one after the other while they are not needed.
+const IDLE_KEPT: usize = 8;
 
 /// All of them. Each has a place of its own: they are large, and go from hand to hand.
 #[derive(Default)]
@@ -117,8 +117,9 @@ impl Drop for Lent {
         if let Some(mut encoder) = self.encoder.take()
             && (self.is_finished || encoder.reset().is_ok())
         {
+            let most = self.shard.served.borrow().limits.compressions;
             let mut idle = encoders.idle.borrow_mut();
-            if idle.len() == IDLE_MAX {
+            if most <= idle.len() {
                 idle.remove(0);
             }
             idle.push(encoder);
@@ -127,6 +128,14 @@ impl Drop for Lent {
 }
 
 impl Encoders {
+    /// To be called now and then: lets go of one that was needed in a burst only.
+    pub(crate) fn trim(&self) {
+        let mut idle = self.idle.borrow_mut();
+        if IDLE_KEPT < idle.len() {
+            idle.remove(0);
+        }
+    }
+
     fn idle_or_new(&self, coding: Coding, level: u32) -> Option<Box<Encoder>> {
         let mut idle = self.idle.borrow_mut();
         match idle.iter().rposition(|encoder| encoder.is(coding, level)) {

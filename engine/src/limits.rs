@@ -69,7 +69,7 @@ pub(crate) const CODED_AT_ONCE_MAX: usize = 64 * 1024;
 /// Bytes of an answer that the shard compresses at a time, as it passes.
 pub(crate) const CODED_PER_TURN: usize = 16 * 1024;
 
-/// Time of a pass that compressing what passes may take, one piece at least.
+/// Time of a pass that compressing what passes may take; the last piece may exceed it.
 pub(crate) const CODING_TIME: Duration = Duration::from_millis(1);
 
 /// How hard each coding tries at most where the shard itself compresses: harder, a piece takes longer than others should

@@ -218,8 +218,12 @@ impl Stream {
         .await;
     }
 
-    /// Waits until it is this connection's turn to compress a piece.
+    /// Waits until it is this connection's turn to compress a piece: it is, as long as nobody else waits and the pass has
+    /// time left for it.
     pub(crate) async fn coding_turn(&self) {
+        if self.shard.coders.borrow().is_empty() && self.shard.has_time_to_code() {
+            return;
+        }
         let key = self.port.key.get();
         self.shard.coders.borrow_mut().push_back(key);
         poll_fn(|_| {

@@ -22,7 +22,7 @@ pub(crate) use buffers::SIZE as BUFFER_SIZE;
 
 use std::io;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use perf::Counter;
 use sys::eventfd::EventFd;
@@ -31,7 +31,7 @@ use crate::connection::Key;
 use crate::inbox::{Letter, Letters};
 use crate::lane::parking::Parking;
 use crate::lane::ring::{Event, Tally};
-use crate::limits::{BEAT, CODING_TIME};
+use crate::limits::BEAT;
 use crate::shard::{Life, Shard};
 use crate::wheel::{TICK, ticks};
 
@@ -142,20 +142,14 @@ impl Lane {
 
     /// Has answers compressed piece by piece, as long as there is time for it: what others want comes first.
     fn run_coders(&self) {
-        if self.shard.coders.borrow().is_empty() {
-            return;
-        }
-        let begun = Instant::now();
-        loop {
+        while self.shard.has_time_to_code() {
             let Some(key) = self.shard.coders.borrow_mut().pop_front() else { break };
             self.shard.coder.set(Some(key));
             self.shard.run(key);
-            if CODING_TIME < begun.elapsed() {
-                break;
-            }
         }
         // It may have gone meanwhile.
         self.shard.coder.set(None);
+        self.shard.coding.set(Duration::ZERO);
     }
 
     /// Waits through the executor until the ring has something.
@@ -219,6 +213,7 @@ impl Lane {
         self.shard.expire();
         // Those whose logs still have no room come back.
         self.shard.ready.borrow_mut().extend(self.shard.held_back.borrow_mut().drain());
+        self.shard.encoders.trim();
         // Descriptors may have become free anywhere in the process.
         if !self.shard.draining() {
             self.shard.accept();

@@ -1,5 +1,7 @@
 //! The answer of a server on its way to the client.
 
+use std::time::Instant;
+
 use config::UpstreamProtocol;
 use logging::RequestId;
 use perf::Counter;
@@ -394,7 +396,11 @@ impl Answering<'_, '_> {
             }
             let Reading { input, at, trailers, .. } = &mut *self.reading;
             let sink = Sink { client: self.way.client, told: &mut self.course.told, out: self.out };
+            let begun = content.transform.is_some().then(Instant::now);
             content.pour((input, at), trailers, sink)?;
+            if let Some(begun) = begun {
+                self.way.client.shard.has_coded_for(begun.elapsed());
+            }
             if content.is_whole() {
                 break;
             }
