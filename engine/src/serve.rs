@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use perf::Counter;
 use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Status, path};
-use site::{Action, Answer, Fields, Trail};
+use site::{Action, Answer, Fields, Trail, file_for};
 
 use crate::connection::Wait;
 use crate::content::{self, Responder};
@@ -247,6 +247,18 @@ async fn exchange(
             Action::Try(_) => {
                 let Some(from) = walk.take() else { break };
                 (decision, walk) = finder.follow(request, from, asked, &mut work.trail).await;
+            }
+            Action::File(files) if decision.may_lead_on() => {
+                match finder.index_elsewhere(&decision, files).await {
+                    Some(index) => {
+                        let (asking, from) = ((request, *asked), walk.take());
+                        (decision, walk) = finder.follow_index(asking, from, &index, &mut work.trail).await;
+                    }
+                    None => {
+                        decision.action = file_for(files, request.method());
+                        break;
+                    }
+                }
             }
             _ => break,
         }

@@ -9,6 +9,7 @@ use regex::bytes::Regex;
 use crate::compression::Compression;
 use crate::error_pages::ErrorPages;
 use crate::fields::Fields;
+use crate::indexes::Indexes;
 use crate::media::MediaTypes;
 use crate::phase::Phase;
 use crate::rewrite::{Attempts, RuleList};
@@ -24,6 +25,8 @@ pub struct Location {
     pub(crate) rules: Option<Box<RuleList>>,
     /// Where files are, if it serves any or its rules look for some.
     pub(crate) files: Option<Arc<Files>>,
+    /// Where the indexes of its folders can lead.
+    pub indexes: Indexes,
     /// What becomes of the fields of every response.
     pub fields: Arc<Fields>,
     /// What is sent with errors.

@@ -211,6 +211,7 @@ impl OpenFile {
             modified: self.modified,
             last_modified: self.last_modified,
             prepared: None,
+            index: self.index,
             checked: self.checked.clone(),
         }
     }
