@@ -116,6 +116,27 @@ pub(crate) fn meaning(error: &io::Error) -> Status {
     }
 }
 
+/// Whether a file is there for somebody else to read; else what that means.
+pub(crate) async fn is_there(
+    stream: &Stream,
+    served: &Served,
+    files: &Files,
+    path: &[u8],
+) -> Result<(), Status> {
+    let search = Search { stream, served, files };
+    let relative = path.strip_prefix(b"/").unwrap_or(path);
+    match search.open(relative).await {
+        Ok(fd) => match sys::fs::stat(fd.as_fd()) {
+            Ok(stat) if stat.kind == Kind::File => Ok(()),
+            Ok(_) => Err(Status::NOT_FOUND),
+            Err(error) => Err(meaning(&error)),
+        },
+        // It is there, and who is to read it may be another user.
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => Ok(()),
+        Err(error) => Err(meaning(&error)),
+    }
+}
+
 /// Which links a location follows.
 pub(crate) fn symlinks(files: &Files) -> Symlinks {
     match files.symlinks {

@@ -11,6 +11,7 @@ use site::{
     Trail, Walk, decide, decide_untried,
 };
 
+use crate::content::Onward;
 use crate::file_lookup::{self, Found};
 use crate::served::Served;
 use crate::stream::Stream;
@@ -58,6 +59,9 @@ pub(crate) struct Origin<'s> {
     pub(crate) security: Security,
     pub(crate) holder: Option<&'s Holder>,
 }
+
+/// The path that a client has asked for, where none has: so it may be of an internal location.
+pub(crate) const NOBODY_ASKED: &[u8] = b"";
 
 pub(crate) fn refuse(status: Status) -> Action<'static> {
     Action::Respond(Answer { close: true, ..Answer::with(status) })
@@ -159,6 +163,26 @@ impl<'s> Finder<'s> {
         place.leads_to(&path).then_some(path)
     }
 
+    /// Begins anew at a path that an upstream has named. Rules of the host have had their say.
+    pub(crate) async fn follow_named<'t>(
+        &self,
+        request: &Request<'t>,
+        onward: &Onward,
+        trail: &'t mut Trail,
+    ) -> (Decision<'t>, Option<Walk<'s>>)
+    where
+        's: 't,
+    {
+        let place = match self.served.locate(self.address, request, &onward.path) {
+            Ok(place) => place,
+            Err(status) => return (Decision::refuse(status), None),
+        };
+        trail.begin(&onward.path, onward.query.as_deref());
+        let mut walk = Walk::new(place.host);
+        walk.lead_to(trail, &onward.path, "what an upstream has named");
+        self.follow(request, walk, NOBODY_ASKED, trail).await
+    }
+
     /// Goes on at the index of a folder. `walk` is how the request has come to the folder, if rules have had a say.
     pub(crate) async fn follow_index<'t>(
         &self,
@@ -178,7 +202,7 @@ impl<'s> Finder<'s> {
             }
             (None, Err(status)) => return (Decision::refuse(status), None),
         };
-        walk.lead_to_index(trail, path);
+        walk.lead_to(trail, path, "the index of a folder");
         self.follow(request, walk, asked, trail).await
     }
 

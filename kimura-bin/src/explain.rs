@@ -212,7 +212,7 @@ impl Teller<'_> {
                 Action::File(files) => match index_elsewhere(files, place, trail.path()) {
                     Some(path) => {
                         self.line("index", &shown(&path));
-                        walk.lead_to_index(&mut trail, &path);
+                        walk.lead_to(&mut trail, &path, "the index of a folder");
                     }
                     None => return self.outcome(&file_for(files, inquiry.request.method()), &trail),
                 },

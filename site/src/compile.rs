@@ -344,7 +344,7 @@ impl Compiler<'_> {
             return Some(chain);
         }
         if let Some(upstream) = &settings.proxy {
-            let scripts = self.scripts(upstream, settings, pointer)?;
+            let scripts = self.scripts(upstream, settings, pointer, fields)?;
             let (group, host) = (self.group(upstream), settings.proxy_host.clone());
             let changes = RequestChanges::new(&settings.proxy_headers);
             chain.extend(attempts.map(Phase::Try));
@@ -368,17 +368,24 @@ impl Compiler<'_> {
         upstream: &Upstream,
         settings: &Settings,
         pointer: &str,
+        fields: &Arc<Fields>,
     ) -> Option<Option<Scripts>> {
         if upstream.protocol != UpstreamProtocol::Fastcgi {
             return Some(None);
         }
         let scripts = Scripts::of(&upstream.fastcgi, settings.root.as_deref());
-        if scripts.is_none() {
+        let Some(mut scripts) = scripts else {
             let cause = "scripts are to be run, and nobody says in which folder they are";
             let at = self.setting(pointer, "proxy");
             self.problem(&at, cause, "write \"root\" beside it, or in \"fastcgi\" of the group");
+            return None;
+        };
+        if let Some(path) = settings.root.as_ref().filter(|_| Scripts::are_here(&upstream.fastcgi)) {
+            let root = self.root(path, pointer)?;
+            // The location that is being compiled has the last id.
+            scripts.files = Some(Arc::new(files(self.next_id - 1, root, settings, fields)));
         }
-        scripts.map(Some)
+        Some(Some(scripts))
     }
 
     /// The group, compiled once.
@@ -555,7 +562,7 @@ impl Compiler<'_> {
             for (status, page) in &settings.error_pages {
                 let ErrorPage::To(path) = page else { continue };
                 let location = locations.find(path.as_bytes());
-                if location.files().is_none() {
+                if location.served_files().is_none() {
                     let at = format!("{}/{status}/to", self.setting(pointer, "error_pages"));
                     let cause =
                         format!("no files are served at {path}, so that this error would lead to another");

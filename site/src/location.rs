@@ -56,6 +56,15 @@ impl Location {
         self.files.as_ref()
     }
 
+    /// The files that make its responses, if files do; others may still be looked for by rules.
+    #[must_use]
+    pub fn served_files(&self) -> Option<&Arc<Files>> {
+        match self.chain.last() {
+            Some(Phase::Files(files)) => Some(files),
+            _ => None,
+        }
+    }
+
     /// What is tried there before anything else makes a response.
     pub(crate) fn attempts(&self) -> Option<&Attempts> {
         self.chain.iter().find_map(|phase| match phase {

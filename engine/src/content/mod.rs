@@ -22,8 +22,7 @@ use proto_http::response::{self, Facts, HeadWriter};
 use proto_http::{Method, Request, Status, Version};
 use site::{About, Action, Answer, Compression, ErrorPages, Fields, Place, Security, Source};
 
-use instead::Below;
-pub(crate) use instead::Instead;
+pub(crate) use instead::{Instead, Onward};
 
 use crate::kept::Wanted;
 use crate::request_body::RequestBody;
@@ -50,6 +49,12 @@ pub(crate) struct Responder<'x> {
     pub(crate) instead: Option<Instead<'x>>,
     /// Keeps a path that an upstream has named.
     pub(crate) named_path: &'x OnceCell<Vec<u8>>,
+    /// Where it goes on with another location, if an upstream wants that.
+    pub(crate) onward: Option<Onward>,
+    /// Whether it has done so.
+    pub(crate) led: Led,
+    /// The media type that an upstream has said of what it has named.
+    pub(crate) media_type: Option<String>,
     /// The status of an error for which the content of a file is sent.
     pub(crate) stands_for: Option<Status>,
     /// Lines for the head of what is sent instead.
@@ -58,6 +63,8 @@ pub(crate) struct Responder<'x> {
     pub(crate) compression: Option<&'x Compression>,
     /// The location's rules about fields.
     pub(crate) fields: &'x Fields,
+    /// Those of the place that was asked for, which says whose scripts may read what comes.
+    pub(crate) asked_fields: &'x Fields,
     /// Fields of answers that lines of the log ask for.
     pub(crate) wanted: &'x Wanted,
     /// The id of the request, where responses carry it.
@@ -81,6 +88,15 @@ pub(crate) struct Responder<'x> {
     pub(crate) head_sent: u64,
     /// Bytes of the content before it was compressed, if it was.
     pub(crate) uncoded: Option<u64>,
+}
+
+/// What has led to the place where it is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Led {
+    /// The client, or rules.
+    ByClient,
+    /// An upstream that was asked before.
+    ByUpstream,
 }
 
 /// What was sent.
@@ -144,7 +160,7 @@ impl<'x> Responder<'x> {
 
     /// Whether what is being sent stands for something else.
     fn is_instead(&self) -> bool {
-        self.stands_for.is_some() || self.named_path.get().is_some()
+        self.stands_for.is_some() || self.led == Led::ByUpstream || self.named_path.get().is_some()
     }
 
     /// What the place sends with errors.
@@ -189,8 +205,8 @@ impl<'x> Responder<'x> {
     fn end_head_as(&mut self, source: Source, media_type: Option<&str>, fixed: &[(&str, &str)]) {
         let over_tls = self.stream.port.security.get() != Security::Plain;
         let about = About { status: self.head_status, over_tls, source, media_type, fixed };
-        self.fields.fix(self.out, self.head_at, &about);
-        self.fields.add_for(self.request.as_ref(), self.out);
+        self.fields.fix_for(self.asked_fields, self.out, self.head_at, &about);
+        self.asked_fields.add_for(self.request.as_ref(), self.out);
         self.out.extend_from_slice(b"\r\n");
         self.head_sent = (self.out.len() - self.head_at) as u64;
         self.keep(&self.out[self.head_at..]);

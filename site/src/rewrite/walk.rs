@@ -235,13 +235,13 @@ impl<'s> Walk<'s> {
         arrival
     }
 
-    /// Leads a request, wherever it is, to the index of its folder; [`Walk::go`] goes on there.
-    pub fn lead_to_index(&mut self, trail: &mut Trail, path: &[u8]) {
+    /// Leads a request, wherever it is, to this path of its host; [`Walk::go`] goes on there. `by` is what does so.
+    pub fn lead_to(&mut self, trail: &mut Trail, path: &[u8], by: &'static str) {
         trail.lead_to(path);
         self.rules = None;
         self.moved = Moved::Yes;
         self.arrived = Arrived::No;
-        self.led_on_by = "the index of a folder";
+        self.led_on_by = by;
     }
 
     fn follow(

@@ -142,6 +142,7 @@ pub(super) struct Teller<'x> {
     served: &'x Served,
     /// The location's rules about fields.
     fields: &'x Fields,
+    asked_fields: &'x Fields,
     replacing: Replacing<'x>,
     compression: Option<&'x Compression>,
     /// Fields of answers that lines of the log ask for.
@@ -159,6 +160,7 @@ impl<'x> Teller<'x> {
             request: order.request,
             served: responder.served,
             fields: responder.fields,
+            asked_fields: responder.asked_fields,
             replacing: Replacing::at(responder.place),
             compression: responder.compression,
             wanted: responder.wanted,
@@ -171,8 +173,8 @@ impl<'x> Teller<'x> {
     /// Applies the location's rules about fields to a whole head.
     fn rule(&self, out: &mut Vec<u8>, begin: usize, about: &About<'_>) {
         out.truncate(out.len() - END.len());
-        self.fields.fix(out, begin, about);
-        self.fields.add_for(Some(&self.request), out);
+        self.fields.fix_for(self.asked_fields, out, begin, about);
+        self.asked_fields.add_for(Some(&self.request), out);
         out.extend_from_slice(END);
     }
 
