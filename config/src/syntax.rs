@@ -318,6 +318,24 @@ pub(crate) fn proxy_host(text: &str) -> Result<ProxyHost, Flaw> {
     }
 }
 
+/// A protocol, with a version or for all of them (RFC 9110 section 7.8).
+pub(crate) fn upgrade(text: &str) -> Result<String, Flaw> {
+    const NEVER: [&str; 4] = ["h2c", "h2", "http", "tls"];
+    let name = text.split('/').next().unwrap_or_default();
+    if NEVER.iter().any(|never| name.eq_ignore_ascii_case(never)) {
+        let what = format!("in {} requests would pass that nobody has looked at", quoted(text));
+        return Err(Flaw::new(what, "remove it"));
+    }
+    let parts = text.split('/');
+    if parts.clone().count() > 2 || parts.clone().any(|part| token(part).is_err()) {
+        return Err(Flaw::new(
+            format!("{} is no protocol", quoted(text)),
+            "write a name such as \"websocket\"",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// What a field Host can say (RFC 9110 section 7.2).
 pub(crate) fn request_host(text: &str) -> Result<String, Flaw> {
     place::web(text, place::HTTP).map(|_| text.to_owned()).map_err(|_| {

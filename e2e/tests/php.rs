@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -12,7 +13,8 @@ use e2e::origin::open_to_all;
 use e2e::output::Place;
 use e2e::response::Asked;
 use e2e::{Client, Folder, Options, PATIENCE, Server, until};
-use nix::unistd::Uid;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid};
 
 const CONFIGURATION: &str = r#"{
   "server": { "listen": ["127.0.0.1:0"], "shards": 1 },
@@ -41,7 +43,7 @@ impl Site {
         open_to_all(folder.path()).expect("chmod");
         let origins = Path::new(env!("CARGO_MANIFEST_DIR")).join("origins");
         let fill = |text: &str| {
-            text.replace("${folder}", &folder.path().to_string_lossy()).replace("${keep_alive}", keep_alive)
+            text.replace("${keep_alive}", keep_alive).replace("${folder}", &folder.path().to_string_lossy())
         };
         let text = |name| std::fs::read_to_string(origins.join(name)).expect("a file of ours");
         folder.write("www/page.php", text("page.php").as_bytes()).expect("write");
@@ -55,16 +57,7 @@ impl Site {
             folder.write(name, text("page.php").as_bytes()).expect("write");
         }
         let pool = folder.write("php-fpm.conf", fill(&text("php-fpm.conf")).as_bytes()).expect("write");
-        let said = File::create(folder.path().join("said")).expect("a file");
-        let mut command = Command::new(php_fpm());
-        command.arg("--nodaemonize").arg("--fpm-config").arg(pool);
-        if Uid::effective().is_root() {
-            // Otherwise it wants another user to be named.
-            command.arg("--allow-to-run-as-root");
-        }
-        let fpm = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn();
-        let fpm = fpm.expect("a program that `cargo xtask setup` installs");
-        until("PHP-FPM listens", || folder.path().join("php.sock").exists());
+        let fpm = start_fpm(&folder, &pool);
         let configuration = folder.write("kimura.conf", fill(CONFIGURATION).as_bytes()).expect("write");
         let server = Server::start(&configuration, &Options::default()).expect("the server starts");
         Site { folder, fpm, server }
@@ -81,6 +74,21 @@ impl Drop for Site {
         let _ = self.fpm.kill();
         let _ = self.fpm.wait();
     }
+}
+
+/// Starts PHP-FPM; comes back when it listens.
+fn start_fpm(folder: &Folder, pool: &Path) -> Child {
+    let said = File::create(folder.path().join("said")).expect("a file");
+    let mut command = Command::new(php_fpm());
+    command.arg("--nodaemonize").arg("--fpm-config").arg(pool);
+    if Uid::effective().is_root() {
+        // Otherwise it wants another user to be named.
+        command.arg("--allow-to-run-as-root");
+    }
+    let fpm = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn();
+    let fpm = fpm.expect("a program that `cargo xtask setup` installs");
+    until("PHP-FPM listens", || UnixStream::connect(folder.path().join("php.sock")).is_ok());
+    fpm
 }
 
 /// The program, which has its version in its name.
@@ -192,6 +200,30 @@ fn a_script_gets_what_is_posted() {
     }
 }
 
+/// Its socket goes with it, and comes again.
+#[test]
+fn php_fpm_that_is_started_again_is_found_again() {
+    for keep_alive in ["", r#""keep_alive": 1,"#] {
+        let mut site = Site::new(keep_alive);
+        // Who is refused before its content was read comes by another connection.
+        let post =
+            |site: &Site| ask(&mut site.connect(), "POST /page.php?do=digest HTTP/1.1", b"hello").status;
+        assert_eq!(post(&site), 200);
+        kill(Pid::from_raw(site.fpm.id().cast_signed()), Signal::SIGTERM).expect("it runs");
+        site.fpm.wait().expect("it ends");
+        assert_eq!(post(&site), 502, "{keep_alive}");
+        until("the error log says why", || 0 < site.server.heard("php.sock cannot be reached: "));
+        let pool = site.folder.path().join("php-fpm.conf");
+        site.fpm = start_fpm(&site.folder, &pool);
+        for _ in 0..3 {
+            assert_eq!(post(&site), 200, "{keep_alive}");
+        }
+        site.server.next_report().expect("a report");
+        let counters = site.server.output().said().counters.clone();
+        assert_eq!(counters["upstream_connections_failed"], 1, "{keep_alive}: {counters:?}");
+    }
+}
+
 /// Bytes that do not repeat where buffers do.
 const UPLOAD: usize = 100_000_000;
 const UPLOAD_DIGEST: &str = "b736eb4f696a0f5f7df764258137852674817095d20f2adb9aba29758540efce";
@@ -231,4 +263,27 @@ fn what_a_script_flushes_is_passed_on_at_once() {
     File::create(mark).expect("a file");
     link.read_to_end(&mut got).expect("the rest");
     assert!(got.ends_with(b"first\nsecond\n"), "{}", String::from_utf8_lossy(&got));
+}
+
+#[test]
+fn checks_ask_a_script() {
+    for (path, status) in [
+        ("/ping", 200),
+        ("${folder}/www/page.php?do=post", 200),
+        ("${folder}/www/none.php", 503),
+        ("/none", 503),
+    ] {
+        let often = r#""interval": "1s", "timeout": "1s", "status": ["2xx"]"#;
+        let site = Site::new(&format!(r#""health": {{ "path": "{path}", {often} }},"#));
+        if status == 503 {
+            until("the server is found to be down", || site.server.heard("is down") > 0);
+        }
+        // What is said of the socket of PHP-FPM names a place as well.
+        let places = (1..=2).filter_map(|number| site.server.place(number).ok());
+        let place = places.into_iter().find(|place| matches!(place, Place::Ip(_))).expect("an address");
+        let mut client = Client::connect(&place).expect("a connection");
+        client.send(b"GET /page.php HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("send");
+        assert_eq!(client.response(Asked::Other).expect("a response").status, status, "{path}");
+        assert_eq!(site.server.heard("is down") > 0, status == 503, "{path}");
+    }
 }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use auth::access::{Asked, Rules};
 use config::{
-    Config, DefaultHost, ErrorPage, ErrorStatus, Handler, Listen, Matcher, Place, Problems, Registry,
-    Rewriting, Settings, Upstream, UpstreamAddress, UpstreamProtocol, UpstreamServer,
+    Config, DefaultHost, ErrorPage, ErrorStatus, ForwardedFields, Handler, Listen, Matcher, Place, Problems,
+    Registry, Rewriting, Settings, Upstream, UpstreamAddress, UpstreamProtocol, UpstreamServer,
 };
+use proto_http::upstream::Announce;
 use sys::net::Address;
 
 use crate::carrier::Carrier;
@@ -273,7 +274,15 @@ impl Compiler<'_> {
     ) -> Option<Location> {
         let id = self.next_id;
         self.next_id += 1;
-        let fields = Arc::new(Fields::new(settings, &self.carrier.fields));
+        let fields = Fields::new(settings, &self.carrier.fields, &self.maps);
+        let fields = match fields {
+            Ok(fields) => Arc::new(fields),
+            Err((name, Fault { cause, cure })) => {
+                let at = self.setting(pointer, &format!("headers/{name}"));
+                self.problem(&at, &cause, &cure);
+                return None;
+            }
+        };
         let error_pages = self.error_pages(settings, pointer);
         let compression = settings.compression.as_deref().map(Compression::new).map(Arc::new);
         let described = (&fields, compression.as_ref());
@@ -346,9 +355,18 @@ impl Compiler<'_> {
         if let Some(upstream) = &settings.proxy {
             let scripts = self.scripts(upstream, settings, pointer, fields)?;
             let (group, host) = (self.group(upstream), settings.proxy_host.clone());
-            let changes = RequestChanges::new(&settings.proxy_headers);
+            let changes = self.changes(settings, pointer)?;
             chain.extend(attempts.map(Phase::Try));
-            chain.push(Phase::Relay(Relay { group, host, scripts, changes }));
+            chain.push(Phase::Relay(Relay {
+                group,
+                host,
+                scripts,
+                changes,
+                announce: announce(settings.proxy_forwarded),
+                before: settings.proxy_forwarded_before,
+                buffering: settings.request_buffering,
+                upgrades: settings.proxy_upgrade.clone(),
+            }));
             return Some(chain);
         }
         if settings.handler == Handler::Files && settings.dotfiles == config::Dotfiles::Hide {
@@ -360,6 +378,18 @@ impl Compiler<'_> {
             Handler::Files => chain.extend(files.cloned().map(Phase::Files)),
         }
         Some(chain)
+    }
+
+    /// What the fields of requests to upstreams are changed to.
+    fn changes(&mut self, settings: &Settings, pointer: &str) -> Option<RequestChanges> {
+        match RequestChanges::new(&settings.proxy_headers, &self.maps) {
+            Ok(changes) => Some(changes),
+            Err((name, Fault { cause, cure })) => {
+                let at = self.setting(pointer, &format!("proxy_headers/{name}"));
+                self.problem(&at, &cause, &cure);
+                None
+            }
+        }
     }
 
     /// Which scripts requests are for; none within where the servers speak HTTP.
@@ -407,6 +437,9 @@ impl Compiler<'_> {
             name: upstream.name.clone(),
             protocol: upstream.protocol,
             preamble: upstream.preamble,
+            scripts: (upstream.protocol == UpstreamProtocol::Fastcgi)
+                .then(|| Scripts::of(&upstream.fastcgi, Some(Path::new(""))))
+                .flatten(),
             servers,
             named,
             balance: upstream.balance.clone(),
@@ -665,5 +698,14 @@ fn refusal(error: &std::io::Error, what: &str) -> (String, &'static str) {
         ErrorKind::IsADirectory => ("is a folder".to_owned(), "name a file"),
         ErrorKind::FileTooLarge => ("is larger than 1 MiB".to_owned(), "make it smaller"),
         _ => (format!("cannot be used as a {what}: {error}"), "correct the path"),
+    }
+}
+
+fn announce(fields: ForwardedFields) -> Announce {
+    match fields {
+        ForwardedFields::XForwarded => Announce::XForwarded,
+        ForwardedFields::Forwarded => Announce::Forwarded,
+        ForwardedFields::Both => Announce::Both,
+        ForwardedFields::None => Announce::Nothing,
     }
 }

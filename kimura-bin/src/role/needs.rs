@@ -1,6 +1,7 @@
 //! What a configuration needs of the supervisor.
 
-use crate::receivers::Found;
+use super::lookout;
+use crate::receivers::{Found, has_names};
 use crate::{certificates, logins, remote};
 use config::{
     Compress, Config, Every, Level, Listen, Loaded, Log, Origin, Output, Peer, Rank, Rotate, RotatedNames,
@@ -35,6 +36,7 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
             hold_at: None,
             spill: None,
             rotation: None,
+            named: false,
             pointer: "/server/error_log".to_owned(),
         },
         error_level: level(server.error_log_level),
@@ -88,6 +90,7 @@ fn log_needs(log: &Log, found: &Found, connections_per_shard: usize) -> LogNeeds
             .as_ref()
             .map(|path| SpillNeeds { path: path.clone(), pointer: crate::logs::spill_pointer(log) }),
         rotation: log.rotate.as_ref().map(rotation),
+        named: matches!(&log.output, Output::Receiver(receiver) if has_names(receiver)),
         pointer: log.pointer.clone(),
     }
 }
@@ -160,12 +163,28 @@ fn files(config: &Config) -> Vec<FileNeeds> {
         });
         needs.collect()
     };
-    let files: [Vec<FileNeeds>; 3] = [
+    let files: [Vec<FileNeeds>; 4] = [
         of(Audience::Workers, certificates::files(config)),
         logins::files(config),
         of(Audience::Agent, remote::files(config)),
+        name_files(config),
     ];
     files.concat()
+}
+
+/// By which names of servers are looked up. A worker may read those that were there when it began: where another one has
+/// come in place of one, it takes another worker.
+fn name_files(config: &Config) -> Vec<FileNeeds> {
+    if !lookout::has_names(config) {
+        return Vec::new();
+    }
+    let needs = |path: &&str| FileNeeds {
+        path: path.into(),
+        pointer: "/upstreams".to_owned(),
+        secret: false,
+        audience: Audience::Nobody,
+    };
+    lookout::FILES.iter().map(needs).collect()
 }
 
 /// Groups of servers, and the servers that a place names itself.

@@ -1,7 +1,7 @@
 //! Serves: a control thread that hears the supervisor, and the shards.
 
 use super::lookout::{self, Beginning, Lookout};
-use super::{Fault, Place, Sandbox, begin, gatekeeper, level, replace_error_log};
+use super::{Fault, Place, Sandbox, begin, gatekeeper, level, replace_error_log, show_messages};
 use crate::certificates::{Material, Outwards};
 use crate::folders;
 use crate::settings::{self, Unloadable};
@@ -64,7 +64,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     engine::prepare();
     let mut luggage = Luggage::new(cores);
     while luggage.take(link.receive_waiting()?)? {}
-    luggage.log.iter().for_each(|log| show_messages(log, place));
+    show_messages(luggage.log.iter().filter_map(|log| log.try_clone().ok()).collect(), place);
     let Serving { server, logger, offenders, limits, beginning } =
         match luggage.start(Sandbox::of(&hello, place)) {
             Ok(serving) => serving,
@@ -331,7 +331,8 @@ impl Luggage {
         let relaying = if sandbox == Sandbox::On { relaying } else { Relaying::On };
         let beginning = match relaying {
             Relaying::On => {
-                Some(Beginning::new(site.groups(), self.orders).map_err(|error| error.to_string())?)
+                let served = (site.groups(), outward.clone());
+                Some(Beginning::new(served, self.orders).map_err(|error| error.to_string())?)
             }
             Relaying::Off => None,
         };
@@ -360,13 +361,6 @@ impl Luggage {
 
 fn open_tail(fd: &OwnedFd) -> Option<Arc<Reader>> {
     Reader::open(fd).map(Arc::new).inspect_err(|error| log::error!("live logs: {error}")).ok()
-}
-
-/// Has the messages of a process shown to viewers of the logs; a thread's are those of its process.
-fn show_messages(log: &OwnedFd, place: Place) {
-    if let (Place::Process, Ok(way)) = (place, log.try_clone()) {
-        error_log::show_by(way);
-    }
 }
 
 fn target(output: Output) -> Target {
@@ -516,17 +510,17 @@ impl Control {
         self.limits.next = Some(next.configuration()?);
         let site = compile(&loaded)?;
         readable(&site)?;
+        let (secured, outward) = next.secured(&loaded.config)?;
         match &self.lookout {
             Some(lookout) => {
                 names_can_be_read(&loaded.config)?;
-                lookout.prepare(site.groups());
+                lookout.prepare(site.groups(), outward.clone());
             }
             None if !loaded.config.all_upstreams().is_empty() => {
                 return Err("other servers cannot be reached by this process".to_owned());
             }
             None => {}
         }
-        let (secured, outward) = next.secured(&loaded.config)?;
         let config = loaded.config;
         let listeners = next.listeners(self.server.shards());
         let site = Arc::new(site);

@@ -18,6 +18,7 @@
 mod attempts;
 mod compile;
 mod condition;
+pub(crate) mod fuzzing;
 mod known;
 mod map;
 mod pattern;
@@ -38,5 +39,7 @@ pub(crate) use reply::Reply;
 pub(crate) use rings::find as find_rings;
 pub use rule::Miss;
 pub(crate) use rule::RuleList;
+pub(crate) use template::FieldTemplate;
+pub use variable::Knowledge;
 pub(crate) use variable::View;
 pub use walk::{Arrival, Event, LOOKUPS_MAX, QUESTIONS_MAX, Trail, Walk};
