@@ -11,7 +11,7 @@ use e2e::response::Asked;
 use e2e::{Client, Folder, Options, Server};
 
 const CONFIGURATION: &str = r#"{
-  "server": { "listen": ["127.0.0.1:0"] },
+  "server": { "listen": ["127.0.0.1:0"], "shards": 1 },
   "hosts": {
     "localhost": {
       "root": "${root}/public",
@@ -24,9 +24,21 @@ const CONFIGURATION: &str = r#"{
         "/plain/": { "proxy": "http://127.0.0.1:${port}" },
         "/pages/": {
           "proxy": "http://127.0.0.1:${port}", "intercept": true,
+          "cors": { "origins": ["https://app.example"] },
           "error_pages": { "404": { "to": "/files/404.html" }, "500": { "text": "ours" } }
         },
-        "/files/": { "internal": true, "root": "${root}/inside", "headers": { "X-Here": "files" } }
+        "/files/": { "internal": true, "root": "${root}/inside", "headers": { "X-Here": "files" } },
+        "/files/closed/": { "internal": true, "root": "${root}/inside", "access": ["deny all"] },
+        "/files/login/": {
+          "internal": true, "root": "${root}/inside", "auth": { "realm": "Files", "htpasswd": "${root}/users" }
+        },
+        "/files/once/": {
+          "internal": true, "root": "${root}/inside",
+          "shaping": { "client": { "requests": "1r/h", "requests_burst": 1 } }
+        },
+        "/files/logged/": { "internal": true, "root": "${root}/inside", "access_log": "${root}/logged.log" },
+        "/files/front/": { "root": "${root}/inside", "index": ["run.x"] },
+        "~ \\.x$": { "proxy": "http://127.0.0.1:${port}", "root": "${root}/inside" }
       }
     }
   }
@@ -65,6 +77,67 @@ const ROWS: &[Row] = &[
         "200 OK\r\nX-Accel-Redirect: /files/a.txt\r\n\r\n",
         (304, ""),
         &["etag: "],
+        &[],
+    ),
+    // The location is entered as by everybody else: who is not let in there is not let in by this way.
+    (
+        "GET /app/a",
+        "200 OK\r\nX-Accel-Redirect: /files/closed/c.txt\r\n\r\n",
+        (403, "403 Forbidden"),
+        &[],
+        &["secret"],
+    ),
+    (
+        "GET /app/a",
+        "200 OK\r\nX-Accel-Redirect: /files/login/l.txt\r\n\r\n",
+        (401, "401 Unauthorized"),
+        &["www-authenticate: Basic realm=\"Files\""],
+        &["secret"],
+    ),
+    (
+        "GET /app/a|Authorization: Basic YW5uYTp4",
+        "200 OK\r\nX-Accel-Redirect: /files/login/l.txt\r\n\r\n",
+        (200, "secret l"),
+        &[],
+        &[],
+    ),
+    ("GET /app/a", "200 OK\r\nX-Accel-Redirect: /files/once/o.txt\r\n\r\n", (200, "once"), &[], &[]),
+    (
+        "GET /app/a",
+        "200 OK\r\nX-Accel-Redirect: /files/once/o.txt\r\n\r\n",
+        (429, "429 Too Many Requests"),
+        &["retry-after: "],
+        &[],
+    ),
+    ("GET /app/a", "200 OK\r\nX-Accel-Redirect: /files/logged/t.txt\r\n\r\n", (200, "logged"), &[], &[]),
+    // Neither a folder's index nor a place that has others answer shows what others would run.
+    (
+        "GET /app/a",
+        "200 OK\r\nX-Accel-Redirect: /files/front/\r\n\r\n",
+        (404, "404 Not Found"),
+        &[],
+        &["secret"],
+    ),
+    (
+        "GET /app/a",
+        "200 OK\r\nX-Accel-Redirect: /files/front/run.x\r\n\r\n",
+        (404, "404 Not Found"),
+        &[],
+        &["secret"],
+    ),
+    // The type that the answer has is that of a file whose name has none.
+    (
+        "GET /app/a",
+        "200 OK\r\nX-Accel-Redirect: /files/bare\r\nContent-Type: application/x-bare\r\n\r\n",
+        (200, "bare"),
+        &["content-type: application/x-bare", "etag: "],
+        &[],
+    ),
+    (
+        "GET /app/a",
+        "200 OK\r\nX-Accel-Redirect: /files/a.txt\r\nContent-Type: application/x-bare\r\n\r\n",
+        (200, "inside a"),
+        &["content-type: text/plain"],
         &[],
     ),
     // The path is read as one that a client sends.
@@ -141,6 +214,21 @@ const ROWS: &[Row] = &[
         &["content-type: text/plain"],
         &[],
     ),
+    // A script of the page that has asked may read why it has failed.
+    (
+        "GET /pages/a|Origin: https://app.example",
+        "404 Not Found\r\nContent-Length: 6\r\n\r\ntheirs",
+        (404, "<p>page</p>"),
+        &["access-control-allow-origin: https://app.example", "vary: Origin"],
+        &[],
+    ),
+    (
+        "GET /pages/a|Origin: https://evil.example",
+        "404 Not Found\r\nContent-Length: 6\r\n\r\ntheirs",
+        (404, "<p>page</p>"),
+        &["vary: Origin"],
+        &["access-control"],
+    ),
     ("GET /pages/a", "403 Forbidden\r\nContent-Length: 6\r\n\r\ntheirs", (403, "theirs"), &[], &[]),
     ("GET /plain/a", "404 Not Found\r\nContent-Length: 6\r\n\r\ntheirs", (404, "theirs"), &[], &[]),
     // Fields on both ways: the server behind sends back which it has got.
@@ -185,6 +273,13 @@ fn what_is_sent_in_place_of_an_answer() {
         ("public/index.html", "index"),
         ("inside/files/a.txt", "inside a"),
         ("inside/files/.hidden", "hidden"),
+        ("inside/files/closed/c.txt", "secret c"),
+        ("inside/files/login/l.txt", "secret l"),
+        ("inside/files/once/o.txt", "once"),
+        ("inside/files/front/run.x", "secret source"),
+        ("inside/files/bare", "bare"),
+        ("inside/files/logged/t.txt", "logged"),
+        ("users", "anna:{SHA}EfatjsUqKYSrqv18O1FlA3hcIHI=\n"),
         ("inside/files/404.html", "<p>page</p>"),
         ("sent/s.txt", "sent s"),
     ] {
@@ -231,4 +326,7 @@ fn what_is_sent_in_place_of_an_answer() {
         .expect("it is there");
     behind.join().expect("no panic");
     server.stop().expect("the server ends in order");
+    let log = std::fs::read_to_string(folder.path().join("logged.log"))
+        .expect("the log of where a request has ended");
+    assert_eq!(log.lines().count(), 1, "{log}");
 }

@@ -24,8 +24,9 @@ const CONFIGURATION: &str = r#"{
     "fastcgi": { "variables": { "APP_ENV": "test" } }
   } },
   "hosts": { "localhost": {
-    "root": "${folder}/www",
-    "locations": { "~ \\.php(/|$)": { "proxy": "php" }, "/scripts/": { "proxy": "php" } }
+    "root": "${folder}/www", "index": ["index.php", "index.html"],
+    "try": ["$path", "$path/", "/index.php?$query"],
+    "locations": { "~ \\.php(/|$)": { "proxy": "php" }, "/scripts/": { "proxy": "php" }, "= /closed/index.php": { "access": ["deny all"] } }
   } }
 }"#;
 
@@ -46,7 +47,15 @@ impl Site {
         };
         let text = |name| std::fs::read_to_string(origins.join(name)).expect("a file of ours");
         folder.write("www/page.php", text("page.php").as_bytes()).expect("write");
-        folder.write("www/scripts/index.php", text("page.php").as_bytes()).expect("write");
+        for name in [
+            "www/scripts/index.php",
+            "www/index.php",
+            "www/admin/index.php",
+            "www/closed/index.php",
+            "www/cat.jpg",
+        ] {
+            folder.write(name, text("page.php").as_bytes()).expect("write");
+        }
         let pool = folder.write("php-fpm.conf", fill(&text("php-fpm.conf")).as_bytes()).expect("write");
         let fpm = start_fpm(&folder, &pool);
         let configuration = folder.write("kimura.conf", fill(CONFIGURATION).as_bytes()).expect("write");
@@ -139,6 +148,35 @@ fn a_script_sees_its_request_and_is_answered() {
     assert_eq!(large.body.len(), 10_000_000);
     until("the error log has what the script said", || site.server.heard(r"something is\tamiss") == 1);
     assert!(0 < site.server.heard("upstream php: "), "and of whom that is");
+}
+
+/// A front controller as WordPress has one: files are sent, all else is for its script.
+#[test]
+fn an_application_with_one_entrance_answers_everywhere() {
+    let site = Site::new("");
+    let mut client = site.connect();
+    for (target, status, script) in [
+        ("/?a=b", 200, Some("/index.php")),
+        ("/2026/a-title/?a=b", 200, Some("/index.php")),
+        ("/no/file.css", 200, Some("/index.php")),
+        ("/admin/?a=b", 200, Some("/admin/index.php")),
+        ("/closed/", 403, None),
+        // What is there is sent, and what was sent as a picture is not run.
+        ("/cat.jpg", 200, None),
+        ("/cat.jpg/x.php", 404, None),
+        ("/none.php", 404, None),
+    ] {
+        let response = get(&mut client, target, "");
+        let seen = (response.status, response.field("X-Script"));
+        assert_eq!(seen, (status, script), "{target}: {}", text(&response));
+        let is_source = text(&response).starts_with("<?php");
+        assert_eq!(is_source, target == "/cat.jpg", "{target}: {}", text(&response));
+    }
+    for target in ["/?do=post", "/admin/?do=post", "/some/where?do=post"] {
+        let head = format!("POST {target} HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded");
+        let posted = ask(&mut client, &head, b"a=b");
+        assert_eq!((posted.status, text(&posted)), (200, r#"{"a":"b"}"#.to_owned()), "{target}");
+    }
 }
 
 /// What PHP says of a request's content, with connections that are kept and without.

@@ -24,6 +24,8 @@ pub(crate) struct OpenFile {
     pub(crate) varies: bool,
     /// Its path below the root, where there may be other forms beside it.
     pub(crate) name: Box<[u8]>,
+    /// Which of the names of indexes it has, if a folder was asked for.
+    pub(crate) index: Option<usize>,
     pub(crate) coded: CodedForms,
     /// With quotes; `None` where entity tags are off.
     pub(crate) etag: Option<String>,

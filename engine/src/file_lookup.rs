@@ -116,6 +116,27 @@ pub(crate) fn meaning(error: &io::Error) -> Status {
     }
 }
 
+/// Whether a file is there for somebody else to read; else what that means.
+pub(crate) async fn is_there(
+    stream: &Stream,
+    served: &Served,
+    files: &Files,
+    path: &[u8],
+) -> Result<(), Status> {
+    let search = Search { stream, served, files };
+    let relative = path.strip_prefix(b"/").unwrap_or(path);
+    match search.open(relative).await {
+        Ok(fd) => match sys::fs::stat(fd.as_fd()) {
+            Ok(stat) if stat.kind == Kind::File => Ok(()),
+            Ok(_) => Err(Status::NOT_FOUND),
+            Err(error) => Err(meaning(&error)),
+        },
+        // It is there, and who is to read it may be another user.
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => Ok(()),
+        Err(error) => Err(meaning(&error)),
+    }
+}
+
 /// Which links a location follows.
 pub(crate) fn symlinks(files: &Files) -> Symlinks {
     match files.symlinks {
@@ -140,18 +161,19 @@ impl Search<'_> {
             let fd = self.open(relative).await?;
             let stat = sys::fs::stat(fd.as_fd())?;
             return match stat.kind {
-                Kind::File => self.describe(relative, fd, stat, known).await.map(Found::File),
+                Kind::File => self.describe((relative, None), fd, stat, known).await.map(Found::File),
                 Kind::Directory => Ok(Found::Folder),
                 Kind::Other => Ok(Found::Refused(Status::FORBIDDEN)),
             };
         }
-        for index in &self.files.index {
-            let name = [relative, index.as_bytes()].concat();
+        for (index, name) in self.files.index.iter().enumerate() {
+            let name = [relative, name.as_bytes()].concat();
             match self.open(&name).await {
                 Ok(fd) => {
                     let stat = sys::fs::stat(fd.as_fd())?;
                     if stat.kind == Kind::File {
-                        return self.describe(&name, fd, stat, known).await.map(Found::File);
+                        let name = (&name[..], Some(index));
+                        return self.describe(name, fd, stat, known).await.map(Found::File);
                     }
                 }
                 Err(error) if meaning(&error) == Status::NOT_FOUND => {}
@@ -185,7 +207,7 @@ impl Search<'_> {
         }
         let name = Box::default();
         let file = self.read(
-            Description { name, media_type: &plain.media_type, form: Form::Sibling(coding) },
+            Description { name, index: None, media_type: &plain.media_type, form: Form::Sibling(coding) },
             fd,
             stat,
         );
@@ -214,13 +236,14 @@ impl Search<'_> {
 
     async fn describe(
         &self,
-        name: &[u8],
+        (name, index): (&[u8], Option<usize>),
         fd: OwnedFd,
         stat: Stat,
         known: Option<&Rc<OpenFile>>,
     ) -> io::Result<Rc<OpenFile>> {
         if let Some(known) = known
             && known.stat == stat
+            && known.index == index
         {
             known.checked.set(self.stream.shard.clock.now());
             return Ok(Rc::clone(known));
@@ -229,14 +252,14 @@ impl Search<'_> {
         let varies =
             self.files.compression.as_ref().is_some_and(|compression| compression.covers(media_type));
         let name = if varies { name.into() } else { Box::default() };
-        let description = Description { name, media_type, form: Form::Plain };
+        let description = Description { name, index, media_type, form: Form::Plain };
         self.read(description, fd, stat).await.map(Rc::new)
     }
 
     /// Makes an open file of what there is to know of it.
     async fn read(&self, description: Description<'_>, fd: OwnedFd, stat: Stat) -> io::Result<OpenFile> {
         let shard = &self.stream.shard;
-        let Description { name, media_type, form } = description;
+        let Description { name, index, media_type, form } = description;
         // RFC 9110 section 8.8.2.1: never later than the response itself.
         let modified = u64::try_from(stat.mtime_secs).unwrap_or(0).min(shard.clock.seconds());
         let etag = self.files.etag.then(|| etag(&stat, form));
@@ -247,6 +270,7 @@ impl Search<'_> {
             form,
             varies: !name.is_empty() || form != Form::Plain,
             name,
+            index,
             coded: CodedForms::default(),
             etag,
             modified,
@@ -299,6 +323,8 @@ pub(crate) fn prepare(
 struct Description<'d> {
     /// Empty where there can be no other form beside it.
     name: Box<[u8]>,
+    /// Which of the names of indexes that is, if a folder was asked for.
+    index: Option<usize>,
     media_type: &'d str,
     form: Form,
 }

@@ -11,6 +11,7 @@ use site::{
     Trail, Walk, decide, decide_untried,
 };
 
+use crate::content::Onward;
 use crate::file_lookup::{self, Found};
 use crate::served::Served;
 use crate::stream::Stream;
@@ -38,6 +39,11 @@ impl<'s> Decision<'s> {
         Decision::nowhere(refuse(status))
     }
 
+    /// Whether it has come to a folder whose index may be in the charge of another location.
+    pub(crate) fn may_lead_on(&self) -> bool {
+        self.place.is_some_and(|place| place.may_lead_from(self.path))
+    }
+
     /// What phases see of a request.
     pub(crate) fn seen(&self, origin: Origin<'s>, request: &Request<'s>, place: Place<'s>) -> Exchange<'s> {
         let Decision { asked, path, query, .. } = *self;
@@ -53,6 +59,9 @@ pub(crate) struct Origin<'s> {
     pub(crate) security: Security,
     pub(crate) holder: Option<&'s Holder>,
 }
+
+/// The path that a client has asked for, where none has: so it may be of an internal location.
+pub(crate) const NOBODY_ASKED: &[u8] = b"";
 
 pub(crate) fn refuse(status: Status) -> Action<'static> {
     Action::Respond(Answer { close: true, ..Answer::with(status) })
@@ -141,6 +150,60 @@ impl<'s> Finder<'s> {
             Arrival::Asks(_) => unreachable!("a question has been answered above"),
         };
         (Decision { place: Some(place), action, ..decision }, Some(walk))
+    }
+
+    /// The path of the index of the folder that a request has come to, if another location is in charge of it.
+    pub(crate) async fn index_elsewhere(&self, decision: &Decision<'_>, files: &Files) -> Option<Vec<u8>> {
+        let place = decision.place?;
+        let Found::File(file) = file_lookup::find(self.stream, self.served, files, decision.path).await
+        else {
+            return None;
+        };
+        let path = [decision.path, files.index.get(file.index?)?.as_bytes()].concat();
+        place.leads_to(&path).then_some(path)
+    }
+
+    /// Begins anew at a path that an upstream has named. Rules of the host have had their say.
+    pub(crate) async fn follow_named<'t>(
+        &self,
+        request: &Request<'t>,
+        onward: &Onward,
+        trail: &'t mut Trail,
+    ) -> (Decision<'t>, Option<Walk<'s>>)
+    where
+        's: 't,
+    {
+        let place = match self.served.locate(self.address, request, &onward.path) {
+            Ok(place) => place,
+            Err(status) => return (Decision::refuse(status), None),
+        };
+        trail.begin(&onward.path, onward.query.as_deref());
+        let mut walk = Walk::new(place.host);
+        walk.lead_to(trail, &onward.path, "what an upstream has named");
+        self.follow(request, walk, NOBODY_ASKED, trail).await
+    }
+
+    /// Goes on at the index of a folder. `walk` is how the request has come to the folder, if rules have had a say.
+    pub(crate) async fn follow_index<'t>(
+        &self,
+        (request, asked): (&Request<'t>, &'t [u8]),
+        walk: Option<Walk<'s>>,
+        path: &[u8],
+        trail: &'t mut Trail,
+    ) -> (Decision<'t>, Option<Walk<'s>>)
+    where
+        's: 't,
+    {
+        let mut walk = match (walk, self.served.locate(self.address, request, asked)) {
+            (Some(walk), _) => walk,
+            (None, Ok(place)) => {
+                trail.begin(asked, request.query());
+                Walk::new(place.host)
+            }
+            (None, Err(status)) => return (Decision::refuse(status), None),
+        };
+        walk.lead_to(trail, path, "the index of a folder");
+        self.follow(request, walk, asked, trail).await
     }
 
     async fn is_there(&self, files: &Arc<Files>, (kind, path): (Kind, &[u8])) -> bool {

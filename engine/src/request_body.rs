@@ -40,6 +40,14 @@ impl BodyError {
     }
 }
 
+/// How far a request's body was read.
+pub(crate) struct Left {
+    /// To its end.
+    read: bool,
+    /// Bytes, framing included.
+    received: u64,
+}
+
 /// What of a body stays in memory while it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Keeping {
@@ -99,6 +107,18 @@ impl<'x> RequestBody<'x> {
             begun: stream.shard.clock.tick(),
             failed: false,
         }
+    }
+
+    /// What is left of another that somebody has been reading: nothing, or what nobody will read.
+    pub(crate) fn after(left: &Left, stream: &'x Stream, input: &'x mut Vec<u8>) -> RequestBody<'x> {
+        let mut body = RequestBody::new(stream, Duration::MAX, None, input);
+        (body.framing, body.received, body.failed) = (None, left.received, !left.read);
+        body
+    }
+
+    /// What is left of it.
+    pub(crate) fn left(&self) -> Left {
+        Left { read: self.is_read(), received: self.received }
     }
 
     /// Bytes that have come with the head.

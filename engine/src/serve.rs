@@ -8,15 +8,16 @@
 
 use std::cell::OnceCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use perf::Counter;
 use proto_http::{BadRequest, Body, Head, HeadParser, Progress, Status, path};
-use site::{Action, Answer, Fields, Trail};
+use site::{Action, Answer, Fields, Trail, file_for};
 
 use crate::connection::Wait;
-use crate::content::{self, Responder};
+use crate::content::{self, Led, Onward, Responder};
 use crate::entering::Entrance;
-use crate::finding::{Decision, Finder, Origin, refuse};
+use crate::finding::{Decision, Finder, NOBODY_ASKED, Origin, refuse};
 use crate::finish::{self, Finished};
 use crate::kept::NOTHING;
 use crate::limits::{INPUT_CAPACITY, OUTPUT_MAX, REQUESTS_PER_TURN};
@@ -230,80 +231,126 @@ async fn exchange(
     let left = |gone| finish::gone(shard, gone);
     let outcome = head.as_ref().map(|_| ()).map_err(|refusal| *refusal);
     let mut entrance = Entrance::new(stream, served, outcome, (client, body.begun()));
-    loop {
-        // What has no place of its own gets the pages, the fields and the log of the default host.
-        let shown = decision.place.or_else(|| served.fallback(address));
-        let places = (decision.place, shown);
-        let refused = entrance.pass(places, &decision.action, &mut work.out).await.map_err(left)?;
-        if let Some(refused) = refused {
-            decision.action = refused;
-        }
-        let Some((request, Ok(asked))) = &asked else { break };
-        match decision.action {
-            Action::NeedLogin(gate) => {
-                let login = entrance.log_in(gate, (&decision, origin, request), &mut work.out);
-                decision.action = login.await.map_err(left)?;
-            }
-            Action::Try(_) => {
-                let Some(from) = walk.take() else { break };
-                (decision, walk) = finder.follow(request, from, asked, &mut work.trail).await;
-            }
-            _ => break,
-        }
-    }
-    let place = decision.place.or_else(|| served.fallback(address));
-    let Decision { asked, path, raw_path, query, place: own, mut action } = decision;
-    if let Some(place) = own {
-        body.set_limit(place.location.body_size);
-    }
     let own_id = shard.ids.next();
     let id = request_ids::known_by(own_id, served, peer, request.as_ref());
-    if let Err(status) = body.make_way_for(&action).await? {
-        action = refuse(status);
-    }
+    let mut close_wanted = close_wanted(stream, served);
+    let mut asking = asked.and_then(|(request, asked)| Some((request, asked.ok()?)));
+    let path_asked = asking.map_or(&b""[..], |(_, asked)| asked);
+    let mut asked_fields: Option<Arc<Fields>> = None;
+    let mut onward: Option<Onward> = None;
+    let (place, sent, ends) = loop {
+        loop {
+            // What has no place of its own gets the pages, the fields and the log of the default host.
+            let shown = decision.place.or_else(|| served.fallback(address));
+            let places = (decision.place, shown);
+            let refused = entrance.pass(places, &decision.action, &mut work.out).await.map_err(left)?;
+            if let Some(refused) = refused {
+                decision.action = refused;
+            }
+            let Some((request, asked)) = &asking else { break };
+            match decision.action {
+                Action::NeedLogin(gate) => {
+                    let login = entrance.log_in(gate, (&decision, origin, request), &mut work.out);
+                    decision.action = login.await.map_err(left)?;
+                }
+                Action::Try(_) => {
+                    let Some(from) = walk.take() else { break };
+                    (decision, walk) = finder.follow(request, from, asked, &mut work.trail).await;
+                }
+                Action::File(files) if decision.may_lead_on() => {
+                    match finder.index_elsewhere(&decision, files).await {
+                        Some(index) => {
+                            let (asking, from) = ((request, *asked), walk.take());
+                            (decision, walk) =
+                                finder.follow_index(asking, from, &index, &mut work.trail).await;
+                        }
+                        None => {
+                            decision.action = file_for(files, request.method());
+                            break;
+                        }
+                    }
+                }
+                _ => break,
+            }
+        }
+        let place = decision.place.or_else(|| served.fallback(address));
+        let Decision { path, raw_path, query, place: own, mut action, .. } = decision;
+        if let Some(place) = own {
+            body.set_limit(place.location.body_size);
+        }
+        if onward.is_some() {
+            action = Onward::permit(action);
+        } else if let Err(status) = body.make_way_for(&action).await? {
+            action = refuse(status);
+        }
+        let fields: &Fields = place.map_or(&NO_RULES, |place| &place.location.fields);
 
-    let named_path = OnceCell::new();
-    let mut responder = Responder {
-        stream,
-        served,
-        request,
-        path,
-        raw_path,
-        query,
-        place,
-        instead: None,
-        named_path: &named_path,
-        stands_for: None,
-        lines: Vec::new(),
-        compression: place.and_then(|place| place.location.compression.as_deref()),
-        fields: place.map_or(&NO_RULES, |p| &p.location.fields),
-        asked,
-        id,
-        wanted: place.map_or(&NOTHING, |place| served.wanted(place.location.id)),
-        shown_id: place.filter(|place| place.location.request_id).map(|_| id),
-        user: entrance.user.as_deref(),
-        holder: holder.as_deref(),
-        client,
-        ahead: work.input.get(work.start + head_len..).unwrap_or_default(),
-        out: &mut work.out,
-        relay: &mut work.relay,
-        body,
-        close_wanted: close_wanted(stream, served),
-        head_at: 0,
-        head_status: Status::OK,
-        head_sent: 0,
-        uncoded: None,
+        let named_path = OnceCell::new();
+        let mut responder = Responder {
+            stream,
+            served,
+            request: if onward.is_some() { asking.map(|(request, _)| request) } else { request },
+            path,
+            raw_path,
+            query,
+            place,
+            instead: None,
+            named_path: &named_path,
+            onward: None,
+            led: if onward.is_some() { Led::ByUpstream } else { Led::ByClient },
+            media_type: onward.as_mut().and_then(|onward| onward.media_type.take()),
+            stands_for: None,
+            lines: onward.as_mut().map(|onward| std::mem::take(&mut onward.lines)).unwrap_or_default(),
+            compression: place.and_then(|place| place.location.compression.as_deref()),
+            fields,
+            asked_fields: asked_fields.as_deref().unwrap_or(fields),
+            wanted: place.map_or(&NOTHING, |place| served.wanted(place.location.id)),
+            asked: path_asked,
+            id,
+            user: entrance.user.as_deref(),
+            holder: holder.as_deref(),
+            shown_id: place.filter(|place| place.location.request_id).map(|_| id),
+            client,
+            ahead: work.input.get(work.start + head_len..).unwrap_or_default(),
+            out: &mut work.out,
+            relay: &mut work.relay,
+            body,
+            close_wanted,
+            head_at: 0,
+            head_status: Status::OK,
+            head_sent: 0,
+            uncoded: None,
+        };
+        let sent = content::send(&mut responder, action).await;
+        if let (Some((request, _)), Some(next)) = (asking, responder.onward.take())
+            && sent.is_ok()
+        {
+            let rest = responder.body.left();
+            close_wanted = responder.close_wanted;
+            drop(responder);
+            asked_fields = place.map(|place| Arc::clone(&place.location.fields));
+            body = RequestBody::after(&rest, stream, &mut work.after_head);
+            let request = request.to_get();
+            asking = Some((request, NOBODY_ASKED));
+            (decision, walk) = finder.follow_named(&request, &next, &mut work.trail).await;
+            onward = Some(next);
+            continue;
+        }
+        let persists = responder.persists();
+        let ends = Ends {
+            persists,
+            uncoded: responder.uncoded,
+            received: head_len as u64 + responder.body.received(),
+            head_sent: responder.head_sent,
+        };
+        break (place, sent, ends);
     };
-    let sent = content::send(&mut responder, action).await;
-    let persists = responder.persists();
-    let uncoded = responder.uncoded;
-    let received = head_len as u64 + responder.body.received();
     finish::record(&Finished {
         stream,
         served,
         client,
         request,
-        path: asked,
+        path: path_asked,
         refusal: head.err(),
         place,
         room: entrance.room,
@@ -311,15 +358,14 @@ async fn exchange(
         id,
         user: entrance.user.as_deref(),
         begun,
-        received,
-        tries: responder.relay.tries(),
-        head_sent: responder.head_sent,
+        received: ends.received,
+        tries: work.relay.tries(),
+        head_sent: ends.head_sent,
         sent: &sent,
-        uncoded,
-        persists,
+        uncoded: ends.uncoded,
+        persists: ends.persists,
     });
 
-    drop(responder);
     drop(entrance);
     sent?;
     if has_body {
@@ -329,7 +375,15 @@ async fn exchange(
     } else {
         work.start += head_len;
     }
-    Ok(persists)
+    Ok(ends.persists)
+}
+
+/// What is left of a response that was sent, for whoever counts and logs.
+struct Ends {
+    persists: bool,
+    uncoded: Option<u64>,
+    received: u64,
+    head_sent: u64,
 }
 
 /// What holds where nobody is in charge.

@@ -8,7 +8,7 @@ use config::{Config, HostName, Transport};
 use proto_http::{Head, HeadParser, Limits, Progress, Request, Status, path};
 use site::{
     Action, Arrival, Client, Event, Exchange, Files, Identity, Inquiry, Kind, Miss, Place, Security, Site,
-    Trail, Walk, decide, decide_admitted, decide_untried,
+    Trail, Walk, decide, decide_admitted, decide_untried, file_for,
 };
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -193,7 +193,7 @@ impl Teller<'_> {
                         &format!("{status}: the rules lead in circles, the last is {rule}"),
                     );
                 }
-                Arrival::Answered(_, action) => return self.outcome(&action, &trail),
+                Arrival::Answered(place, action) => (place, action),
                 Arrival::Place(place) => {
                     let phases: Vec<&str> = place.location.phases().collect();
                     self.line("phases", &phases.join(", "));
@@ -208,8 +208,16 @@ impl Teller<'_> {
                 }
                 action => action,
             };
-            if !matches!(action, Action::Try(_)) {
-                return self.outcome(&action, &trail);
+            match action {
+                Action::Try(_) => {}
+                Action::File(files) => match index_elsewhere(files, place, trail.path()) {
+                    Some(path) => {
+                        self.line("index", &shown(&path));
+                        walk.lead_to(&mut trail, &path, "the index of a folder");
+                    }
+                    None => return self.outcome(&file_for(files, inquiry.request.method()), &trail),
+                },
+                action => return self.outcome(&action, &trail),
             }
         }
     }
@@ -263,11 +271,7 @@ fn seen<'x>(inquiry: &Inquiry<'x>, place: Place<'x>, trail: &'x Trail) -> Exchan
 fn file(files: &Files, path: &[u8]) -> String {
     let folder = path.ends_with(b"/");
     let found = if folder {
-        files
-            .index
-            .iter()
-            .map(|index| [path, index.as_bytes()].concat())
-            .find(|path| is_there(files, Kind::File, path))
+        index(files, path)
     } else {
         Some(path.to_vec()).filter(|path| is_there(files, Kind::File, path))
     };
@@ -281,6 +285,20 @@ fn file(files: &Files, path: &[u8]) -> String {
         }
         None => format!("{}: there is no file {} below root", Status::NOT_FOUND, shown(path)),
     }
+}
+
+/// The path of the index of a folder.
+fn index(files: &Files, folder: &[u8]) -> Option<Vec<u8>> {
+    let mut paths = files.index.iter().map(|index| [folder, index.as_bytes()].concat());
+    paths.find(|path| is_there(files, Kind::File, path))
+}
+
+/// The same, where another location is in charge of it.
+fn index_elsewhere(files: &Files, place: Place<'_>, path: &[u8]) -> Option<Vec<u8>> {
+    if !place.may_lead_from(path) {
+        return None;
+    }
+    index(files, path).filter(|path| place.leads_to(path))
 }
 
 /// As the engine looks, by somebody who has time to wait.

@@ -11,23 +11,44 @@ use crate::target::Form;
 pub struct Request<'a> {
     head: &'a Head,
     buf: &'a [u8],
+    reading: Reading,
+}
+
+/// What a head is read as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    AsSent,
+    /// Of a request for something that is there, whatever was to be done first.
+    AsGet,
 }
 
 impl<'a> Request<'a> {
     pub(crate) fn new(head: &'a Head, buf: &'a [u8]) -> Request<'a> {
-        Request { head, buf }
+        Request { head, buf, reading: Reading::AsSent }
+    }
+
+    /// The same head, read as that of a GET, or of a HEAD if it is one, which has no body.
+    #[must_use]
+    pub fn to_get(&self) -> Request<'a> {
+        Request { reading: Reading::AsGet, ..*self }
     }
 
     /// The method.
     #[must_use]
     pub fn method(&self) -> Method {
-        self.head.method
+        match (self.reading, self.head.method) {
+            (Reading::AsSent, method) | (Reading::AsGet, method @ Method::Head) => method,
+            (Reading::AsGet, _) => Method::Get,
+        }
     }
 
     /// The method as sent; of interest if it is [`Method::Other`].
     #[must_use]
     pub fn method_bytes(&self) -> &'a [u8] {
-        self.head.method_name.of(self.buf)
+        match (self.reading, self.head.method) {
+            (Reading::AsSent, _) | (Reading::AsGet, Method::Head) => self.head.method_name.of(self.buf),
+            (Reading::AsGet, _) => b"GET",
+        }
     }
 
     /// The version that the message is to be read as.
@@ -96,7 +117,10 @@ impl<'a> Request<'a> {
     /// How the end of the body is found.
     #[must_use]
     pub fn body(&self) -> Body {
-        self.head.body
+        match self.reading {
+            Reading::AsSent => self.head.body,
+            Reading::AsGet => Body::None,
+        }
     }
 
     /// Whether the client wants the connection kept, by its version and its `Connection` fields
@@ -110,7 +134,7 @@ impl<'a> Request<'a> {
     /// and for requests without a body (RFC 9110 section 10.1.1).
     #[must_use]
     pub fn expects_continue(&self) -> bool {
-        self.head.expects_continue
+        self.reading == Reading::AsSent && self.head.expects_continue
     }
 
     /// Whether this is `OPTIONS *`: about the server as a whole (RFC 9112 section 3.2.4).

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use proto_http::Status;
+use proto_http::{Method, Status};
 
 use crate::{Attempts, Comet, Files, Gate, Part, Relay};
 
@@ -58,6 +58,18 @@ pub struct Answer<'s> {
     pub retry_after: Option<u32>,
     /// Whether the connection must not be used again, whatever the client wishes.
     pub close: bool,
+}
+
+/// Value of `Allow` for a file.
+const OF_FILES: &str = "GET, HEAD, OPTIONS";
+
+/// What is to be done with a file that is there, for a request with this method.
+#[must_use]
+pub fn file_for(files: &Files, method: Method) -> Action<'_> {
+    match method {
+        Method::Get | Method::Head => Action::File(files),
+        _ => Action::Respond(Answer { allow: Some(OF_FILES), ..Answer::with(Status::METHOD_NOT_ALLOWED) }),
+    }
 }
 
 impl Answer<'_> {

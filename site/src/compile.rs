@@ -23,6 +23,7 @@ use crate::compression::Compression;
 use crate::error_pages::{ErrorPages, Instead};
 use crate::fields::Fields;
 use crate::host::{Host, Site};
+use crate::indexes::Indexes;
 use crate::location::{Accel, Files, Location, Locations};
 use crate::media::MediaTypes;
 use crate::names::Names;
@@ -126,6 +127,7 @@ struct Makes<'c> {
     reply: Option<Reply>,
     attempts: Option<Attempts>,
     files: Option<&'c Arc<Files>>,
+    indexes: Indexes,
 }
 
 struct Compiler<'c> {
@@ -161,7 +163,13 @@ impl Compiler<'_> {
     fn host(&mut self, host: &config::Host, listens: &[Listen]) -> Option<Host> {
         self.carrier = Carrier::new(host, listens);
         self.place = (host.name.to_string(), Some("/".to_owned()));
-        let mut root = self.location(&host.settings, &host.rewriting, &host.pointer, String::new());
+        let indexes = |own, settings: &Settings, rewriting| {
+            let all = host.locations.iter().map(|part| &part.matcher);
+            Indexes::of(&settings.index, (own, rewriting), all)
+        };
+        let at_root = indexes(None, &host.settings, &host.rewriting);
+        let named = (String::new(), at_root);
+        let mut root = self.location(&host.settings, &host.rewriting, &host.pointer, named);
         // They are looked at before any location is.
         let rules = root.as_mut().and_then(|root| root.rules.take());
         let mut exact = Vec::new();
@@ -172,8 +180,9 @@ impl Compiler<'_> {
                 Matcher::Prefix(path) => Some(path.clone()),
                 Matcher::Exact(_) | Matcher::Pattern(_) => None,
             };
-            let key = part.matcher.to_string();
-            let Some(location) = self.location(&part.settings, &part.rewriting, &part.pointer, key) else {
+            let indexes = indexes(Some(&part.matcher), &part.settings, &part.rewriting);
+            let named = (part.matcher.to_string(), indexes);
+            let Some(location) = self.location(&part.settings, &part.rewriting, &part.pointer, named) else {
                 continue;
             };
             match &part.matcher {
@@ -261,7 +270,7 @@ impl Compiler<'_> {
         settings: &Settings,
         rewriting: &Rewriting,
         pointer: &str,
-        key: String,
+        (key, indexes): (String, Indexes),
     ) -> Option<Location> {
         let id = self.next_id;
         self.next_id += 1;
@@ -279,7 +288,7 @@ impl Compiler<'_> {
         let described = (&fields, compression.as_ref());
         let files = self.place_of_files(id, (settings, rewriting), pointer, described)?;
         let Ruled { rules, reply, attempts } = self.rewriting(rewriting, files.as_ref(), pointer)?;
-        let makes = Makes { reply, attempts, files: files.as_ref() };
+        let makes = Makes { reply, attempts, files: files.as_ref(), indexes };
         let chain = self.chain(settings, makes, pointer, &fields)?;
         let accel = match settings.proxy {
             Some(_) if settings.accel => Some(self.accel(id, settings, pointer, &fields)?),
@@ -292,6 +301,7 @@ impl Compiler<'_> {
             chain,
             rules,
             files,
+            indexes,
             fields,
             error_pages,
             intercept: settings.intercept,
@@ -312,10 +322,10 @@ impl Compiler<'_> {
         pointer: &str,
         fields: &Arc<Fields>,
     ) -> Option<Vec<Phase>> {
-        let Makes { reply, attempts, files } = makes;
+        let Makes { reply, attempts, files, indexes } = makes;
         let comet = settings.comet.map(|shows| self.comet(shows, settings, pointer));
         let leads_on = attempts.as_ref().is_some_and(Attempts::leads_on);
-        let methods = methods(settings, reply.is_some() || leads_on);
+        let methods = methods(settings, reply.is_some() || leads_on, indexes);
         let certificate = settings.client_certificate;
         if let Some([cause, cure]) = certificate.and_then(|own| self.carrier.contradiction(own)) {
             let at = self.setting(pointer, "client_certificate");
@@ -343,7 +353,7 @@ impl Compiler<'_> {
             return Some(chain);
         }
         if let Some(upstream) = &settings.proxy {
-            let scripts = self.scripts(upstream, settings, pointer)?;
+            let scripts = self.scripts(upstream, settings, pointer, fields)?;
             let (group, host) = (self.group(upstream), settings.proxy_host.clone());
             let changes = self.changes(settings, pointer)?;
             chain.extend(attempts.map(Phase::Try));
@@ -388,17 +398,24 @@ impl Compiler<'_> {
         upstream: &Upstream,
         settings: &Settings,
         pointer: &str,
+        fields: &Arc<Fields>,
     ) -> Option<Option<Scripts>> {
         if upstream.protocol != UpstreamProtocol::Fastcgi {
             return Some(None);
         }
         let scripts = Scripts::of(&upstream.fastcgi, settings.root.as_deref());
-        if scripts.is_none() {
+        let Some(mut scripts) = scripts else {
             let cause = "scripts are to be run, and nobody says in which folder they are";
             let at = self.setting(pointer, "proxy");
             self.problem(&at, cause, "write \"root\" beside it, or in \"fastcgi\" of the group");
+            return None;
+        };
+        if let Some(path) = settings.root.as_ref().filter(|_| Scripts::are_here(&upstream.fastcgi)) {
+            let root = self.root(path, pointer)?;
+            // The location that is being compiled has the last id.
+            scripts.files = Some(Arc::new(files(self.next_id - 1, root, settings, fields)));
         }
-        scripts.map(Some)
+        Some(Some(scripts))
     }
 
     /// The group, compiled once.
@@ -578,7 +595,7 @@ impl Compiler<'_> {
             for (status, page) in &settings.error_pages {
                 let ErrorPage::To(path) = page else { continue };
                 let location = locations.find(path.as_bytes());
-                if location.files().is_none() {
+                if location.served_files().is_none() {
                     let at = format!("{}/{status}/to", self.setting(pointer, "error_pages"));
                     let cause =
                         format!("no files are served at {path}, so that this error would lead to another");
@@ -624,7 +641,7 @@ impl Compiler<'_> {
 }
 
 /// What a place takes: what it says, or else what the one knows who makes its responses.
-fn methods(settings: &Settings, ruled: bool) -> Methods {
+fn methods(settings: &Settings, ruled: bool, indexes: Indexes) -> Methods {
     let all = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].map(str::to_owned);
     match (&settings.methods, settings.handler) {
         (Some(methods), _) => Methods::new(methods),
@@ -632,7 +649,7 @@ fn methods(settings: &Settings, ruled: bool) -> Methods {
         (None, Handler::Files | Handler::Echo) if settings.comet.is_some() => Methods::new(&all[..2]),
         (None, Handler::Files | Handler::Echo) if settings.proxy.is_some() => Methods::all(&all),
         (None, Handler::Echo) => Methods::new(&all),
-        (None, Handler::Files) => Methods::new(&all[..2]),
+        (None, Handler::Files) => Methods::of_files(&all[..2], indexes),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::names::Names;
 use crate::rewrite::RuleList;
 use crate::shaping::Shaping;
 use crate::upstream::Group;
-use crate::{Clients, Location};
+use crate::{Clients, Indexes, Location};
 
 /// Everything that is served; immutable, shared by all shards.
 #[derive(Debug)]
@@ -52,6 +52,18 @@ impl Host {
 }
 
 impl Place<'_> {
+    /// Whether the index of the folder at this path may be in the charge of another location.
+    #[must_use]
+    pub fn may_lead_from(&self, folder: &[u8]) -> bool {
+        self.location.indexes == Indexes::MayLead && folder.ends_with(b"/")
+    }
+
+    /// Whether another location of the host is in charge of this path.
+    #[must_use]
+    pub fn leads_to(&self, path: &[u8]) -> bool {
+        self.host.location(path).id != self.location.id
+    }
+
     /// Whether rules of the host or of the location have a say in where the request leads: then a
     /// [`Walk`](crate::Walk) finds its place.
     #[must_use]

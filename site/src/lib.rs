@@ -25,6 +25,7 @@ mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
+mod indexes;
 mod json;
 pub mod listing;
 mod location;
@@ -37,7 +38,7 @@ mod security;
 pub mod shaping;
 pub mod upstream;
 
-pub use action::{Action, Answer};
+pub use action::{Action, Answer, file_for};
 pub use clients::Clients;
 pub use comet::{Comet, Part};
 pub use compile::{compile, shaping};
@@ -46,6 +47,7 @@ pub use error_pages::{ErrorPages, Told};
 pub use exchange::{Exchange, Inquiry};
 pub use fields::{About, Asker, Fields, Source};
 pub use host::{Host, Place, Site};
+pub use indexes::Indexes;
 pub use location::{Accel, Files, Location};
 pub use media::MediaTypes;
 pub use page::Page;

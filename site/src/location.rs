@@ -9,6 +9,7 @@ use regex::bytes::Regex;
 use crate::compression::Compression;
 use crate::error_pages::ErrorPages;
 use crate::fields::Fields;
+use crate::indexes::Indexes;
 use crate::media::MediaTypes;
 use crate::phase::Phase;
 use crate::rewrite::{Attempts, RuleList};
@@ -24,6 +25,8 @@ pub struct Location {
     pub(crate) rules: Option<Box<RuleList>>,
     /// Where files are, if it serves any or its rules look for some.
     pub(crate) files: Option<Arc<Files>>,
+    /// Where the indexes of its folders can lead.
+    pub indexes: Indexes,
     /// What becomes of the fields of every response.
     pub fields: Arc<Fields>,
     /// What is sent with errors.
@@ -51,6 +54,15 @@ impl Location {
     #[must_use]
     pub fn files(&self) -> Option<&Arc<Files>> {
         self.files.as_ref()
+    }
+
+    /// The files that make its responses, if files do; others may still be looked for by rules.
+    #[must_use]
+    pub fn served_files(&self) -> Option<&Arc<Files>> {
+        match self.chain.last() {
+            Some(Phase::Files(files)) => Some(files),
+            _ => None,
+        }
     }
 
     /// What is tried there before anything else makes a response.

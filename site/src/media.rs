@@ -140,16 +140,22 @@ impl MediaTypes {
     /// The media type for a file name or a path that ends in one.
     #[must_use]
     pub fn of(&self, name: &[u8]) -> &str {
+        self.of_known(name).unwrap_or(&self.unknown)
+    }
+
+    /// The same, of one that tells it.
+    #[must_use]
+    pub fn of_known(&self, name: &[u8]) -> Option<&str> {
         let file = name.rsplit(|&b| b == b'/').next().unwrap_or(name);
         let extension = match file.iter().rposition(|&b| b == b'.') {
             Some(dot) if dot > 0 => &file[dot + 1..],
-            _ => return &self.unknown,
+            _ => return None,
         };
         let mut buffer = [0; EXTENSION_MAX];
-        let Some(lower) = buffer.get_mut(..extension.len()) else { return &self.unknown };
+        let lower = buffer.get_mut(..extension.len())?;
         lower.copy_from_slice(extension);
         lower.make_ascii_lowercase();
-        self.by_extension.get(&*lower).map_or(&*self.unknown, |media| media)
+        self.by_extension.get(&*lower).map(|media| &**media)
     }
 }
 

@@ -43,7 +43,7 @@ fn applied(settings: &str, (source, code): (Source, u16), lines: &str, request: 
     };
     let facts = Knowledge { request_id: b"0123", user: Some("ada"), upstream: None };
     let asker = Asker { request: Some(&request), exchange: Some(&exchange), facts };
-    fields.add_for(&asker, &mut out, head_at, &about);
+    fields.add_for((&asker, fields), &mut out, head_at, &about);
     let text = String::from_utf8(out).expect("text");
     let (before, after) = text.split_once("\r\nHTTP/1.1 ").expect("a status line");
     assert_eq!(before, "earlier: kept", "what stood before the head is as it was");

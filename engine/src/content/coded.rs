@@ -192,6 +192,25 @@ impl Piece {
 }
 
 impl OpenFile {
+    /// The same, as something of another media type.
+    pub(super) fn typed(&self, media_type: String) -> OpenFile {
+        OpenFile {
+            fd: Arc::clone(&self.fd),
+            stat: self.stat,
+            media_type,
+            form: self.form,
+            varies: self.varies,
+            name: Box::default(),
+            index: self.index,
+            coded: crate::coded_forms::CodedForms::default(),
+            etag: self.etag.clone(),
+            modified: self.modified,
+            last_modified: self.last_modified,
+            prepared: None,
+            checked: self.checked.clone(),
+        }
+    }
+
     /// The same in a coded form, with everything but its content and length. Its bytes depend on the encoder, so that its
     /// entity tag is a weak one (RFC 9110 section 8.8.1).
     fn made(&self, coding: Coding) -> OpenFile {
@@ -211,6 +230,7 @@ impl OpenFile {
             modified: self.modified,
             last_modified: self.last_modified,
             prepared: None,
+            index: self.index,
             checked: self.checked.clone(),
         }
     }

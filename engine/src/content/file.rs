@@ -21,8 +21,16 @@ use crate::stream::{Gone, Stream};
 /// Sends the file that the request's path leads to, or what stands for its absence.
 pub(super) async fn send(responder: &mut Responder<'_>, files: &Files) -> Result<Sent, Gone> {
     match file_lookup::find(responder.stream, responder.served, files, responder.path).await {
+        // The page of an error is no folder whose index is for another location to send.
+        Found::File(file) if responder.stands_for.is_some() && leads_on(responder, files, &file) => {
+            Ok(answer::respond(responder, Status::NOT_FOUND, |_| {}))
+        }
         // The page of an error is sent as it is.
         Found::File(file) if responder.stands_for.is_some() => whole(responder, &file).await,
+        Found::File(file) if responder.media_type.is_some() && !knows_type(responder, files, &file) => {
+            let media_type = responder.media_type.take().unwrap_or_default();
+            deliver(responder, &file.typed(media_type)).await
+        }
         Found::File(file) => {
             let choice = negotiation::choose(responder, files, Rc::clone(&file)).await;
             match (choice, &files.compression) {
@@ -46,6 +54,19 @@ pub(super) async fn send(responder: &mut Responder<'_>, files: &Files) -> Result
     }
 }
 
+/// Whether the index of a folder is for another location to send.
+fn leads_on(responder: &Responder<'_>, files: &Files, file: &OpenFile) -> bool {
+    let Some(name) = file.index.and_then(|index| files.index.get(index)) else { return false };
+    let path = [responder.path, name.as_bytes()].concat();
+    responder.place.is_some_and(|place| place.leads_to(&path))
+}
+
+/// Whether the name of a file tells its media type.
+fn knows_type(responder: &Responder<'_>, files: &Files, file: &OpenFile) -> bool {
+    let index = file.index.and_then(|index| files.index.get(index));
+    files.types.of_known(index.map_or(responder.path, |name| name.as_bytes())).is_some()
+}
+
 /// A folder without its slash: relative links in its index would lead astray.
 fn redirect(responder: &mut Responder<'_>) -> Sent {
     let location = file_lookup::with_slash(responder.path, responder.query);
@@ -57,6 +78,7 @@ pub(super) async fn deliver(responder: &mut Responder<'_>, file: &OpenFile) -> R
     let Some(request) = responder.request else { unreachable!("only a readable request finds a file") };
     if let Some(prepared) = &file.prepared
         && responder.lines.is_empty()
+        && std::ptr::eq(responder.fields, responder.asked_fields)
         && is_plain(&request)
         && responder.shown_id.is_none()
         && responder.will_persist()

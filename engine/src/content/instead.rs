@@ -1,11 +1,12 @@
-//! A file that is sent in place of something else: of an error that has a path for its page, or of the answer of an
-//! upstream that has named one.
+//! What is sent in place of something else: the file that stands for an error, or what an upstream has named in place of its
+//! answer.
 //!
-//! Only files: so no answer leads to another request, and nothing can go in circles. An error that has a path, an answer
-//! with one, and an error on the way there, is the longest way.
+//! A path of the host that an upstream has named is gone to by the way that all requests take; all else are files. In the
+//! end there are only files: so no answer leads to another upstream, and nothing can go in circles. An error that has a
+//! path, an answer with one, and an error on the way there, is the longest way.
 
 use proto_http::{Status, path};
-use site::{Location, Place};
+use site::{Action, Answer, Location, Place};
 
 use super::{Responder, Sent, answer, file};
 use crate::stream::Gone;
@@ -26,11 +27,35 @@ pub(crate) struct Instead<'x> {
 
 /// What a path is looked for below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Below {
+enum Below {
     /// The host: it is one that a client could ask for, normalised.
     Host,
     /// What the upstream of the location may have sent: it is one of the machine.
     Accel,
+}
+
+/// A path of the host that an upstream has named in place of its answer.
+#[derive(Debug)]
+pub(crate) struct Onward {
+    /// Normalised.
+    pub(crate) path: Vec<u8>,
+    pub(crate) query: Option<Vec<u8>>,
+    /// Lines of the answer that go with what is there.
+    pub(crate) lines: Vec<u8>,
+    /// The media type of the answer.
+    pub(crate) media_type: Option<String>,
+}
+
+impl Onward {
+    /// What is done of what its location would do: nothing that makes another request of this one.
+    pub(crate) fn permit<'a>(action: Action<'a>) -> Action<'a> {
+        match action {
+            Action::Relay(_) | Action::Comet(..) | Action::Echo => {
+                Action::Respond(Answer::with(Status::NOT_FOUND))
+            }
+            action => action,
+        }
+    }
 }
 
 impl<'x> Instead<'x> {
@@ -41,13 +66,19 @@ impl<'x> Instead<'x> {
 }
 
 impl Responder<'_> {
-    /// Has a file sent that an upstream has named, with these lines of its answer; once for a request.
-    pub(super) fn send_named(&mut self, path: Vec<u8>, below: Below, lines: Vec<u8>) -> Sent {
+    /// Has a file of the machine sent that an upstream has named, with these lines of its answer; once for a request.
+    pub(super) fn send_named(&mut self, path: Vec<u8>, lines: Vec<u8>) -> Sent {
         if self.named_path.set(path).is_err() {
             return answer::respond(self, Status::BAD_GATEWAY, |_| {});
         }
         let path = self.named_path.get().expect("it has just been set");
-        self.instead = Some(Instead { path, below, status: None, lines });
+        self.instead = Some(Instead { path, below: Below::Accel, status: None, lines });
+        Sent { status: Status::OK, content: 0 }
+    }
+
+    /// Has the request go on at a path of the host.
+    pub(super) fn lead_on(&mut self, onward: Onward) -> Sent {
+        self.onward = Some(onward);
         Sent { status: Status::OK, content: 0 }
     }
 }
@@ -76,7 +107,7 @@ async fn turn<'x>(responder: &mut Responder<'x>, path: &'x [u8], below: Below) -
             responder.place = Some(Place { location, ..place });
             responder.fields = &location.fields;
             responder.compression = location.compression.as_deref();
-            location.files().map(|files| (&**files, path, location))
+            location.served_files().map(|files| (&**files, path, location))
         }
         Below::Accel => {
             let (files, path) = place.location.accel.as_ref()?.below(path)?;

@@ -26,8 +26,7 @@ use site::{
     Source,
 };
 
-use instead::Below;
-pub(crate) use instead::Instead;
+pub(crate) use instead::{Instead, Onward};
 
 use crate::kept::Wanted;
 use crate::request_body::RequestBody;
@@ -54,6 +53,12 @@ pub(crate) struct Responder<'x> {
     pub(crate) instead: Option<Instead<'x>>,
     /// Keeps a path that an upstream has named.
     pub(crate) named_path: &'x OnceCell<Vec<u8>>,
+    /// Where it goes on with another location, if an upstream wants that.
+    pub(crate) onward: Option<Onward>,
+    /// Whether it has done so.
+    pub(crate) led: Led,
+    /// The media type that an upstream has said of what it has named.
+    pub(crate) media_type: Option<String>,
     /// The status of an error for which the content of a file is sent.
     pub(crate) stands_for: Option<Status>,
     /// Lines for the head of what is sent instead.
@@ -62,6 +67,8 @@ pub(crate) struct Responder<'x> {
     pub(crate) compression: Option<&'x Compression>,
     /// The location's rules about fields.
     pub(crate) fields: &'x Fields,
+    /// Those of the place that was asked for, which says whose scripts may read what comes.
+    pub(crate) asked_fields: &'x Fields,
     /// Fields of answers that lines of the log ask for.
     pub(crate) wanted: &'x Wanted,
     /// The path that the client has asked for, decoded and without dot segments.
@@ -93,6 +100,15 @@ pub(crate) struct Responder<'x> {
     pub(crate) head_sent: u64,
     /// Bytes of the content before it was compressed, if it was.
     pub(crate) uncoded: Option<u64>,
+}
+
+/// What has led to the place where it is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Led {
+    /// The client, or rules.
+    ByClient,
+    /// An upstream that was asked before.
+    ByUpstream,
 }
 
 /// What was sent.
@@ -156,19 +172,19 @@ impl<'x> Responder<'x> {
 
     /// Whether what is being sent stands for something else.
     fn is_instead(&self) -> bool {
-        self.stands_for.is_some() || self.named_path.get().is_some()
+        self.stands_for.is_some() || self.led == Led::ByUpstream || self.named_path.get().is_some()
     }
 
     /// Does to the head what rules about fields have to know the request for.
     fn add_for(&mut self, about: &About<'_>) {
-        if !self.fields.depend_on_request() {
+        if !self.fields.depend_on_request() && !self.asked_fields.depend_on_request() {
             return;
         }
         let (id, mut digits) = (self.id, [0; RequestId::DIGITS]);
         let facts = Knowledge { request_id: id.text(&mut digits), user: self.user, upstream: None };
         let (request, exchange) = (self.request, self.exchange());
         let asker = Asker { request: request.as_ref(), exchange: exchange.as_ref(), facts };
-        self.fields.add_for(&asker, self.out, self.head_at, about);
+        self.fields.add_for((&asker, self.asked_fields), self.out, self.head_at, about);
     }
 
     /// What rules about fields may look at; none for a request that could not be read, or leads nowhere.
@@ -227,7 +243,7 @@ impl<'x> Responder<'x> {
     fn end_head_as(&mut self, source: Source, media_type: Option<&str>, fixed: &[(&str, &str)]) {
         let over_tls = self.stream.port.security.get() != Security::Plain;
         let about = About { status: self.head_status, over_tls, source, media_type, fixed };
-        self.fields.fix(self.out, self.head_at, &about);
+        self.fields.fix_for(self.asked_fields, self.out, self.head_at, &about);
         self.add_for(&about);
         self.out.extend_from_slice(b"\r\n");
         self.head_sent = (self.out.len() - self.head_at) as u64;

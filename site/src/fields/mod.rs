@@ -155,6 +155,11 @@ impl Fields {
     /// Does to a head all that does not depend on the request. It stands at `head_at` of `out`: a status line and
     /// whole lines, without the empty one.
     pub fn fix(&self, out: &mut Vec<u8>, head_at: usize, about: &About<'_>) {
+        self.fix_for(self, out, head_at, about);
+    }
+
+    /// The same for something that stands for what `asked` holds for: whose scripts may read it is for that place to say.
+    pub fn fix_for(&self, asked: &Fields, out: &mut Vec<u8>, head_at: usize, about: &About<'_>) {
         // RFC 6797 section 7.2: not over anything but a secure transport.
         if about.over_tls {
             out.extend_from_slice(&self.tls);
@@ -164,7 +169,7 @@ impl Fields {
             _ => self.rules.iter().for_each(|rule| rule.apply(out, head_at, about.status)),
         }
         self.cache.apply(out, head_at, about);
-        if let Some(cors) = &self.cors {
+        if let Some(cors) = &asked.cors {
             cors.fix(out, head_at);
         }
         for (name, value) in about.fixed {
@@ -173,9 +178,15 @@ impl Fields {
         }
     }
 
-    /// Does what depends on the request, to a head for which [`Fields::fix`] has done the rest.
-    pub fn add_for(&self, asker: &Asker<'_>, out: &mut Vec<u8>, head_at: usize, about: &About<'_>) {
-        if let (Some(cors), Some(request)) = (&self.cors, asker.request) {
+    /// Does what depends on the request, to a head for which [`Fields::fix_for`] has done the rest, for the same place.
+    pub fn add_for(
+        &self,
+        (asker, asked): (&Asker<'_>, &Fields),
+        out: &mut Vec<u8>,
+        head_at: usize,
+        about: &About<'_>,
+    ) {
+        if let (Some(cors), Some(request)) = (&asked.cors, asker.request) {
             cors.add_for(request, out);
         }
         let (true, Some(exchange)) = (self.vary, asker.exchange) else { return };

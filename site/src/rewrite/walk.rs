@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use config::Then;
-use proto_http::{Method, Status, path};
+use proto_http::{Status, path};
 
 use super::attempts::{Attempts, Last};
 use super::condition::{Bench, Kind, Questions};
@@ -16,6 +16,7 @@ use super::reply;
 use super::rule::{Miss, Outcome, RuleList};
 use super::target::Made;
 use super::variable::{Knowledge, View};
+use crate::action::file_for;
 use crate::exchange::Inquiry;
 use crate::{Action, Answer, Files, Host, Place};
 
@@ -100,6 +101,14 @@ impl Trail {
         std::mem::swap(&mut self.path, &mut self.made.path);
         std::mem::swap(&mut self.query, &mut self.made.query);
         self.has_query = self.made.has_query;
+        self.encoded.clear();
+        path::encode(&self.path, &mut self.encoded);
+    }
+
+    /// Goes on with another path, and the same query.
+    fn lead_to(&mut self, path: &[u8]) {
+        self.path.clear();
+        self.path.extend_from_slice(path);
         self.encoded.clear();
         path::encode(&self.path, &mut self.encoded);
     }
@@ -228,6 +237,15 @@ impl<'s> Walk<'s> {
         arrival
     }
 
+    /// Leads a request, wherever it is, to this path of its host; [`Walk::go`] goes on there. `by` is what does so.
+    pub fn lead_to(&mut self, trail: &mut Trail, path: &[u8], by: &'static str) {
+        trail.lead_to(path);
+        self.rules = None;
+        self.moved = Moved::Yes;
+        self.arrived = Arrived::No;
+        self.led_on_by = by;
+    }
+
     fn follow(
         &mut self,
         inquiry: &Inquiry<'_>,
@@ -297,12 +315,11 @@ impl<'s> Walk<'s> {
             trail.questions.clear();
             if there {
                 self.moves(trail, &attempts.pointer, tell);
-                let action = match inquiry.request.method() {
-                    Method::Get | Method::Head => Action::File(&attempts.files),
-                    _ => Action::Respond(Answer {
-                        allow: Some(OF_FILES),
-                        ..Answer::with(Status::METHOD_NOT_ALLOWED)
-                    }),
+                // The index of a folder may be a script, which takes any.
+                let action = if self.place.may_lead_from(trail.path()) {
+                    Action::File(&attempts.files)
+                } else {
+                    file_for(&attempts.files, inquiry.request.method())
                 };
                 return Arrival::Answered(self.place, action);
             }
@@ -368,9 +385,6 @@ impl<'s> Walk<'s> {
         tell(Event::Location(&self.place.location.key));
     }
 }
-
-/// Value of `Allow` for a file.
-const OF_FILES: &str = "GET, HEAD, OPTIONS";
 
 fn refuse(status: Status) -> Action<'static> {
     Action::Respond(Answer::with(status))

@@ -2,9 +2,12 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use config::Fastcgi;
 use proto_http::fastcgi::{ScriptRule, Variables};
+
+use crate::Files;
 
 /// Which scripts requests are for.
 #[derive(Debug)]
@@ -15,9 +18,16 @@ pub struct Scripts {
     pub rule: ScriptRule,
     /// Further variables.
     pub variables: Variables,
+    /// Where a script that paths name has to be; none where the application alone knows.
+    pub files: Option<Arc<Files>>,
 }
 
 impl Scripts {
+    /// Whether its scripts are named by paths, and are where the place has its own files.
+    pub(crate) fn are_here(config: &Fastcgi) -> bool {
+        config.root.is_none() && config.script.is_none()
+    }
+
     /// As the configuration has it; `root` is that of the place. None where no folder is known.
     pub(crate) fn of(config: &Fastcgi, root: Option<&Path>) -> Option<Scripts> {
         let root = match (&config.root, root) {
@@ -32,6 +42,6 @@ impl Scripts {
         for (name, value) in &config.variables {
             variables.set(name, value);
         }
-        Some(Scripts { root, rule, variables })
+        Some(Scripts { root, rule, variables, files: None })
     }
 }

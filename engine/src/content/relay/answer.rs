@@ -148,6 +148,7 @@ pub(super) struct Teller<'x> {
     served: &'x Served,
     /// The location's rules about fields.
     fields: &'x Fields,
+    asked_fields: &'x Fields,
     exchange: Option<Exchange<'x>>,
     id: RequestId<'x>,
     user: Option<&'x str>,
@@ -168,6 +169,7 @@ impl<'x> Teller<'x> {
             request: order.request,
             served: responder.served,
             fields: responder.fields,
+            asked_fields: responder.asked_fields,
             exchange: responder.exchange(),
             id: responder.id,
             user: responder.user,
@@ -183,13 +185,13 @@ impl<'x> Teller<'x> {
     /// Applies the location's rules about fields to a whole head of this server.
     fn rule(&self, server: &str, out: &mut Vec<u8>, begin: usize, about: &About<'_>) {
         out.truncate(out.len() - END.len());
-        self.fields.fix(out, begin, about);
-        if self.fields.depend_on_request() {
+        self.fields.fix_for(self.asked_fields, out, begin, about);
+        if self.fields.depend_on_request() || self.asked_fields.depend_on_request() {
             let mut digits = [0; RequestId::DIGITS];
             let request_id = self.id.text(&mut digits);
             let facts = Knowledge { request_id, user: self.user, upstream: Some(server) };
             let asker = Asker { request: Some(&self.request), exchange: self.exchange.as_ref(), facts };
-            self.fields.add_for(&asker, out, begin, about);
+            self.fields.add_for((&asker, self.asked_fields), out, begin, about);
         }
         out.extend_from_slice(END);
     }

@@ -6,7 +6,7 @@ use proto_http::upstream::{FieldNames, Response};
 use proto_http::{Request, Status, path};
 use site::{Accel, ErrorPages, Place};
 
-use super::super::{Responder, Sent, answer as own};
+use super::super::{Onward, Responder, Sent, answer as own};
 
 const REDIRECT: &str = "X-Accel-Redirect";
 const SENDFILE: &str = "X-Sendfile";
@@ -32,12 +32,14 @@ pub(super) struct Replacement {
     what: What,
     /// Lines that go with it.
     lines: Vec<u8>,
+    /// The media type of the answer that it replaces.
+    media_type: Option<String>,
 }
 
 #[derive(Debug)]
 enum What {
-    /// What the host has at this path.
-    Path(Vec<u8>),
+    /// What the host has at this path, with this query.
+    Path(Vec<u8>, Option<Vec<u8>>),
     /// A file of the machine.
     File(Vec<u8>),
     /// What an error of our own gets.
@@ -68,33 +70,48 @@ impl<'x> Replacing<'x> {
             }
             if let Some(value) = response.field_named(SENDFILE) {
                 let what = What::File(value.to_vec());
-                return Some(Replacement { what, lines: copied(response, &WITH_FILES) });
+                return Some(Replacement::file(what, response));
             }
         }
         let status = response.status();
         let is_replaced = self.pages.is_some_and(|pages| pages.replaces(status, Some(request)));
-        is_replaced.then(|| Replacement { what: What::Error(status), lines: copied(response, &WITH_ERRORS) })
+        is_replaced.then(|| Replacement {
+            what: What::Error(status),
+            lines: copied(response, &WITH_ERRORS),
+            media_type: None,
+        })
     }
 }
 
 impl Replacement {
     fn path(value: &[u8], response: &Response<'_>) -> Replacement {
         let mut scratch = Vec::new();
-        // A query says nothing about files.
-        let raw = value.split(|&byte| byte == b'?').next().unwrap_or_default();
+        let mut parts = value.splitn(2, |&byte| byte == b'?');
+        let (raw, query) = (parts.next().unwrap_or_default(), parts.next());
         match path::normalize(raw, &mut scratch) {
-            Ok(path) => Replacement { what: What::Path(path.to_vec()), lines: copied(response, &WITH_FILES) },
-            Err(_) => Replacement { what: What::Error(Status::BAD_GATEWAY), lines: Vec::new() },
+            Ok(path) => Replacement::file(What::Path(path.to_vec(), query.map(<[u8]>::to_vec)), response),
+            Err(_) => {
+                Replacement { what: What::Error(Status::BAD_GATEWAY), lines: Vec::new(), media_type: None }
+            }
         }
+    }
+
+    fn file(what: What, response: &Response<'_>) -> Replacement {
+        let media_type = response.field_named("Content-Type");
+        let media_type = media_type.and_then(|value| String::from_utf8(value.to_vec()).ok());
+        Replacement { what, lines: copied(response, &WITH_FILES), media_type }
     }
 
     /// Has it sent.
     pub(super) fn send(self, responder: &mut Responder<'_>) -> Sent {
-        let Replacement { what, lines } = self;
+        let Replacement { what, lines, media_type } = self;
         match what {
             What::Error(status) => own::respond(responder, status, |own| own.extend_from_slice(&lines)),
-            What::Path(path) => responder.send_named(path, super::super::Below::Host, lines),
-            What::File(path) => responder.send_named(path, super::super::Below::Accel, lines),
+            What::Path(path, query) => responder.lead_on(Onward { path, query, lines, media_type }),
+            What::File(path) => {
+                responder.media_type = media_type;
+                responder.send_named(path, lines)
+            }
         }
     }
 }

@@ -28,6 +28,7 @@ use site::Answer;
 use site::upstream::{Ejected, Outcome, Relay, Seat, Visit};
 
 use super::{Responder, Sent, answer as own};
+use crate::file_lookup;
 use crate::limits::{INPUT_CAPACITY, TRIES_MAX};
 use crate::shard::Shard;
 use crate::stream::Gone;
@@ -85,6 +86,9 @@ const RETRY_SECONDS: u32 = 5;
 
 /// Has a server answer.
 pub(super) async fn send(responder: &mut Responder<'_>, relay: &Relay) -> Result<Sent, Gone> {
+    if let Err(status) = find_script(responder, relay).await {
+        return Ok(own::send(responder, &Answer::with(status)));
+    }
     let mut order = match Order::of(responder, relay) {
         Ok(order) => order,
         Err(answer) => return Ok(own::send(responder, &answer)),
@@ -139,6 +143,17 @@ pub(super) async fn send(responder: &mut Responder<'_>, relay: &Relay) -> Result
         Some(trouble) => trouble.answer(responder),
         None => Ok(none_left(responder)),
     }
+}
+
+/// Looks whether there is the script that a path names, where that can be told. Otherwise `/upload.jpg/x.php` would have an
+/// application that is set up carelessly run what somebody has sent as a picture.
+async fn find_script(responder: &Responder<'_>, relay: &Relay) -> Result<(), Status> {
+    let Some(scripts) = &relay.scripts else { return Ok(()) };
+    let (Some(files), Some(script)) = (&scripts.files, scripts.rule.find(responder.path)) else {
+        return Ok(());
+    };
+    let path = [script.path, script.index].concat();
+    file_lookup::is_there(responder.stream, responder.served, files, &path).await
 }
 
 /// None of the servers can be used.
