@@ -131,7 +131,19 @@ fn location_path(path: &str) -> Result<String, Flaw> {
     if path.contains('\0') {
         return flaw("can never match", "remove the NUL character");
     }
+    if has_escape(path) {
+        return flaw(
+            "can never match: paths are compared after they are decoded",
+            "write what the escape stands for, as in \"/a b/\" for \"/a%20b/\"",
+        );
+    }
     Ok(path.to_owned())
+}
+
+/// Whether a percent sign with two hexadecimal digits is in it.
+fn has_escape(path: &str) -> bool {
+    let is_escape = |three: &[u8]| three[0] == b'%' && three[1..].iter().all(u8::is_ascii_hexdigit);
+    path.as_bytes().windows(3).any(is_escape)
 }
 
 /// A name of a user or group, or a number.
@@ -191,6 +203,17 @@ pub(crate) fn log_status(text: &str) -> Result<LogStatus, Flaw> {
             "write one from 100 to 599, such as \"404\", or a class such as \"5xx\"",
         )),
     }
+}
+
+/// A status by which a server is well.
+pub(crate) fn health_status(text: &str) -> Result<LogStatus, Flaw> {
+    let status = log_status(text)?;
+    // RFC 9110 section 15.2: these come before the answer, and checks wait for that.
+    if matches!(status, LogStatus::Class(1) | LogStatus::Code(..200)) {
+        let what = format!("no answer to a check is {}: those with 1xx come before the answer", quoted(text));
+        return Err(Flaw::new(what, "write a status from 200 to 599, or a class such as \"2xx\""));
+    }
+    Ok(status)
 }
 
 /// The name of a log: none that could be the path of a file or a word of its own where logs are named.
@@ -479,6 +502,23 @@ pub(crate) fn file_name(text: &str) -> Result<String, Flaw> {
         return Err(Flaw::new(what, "write a name without slashes, such as \"index.html\""));
     }
     Ok(text.to_owned())
+}
+
+/// What names of scripts end in.
+pub(crate) fn script_ending(text: &str) -> Result<String, Flaw> {
+    match text.strip_prefix('.') {
+        Some(rest) if !rest.is_empty() && !rest.contains(['/', '\0']) => Ok(text.to_owned()),
+        Some(_) => {
+            let what = format!("{} is no ending of a file name", quoted(text));
+            Err(Flaw::new(what, "write a dot and what follows it, such as \".php\""))
+        }
+        // "/wp-graphphp" would be a script.
+        None => {
+            let what =
+                format!("{} would be the ending of names that have no dot before it, too", quoted(text));
+            Err(Flaw::new(what, "write the dot as well, as in \".php\""))
+        }
+    }
 }
 
 /// A path of a script or of their folder; the folder has no slash at its end.

@@ -25,10 +25,12 @@ use crate::host::{Host, Site};
 use crate::location::{Accel, Files, Location, Locations};
 use crate::media::MediaTypes;
 use crate::names::Names;
+use crate::own_address;
 use crate::page::Page;
 use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
 use crate::rewrite::{
     Attempts, Fault, HasFiles, Map, Maps, Reply, RuleCompiler, RuleList, compile_pattern, find_rings,
+    is_built_in,
 };
 use crate::shaping::{ScopeId, Shaping};
 use crate::upstream::{Group, GroupId, Named, Relay, RequestChanges, Scripts, Server};
@@ -61,12 +63,14 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
     let hosts = hosts.collect::<Vec<_>>();
     let clients = Clients::compile(config, registry, &mut compiler.problems);
     let shaping = Shaping::compile(config, registry, &mut compiler.problems);
+    let listeners = names_by_listener(config);
+    own_address::check(config, &listeners, registry, &mut compiler.problems);
     if !compiler.problems.is_empty() {
         return Err(compiler.problems);
     }
     // Without a problem no host is missing.
     let hosts = hosts.into_iter().flatten().collect();
-    Ok(Site { listeners: names_by_listener(config), hosts, groups: compiler.groups, clients, shaping })
+    Ok(Site { listeners, hosts, groups: compiler.groups, clients, shaping })
 }
 
 /// The limits of a configuration alone, to go by others of them; none where it has none.
@@ -81,7 +85,7 @@ pub fn shaping(loaded: &config::Loaded) -> Result<Option<Arc<Shaping>>, Problems
 }
 
 /// One table of names for each listening address, in the order of [`Config::listeners`].
-fn names_by_listener(config: &Config) -> Vec<Names> {
+pub(crate) fn names_by_listener(config: &Config) -> Vec<Names> {
     let tables = config.listeners().into_iter().map(|listener| {
         let mut names = Names::default();
         let mut listening = HashSet::new();
@@ -148,6 +152,14 @@ impl Compiler<'_> {
     }
 
     fn map(&mut self, map: &config::Map) -> Option<(String, Arc<Map>)> {
+        if is_built_in(&map.name) {
+            let cause = format!(
+                "${} is a variable that is always there, so that nothing would get to the map",
+                map.name
+            );
+            self.problem(&map.pointer, &cause, "give the map another name, which is that of its variable");
+            return None;
+        }
         match Map::new(map) {
             Ok(compiled) => Some((map.name.clone(), Arc::new(compiled))),
             Err((pointer, Fault { cause, cure })) => {

@@ -52,6 +52,17 @@ impl Names {
         self.find_lower(lower)
     }
 
+    /// The host for an authority as a configuration writes it.
+    pub(crate) fn find_text(&self, authority: &str) -> Option<usize> {
+        match authority.split_once(']') {
+            Some((inner, _)) => self.find_v6(format!("{inner}]").as_bytes()),
+            None => {
+                let name = authority.split_once(':').map_or(authority, |(name, _)| name);
+                self.find_lower(name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase().as_bytes())
+            }
+        }
+    }
+
     fn find_lower(&self, name: &[u8]) -> Option<usize> {
         if let Some(&host) = self.exact.get(name) {
             return Some(host);

@@ -38,5 +38,5 @@ pub(crate) use reply::Reply;
 pub(crate) use rings::find as find_rings;
 pub use rule::Miss;
 pub(crate) use rule::RuleList;
-pub(crate) use variable::View;
+pub(crate) use variable::{View, is_built_in};
 pub use walk::{Arrival, Event, LOOKUPS_MAX, QUESTIONS_MAX, Trail, Walk};
