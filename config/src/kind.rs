@@ -22,7 +22,7 @@ use crate::tree::{Data, Node};
 
 pub(crate) use error_page::ErrorPageValue;
 pub(crate) use field::{FieldRuleValue, Ruled};
-pub(crate) use list::{List, MapOf};
+pub(crate) use list::{List, ListOrOff, MapOf};
 pub(crate) use number::{AutoCount, Count, Integer, Size, Span, parse_time};
 pub(crate) use output::{LineFormat, LogChoice, LogList, OutputTo};
 pub(crate) use rate::{BYTE_RATE, REQUEST_RATE};

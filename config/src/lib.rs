@@ -20,6 +20,7 @@ mod cause;
 mod explain;
 mod fields;
 mod kind;
+mod matcher;
 mod model;
 mod name;
 mod near;
@@ -46,13 +47,14 @@ pub use model::{
     Arrival, Attempt, Auth, Balance, Bans, CacheFor, ClientAddress, ClientCertificate, ClientCertificates,
     Coding, Comet, Compress, Compression, Condition, Config, Content, Control, Cors, DefaultHost, Dotfiles,
     Effect, Eject, ErrorFormat, ErrorPage, ErrorStatus, Every, Fastcgi, FieldAction, FieldRule, FileAt,
-    FileCache, Handler, HashBy, Health, Host, Labels, Level, Limits, Listen, Listing, Location, Log,
-    LogConditions, LogFormat, LogQueue, LogStatus, Map, Matcher, NO_ANSWER, OriginPattern, OriginPort,
-    Origins, Output, Peer, Place, Preamble, ProxyHost, Quota, Rank, Rate, Receiver, ReceiverKind, Remote,
-    Requirement, Return, Rewriting, Rotate, RotatedNames, Rule, Satisfy, Scheme, Server, Settings, ShapedBy,
-    Shaping, Shards, Subject, Symlinks, Syslog, SyslogFraming, SyslogShape, SyslogTransport, Then, TimeZone,
-    Timeouts, Tls, TlsCertificate, TlsVersion, Transport, Upstream, UpstreamAddress, UpstreamPart,
-    UpstreamProtocol, UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust, Way, WhenFull,
+    FileCache, ForwardedBefore, ForwardedFields, Handler, HashBy, Health, Host, Labels, Level, Limits,
+    Listen, Listing, Location, Log, LogConditions, LogFormat, LogQueue, LogStatus, Map, Matcher, NO_ANSWER,
+    OriginPattern, OriginPort, Origins, Output, Peer, Place, Preamble, ProxyHost, Quota, Rank, Rate,
+    Receiver, ReceiverKind, Remote, Requirement, Return, Rewriting, Rotate, RotatedNames, Rule, Satisfy,
+    Scheme, Server, Settings, ShapedBy, Shaping, Shards, Subject, Symlinks, Syslog, SyslogFraming,
+    SyslogShape, SyslogTransport, Then, TimeZone, Timeouts, Tls, TlsCertificate, TlsVersion, Transport,
+    Upstream, UpstreamAddress, UpstreamPart, UpstreamProtocol, UpstreamServer, UpstreamTimeouts, UpstreamTls,
+    UpstreamTrust, Way, WhenFull,
 };
 pub use name::{BadHostName, HostName};
 pub use near::nearest;

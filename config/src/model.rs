@@ -48,8 +48,9 @@ pub use settings::{
 pub use shaping::{Quota, Rate, ShapedBy, Shaping};
 pub use tls::{ClientCertificates, Tls, TlsCertificate, TlsVersion};
 pub use upstream::{
-    Balance, Eject, Fastcgi, HashBy, Health, Preamble, ProxyHost, Upstream, UpstreamAddress, UpstreamPart,
-    UpstreamProtocol, UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust,
+    Balance, Eject, Fastcgi, ForwardedBefore, ForwardedFields, HashBy, Health, Preamble, ProxyHost, Upstream,
+    UpstreamAddress, UpstreamPart, UpstreamProtocol, UpstreamServer, UpstreamTimeouts, UpstreamTls,
+    UpstreamTrust,
 };
 
 /// Everything the server was told to do.

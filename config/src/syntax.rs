@@ -7,7 +7,7 @@ use sys::net::{Address, BadAddress};
 
 use crate::cause::Flaw;
 use crate::model::{
-    Arrival, Balance, ErrorStatus, HashBy, LogStatus, Matcher, Peer, ProxyHost, Rank, Requirement, Transport,
+    Arrival, Balance, ErrorStatus, HashBy, LogStatus, Peer, ProxyHost, Rank, Requirement, Transport,
     UpstreamAddress, Way,
 };
 use crate::name::HostName;
@@ -91,59 +91,6 @@ pub(crate) fn default_host(text: &str) -> Result<DefaultName, Flaw> {
         "refuse" => Ok(DefaultName::Refuse),
         name => host_name(name).map(DefaultName::Named),
     }
-}
-
-/// The key of a location: `/prefix/`, `= /exact`, `~ pattern`.
-pub(crate) fn matcher(text: &str) -> Result<Matcher, Flaw> {
-    if let Some(path) = text.strip_prefix('=') {
-        return location_path(path.trim_start()).map(Matcher::Exact);
-    }
-    if text.starts_with("~*") {
-        return Err(Flaw::new("\"~*\" is not known here", "write \"~ (?i)pattern\" to ignore case"));
-    }
-    if let Some(pattern) = text.strip_prefix('~') {
-        let pattern = pattern.trim_start();
-        if pattern.is_empty() {
-            return Err(Flaw::new(
-                "the pattern is empty",
-                "write a regular expression, such as \"~ \\\\.png$\"",
-            ));
-        }
-        return Ok(Matcher::Pattern(pattern.to_owned()));
-    }
-    location_path(text).map(Matcher::Prefix)
-}
-
-fn location_path(path: &str) -> Result<String, Flaw> {
-    let flaw = |what: &str, cure: &str| Err(Flaw::new(format!("the location {} {what}", quoted(path)), cure));
-    if !path.starts_with('/') {
-        return flaw("is no path", "write \"/prefix/\", \"= /exact/path\" or \"~ pattern\"");
-    }
-    if path.contains(['?', '#']) {
-        return flaw("has a query or fragment", "leave it out: locations compare paths only");
-    }
-    if path.contains("//") || path.split('/').any(|segment| segment == "." || segment == "..") {
-        return flaw(
-            "can never match",
-            "write the path as it is after \"//\", \".\" and \"..\" are resolved",
-        );
-    }
-    if path.contains('\0') {
-        return flaw("can never match", "remove the NUL character");
-    }
-    if has_escape(path) {
-        return flaw(
-            "can never match: paths are compared after they are decoded",
-            "write what the escape stands for, as in \"/a b/\" for \"/a%20b/\"",
-        );
-    }
-    Ok(path.to_owned())
-}
-
-/// Whether a percent sign with two hexadecimal digits is in it.
-fn has_escape(path: &str) -> bool {
-    let is_escape = |three: &[u8]| three[0] == b'%' && three[1..].iter().all(u8::is_ascii_hexdigit);
-    path.as_bytes().windows(3).any(is_escape)
 }
 
 /// A name of a user or group, or a number.
@@ -339,6 +286,24 @@ pub(crate) fn proxy_host(text: &str) -> Result<ProxyHost, Flaw> {
             Flaw::new(what, "write \"keep\", \"upstream\" or a name such as \"app.example.org\"")
         }),
     }
+}
+
+/// A protocol, with a version or for all of them (RFC 9110 section 7.8).
+pub(crate) fn upgrade(text: &str) -> Result<String, Flaw> {
+    const NEVER: [&str; 4] = ["h2c", "h2", "http", "tls"];
+    let name = text.split('/').next().unwrap_or_default();
+    if NEVER.iter().any(|never| name.eq_ignore_ascii_case(never)) {
+        let what = format!("in {} requests would pass that nobody has looked at", quoted(text));
+        return Err(Flaw::new(what, "remove it"));
+    }
+    let parts = text.split('/');
+    if parts.clone().count() > 2 || parts.clone().any(|part| token(part).is_err()) {
+        return Err(Flaw::new(
+            format!("{} is no protocol", quoted(text)),
+            "write a name such as \"websocket\"",
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 /// What a field Host can say (RFC 9110 section 7.2).

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -45,6 +45,11 @@ impl Setup {
         Setup { servers, group: group.to_owned(), server: r#""shards": 1"#.to_owned(), host: String::new() }
     }
 
+    /// Writes `kimura.conf` in a folder; its path.
+    pub fn write(&self, folder: &Folder) -> Outcome<PathBuf> {
+        folder.write("kimura.conf", self.text(folder.path()).as_bytes())
+    }
+
     fn text(&self, folder: &Path) -> String {
         let more = |members: &str| if members.is_empty() { String::new() } else { format!(", {members}") };
         let servers: Vec<String> = self.servers.iter().map(|server| format!("\"{server}\"")).collect();
@@ -85,14 +90,18 @@ impl Front {
 
     /// Starts one in a folder that has some files already.
     pub fn start_in(folder: Folder, setup: &Setup) -> Outcome<Front> {
-        let configuration = folder.write("kimura.conf", setup.text(folder.path()).as_bytes())?;
-        let server = Server::start(&configuration, &Options::default())?;
+        let server = Server::start(&setup.write(&folder)?, &Options::default())?;
         Ok(Front { folder, server })
+    }
+
+    /// Runs a command whose process becomes a server, which was configured in this folder.
+    pub fn become_of(folder: Folder, command: Command) -> Outcome<Front> {
+        Ok(Front { folder, server: Server::become_of(command)? })
     }
 
     /// Writes another configuration; it is served from the next reload on.
     pub fn configure(&self, setup: &Setup) -> Outcome<()> {
-        self.folder.write("kimura.conf", setup.text(self.folder.path()).as_bytes()).map(drop)
+        setup.write(&self.folder).map(drop)
     }
 
     /// Its address.

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -12,7 +13,8 @@ use e2e::origin::open_to_all;
 use e2e::output::Place;
 use e2e::response::Asked;
 use e2e::{Client, Folder, Options, PATIENCE, Server, until};
-use nix::unistd::Uid;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid};
 
 const CONFIGURATION: &str = r#"{
   "server": { "listen": ["127.0.0.1:0"], "shards": 1 },
@@ -46,16 +48,7 @@ impl Site {
         folder.write("www/page.php", text("page.php").as_bytes()).expect("write");
         folder.write("www/scripts/index.php", text("page.php").as_bytes()).expect("write");
         let pool = folder.write("php-fpm.conf", fill(&text("php-fpm.conf")).as_bytes()).expect("write");
-        let said = File::create(folder.path().join("said")).expect("a file");
-        let mut command = Command::new(php_fpm());
-        command.arg("--nodaemonize").arg("--fpm-config").arg(pool);
-        if Uid::effective().is_root() {
-            // Otherwise it wants another user to be named.
-            command.arg("--allow-to-run-as-root");
-        }
-        let fpm = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn();
-        let fpm = fpm.expect("a program that `cargo xtask setup` installs");
-        until("PHP-FPM listens", || folder.path().join("php.sock").exists());
+        let fpm = start_fpm(&folder, &pool);
         let configuration = folder.write("kimura.conf", fill(CONFIGURATION).as_bytes()).expect("write");
         let server = Server::start(&configuration, &Options::default()).expect("the server starts");
         Site { folder, fpm, server }
@@ -72,6 +65,21 @@ impl Drop for Site {
         let _ = self.fpm.kill();
         let _ = self.fpm.wait();
     }
+}
+
+/// Starts PHP-FPM; comes back when it listens.
+fn start_fpm(folder: &Folder, pool: &Path) -> Child {
+    let said = File::create(folder.path().join("said")).expect("a file");
+    let mut command = Command::new(php_fpm());
+    command.arg("--nodaemonize").arg("--fpm-config").arg(pool);
+    if Uid::effective().is_root() {
+        // Otherwise it wants another user to be named.
+        command.arg("--allow-to-run-as-root");
+    }
+    let fpm = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn();
+    let fpm = fpm.expect("a program that `cargo xtask setup` installs");
+    until("PHP-FPM listens", || UnixStream::connect(folder.path().join("php.sock")).is_ok());
+    fpm
 }
 
 /// The program, which has its version in its name.
@@ -151,6 +159,30 @@ fn a_script_gets_what_is_posted() {
             .expect("send");
         // A script is told the length before it gets the content.
         assert_eq!(client.response(Asked::Other).expect("a response").status, 411);
+    }
+}
+
+/// Its socket goes with it, and comes again.
+#[test]
+fn php_fpm_that_is_started_again_is_found_again() {
+    for keep_alive in ["", r#""keep_alive": 1,"#] {
+        let mut site = Site::new(keep_alive);
+        // Who is refused before its content was read comes by another connection.
+        let post =
+            |site: &Site| ask(&mut site.connect(), "POST /page.php?do=digest HTTP/1.1", b"hello").status;
+        assert_eq!(post(&site), 200);
+        kill(Pid::from_raw(site.fpm.id().cast_signed()), Signal::SIGTERM).expect("it runs");
+        site.fpm.wait().expect("it ends");
+        assert_eq!(post(&site), 502, "{keep_alive}");
+        until("the error log says why", || 0 < site.server.heard("php.sock cannot be reached: "));
+        let pool = site.folder.path().join("php-fpm.conf");
+        site.fpm = start_fpm(&site.folder, &pool);
+        for _ in 0..3 {
+            assert_eq!(post(&site), 200, "{keep_alive}");
+        }
+        site.server.next_report().expect("a report");
+        let counters = site.server.output().said().counters.clone();
+        assert_eq!(counters["upstream_connections_failed"], 1, "{keep_alive}: {counters:?}");
     }
 }
 

@@ -77,7 +77,7 @@ pub(crate) struct Deadline {
 
 /// What is under way on a connection, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct State(u8);
+pub(crate) struct State(u16);
 
 impl State {
     /// A receive is armed in the ring.
@@ -97,9 +97,12 @@ impl State {
 
     /// A proxy has still to say for whom it speaks; the connection counts for nobody yet.
     pub(crate) const UNNAMED: State = State(1 << 7);
+    /// A poll for the end of the other side is under way in the ring.
+    pub(crate) const WATCHING: State = State(1 << 8);
 
     /// Operations that hold the descriptor.
-    const UNDER_WAY: State = State(State::RECEIVING.0 | State::SENDING.0 | State::POLLING.0);
+    const UNDER_WAY: State =
+        State(State::RECEIVING.0 | State::SENDING.0 | State::POLLING.0 | State::WATCHING.0);
 
     pub(crate) fn has(self, bit: State) -> bool {
         self.0 & bit.0 != 0

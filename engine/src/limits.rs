@@ -57,6 +57,9 @@ pub(crate) const SEALED_CHUNK: usize = 64 * 1024;
 /// Time of a pass that handshakes may take, one of them at least: each costs a signature, which others wait for.
 pub(crate) const HANDSHAKES_TIME: Duration = Duration::from_millis(1);
 
+/// Bytes of a record of TLS at most, of which a part may have come (RFC 8446 section 5.2).
+pub(crate) const RECORD_MAX: u64 = 5 + (1 << 14) + 256;
+
 /// Bytes of a file that are compressed at a time: some milliseconds of work.
 pub(crate) const CODING_STEP: u64 = 128 * 1024;
 
@@ -88,6 +91,12 @@ const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a request waits for room in its log.
 const LOG_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bytes of contents that a shard takes at a time before it chooses servers for them.
+pub(crate) const GATHERED_MAX: usize = 256 * 1024 * 1024;
+
+/// Bytes that the framing of such a content may take beside as many as it may have.
+pub(crate) const GATHERED_FRAMING: usize = 64 * 1024;
 
 /// Servers of an upstream that a request is tried at.
 pub(crate) const TRIES_MAX: usize = 3;

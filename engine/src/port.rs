@@ -95,6 +95,8 @@ pub(crate) struct Port {
     pub(crate) marks: Cell<Marks>,
     /// Nothing is received until limits allow it.
     pub(crate) held: Cell<bool>,
+    /// The client has ended while nothing was received.
+    pub(crate) hung_up: Cell<bool>,
     /// What bans have to do with it.
     pub(crate) ban: Cell<Option<BanMark>>,
     /// Of the answers to the request that is served, for its lines in the log.
@@ -130,6 +132,7 @@ impl Port {
             chain: Cell::default(),
             marks: Cell::default(),
             held: Cell::new(false),
+            hung_up: Cell::new(false),
             ban: Cell::default(),
             kept: RefCell::default(),
         }
@@ -167,6 +170,7 @@ impl Port {
             self.chain.take();
             self.marks.take();
             self.held.set(false);
+            self.hung_up.set(false);
         }
     }
 

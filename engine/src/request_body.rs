@@ -8,7 +8,7 @@ use proto_http::{BadRequest, Body, Request, Status};
 use site::Action;
 
 use crate::connection::Wait;
-use crate::limits::DISCARD_MAX;
+use crate::limits::{DISCARD_MAX, INPUT_CAPACITY};
 use crate::stream::{Gone, Stream};
 use crate::wheel::ticks;
 
@@ -40,6 +40,15 @@ impl BodyError {
     }
 }
 
+/// What of a body stays in memory while it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeping {
+    /// What has not been read.
+    Rest,
+    /// All of it.
+    All,
+}
+
 /// What is left of a request's body.
 pub(crate) struct RequestBody<'x> {
     stream: &'x Stream,
@@ -51,8 +60,12 @@ pub(crate) struct RequestBody<'x> {
     decoder: Decoder,
     /// As long as all that has come is still in `input`.
     framing: Option<Body>,
+    /// Whether it stays there when more comes.
+    keeping: Keeping,
     /// The client waits for `100 Continue` before it sends.
     awaits_continue: bool,
+    /// The trailer section, as far as it has come. Its lines are right, and there are no more than a head may have.
+    trailers: Vec<u8>,
     limit: u64,
     data: u64,
     received: u64,
@@ -78,6 +91,8 @@ impl<'x> RequestBody<'x> {
             pause_max,
             decoder: Decoder::new(body, BodyLimits::default()),
             framing: Some(body),
+            keeping: Keeping::Rest,
+            trailers: Vec::new(),
             limit: u64::MAX,
             data: 0,
             received: 0,
@@ -151,12 +166,34 @@ impl<'x> RequestBody<'x> {
         filled
     }
 
+    /// From now on all of it stays in memory, and more than `most` bytes are too many.
+    pub(crate) fn keep(&mut self, most: u64) {
+        self.keeping = Keeping::All;
+        self.limit = self.limit.min(most);
+    }
+
+    /// Bytes that it takes in memory, framing included.
+    pub(crate) fn held(&self) -> usize {
+        self.input.len()
+    }
+
+    /// Bytes of content read so far.
+    pub(crate) fn content(&self) -> u64 {
+        self.data
+    }
+
     /// Begins the body anew, as long as nothing of it has been given up.
     pub(crate) fn rewind(&mut self) {
         if let Some(framing) = self.framing {
             self.decoder = Decoder::new(framing, BodyLimits::default());
             (self.at, self.data, self.received) = (0, 0, 0);
+            self.trailers.clear();
         }
+    }
+
+    /// The whole trailer section, once the body is read; without the empty line at its end.
+    pub(crate) fn trailers(&self) -> &[u8] {
+        &self.trailers
     }
 
     /// Whether nothing of the body has been given up.
@@ -186,6 +223,7 @@ impl<'x> RequestBody<'x> {
     fn step(&mut self) -> Result<std::ops::Range<usize>, BodyError> {
         let step = self.decoder.decode(&self.input[self.at..]).map_err(BodyError::Bad)?;
         let data = self.at + step.data.start..self.at + step.data.end;
+        self.trailers.extend_from_slice(&self.input[self.at..][step.trailer]);
         self.at += step.consumed;
         self.received += step.consumed as u64;
         self.data += data.len() as u64;
@@ -197,11 +235,13 @@ impl<'x> RequestBody<'x> {
     }
 
     async fn fill(&mut self) -> Result<(), BodyError> {
-        if self.at > 0 {
-            self.framing = None;
+        if self.keeping == Keeping::Rest {
+            if self.at > 0 {
+                self.framing = None;
+            }
+            self.input.drain(..self.at);
+            self.at = 0;
         }
-        self.input.drain(..self.at);
-        self.at = 0;
         let (stream, pause_max, begun, received) = (self.stream, self.pause_max, self.begun, self.received);
         let before = self.input.len();
         let input = &mut *self.input;
@@ -215,7 +255,8 @@ impl<'x> RequestBody<'x> {
         });
         let mut come = come.await;
         if come.is_ok() && stream.port.shaped.get() {
-            match stream.take_toll(self.input.len() - before).await {
+            let due = self.decoder.due().saturating_sub(self.input.len() as u64);
+            match stream.take_toll(self.input.len() - before, due).await {
                 // For what limits have held back nobody is slow.
                 Ok(Duration::ZERO) => {}
                 Ok(held) => self.begun = self.begun.saturating_add(ticks(held)),
@@ -243,5 +284,8 @@ impl Drop for RequestBody<'_> {
     fn drop(&mut self) {
         // What is left belongs to the next request.
         self.input.drain(..self.at);
+        if self.keeping == Keeping::All {
+            self.input.shrink_to(INPUT_CAPACITY);
+        }
     }
 }

@@ -100,6 +100,8 @@ pub(crate) struct Shard {
     pub(crate) viewers: RefCell<Viewers>,
     /// Listings of folders that are being made and sent.
     pub(crate) listings: Cell<usize>,
+    /// Bytes of contents that gather before servers are chosen for them.
+    pub(crate) gathered: Cell<usize>,
     /// Links to other servers that carry no request.
     pub(crate) spares: RefCell<Spares>,
     pub(crate) life: Cell<Life>,
@@ -183,6 +185,7 @@ impl Shard {
             held_back: RefCell::default(),
             viewers: RefCell::new(Viewers::new(parts.tail)),
             listings: Cell::new(0),
+            gathered: Cell::new(0),
             spares: RefCell::default(),
             life: Cell::new(Life::Serving),
             open: Cell::new(false),

@@ -40,7 +40,7 @@ impl Stream {
         }
         let before = input.len();
         poll_fn(|_| self.poll_receive(input)).await?;
-        self.take_toll(input.len() - before).await.map(drop)
+        self.take_toll(input.len() - before, 0).await.map(drop)
     }
 
     /// Takes what has come already; `true` if there was something.

@@ -103,6 +103,11 @@ impl Spares {
         self.by_server.get_mut(&server)?.pop()
     }
 
+    /// Takes one back that was just taken.
+    pub(crate) fn put_back(&mut self, link: Rc<Link>) {
+        self.by_server.entry(link.server).or_default().push(link);
+    }
+
     /// Keeps a link, unless there are `most` of its server already or it is not fit for another request; whether it
     /// does.
     pub(crate) fn keep(&mut self, link: &Rc<Link>, most: usize) -> bool {

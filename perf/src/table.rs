@@ -387,6 +387,8 @@ counters! {
 
     Listings "listings" Counter Responses
         "Listings of folders that were made.";
+    LimitRequestBuffers "limit_request_buffers" Counter Requests
+        "Requests refused with 503: as much of contents was being taken for upstreams (request_buffering) as a shard may have.";
     LimitListings "limit_listings" Counter Requests
         "Listings refused with 503: as many were being made and sent as a shard may have.";
     CometViewers "comet_viewers" Gauge Connections

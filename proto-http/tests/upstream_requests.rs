@@ -2,7 +2,7 @@
 
 use proto_http::upstream::{
     Announce, Content, Expectation, FieldNames, Forwarding, HostField, Lifetime, Named, RequestHead, Rules,
-    Scheme, Trust, Upgrades, wanted,
+    Scheme, Trust, wanted,
 };
 use proto_http::{BadRequest, Head, HeadParser, Limits, Progress, fuzzing};
 
@@ -47,7 +47,7 @@ fn leaving(input: &str, changes: &Changes<'_>) -> String {
         host: changes.host,
         content: changes.content.or(Content::of(&request)).expect("no other coding"),
         expectation: changes.expectation,
-        upgrade: wanted(&request, Upgrades::WebSocket),
+        upgrade: wanted(&request, &["websocket"]),
         forwarding: Forwarding { peer, trust, scheme, announce: changes.announce },
         rules: changes.rules,
         lifetime: changes.lifetime,

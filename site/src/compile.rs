@@ -2,7 +2,7 @@
 //!
 //! All problems are collected; a site comes out only when there are none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use auth::access::{Asked, Rules};
 use config::{
-    Config, DefaultHost, ErrorPage, ErrorStatus, Handler, Listen, Matcher, Place, Problems, Registry,
-    Rewriting, Settings, Upstream, UpstreamAddress, UpstreamProtocol, UpstreamServer,
+    Config, ErrorPage, ErrorStatus, ForwardedFields, Handler, Listen, Matcher, Place, Problems,
+    Registry, Rewriting, Settings, Upstream, UpstreamAddress, UpstreamProtocol, UpstreamServer,
 };
+use proto_http::upstream::Announce;
 use sys::net::Address;
 
 use crate::carrier::Carrier;
@@ -24,7 +25,7 @@ use crate::fields::Fields;
 use crate::host::{Host, Site};
 use crate::location::{Accel, Files, Location, Locations};
 use crate::media::MediaTypes;
-use crate::names::Names;
+use crate::names;
 use crate::own_address;
 use crate::page::Page;
 use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
@@ -63,7 +64,7 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
     let hosts = hosts.collect::<Vec<_>>();
     let clients = Clients::compile(config, registry, &mut compiler.problems);
     let shaping = Shaping::compile(config, registry, &mut compiler.problems);
-    let listeners = names_by_listener(config);
+    let listeners = names::by_listener(config);
     own_address::check(config, &listeners, registry, &mut compiler.problems);
     if !compiler.problems.is_empty() {
         return Err(compiler.problems);
@@ -82,39 +83,6 @@ pub fn shaping(loaded: &config::Loaded) -> Result<Option<Arc<Shaping>>, Problems
     let mut problems = Problems::new();
     let shaping = Shaping::compile(&loaded.config, &loaded.registry, &mut problems);
     if problems.is_empty() { Ok(shaping) } else { Err(problems) }
-}
-
-/// One table of names for each listening address, in the order of [`Config::listeners`].
-pub(crate) fn names_by_listener(config: &Config) -> Vec<Names> {
-    let tables = config.listeners().into_iter().map(|listener| {
-        let mut names = Names::default();
-        let mut listening = HashSet::new();
-        for (index, host) in config.hosts.iter().enumerate() {
-            let listens = host.listen.as_ref().unwrap_or(&config.server.listen);
-            let here = listens.iter().any(|listen| listen.address == listener.address);
-            for name in std::iter::once(&host.name).chain(&host.aliases) {
-                if here {
-                    names.add(name, index);
-                } else {
-                    names.add_elsewhere(name);
-                }
-            }
-            if here {
-                listening.insert(index);
-            }
-        }
-        let default = match config.default_host {
-            DefaultHost::First => listening.iter().min().copied(),
-            // Where it does not listen it is not served, whatever name is asked for.
-            DefaultHost::Named(index) => listening.get(&index).copied(),
-            DefaultHost::Refuse => None,
-        };
-        if let Some(index) = default {
-            names.set_default(index);
-        }
-        names
-    });
-    tables.collect()
 }
 
 /// What a place says of its requests before its handler.
@@ -276,7 +244,15 @@ impl Compiler<'_> {
     ) -> Option<Location> {
         let id = self.next_id;
         self.next_id += 1;
-        let fields = Arc::new(Fields::new(settings, &self.carrier.fields));
+        let fields = Fields::new(settings, &self.carrier.fields, &self.maps);
+        let fields = match fields {
+            Ok(fields) => Arc::new(fields),
+            Err((name, Fault { cause, cure })) => {
+                let at = self.setting(pointer, &format!("headers/{name}"));
+                self.problem(&at, &cause, &cure);
+                return None;
+            }
+        };
         let error_pages = self.error_pages(settings, pointer);
         let compression = settings.compression.as_deref().map(Compression::new).map(Arc::new);
         let described = (&fields, compression.as_ref());
@@ -348,9 +324,18 @@ impl Compiler<'_> {
         if let Some(upstream) = &settings.proxy {
             let scripts = self.scripts(upstream, settings, pointer)?;
             let (group, host) = (self.group(upstream), settings.proxy_host.clone());
-            let changes = RequestChanges::new(&settings.proxy_headers);
+            let changes = self.changes(settings, pointer)?;
             chain.extend(attempts.map(Phase::Try));
-            chain.push(Phase::Relay(Relay { group, host, scripts, changes }));
+            chain.push(Phase::Relay(Relay {
+                group,
+                host,
+                scripts,
+                changes,
+                announce: announce(settings.proxy_forwarded),
+                before: settings.proxy_forwarded_before,
+                buffering: settings.request_buffering,
+                upgrades: settings.proxy_upgrade.clone(),
+            }));
             return Some(chain);
         }
         if settings.handler == Handler::Files && settings.dotfiles == config::Dotfiles::Hide {
@@ -362,6 +347,18 @@ impl Compiler<'_> {
             Handler::Files => chain.extend(files.cloned().map(Phase::Files)),
         }
         Some(chain)
+    }
+
+    /// What the fields of requests to upstreams are changed to.
+    fn changes(&mut self, settings: &Settings, pointer: &str) -> Option<RequestChanges> {
+        match RequestChanges::new(&settings.proxy_headers, &self.maps) {
+            Ok(changes) => Some(changes),
+            Err((name, Fault { cause, cure })) => {
+                let at = self.setting(pointer, &format!("proxy_headers/{name}"));
+                self.problem(&at, &cause, &cure);
+                None
+            }
+        }
     }
 
     /// Which scripts requests are for; none within where the servers speak HTTP.
@@ -660,5 +657,14 @@ fn refusal(error: &std::io::Error, what: &str) -> (String, &'static str) {
         ErrorKind::IsADirectory => ("is a folder".to_owned(), "name a file"),
         ErrorKind::FileTooLarge => ("is larger than 1 MiB".to_owned(), "make it smaller"),
         _ => (format!("cannot be used as a {what}: {error}"), "correct the path"),
+    }
+}
+
+fn announce(fields: ForwardedFields) -> Announce {
+    match fields {
+        ForwardedFields::XForwarded => Announce::XForwarded,
+        ForwardedFields::Forwarded => Announce::Forwarded,
+        ForwardedFields::Both => Announce::Both,
+        ForwardedFields::None => Announce::Nothing,
     }
 }

@@ -112,7 +112,7 @@ impl Files {
         self.index == other.index
             && self.symlinks == other.symlinks
             && self.etag == other.etag
-            && self.fields == other.fields
+            && self.fields.prepare_alike(&other.fields)
             && self.types == other.types
             && self.compression == other.compression
     }

@@ -105,7 +105,7 @@ mod tests {
         let source = config::Source { name: "own.conf".to_owned(), text };
         let loaded = config::load(Some(source), &[]).unwrap_or_else(|problems| panic!("{problems}"));
         let mut problems = Problems::new();
-        let names = crate::compile::names_by_listener(&loaded.config);
+        let names = crate::names::by_listener(&loaded.config);
         check(&loaded.config, &names, &loaded.registry, &mut problems);
         problems.len()
     }

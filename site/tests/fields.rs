@@ -1,7 +1,7 @@
 //! Rules about fields: what becomes of heads of our own and of upstreams.
 
 use proto_http::{Head, HeadParser, Limits, Progress, Status};
-use site::{About, Site, Source};
+use site::{About, Asker, Exchange, Knowledge, Security, Site, Source};
 
 /// The site whose one host has these settings beside its root.
 fn site(settings: &str) -> Site {
@@ -23,13 +23,27 @@ fn applied(settings: &str, (source, code): (Source, u16), lines: &str, request: 
         out.extend_from_slice(format!("{}\r\n", line.trim()).as_bytes());
     }
     let status = Status::new(code).expect("a status");
-    fields.fix(&mut out, head_at, &About { status, over_tls: false, source, media_type: None, fixed: &[] });
+    let about = About { status, over_tls: false, source, media_type: None, fixed: &[] };
+    fields.fix(&mut out, head_at, &about);
     let (method, request) = request.split_once('|').unwrap_or(("GET", request));
     let text = format!("{method} / HTTP/1.1\r\nHost: a.example\r\n{request}\r\n");
     let (mut parser, mut head) = (HeadParser::default(), Head::default());
     let read = parser.parse(text.as_bytes(), &Limits::default(), &mut head);
     assert!(matches!(read, Ok(Progress::Done { .. })), "{text}");
-    fields.add_for(Some(&head.view(text.as_bytes())), &mut out);
+    let request = head.view(text.as_bytes());
+    let exchange = Exchange {
+        request,
+        path: b"/a\r\nX: y",
+        query: request.query(),
+        asked: b"/",
+        place: site.fallback(0).expect("a host"),
+        client: "192.0.2.7".parse().ok(),
+        security: Security::Plain,
+        holder: None,
+    };
+    let facts = Knowledge { request_id: b"0123", user: Some("ada"), upstream: None };
+    let asker = Asker { request: Some(&request), exchange: Some(&exchange), facts };
+    fields.add_for(&asker, &mut out, head_at, &about);
     let text = String::from_utf8(out).expect("text");
     let (before, after) = text.split_once("\r\nHTTP/1.1 ").expect("a status line");
     assert_eq!(before, "earlier: kept", "what stood before the head is as it was");
@@ -190,5 +204,29 @@ fn other_origins() {
             wanted,
             "{settings} {request}"
         );
+    }
+}
+
+#[test]
+fn values_of_the_request_stay_within_their_field() {
+    for (rule, lines, request, wanted) in [
+        (r#""$remote_addr""#, "", "", "X-A: 192.0.2.7"),
+        (r#""$request_id by $remote_user""#, "", "", "X-A: 0123 by ada"),
+        (r#""$host$request_uri $scheme""#, "", "", "X-A: a.example/ http"),
+        (r#""$path""#, "X-A: 1", "", "X-A: /a%0D%0AX: y"),
+        (r#""$http_x_b""#, "X-A: 1", "X-B: b c\r\n", "X-A: b c"),
+        // Nothing to say is no field.
+        (r#""$upstream_addr""#, "X-A: 1", "", ""),
+        (r#""$ssl_client_s_dn""#, "X-A: 1", "", ""),
+        (r#""$$5 $$host""#, "", "", "X-A: $5 $host"),
+        (r#"{"add": ["$scheme", "b"]}"#, "X-A: 1", "", "X-A: 1\nX-A: http\nX-A: b"),
+        (r#"{"default": "$scheme"}"#, "X-A: 1", "", "X-A: 1"),
+        (r#"{"default": "$scheme"}"#, "", "", "X-A: http"),
+        (r#"{"set": "$scheme", "on": ["404"]}"#, "X-A: 1", "", "X-A: 1"),
+    ] {
+        let settings = format!(r#""headers": {{"X-A": {rule}}}"#);
+        for source in [Source::Own, Source::Relayed] {
+            assert_eq!(applied(&settings, (source, 200), lines, request), wanted, "{rule} {lines}");
+        }
     }
 }

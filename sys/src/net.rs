@@ -17,8 +17,8 @@ pub use holder::Holder;
 pub(crate) use listen::{Failed, listen as listen_on};
 pub use listen::{ListenOptions, bind_group, listen_again};
 pub use socket::{
-    local_address, local_of, peer_of, receive_onto, reset_on_close, send, send_more, sendfile,
-    set_nonblocking, shutdown_both, shutdown_write,
+    is_quiet, local_address, local_of, peer_of, queued, receive_onto, reset_on_close, send, send_more,
+    sendfile, set_nonblocking, shutdown_both, shutdown_write,
 };
 pub(crate) use unix::remove_dead_socket;
 pub use unix::set_socket_mode;

@@ -54,6 +54,29 @@ impl<K: Kind> Kind for List<K> {
     }
 }
 
+/// A list, or the word `off` for none.
+pub(crate) struct ListOrOff<K>(pub(crate) List<K>);
+
+impl<K: Kind> Kind for ListOrOff<K> {
+    type Out = Option<Vec<(String, K::Out)>>;
+
+    fn noun(&self) -> String {
+        format!("{}, or \"off\"", self.0.noun())
+    }
+
+    fn schema(&self) -> Value {
+        json!({"anyOf": [{"const": "off"}, self.0.schema()]})
+    }
+
+    fn read(&self, at: &Spot<'_>, problems: &mut Problems) -> Option<Self::Out> {
+        match &at.node.data {
+            Data::Text(text) if text == "off" => Some(None),
+            Data::List(items) if items.len() >= self.0.min => self.0.read(at, problems).map(Some),
+            _ => reject(problems, at.wrong_type(self.noun())),
+        }
+    }
+}
+
 /// An object whose keys the user chooses; a null stands for "remove what is inherited".
 pub(crate) struct MapOf<K: 'static, V> {
     pub(crate) key: Text<K>,

@@ -5,7 +5,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Auth, CacheFor, Compression, Cors, FieldRule, Log, ProxyHost, Shaping, Upstream};
+use super::{
+    Auth, CacheFor, Compression, Cors, FieldRule, ForwardedBefore, ForwardedFields, Log, ProxyHost, Shaping,
+    Upstream,
+};
 
 /// The settings in force in one host or location, with everything inherited.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +26,14 @@ pub struct Settings {
     pub proxy: Option<Arc<Upstream>>,
     /// Which host they name there.
     pub proxy_host: ProxyHost,
+    /// Which fields tell there who asks.
+    pub proxy_forwarded: ForwardedFields,
+    /// What becomes of those that come from trusted proxies.
+    pub proxy_forwarded_before: ForwardedBefore,
+    /// Most bytes of a request's content that are taken before a server is chosen; 0 passes it on as it comes.
+    pub request_buffering: u64,
+    /// Protocols that connections may go on in there, none of those that carry requests.
+    pub proxy_upgrade: Vec<String>,
     /// Rules that allow and deny, as they are written; a later stage reads them.
     pub access: Vec<String>,
     /// Whether a request needs a client certificate; `None` leaves it to the host's TLS.

@@ -236,3 +236,25 @@ pub enum ProxyHost {
     /// This one.
     Name(String),
 }
+
+/// Which fields tell a server who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ForwardedFields {
+    /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    /// All of these.
+    Both,
+    /// None.
+    None,
+}
+
+/// What becomes of what trusted proxies have said in such fields; what others have said never passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ForwardedBefore {
+    /// It stays, and ours follows.
+    Kept,
+    /// It goes: the server learns of the client alone.
+    Replaced,
+}

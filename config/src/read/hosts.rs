@@ -6,6 +6,7 @@ use super::idle::{self, Reach};
 use super::layer::{Inherited, Layer};
 use super::{Catalog, rewriting, server, tls};
 use crate::cause::Cause;
+use crate::matcher;
 use crate::model::{Host, Location, Matcher};
 use crate::name::HostName;
 use crate::problem::{Problem, Problems};
@@ -112,7 +113,7 @@ fn locations(
         idle::check_fields(&reader, inherited.settings(), problems);
         idle::check_relaying(&reader, Reach::of(std::iter::once(inherited.settings())), problems);
         let problem = |cause| Problem::new(source, &member.origin, reader.pointer(), cause);
-        let matcher = match syntax::matcher(&member.name) {
+        let matcher = match matcher::matcher(&member.name) {
             Ok(matcher) => matcher,
             Err(flaw) => {
                 problems.push(problem(Cause::Malformed(flaw)));

@@ -10,7 +10,8 @@ use crate::cause::{Cause, Flaw};
 use crate::kind::Ruled;
 use crate::model::{
     Auth, CacheFor, ClientCertificate, Comet, Compression, Cors, Dotfiles, ErrorFormat, ErrorPage,
-    ErrorStatus, FieldRule, Handler, Listing, LogFormat, ProxyHost, Settings, Shaping, Symlinks, Upstream,
+    ErrorStatus, FieldRule, ForwardedBefore, ForwardedFields, Handler, Listing, LogFormat, ProxyHost,
+    Settings, Shaping, Symlinks, Upstream,
 };
 use crate::problem::Problems;
 use crate::reader::Reader;
@@ -28,6 +29,10 @@ pub(super) struct Layer {
     comet: Option<Option<Comet>>,
     proxy: Option<Option<Arc<Upstream>>>,
     proxy_host: Option<ProxyHost>,
+    proxy_forwarded: Option<ForwardedFields>,
+    proxy_forwarded_before: Option<ForwardedBefore>,
+    request_buffering: Option<u64>,
+    proxy_upgrade: Option<Option<Vec<(String, String)>>>,
     access: Option<Vec<String>>,
     client_certificate: Option<ClientCertificate>,
     methods: Option<Vec<String>>,
@@ -69,6 +74,10 @@ impl Layer {
             handler: reader.get(&settings::HANDLER, problems),
             comet: reader.get(&settings::COMET, problems),
             proxy_host: reader.get(&settings::PROXY_HOST, problems),
+            proxy_forwarded: reader.get(&settings::PROXY_FORWARDED, problems),
+            proxy_forwarded_before: reader.get(&settings::PROXY_FORWARDED_BEFORE, problems),
+            request_buffering: reader.get(&settings::REQUEST_BUFFERING, problems),
+            proxy_upgrade: reader.get(&settings::PROXY_UPGRADE, problems),
             access: reader.get(&settings::ACCESS, problems).map(values),
             client_certificate: reader.get(&settings::CLIENT_CERTIFICATE, problems),
             methods: reader.get(&settings::METHODS, problems).map(values),
@@ -106,6 +115,11 @@ impl Layer {
     }
 }
 
+/// Without a list, none.
+fn protocols(items: Option<Vec<(String, String)>>) -> Vec<String> {
+    items.unwrap_or_default().into_iter().map(|(_, protocol)| protocol).collect()
+}
+
 /// The settings that hold somewhere, with what has to be kept for those that inherit from there.
 #[derive(Clone)]
 pub(super) struct Inherited {
@@ -125,6 +139,10 @@ impl Inherited {
             comet: settings::COMET.default(""),
             proxy: None,
             proxy_host: settings::PROXY_HOST.default(""),
+            proxy_forwarded: settings::PROXY_FORWARDED.default(""),
+            proxy_forwarded_before: settings::PROXY_FORWARDED_BEFORE.default(""),
+            request_buffering: settings::REQUEST_BUFFERING.default(""),
+            proxy_upgrade: protocols(settings::PROXY_UPGRADE.default("")),
             access: Vec::new(),
             client_certificate: None,
             methods: None,
@@ -170,6 +188,10 @@ impl Inherited {
         set(&mut settings.comet, layer.comet);
         set(&mut settings.proxy, layer.proxy);
         set(&mut settings.proxy_host, layer.proxy_host);
+        set(&mut settings.proxy_forwarded, layer.proxy_forwarded);
+        set(&mut settings.proxy_forwarded_before, layer.proxy_forwarded_before);
+        set(&mut settings.request_buffering, layer.request_buffering);
+        set(&mut settings.proxy_upgrade, layer.proxy_upgrade.map(protocols));
         set(&mut settings.access, layer.access);
         settings.client_certificate = layer.client_certificate.or(settings.client_certificate);
         settings.methods = layer.methods.or(settings.methods.take());

@@ -241,7 +241,7 @@ fn eject(reader: &Reader<'_>, problems: &mut Problems) -> Eject {
 }
 
 fn health(group: &Reader<'_>, problems: &mut Problems) -> Option<Health> {
-    let (reader, has_tls) = (group.section(&upstream::HEALTH, problems), group.has(&upstream::TLS));
+    let reader = group.section(&upstream::HEALTH, problems);
     let whole = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
     let statuses = reader.or_default(&upstream_health::STATUS, problems);
     let health = Health {
@@ -263,9 +263,9 @@ fn health(group: &Reader<'_>, problems: &mut Problems) -> Option<Health> {
             .extend(longer.or_else(|| reader.at_value(&upstream_health::INTERVAL, Cause::Conflict(flaw))));
     }
     let speaks = group.or_default(&upstream::PROTOCOL, &mut Problems::new());
-    if (has_tls || speaks == UpstreamProtocol::Fastcgi) && reader.has(&upstream_health::PATH) {
-        let what = if has_tls { "checks do not speak TLS" } else { "checks do not speak FastCGI" };
-        let flaw = Flaw::new(what, "leave \"path\" out, so that a connection is enough");
+    if speaks == UpstreamProtocol::Fastcgi && reader.has(&upstream_health::PATH) {
+        let flaw =
+            Flaw::new("checks do not speak FastCGI", "leave \"path\" out, so that a connection is enough");
         problems.extend(reader.at_value(&upstream_health::PATH, Cause::Conflict(flaw)));
     }
     if !reader.has(&upstream_health::PATH) {

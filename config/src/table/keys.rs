@@ -10,11 +10,11 @@ use super::{AnyKey, Key};
 use crate::fields::RequestFieldName;
 use crate::kind::{
     AutoCount, Choice, Count, ErrorPageValue, FieldRuleValue, FilePath, Flag, Integer, LineFormat, List,
-    LogList, MapOf, Named, Object, ObjectOrOff, OrOff, OutputTo, Size, Span, Text, WordOrObject,
+    ListOrOff, LogList, MapOf, Named, Object, ObjectOrOff, OrOff, OutputTo, Size, Span, Text, WordOrObject,
 };
 use crate::model::{
-    CacheFor, ClientAddress, ClientCertificate, Comet, Dotfiles, ErrorFormat, ErrorStatus, Handler, Level,
-    Listing, Peer, ProxyHost, Rank, Symlinks,
+    CacheFor, ClientAddress, ClientCertificate, Comet, Dotfiles, ErrorFormat, ErrorStatus, ForwardedBefore,
+    ForwardedFields, Handler, Level, Listing, Peer, ProxyHost, Rank, Symlinks,
 };
 use crate::name::HostName;
 use crate::read::Preset;
@@ -456,6 +456,33 @@ keys! {
             default Some(r#""keep""#), example r#""app.example.org""#,
             "The Host of requests that are passed on: the one that the client has named (\"keep\"), the address of the server \
              as the configuration has it (\"upstream\"), or this name, with a port where one is needed.";
+        PROXY_FORWARDED: Choice<ForwardedFields> = "proxy_forwarded",
+            Choice { words: &[
+                ("x-forwarded", ForwardedFields::XForwarded), ("forwarded", ForwardedFields::Forwarded),
+                ("both", ForwardedFields::Both), ("off", ForwardedFields::None),
+            ] },
+            default Some(r#""x-forwarded""#), example r#""forwarded""#,
+            "Which fields tell a server who asks: X-Forwarded-For, -Proto and -Host (\"x-forwarded\"), Forwarded of RFC 7239 \
+             (\"forwarded\"), \"both\", or none (\"off\"). Those that clients send never pass, and those of trusted proxies as \
+             proxy_forwarded_before has it.";
+        PROXY_FORWARDED_BEFORE: Choice<ForwardedBefore> = "proxy_forwarded_before",
+            Choice { words: &[("keep", ForwardedBefore::Kept), ("replace", ForwardedBefore::Replaced)] },
+            default Some(r#""keep""#), example r#""replace""#,
+            "What becomes of such fields of a proxy of /server/trusted: the address of its connection is appended (\"keep\"), or \
+             nothing of them passes and the server is told the address of the client alone (\"replace\").";
+        REQUEST_BUFFERING: Size = "request_buffering", Size { min: 0, max: 64 * MIB, unlimited: false },
+            default Some(r#""0""#), example r#""1M""#,
+            "Bytes of a request's content that are taken, into memory, before a server is chosen, so that slow uploads keep no \
+             server waiting and a request that may be repeated can be sent to another one. More is answered with 413. 0 \
+             passes contents on as they come.";
+        PROXY_UPGRADE: ListOrOff<Text<String>> = "proxy_upgrade",
+            ListOrOff(List {
+                item: Text { noun: "a protocol such as \"websocket\"", pattern: None, parse: syntax::upgrade },
+                min: 1,
+            }),
+            default Some(r#"["websocket"]"#), example r#"["websocket", "tcp"]"#,
+            "Protocols that a client may ask to go on in (Upgrade), if the server agrees; \"off\" has none. Never HTTP and TLS: \
+             requests would pass in them that nobody has looked at.";
         ACCESS: List<Text<String>> = "access",
             List {
                 item: Text {
@@ -527,7 +554,7 @@ keys! {
             "What becomes of fields of responses, of whatever status and from whom they come: a text sets the field, false \
              removes it, {\"add\": ...} adds one or a list beside what is there, {\"default\": ...} sets it where it is \
              missing; \"on\": [\"2xx\", \"404\"] beside \"set\", \"add\" or \"default\" does so for these statuses alone. null \
-             drops an inherited rule.";
+             drops an inherited rule. Values may have variables (docs/proxy.md); $$ is a dollar.";
         SECURITY: WordOrObject<Preset> = "security",
             WordOrObject { words: fields::PRESETS, section: &super::SECURITY },
             default Some(r#""off""#), example r#""strict""#,
@@ -581,9 +608,10 @@ keys! {
                 },
                 value: FieldRuleValue,
             },
-            default Some("{}"), example r#"{"X-Real-IP": false, "X-From": "kimura"}"#,
+            default Some("{}"), example r#"{"X-Real-IP": "$remote_addr", "X-Debug": false}"#,
             "What becomes of fields of requests on their way to an upstream: a text sets the field, false removes it, \
-             {\"add\": ...} adds one or a list. null drops an inherited rule.";
+             {\"add\": ...} adds one or a list. null drops an inherited rule. Variables such as $remote_addr and $request_id stand for \
+             what the request is (docs/proxy.md), $$ for a dollar; a field without a value is not sent.";
         ACCESS_LOG: LogList = "access_log", LogList,
             default Some(r#""off""#), example r#""/var/log/kimura/access.log""#,
             "Where requests are logged. What has a slash or a dot in it is the path of a file, everything else but stdout and \

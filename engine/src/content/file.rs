@@ -9,7 +9,7 @@ use proto_http::condition::{Verdict, evaluate};
 use proto_http::range::{self, ByteRange, Ranges};
 use proto_http::response::push_number;
 use proto_http::{Known, Method, Request, Status, Version};
-use site::Files;
+use site::{About, Files};
 
 use super::negotiation::{self, Choice};
 use super::{Responder, Sent, answer, coded, listing, multipart};
@@ -97,16 +97,17 @@ fn is_plain(request: &Request<'_>) -> bool {
 fn send_prepared(responder: &mut Responder<'_>, file: &OpenFile, prepared: &Prepared) -> Sent {
     let date = responder.stream.shard.clock.date();
     let head_at = responder.out.len();
-    if responder.fields.depend_on_request() {
-        let (head, rest) = prepared.bytes.split_at(prepared.content_at - "\r\n".len());
-        responder.out.extend_from_slice(head);
-        responder.fields.add_for(responder.request.as_ref(), responder.out);
-        responder.out.extend_from_slice(rest);
-    } else {
-        responder.out.extend_from_slice(&prepared.bytes);
-    }
+    let varies = responder.fields.depend_on_request();
+    let split = if varies { prepared.content_at - "\r\n".len() } else { prepared.bytes.len() };
+    let (head, rest) = prepared.bytes.split_at(split);
+    responder.out.extend_from_slice(head);
     let at = head_at + prepared.date_at;
     responder.out[at..at + date.len()].copy_from_slice(&date);
+    if varies {
+        responder.head_at = head_at;
+        responder.add_for(&About::own(Status::OK));
+        responder.out.extend_from_slice(rest);
+    }
     responder.head_sent = (responder.out.len() - head_at) as u64 - file.stat.len;
     responder.keep(&responder.out[head_at..][..responder.head_sent as usize]);
     Sent { status: Status::OK, content: file.stat.len }

@@ -16,11 +16,15 @@ mod whole;
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
+use auth::access::Holder;
 use logging::RequestId;
 use perf::Counter;
 use proto_http::response::{self, Facts, HeadWriter};
 use proto_http::{Method, Request, Status, Version};
-use site::{About, Action, Answer, Compression, ErrorPages, Fields, Place, Security, Source};
+use site::{
+    About, Action, Answer, Asker, Compression, ErrorPages, Exchange, Fields, Knowledge, Place, Security,
+    Source,
+};
 
 use instead::Below;
 pub(crate) use instead::Instead;
@@ -60,8 +64,16 @@ pub(crate) struct Responder<'x> {
     pub(crate) fields: &'x Fields,
     /// Fields of answers that lines of the log ask for.
     pub(crate) wanted: &'x Wanted,
-    /// The id of the request, where responses carry it.
+    /// The path that the client has asked for, decoded and without dot segments.
+    pub(crate) asked: &'x [u8],
+    /// The id of the request.
+    pub(crate) id: RequestId<'x>,
+    /// The same, where responses carry it.
     pub(crate) shown_id: Option<RequestId<'x>>,
+    /// Who has logged in.
+    pub(crate) user: Option<&'x str>,
+    /// Whom the client's certificate is about.
+    pub(crate) holder: Option<&'x Holder>,
     /// From whom the request came; `None` at a Unix socket.
     pub(crate) client: Option<IpAddr>,
     /// What has come after the head, in a request without a body: the beginning of the next one.
@@ -147,6 +159,32 @@ impl<'x> Responder<'x> {
         self.stands_for.is_some() || self.named_path.get().is_some()
     }
 
+    /// Does to the head what rules about fields have to know the request for.
+    fn add_for(&mut self, about: &About<'_>) {
+        if !self.fields.depend_on_request() {
+            return;
+        }
+        let (id, mut digits) = (self.id, [0; RequestId::DIGITS]);
+        let facts = Knowledge { request_id: id.text(&mut digits), user: self.user, upstream: None };
+        let (request, exchange) = (self.request, self.exchange());
+        let asker = Asker { request: request.as_ref(), exchange: exchange.as_ref(), facts };
+        self.fields.add_for(&asker, self.out, self.head_at, about);
+    }
+
+    /// What rules about fields may look at; none for a request that could not be read, or leads nowhere.
+    fn exchange(&self) -> Option<Exchange<'x>> {
+        Some(Exchange {
+            request: self.request?,
+            path: self.path,
+            query: self.query,
+            asked: self.asked,
+            place: self.place?,
+            client: self.client,
+            security: self.stream.port.security.get(),
+            holder: self.holder,
+        })
+    }
+
     /// What the place sends with errors.
     fn pages(&self) -> Option<&'x ErrorPages> {
         self.place.map(|place| &place.location.error_pages)
@@ -190,7 +228,7 @@ impl<'x> Responder<'x> {
         let over_tls = self.stream.port.security.get() != Security::Plain;
         let about = About { status: self.head_status, over_tls, source, media_type, fixed };
         self.fields.fix(self.out, self.head_at, &about);
-        self.fields.add_for(self.request.as_ref(), self.out);
+        self.add_for(&about);
         self.out.extend_from_slice(b"\r\n");
         self.head_sent = (self.out.len() - self.head_at) as u64;
         self.keep(&self.out[self.head_at..]);

@@ -10,7 +10,7 @@ use crate::port::{Port, Side, Transport};
 use crate::serve::End;
 use crate::shard::Shard;
 
-use super::ring::{Event, Filled};
+use super::ring::{Event, Filled, HangUp};
 
 impl Shard {
     /// Applies one event of the ring.
@@ -20,6 +20,7 @@ impl Shard {
             Event::Received { key, result, more } => self.received(key, result, more),
             Event::Sent { key, result, buffer } => self.sent(key, result, buffer),
             Event::Writable { key } => self.writable(key),
+            Event::HungUp { key, how } => self.hung_up(key, how),
             Event::Woken { .. } | Event::Tick | Event::Beat | Event::Pace => {
                 unreachable!("the lane keeps these to itself")
             }
@@ -45,7 +46,13 @@ impl Shard {
                 self.starved.borrow_mut().push(key);
             }
             // Paused for backlog, or the socket was non-blocking for a moment: whoever reads takes it up again.
-            Err(libc::ECANCELED | libc::EAGAIN | libc::EINTR) => self.receive_again(key),
+            Err(libc::ECANCELED | libc::EAGAIN | libc::EINTR) => {
+                self.receive_again(key);
+                // All that the ring has taken is there now: who is held back may see that no more can come.
+                if self.port(key).is_some_and(|port| port.hung_up.get()) {
+                    self.run(key);
+                }
+            }
             Err(_) => self.broken(key),
         }
         self.release(key);
@@ -132,6 +139,40 @@ impl Shard {
             state.set(State::PAUSING);
             self.ring.borrow_mut().cancel_receive(key);
         }
+    }
+
+    /// Sees whether the other side goes while nothing is received from it.
+    pub(crate) fn watch_for_end(&self, key: Key) {
+        let mut connections = self.connections.borrow_mut();
+        let Some(connection) = connections.get(key) else { return };
+        let state = &mut connection.state;
+        if !state.has(State::WATCHING) && !state.has(State::CLOSING) {
+            state.set(State::WATCHING);
+            self.ring.borrow_mut().hang_up(key, connection.fd);
+        }
+    }
+
+    /// The other side has gone. Who receives hears of it that way.
+    fn hung_up(self: &Rc<Self>, key: Key, how: Option<HangUp>) {
+        if let Some(connection) = self.connections.borrow_mut().get(key) {
+            connection.state.clear(State::WATCHING);
+        }
+        if let (Some(port), Some(how)) = (self.port(key), how)
+            && port.held.get()
+        {
+            port.hung_up.set(true);
+            match how {
+                HangUp::Ended => self.run(key),
+                HangUp::Broken => self.broken(key),
+            }
+        }
+        self.release(key);
+    }
+
+    /// Whether the ring may still bring something.
+    pub(crate) fn is_receiving(&self, key: Key) -> bool {
+        let mut connections = self.connections.borrow_mut();
+        connections.get(key).is_some_and(|connection| connection.state.has(State::RECEIVING))
     }
 
     /// Receives on, unless what has come is enough for now.

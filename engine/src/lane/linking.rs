@@ -58,6 +58,18 @@ impl Shard {
         Some(link)
     }
 
+    /// Closes those spare links to a server that it has ended already, though the ring has not told yet, so that the next one
+    /// has not been left. That is asked only for requests that cannot be sent twice: it costs a system call.
+    pub(crate) fn drop_left_links(&self, server: Seat) {
+        loop {
+            let Some(link) = self.spares.borrow_mut().take(server) else { return };
+            if sys::net::is_quiet(link.port.fd.get()) {
+                return self.spares.borrow_mut().put_back(link);
+            }
+            self.drop_link(&link);
+        }
+    }
+
     /// Takes a link back whose request has been answered, with so much content: the next answer is expected to be alike.
     /// `most` may be spare at a time.
     pub(crate) fn keep_link(&self, link: &Rc<Link>, content: u64, most: usize) {

@@ -32,6 +32,8 @@ pub(crate) enum Event {
     Sent { key: Key, result: Result<usize, i32>, buffer: Vec<u8> },
     /// The socket can take bytes again.
     Writable { key: Key },
+    /// The other side has gone, whether it has been heard to its end or not; none when nobody looks any more.
+    HungUp { key: Key, how: Option<HangUp> },
     /// Another thread has put something into the inbox.
     Woken { more: bool },
     /// The tick that was asked for.
@@ -40,6 +42,15 @@ pub(crate) enum Event {
     Beat,
     /// The look at those who wait for limits that was asked for.
     Pace,
+}
+
+/// How somebody has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HangUp {
+    /// It sends no more.
+    Ended,
+    /// The connection is broken.
+    Broken,
 }
 
 /// A receive buffer that the kernel has filled.
@@ -63,6 +74,7 @@ enum Kind {
     Receive,
     Send,
     Writable,
+    HangUp,
     Wake,
     Tick,
     Beat,
@@ -187,6 +199,12 @@ impl Ring {
     pub(crate) fn writable(&mut self, key: Key, fd: RawFd) {
         let entry = opcode::PollAdd::new(Fd(fd), libc::POLLOUT as u32).build();
         self.push(&entry.user_data(tag(Kind::Writable, key.bits())));
+    }
+
+    /// Tells once when the other side has gone, without receiving.
+    pub(crate) fn hang_up(&mut self, key: Key, fd: RawFd) {
+        let entry = opcode::PollAdd::new(Fd(fd), libc::POLLRDHUP as u32).build();
+        self.push(&entry.user_data(tag(Kind::HangUp, key.bits())));
     }
 
     /// Closes a descriptor on which nothing is under way.
@@ -332,6 +350,11 @@ impl Ring {
             }
             k if k == Kind::Send as u8 => self.sent(rest as usize, outcome),
             k if k == Kind::Writable as u8 => Some(Event::Writable { key: Key::from_bits(rest) }),
+            k if k == Kind::HangUp as u8 => {
+                const GONE: usize = (libc::POLLERR | libc::POLLHUP) as usize;
+                let how = |found| if found & GONE == 0 { HangUp::Ended } else { HangUp::Broken };
+                Some(Event::HungUp { key: Key::from_bits(rest), how: outcome.ok().map(how) })
+            }
             k if k == Kind::Wake as u8 => Some(Event::Woken { more }),
             k if k == Kind::Tick as u8 => Some(Event::Tick),
             k if k == Kind::Beat as u8 => Some(Event::Beat),

@@ -18,7 +18,7 @@ use site::shaping::{
 };
 use site::{Action, Answer, Place};
 
-use crate::limits::{REPORT_MAX, SHOWN_MAX};
+use crate::limits::{RECORD_MAX, REPORT_MAX, SHOWN_MAX};
 use crate::shard::Shard;
 use crate::stream::{Gone, Stream};
 
@@ -321,8 +321,9 @@ impl Stream {
     }
 
     /// Has the client wait for the bytes that it has sent, if it has sent them too fast; answers for how long. Nothing is
-    /// received meanwhile.
-    pub(crate) async fn take_toll(&self, bytes: usize) -> Result<Duration, Gone> {
+    /// received meanwhile, but its end is seen: who is gone, or has ended without the `due` bytes that are still to come at
+    /// least, is not waited for.
+    pub(crate) async fn take_toll(&self, bytes: usize, due: u64) -> Result<Duration, Gone> {
         let wait = if self.port.shaped.get() { self.charge(Direction::Up, bytes) } else { 0 };
         if wait == 0 {
             return Ok(Duration::ZERO);
@@ -331,9 +332,22 @@ impl Stream {
         let key = self.port.key.get();
         self.port.held.set(true);
         self.shard.pause(key);
-        let paced = self.pace(wait).await;
+        self.shard.watch_for_end(key);
+        let paced = self.wait_for_toll(wait, due).await;
         self.port.held.set(false);
         paced.map(|()| Duration::from_nanos(wait))
+    }
+
+    /// Whether the client has ended, and what has come of it cannot be all that is due; or there is nothing more of it that
+    /// could be held back.
+    fn has_stopped(&self, due: u64) -> bool {
+        if !self.port.hung_up.get() || self.shard.is_receiving(self.port.key.get()) {
+            return false;
+        }
+        let queued = sys::net::queued(self.port.fd.get()).unwrap_or(0);
+        let left = (queued + self.port.backlog()) as u64;
+        let begun = if self.is_sealed() { RECORD_MAX } else { 0 };
+        left == 0 || left + begun < due
     }
 
     fn charge(&self, direction: Direction, bytes: usize) -> u64 {

@@ -67,6 +67,8 @@ enum Ends {
     Alone,
     /// Also that the client sends no more, and that the server drains: nothing has been done for the request.
     Request,
+    /// Also that the client has ended with so many bytes still due, or that nothing more of it could be held back.
+    Toll(u64),
 }
 
 impl Stream {
@@ -78,6 +80,11 @@ impl Stream {
     /// Waits until bytes may pass.
     pub(super) async fn pace(&self, wait: u64) -> Result<(), Gone> {
         self.hold(wait, Ends::Alone).await
+    }
+
+    /// Waits until bytes may be received, of which so many are due at least.
+    pub(super) async fn wait_for_toll(&self, wait: u64, due: u64) -> Result<(), Gone> {
+        self.hold(wait, Ends::Toll(due)).await
     }
 
     async fn hold(&self, wait: u64, ends: Ends) -> Result<(), Gone> {
@@ -93,6 +100,7 @@ impl Stream {
                 Some(gone) => Poll::Ready(Err(gone)),
                 None if ends == Ends::Request && self.port.ended.get() => Poll::Ready(Err(Gone::Ended)),
                 None if over || ends == Ends::Request && self.leaving() => Poll::Ready(Ok(())),
+                None if matches!(ends, Ends::Toll(due) if self.has_stopped(due)) => Poll::Ready(Ok(())),
                 None => self.wait(Awaits::Turn),
             }
         })

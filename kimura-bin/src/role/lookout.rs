@@ -7,6 +7,7 @@ mod watch;
 
 pub(super) use names::{FILES, has_names};
 
+use crate::certificates::Outwards;
 use config::{Config, UpstreamPart, UpstreamServer};
 use engine::Server as Shards;
 use names::{Found, Names, addresses};
@@ -37,7 +38,7 @@ const REPORT_PATIENCE: Duration = Duration::from_secs(2);
 /// What the thread can be told.
 enum Mail {
     /// These groups may be served next; answered when their names are looked up and the shards know.
-    Prepare(Vec<Arc<Group>>, Sender<()>),
+    Prepare(Vec<Arc<Group>>, Outwards, Sender<()>),
     /// They are.
     Commit,
     /// They are not.
@@ -62,6 +63,7 @@ pub(super) struct Lookout {
 /// What is known before the shards begin.
 pub(super) struct Beginning {
     watch: Watch,
+    outwards: Ways,
     names: Names,
     lookout: Lookout,
     letters: Receiver<Mail>,
@@ -72,12 +74,17 @@ impl Beginning {
     ///
     /// # Errors
     /// When threads or descriptors have run out.
-    pub(super) fn new(groups: &[Arc<Group>], orders: Vec<UpstreamOrder>) -> std::io::Result<Beginning> {
+    pub(super) fn new(
+        (groups, served): (&[Arc<Group>], Outwards),
+        orders: Vec<UpstreamOrder>,
+    ) -> std::io::Result<Beginning> {
         let (mail, letters) = channel();
         let lookout = Lookout { mail, bell: Arc::new(EventFd::new()?) };
         let found = lookout.clone();
         let names = Names::start(move |names| found.send(Mail::Found(names)))?;
-        let mut beginning = Beginning { watch: Watch::new(groups, orders), names, lookout, letters };
+        let outwards = Ways { served, next: Outwards::new() };
+        let mut beginning =
+            Beginning { watch: Watch::new(groups, orders), outwards, names, lookout, letters };
         acquaint(&mut beginning.watch, &beginning.names);
         Ok(beginning)
     }
@@ -96,10 +103,11 @@ impl Beginning {
         shards: &Arc<Shards>,
         link: &Arc<Link<FromWorker, ToWorker>>,
     ) -> std::io::Result<Lookout> {
-        let Beginning { watch, names, lookout, letters } = self;
+        let Beginning { watch, outwards, names, lookout, letters } = self;
         let told = watch.changes();
         let post = Post {
             watch,
+            outwards,
             names,
             letters,
             bell: Arc::clone(&lookout.bell),
@@ -122,9 +130,9 @@ impl Lookout {
     }
 
     /// Readies all for these groups; returns when the shards know what is known of them.
-    pub(super) fn prepare(&self, groups: &[Arc<Group>]) {
+    pub(super) fn prepare(&self, groups: &[Arc<Group>], outwards: Outwards) {
         let (ready, done) = channel();
-        self.send(Mail::Prepare(groups.to_vec(), ready));
+        self.send(Mail::Prepare(groups.to_vec(), outwards, ready));
         // At the latest it is given up with the thread.
         let _ = done.recv();
     }
@@ -202,9 +210,17 @@ struct Patient {
     probe: Option<Probe>,
 }
 
+/// How servers are spoken to by TLS.
+struct Ways {
+    served: Outwards,
+    /// What may be served next.
+    next: Outwards,
+}
+
 /// What the thread has.
 struct Post {
     watch: Watch,
+    outwards: Ways,
     names: Names,
     letters: Receiver<Mail>,
     bell: Arc<EventFd>,
@@ -243,8 +259,9 @@ impl Post {
 
     fn hear(&mut self, mail: Mail) -> Course {
         match mail {
-            Mail::Prepare(groups, ready) => {
+            Mail::Prepare(groups, outwards, ready) => {
                 self.watch.prepare(&groups);
+                self.outwards.next = outwards;
                 acquaint(&mut self.watch, &self.names);
                 self.publish();
                 // Who asked waits for it, or is gone.
@@ -252,10 +269,14 @@ impl Post {
             }
             Mail::Commit => {
                 self.watch.commit();
+                self.outwards.served = std::mem::take(&mut self.outwards.next);
                 self.names.want(self.watch.wanted());
                 self.publish();
             }
-            Mail::Abort => self.watch.abort(),
+            Mail::Abort => {
+                self.watch.abort();
+                self.outwards.next.clear();
+            }
             Mail::Orders(orders) => {
                 self.watch.order(orders);
                 self.publish();
@@ -306,7 +327,7 @@ impl Post {
             if room == 0 || patient.probe.is_some() || now < patient.due {
                 continue;
             }
-            match Probe::begin(&patient.server, &patient.group, rule, now) {
+            match Probe::begin(&patient.server, rule, now) {
                 Ok(probe) => {
                     patient.probe = Some(probe);
                     room -= 1;
@@ -337,7 +358,11 @@ impl Post {
         for (key, ready) in keys.into_iter().zip(ready) {
             let Some(patient) = self.patients.get_mut(&key) else { continue };
             let (Some(probe), Some(rule)) = (&mut patient.probe, &patient.group.health) else { continue };
-            let checked = if ready { probe.advance(&patient.server, rule) } else { None };
+            let toward = self.outwards.served.get(&patient.group.id);
+            let checked = match ready {
+                true => probe.advance(&patient.server, (&patient.group, rule), toward),
+                false => None,
+            };
             let late = probe.deadline <= now;
             if let Some(checked) = checked.or(late.then_some(Checked::Failed)) {
                 self.ended(&key, checked);

@@ -1,5 +1,6 @@
 //! What a configuration needs of the supervisor.
 
+use super::lookout;
 use crate::receivers::Found;
 use crate::{certificates, logins, remote};
 use config::{
@@ -160,12 +161,28 @@ fn files(config: &Config) -> Vec<FileNeeds> {
         });
         needs.collect()
     };
-    let files: [Vec<FileNeeds>; 3] = [
+    let files: [Vec<FileNeeds>; 4] = [
         of(Audience::Workers, certificates::files(config)),
         logins::files(config),
         of(Audience::Agent, remote::files(config)),
+        name_files(config),
     ];
     files.concat()
+}
+
+/// By which names of servers are looked up. A worker may read those that were there when it began: where another one has
+/// come in place of one, it takes another worker.
+fn name_files(config: &Config) -> Vec<FileNeeds> {
+    if !lookout::has_names(config) {
+        return Vec::new();
+    }
+    let needs = |path: &&str| FileNeeds {
+        path: path.into(),
+        pointer: "/upstreams".to_owned(),
+        secret: false,
+        audience: Audience::Nobody,
+    };
+    lookout::FILES.iter().map(needs).collect()
 }
 
 /// Groups of servers, and the servers that a place names itself.

@@ -331,7 +331,8 @@ impl Luggage {
         let relaying = if sandbox == Sandbox::On { relaying } else { Relaying::On };
         let beginning = match relaying {
             Relaying::On => {
-                Some(Beginning::new(site.groups(), self.orders).map_err(|error| error.to_string())?)
+                let served = (site.groups(), outward.clone());
+                Some(Beginning::new(served, self.orders).map_err(|error| error.to_string())?)
             }
             Relaying::Off => None,
         };
@@ -516,17 +517,17 @@ impl Control {
         self.limits.next = Some(next.configuration()?);
         let site = compile(&loaded)?;
         readable(&site)?;
+        let (secured, outward) = next.secured(&loaded.config)?;
         match &self.lookout {
             Some(lookout) => {
                 names_can_be_read(&loaded.config)?;
-                lookout.prepare(site.groups());
+                lookout.prepare(site.groups(), outward.clone());
             }
             None if !loaded.config.all_upstreams().is_empty() => {
                 return Err("other servers cannot be reached by this process".to_owned());
             }
             None => {}
         }
-        let (secured, outward) = next.secured(&loaded.config)?;
         let config = loaded.config;
         let listeners = next.listeners(self.server.shards());
         let site = Arc::new(site);

@@ -62,6 +62,8 @@ variants! {
         2 Auth,
         /// The agent alone.
         3 Agent,
+        /// Nobody: it is only looked at whether it is another one now. It need not be there.
+        4 Nobody,
     }
 
     /// Where a configuration comes from.

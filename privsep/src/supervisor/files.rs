@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::watch::Mark;
+use super::watch::{Mark, marks as marks_of};
 use crate::message::{Audience, Contents, FileNeeds, Needs, Trouble};
 use crate::wire::{Bytes, encode};
 
@@ -60,6 +60,10 @@ pub(crate) fn read(needs: &Needs) -> Result<Files, Vec<Trouble>> {
             Audience::Workers => &mut workers,
             Audience::Auth => &mut auth,
             Audience::Agent => &mut agent,
+            Audience::Nobody => {
+                marks.extend(marks_of(std::slice::from_ref(file)));
+                continue;
+            }
         };
         match read_one(file).and_then(|(bytes, mark)| pile.put(bytes).map(|()| mark)) {
             Ok(mark) => marks.push(mark),
@@ -114,6 +118,7 @@ fn seal(audience: Audience, contents: &Contents) -> io::Result<OwnedFd> {
         Audience::Workers => "kimura-files-workers",
         Audience::Auth => "kimura-files-auth",
         Audience::Agent => "kimura-files-agent",
+        Audience::Nobody => "kimura-files-nobody",
     };
     sys::mem::sealed(name, &Zeroizing::new(encode(contents)))
 }
@@ -122,7 +127,7 @@ fn read_one(needs: &FileNeeds) -> io::Result<(Vec<u8>, Mark)> {
     let mut file = sys::fs::open_file(&needs.path)?;
     let found = file.metadata()?;
     let max = match needs.audience {
-        Audience::Workers | Audience::Agent => FILE_MAX,
+        Audience::Workers | Audience::Agent | Audience::Nobody => FILE_MAX,
         Audience::Auth => USERS_FILE_MAX,
     };
     if found.len() > max {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::upstream::{
     Announce, AnswerHead, Asked, BadResponse, Content, Delivery, Expectation, Forwarding, Framing, HostField,
     Lifetime, MaxForwards, Name, Named, Recoding, RequestHead, Response, ResponseHead, ResponseLimits,
-    ResponseParser, Rules, Scheme, ServerField, Trust, Upgrades, wanted, write_interim,
+    ResponseParser, Rules, Scheme, ServerField, Trust, wanted, write_interim,
 };
 use crate::{
     Body, Coding, Head, HeadParser, Known, Limits, Method, Progress, Request, Status, Version, date,
@@ -170,7 +170,7 @@ pub fn relayed(input: &[u8]) {
                 host: HostField::Kept(b"upstream.example"),
                 content,
                 expectation: Expectation::Passed,
-                upgrade: wanted(&request, Upgrades::WebSocket),
+                upgrade: wanted(&request, &["websocket"]),
                 forwarding: Forwarding { peer, trust, scheme: Scheme::Https, announce },
                 rules: Rules::NONE,
                 lifetime: Lifetime::Kept,

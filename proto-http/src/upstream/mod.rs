@@ -37,4 +37,4 @@ pub use request::{Content, Expectation, HostField, Lifetime, RequestHead};
 pub use response::{FIELDS_MAX, Response, ResponseHead, ResponseLimits, ResponseParser};
 pub use rules::{BadName, FieldNames, Rules};
 pub use trailers::{takes_trailers, write_last_chunk};
-pub use upgrade::{Upgrades, wanted};
+pub use upgrade::{may_pass, wanted};

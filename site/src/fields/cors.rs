@@ -34,14 +34,14 @@ impl Cors {
             head::push(&mut always, ALLOW_CREDENTIALS, "true");
         }
         if !cors.expose.is_empty() {
-            head::push(&mut always, EXPOSE_HEADERS, &cors.expose.join(", "));
+            head::push(&mut always, EXPOSE_HEADERS, cors.expose.join(", "));
         }
         let mut preflight = Vec::new();
-        head::push(&mut preflight, ALLOW_METHODS, &cors.methods.join(", "));
+        head::push(&mut preflight, ALLOW_METHODS, cors.methods.join(", "));
         if !cors.headers.is_empty() {
-            head::push(&mut preflight, ALLOW_HEADERS, &cors.headers.join(", "));
+            head::push(&mut preflight, ALLOW_HEADERS, cors.headers.join(", "));
         }
-        head::push(&mut preflight, MAX_AGE, &cors.max_age.as_secs().to_string());
+        head::push(&mut preflight, MAX_AGE, cors.max_age.as_secs().to_string());
         Cors { origins: cors.origins.clone(), always, preflight }
     }
 

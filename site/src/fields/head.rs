@@ -3,10 +3,10 @@
 const END: &[u8] = b"\r\n";
 
 /// Appends a line.
-pub(super) fn push(out: &mut Vec<u8>, name: &str, value: &str) {
+pub(super) fn push(out: &mut Vec<u8>, name: &str, value: impl AsRef<[u8]>) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
-    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(value.as_ref());
     out.extend_from_slice(END);
 }
 

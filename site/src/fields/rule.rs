@@ -4,15 +4,25 @@ use config::{FieldAction, FieldRule, LogStatus};
 use proto_http::Status;
 
 use super::head;
+use crate::rewrite::{Fault, FieldTemplate, Maps, View};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) name: String,
     pub(super) deed: Deed,
-    /// What is added, whole lines.
-    pub(super) lines: Vec<u8>,
+    /// What is added.
+    pub(super) lines: Lines,
     /// Statuses; all when it is empty.
     on: Vec<LogStatus>,
+}
+
+/// Whole lines.
+#[derive(Clone, Debug)]
+pub(super) enum Lines {
+    /// The same for all requests.
+    Fixed(Vec<u8>),
+    /// Those whose values depend on the request.
+    Varying(Vec<FieldTemplate>),
 }
 
 /// What is done.
@@ -25,7 +35,8 @@ pub(super) enum Deed {
 }
 
 impl Rule {
-    pub(super) fn new(rule: &FieldRule) -> Rule {
+    /// Reads a rule; what is wrong comes with the name of its field.
+    pub(super) fn new(rule: &FieldRule, maps: &Maps) -> Result<Rule, (String, Fault)> {
         let one = std::slice::from_ref;
         let (deed, values) = match &rule.action {
             FieldAction::Set(value) => (Deed::Set, one(value)),
@@ -33,11 +44,25 @@ impl Rule {
             FieldAction::Default(value) => (Deed::Default, one(value)),
             FieldAction::Remove => (Deed::Remove, &[][..]),
         };
-        let mut lines = Vec::new();
-        for value in values {
-            head::push(&mut lines, &rule.name, value);
+        let parsed = values.iter().map(|value| FieldTemplate::parse(value, maps));
+        let parsed = parsed.collect::<Result<Vec<_>, _>>().map_err(|fault| (rule.name.clone(), fault))?;
+        let fixed: Option<Vec<&[u8]>> = parsed.iter().map(FieldTemplate::fixed).collect();
+        let lines = match fixed {
+            Some(values) => Lines::Fixed(values.iter().fold(Vec::new(), |mut lines, value| {
+                head::push(&mut lines, &rule.name, value);
+                lines
+            })),
+            None => Lines::Varying(parsed),
+        };
+        Ok(Rule { name: rule.name.clone(), deed, lines, on: rule.on.clone() })
+    }
+
+    /// All of it, unless it depends on the request.
+    pub(super) fn prepared(&self) -> Option<(&str, Deed, &[u8], &[LogStatus])> {
+        match &self.lines {
+            Lines::Fixed(lines) => Some((&self.name, self.deed, lines, &self.on)),
+            Lines::Varying(_) => None,
         }
-        Rule { name: rule.name.clone(), deed, lines, on: rule.on.clone() }
     }
 
     pub(super) fn holds_always(&self) -> bool {
@@ -52,15 +77,34 @@ impl Rule {
         self.on.is_empty() || self.on.iter().any(is_it)
     }
 
+    /// Does it, unless it depends on the request.
     pub(super) fn apply(&self, out: &mut Vec<u8>, head_at: usize, status: Status) {
+        if let Lines::Fixed(lines) = &self.lines
+            && self.begins(out, head_at, status)
+        {
+            out.extend_from_slice(lines);
+        }
+    }
+
+    /// Does it, if it depends on the request.
+    pub(super) fn apply_for(&self, view: &View<'_>, out: &mut Vec<u8>, head_at: usize, status: Status) {
+        if let Lines::Varying(values) = &self.lines
+            && self.begins(out, head_at, status)
+        {
+            values.iter().for_each(|value| value.write_line(&self.name, view, out));
+        }
+    }
+
+    /// Whether lines are to be added, now that those that they replace are gone.
+    fn begins(&self, out: &mut Vec<u8>, head_at: usize, status: Status) -> bool {
         if !self.holds(status) {
-            return;
+            return false;
         }
         match self.deed {
             Deed::Set | Deed::Remove => head::remove(out, head_at, &self.name),
-            Deed::Default if head::find(&out[head_at..], &self.name).is_some() => return,
-            Deed::Default | Deed::Add => {}
+            Deed::Default => return head::find(&out[head_at..], &self.name).is_none(),
+            Deed::Add => {}
         }
-        out.extend_from_slice(&self.lines);
+        true
     }
 }

@@ -38,5 +38,7 @@ pub(crate) use reply::Reply;
 pub(crate) use rings::find as find_rings;
 pub use rule::Miss;
 pub(crate) use rule::RuleList;
+pub(crate) use template::FieldTemplate;
+pub use variable::Knowledge;
 pub(crate) use variable::{View, is_built_in};
 pub use walk::{Arrival, Event, LOOKUPS_MAX, QUESTIONS_MAX, Trail, Walk};

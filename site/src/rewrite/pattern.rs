@@ -96,6 +96,9 @@ pub(crate) struct Captured {
 }
 
 impl Captured {
+    /// Where no expression was.
+    pub(crate) const NOTHING: &Captured = &Captured { text: Vec::new(), spans: Vec::new() };
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.text.clear();

@@ -1,7 +1,10 @@
 //! Texts with `$variables`.
 
+use std::sync::Arc;
+
 use super::Fault;
-use super::variable::{Scope, Variable, View};
+use super::map::Map;
+use super::variable::{FACTS, Scope, Variable, View};
 
 /// Longest template in bytes.
 const TEXT_MAX: usize = 4096;
@@ -26,6 +29,9 @@ pub(crate) enum Escape {
     Html,
     /// For the inside of a text of JSON.
     Json,
+    /// For the value of a field: what would end the line, or is no part of a value, is percent-encoded (RFC 9110 section
+    /// 5.5).
+    Field,
 }
 
 /// Reads `text`: `$name` and `${name}` are variables, `$$` is a dollar.
@@ -90,6 +96,42 @@ pub(crate) fn write(parts: &[Part], view: &View<'_>, escape: Escape, out: &mut V
     }
 }
 
+/// The value of a field, from what a request says.
+#[derive(Clone, Debug)]
+pub(crate) struct FieldTemplate {
+    parts: Vec<Part>,
+}
+
+impl FieldTemplate {
+    /// Reads a text.
+    pub(crate) fn parse(text: &str, maps: &[(String, Arc<Map>)]) -> Result<FieldTemplate, Fault> {
+        let parts = parse(text, &Scope { maps, facts: FACTS, ..Scope::default() })?;
+        Ok(FieldTemplate { parts })
+    }
+
+    /// The value, where it is the same for all requests.
+    pub(crate) fn fixed(&self) -> Option<&[u8]> {
+        match &self.parts[..] {
+            [] => Some(b""),
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Appends a line with this name; none where there is no value.
+    pub(crate) fn write_line(&self, name: &str, view: &View<'_>, out: &mut Vec<u8>) {
+        let begin = out.len();
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b": ");
+        let value = out.len();
+        write(&self.parts, view, Escape::Field, out);
+        if out[value..].trim_ascii().is_empty() {
+            return out.truncate(begin);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
 impl Escape {
     /// That of a media type.
     pub(crate) fn of(media_type: &str) -> Escape {
@@ -105,10 +147,15 @@ impl Escape {
 
     /// Rewrites what `out` has from `start` on.
     fn apply(self, start: usize, out: &mut Vec<u8>) {
-        if self == Escape::Plain {
-            return;
+        match self {
+            Escape::Plain => return,
+            Escape::Field if !out[start..].iter().any(is_control) => return,
+            Escape::Field | Escape::Html | Escape::Json => {}
         }
         let value = out.split_off(start);
+        if self == Escape::Field {
+            return value.iter().for_each(|byte| push_visible(*byte, out));
+        }
         // What is no UTF-8 would make the whole body none.
         for c in String::from_utf8_lossy(&value).chars() {
             match (self, c) {
@@ -125,6 +172,19 @@ impl Escape {
                 _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             }
         }
+    }
+}
+
+fn is_control(byte: &u8) -> bool {
+    byte.is_ascii_control() && *byte != b'\t'
+}
+
+fn push_visible(byte: u8, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    if is_control(&byte) {
+        out.extend_from_slice(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    } else {
+        out.push(byte);
     }
 }
 
@@ -145,6 +205,13 @@ mod tests {
             out.extend_from_slice(value.as_bytes());
             Escape::of(media_type).apply("before".len(), &mut out);
             assert_eq!(String::from_utf8_lossy(&out), format!("before{wanted}"), "{media_type}");
+        }
+        for (value, wanted) in
+            [(&b"a\tb \xfc"[..], &b"a\tb \xfc"[..]), (b"a\r\nX: b\0\x7f", b"a%0D%0AX: b%00%7F"), (b"", b"")]
+        {
+            let mut out = value.to_vec();
+            Escape::Field.apply(0, &mut out);
+            assert_eq!(out, wanted);
         }
     }
 }

@@ -9,7 +9,7 @@ use proto_http::{Known, Request};
 use super::Fault;
 use super::map::Map;
 use super::pattern::Captured;
-use crate::{Exchange, Security};
+use crate::{Client, Exchange, Security};
 
 /// What stands in a text in place of a `$name`.
 #[derive(Clone, Debug)]
@@ -44,6 +44,38 @@ pub(crate) enum Variable {
     },
     /// What a map has.
     Mapped(Arc<Map>),
+    /// What is known once the request has been let in.
+    Told(Fact),
+}
+
+/// What the rules that lead a request somewhere cannot know yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fact {
+    RequestId,
+    User,
+    /// Whom the client's certificate is about, as logs write it; nobody, unless it holds.
+    Subject,
+    /// The server that the request is passed on to.
+    Upstream,
+}
+
+/// The names of these facts, which are those that logs have.
+pub(crate) const FACTS: &[(&str, Fact)] = &[
+    ("request_id", Fact::RequestId),
+    ("remote_user", Fact::User),
+    ("ssl_client_s_dn", Fact::Subject),
+    ("upstream_addr", Fact::Upstream),
+];
+
+/// These facts about one request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Knowledge<'v> {
+    /// Its id, as logs and responses have it.
+    pub request_id: &'v [u8],
+    /// Who has logged in.
+    pub user: Option<&'v str>,
+    /// The server that it is passed on to, as the configuration has it.
+    pub upstream: Option<&'v str>,
 }
 
 /// Every variable with a name of its own.
@@ -85,6 +117,8 @@ const FAMILIES: &[(&str, Member)] = &[
 #[derive(Default)]
 pub(crate) struct Scope<'n> {
     pub(crate) maps: &'n [(String, Arc<Map>)],
+    /// [`FACTS`], where they are known.
+    pub(crate) facts: &'static [(&'static str, Fact)],
     /// Names of groups, each with its slot and whether it is of the name of a host.
     pub(crate) named: Vec<(Box<str>, usize, bool)>,
     /// So many slots, beginning with the first, are of the expression for the path; none without one.
@@ -102,6 +136,9 @@ impl Scope<'_> {
         }
         if let Some((_, variable)) = NAMED.iter().find(|(known, _)| *known == name) {
             return Ok(variable.clone());
+        }
+        if let Some((_, fact)) = self.facts.iter().find(|(known, _)| *known == name) {
+            return Ok(Variable::Told(*fact));
         }
         if let Some((_, map)) = self.maps.iter().find(|(known, _)| known == name) {
             return Ok(Variable::Mapped(Arc::clone(map)));
@@ -126,6 +163,7 @@ impl Scope<'_> {
     fn unknown(&self, name: &str) -> Fault {
         let known =
             NAMED.iter().map(|(known, _)| *known).chain(self.named.iter().map(|(known, ..)| &**known));
+        let known = known.chain(self.facts.iter().map(|(known, _)| *known));
         let known = known.chain(self.maps.iter().map(|(known, _)| known.as_str()));
         let cure = match nearest(name, known) {
             Some(near) => format!("did you mean ${near}?"),
@@ -149,6 +187,9 @@ pub(crate) struct View<'v> {
     pub(crate) path: &'v [u8],
     pub(crate) query: Option<&'v [u8]>,
     pub(crate) captured: &'v Captured,
+    /// Whom the client's certificate is about, if that holds.
+    pub(crate) subject: Option<&'v str>,
+    pub(crate) facts: Knowledge<'v>,
 }
 
 impl<'v> View<'v> {
@@ -163,6 +204,8 @@ impl<'v> View<'v> {
             path: exchange.path,
             query: exchange.query,
             captured,
+            subject: exchange.holder.filter(|_| is_proven(exchange)).map(|holder| holder.subject.as_str()),
+            facts: Knowledge::default(),
         }
     }
 }
@@ -197,7 +240,8 @@ impl Variable {
             | Variable::Protocol
             | Variable::Client
             | Variable::Field(_)
-            | Variable::Cookie(_) => true,
+            | Variable::Cookie(_)
+            | Variable::Told(_) => true,
             Variable::Path
             | Variable::Query
             | Variable::QuestionMark
@@ -249,9 +293,20 @@ impl Variable {
                 decode_argument(value.unwrap_or_default(), out);
             }
             Variable::Mapped(map) => map.write(view, out),
+            Variable::Told(fact) => out.extend_from_slice(match fact {
+                Fact::RequestId => view.facts.request_id,
+                Fact::User => view.facts.user.unwrap_or_default().as_bytes(),
+                Fact::Subject => view.subject.unwrap_or_default().as_bytes(),
+                Fact::Upstream => view.facts.upstream.unwrap_or_default().as_bytes(),
+            }),
             Variable::Captured { slot, .. } => out.extend_from_slice(view.captured.get(*slot)),
         }
     }
+}
+
+/// Whether the client's certificate holds. Whoever is told a name takes it for the client's.
+fn is_proven(exchange: &Exchange<'_>) -> bool {
+    matches!(exchange.security, Security::Tls { client: Client::Proven, .. })
 }
 
 fn write_host(view: &View<'_>, out: &mut Vec<u8>) {

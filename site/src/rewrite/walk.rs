@@ -15,7 +15,7 @@ use super::pattern::Captured;
 use super::reply;
 use super::rule::{Miss, Outcome, RuleList};
 use super::target::Made;
-use super::variable::View;
+use super::variable::{Knowledge, View};
 use crate::exchange::Inquiry;
 use crate::{Action, Answer, Files, Host, Place};
 
@@ -121,6 +121,8 @@ impl Trail {
             path,
             query: has_query.then_some(query),
             captured: nothing,
+            subject: None,
+            facts: Knowledge::default(),
         };
         let files = place.location.files.as_deref();
         (view, Bench { captured, made, questions, files })

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{
-    Balance, Eject, FieldAction, FieldRule, Health, Place, Preamble, ProxyHost, UpstreamPart,
-    UpstreamProtocol, UpstreamTimeouts,
+    Balance, Eject, FieldAction, FieldRule, ForwardedBefore, Health, Place, Preamble, ProxyHost,
+    UpstreamPart, UpstreamProtocol, UpstreamTimeouts,
 };
-use proto_http::upstream::{FieldNames, Rules};
+use proto_http::upstream::{Announce, FieldNames, Rules};
 use sys::net::Address;
 
 use super::Scripts;
+use crate::Exchange;
+use crate::rewrite::{Captured, Fault, FieldTemplate, Knowledge, Maps, View};
 
 /// A group by its name, whatever its place in the configuration: what shards know of it outlives reloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +75,15 @@ pub struct Server {
     pub part: UpstreamPart,
 }
 
+impl Server {
+    /// Its host, as certificates name it.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let host = self.name.rsplit_once(':').map_or(self.name.as_str(), |(host, _)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+}
+
 /// Servers that have a name: each address of it is one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Named {
@@ -95,17 +106,29 @@ pub struct Relay {
     pub scripts: Option<Scripts>,
     /// What the fields of requests are changed to.
     pub changes: RequestChanges,
+    /// Which fields tell who asks.
+    pub announce: Announce,
+    /// What becomes of those of trusted proxies.
+    pub before: ForwardedBefore,
+    /// Most bytes of a content that are taken before a server is chosen; 0 passes it on as it comes.
+    pub buffering: u64,
+    /// Protocols that connections may go on in.
+    pub upgrades: Vec<String>,
 }
 
 /// Changes to the fields of requests on their way.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub struct RequestChanges {
     dropped: FieldNames,
+    /// What is added to every request, whole lines.
     lines: Vec<u8>,
+    /// What depends on the request, by names.
+    varying: Vec<(String, FieldTemplate)>,
 }
 
 impl RequestChanges {
-    pub(crate) fn new(rules: &[FieldRule]) -> RequestChanges {
+    /// Reads rules; what is wrong with a value comes with the name of its field.
+    pub(crate) fn new(rules: &[FieldRule], maps: &Maps) -> Result<RequestChanges, (String, Fault)> {
         let mut changes = RequestChanges::default();
         for rule in rules {
             let (values, drops) = match &rule.action {
@@ -116,16 +139,41 @@ impl RequestChanges {
             if drops {
                 changes.dropped.insert(&rule.name).expect("the configuration has names of fields only");
             }
-            for value in values {
-                changes.lines.extend_from_slice(format!("{}: {value}\r\n", rule.name).as_bytes());
+            let parsed = values.iter().map(|value| FieldTemplate::parse(value, maps));
+            let parsed = parsed.collect::<Result<Vec<_>, _>>().map_err(|fault| (rule.name.clone(), fault))?;
+            let fixed: Option<Vec<&[u8]>> = parsed.iter().map(FieldTemplate::fixed).collect();
+            let Some(fixed) = fixed else {
+                // All of them, so that they stay in their order.
+                changes.varying.extend(parsed.into_iter().map(|value| (rule.name.clone(), value)));
+                continue;
+            };
+            for value in fixed {
+                let line = [rule.name.as_bytes(), b": ", value, b"\r\n"];
+                line.iter().for_each(|part| changes.lines.extend_from_slice(part));
             }
         }
-        changes
+        Ok(changes)
     }
 
-    /// As the writer of requests takes them.
+    /// Appends the lines for a request, if some of them depend on it.
+    pub fn compose(&self, exchange: &Exchange<'_>, facts: Knowledge<'_>, out: &mut Vec<u8>) {
+        if self.varying.is_empty() {
+            return;
+        }
+        out.extend_from_slice(&self.lines);
+        let view = View { facts, ..View::of(exchange, Captured::NOTHING) };
+        self.varying.iter().for_each(|(name, value)| value.write_line(name, &view, out));
+    }
+
+    /// As the writer of requests takes them; `composed` is what [`RequestChanges::compose`] has made.
     #[must_use]
-    pub fn rules(&self) -> Rules<'_> {
-        Rules { dropped: &self.dropped, lines: &self.lines }
+    pub fn rules<'a>(&'a self, composed: &'a [u8]) -> Rules<'a> {
+        Rules { dropped: &self.dropped, lines: if self.varying.is_empty() { &self.lines } else { composed } }
+    }
+
+    /// Fields of clients that do not pass.
+    #[must_use]
+    pub fn dropped(&self) -> &FieldNames {
+        &self.dropped
     }
 }

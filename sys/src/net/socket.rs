@@ -152,6 +152,29 @@ pub fn receive_onto(fd: RawFd, buffer: &mut Vec<u8>, most: usize) -> io::Result<
     Ok(got)
 }
 
+/// Bytes that have come on a socket and were not received.
+///
+/// # Errors
+/// `EINVAL` for a socket that listens.
+pub fn queued(fd: RawFd) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int, which `count` is and which outlives the call.
+    match unsafe { libc::ioctl(fd, libc::FIONREAD, &mut count) } {
+        0 => Ok(usize::try_from(count).unwrap_or(0)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether nothing has come on a socket that was not received: no byte, no end and no failure.
+#[must_use]
+pub fn is_quiet(fd: RawFd) -> bool {
+    let mut byte = 0_u8;
+    // SAFETY: the kernel writes at most the one byte that `byte` is, which outlives the call.
+    let seen =
+        retry(|| unsafe { libc::recv(fd, (&raw mut byte).cast(), 1, libc::MSG_DONTWAIT | libc::MSG_PEEK) });
+    seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
 pub(super) fn retry(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
     loop {
         if let Ok(count) = usize::try_from(call()) {
@@ -179,6 +202,28 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         (listener.accept().unwrap().0, client)
+    }
+
+    #[test]
+    fn what_has_come_is_seen_without_taking_it() {
+        let wait_for = |fd: &TcpStream| fd.peek(&mut [0]).map(drop);
+        let (near, far) = connected();
+        let fd = near.as_raw_fd();
+        assert!(is_quiet(fd) && queued(fd).unwrap() == 0);
+        send(far.as_raw_fd(), b"word").unwrap();
+        wait_for(&near).unwrap();
+        assert!(!is_quiet(fd) && queued(fd).unwrap() == 4);
+        let (near, far) = connected();
+        drop(far);
+        wait_for(&near).unwrap();
+        assert!(!is_quiet(near.as_raw_fd()) && queued(near.as_raw_fd()).unwrap() == 0, "an end");
+        let (near, far) = connected();
+        reset_on_close(far.as_raw_fd()).unwrap();
+        drop(far);
+        while is_quiet(near.as_raw_fd()) {
+            std::thread::yield_now();
+        }
+        assert!(!is_quiet(near.as_raw_fd()), "a failure that somebody else was told of");
     }
 
     #[test]

@@ -92,10 +92,13 @@ const HANDLING: When = OneOf(
         libc::F_ADD_SEALS as u64,
     ],
 );
-/// To end a connection by a reset, and to send at once what is written.
+/// To end a connection by a reset, to send at once what is written, and to hear that nobody is there: the system's resolver
+/// looks no name up at a name server without that.
 const MANNERS: When = When::Options(&[
     (libc::SOL_SOCKET as u64, libc::SO_LINGER as u64),
     (libc::IPPROTO_TCP as u64, libc::TCP_NODELAY as u64),
+    (libc::SOL_IP as u64, libc::IP_RECVERR as u64),
+    (libc::SOL_IPV6 as u64, libc::IPV6_RECVERR as u64),
 ]);
 /// Those of networks and of this machine: no raw packets, no talk with the kernel.
 const FAMILIES: When = OneOf(0, &[libc::AF_UNIX as u64, libc::AF_INET as u64, libc::AF_INET6 as u64]);

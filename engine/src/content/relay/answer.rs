@@ -10,7 +10,7 @@ use proto_http::upstream::{
     ResponseParser, Rules, ServerField, takes_trailers, write_interim, write_last_chunk,
 };
 use proto_http::{Progress, Request, Status, Version, chunk};
-use site::{About, Compression, Fields, Security};
+use site::{About, Asker, Compression, Exchange, Fields, Knowledge, Security};
 
 use super::super::transform::{self, Transform};
 use super::super::{Responder, SERVER, Sent};
@@ -41,6 +41,8 @@ pub(super) struct Reading {
     lines: Vec<u8>,
     /// The field that has a client come to the same server again, if one is to be set.
     pub(super) cookie: Vec<u8>,
+    /// The name of the server.
+    pub(super) server: String,
 }
 
 impl Default for Reading {
@@ -55,6 +57,7 @@ impl Default for Reading {
             trailers: Vec::new(),
             lines: Vec::new(),
             cookie: Vec::new(),
+            server: String::new(),
         }
     }
 }
@@ -65,6 +68,7 @@ impl Reading {
         self.input.clear();
         self.trailers.clear();
         self.cookie.clear();
+        self.server.clear();
         self.at = 0;
         self.protocol = protocol;
         match protocol {
@@ -142,6 +146,9 @@ pub(super) struct Teller<'x> {
     served: &'x Served,
     /// The location's rules about fields.
     fields: &'x Fields,
+    exchange: Option<Exchange<'x>>,
+    id: RequestId<'x>,
+    user: Option<&'x str>,
     replacing: Replacing<'x>,
     compression: Option<&'x Compression>,
     /// Fields of answers that lines of the log ask for.
@@ -159,6 +166,9 @@ impl<'x> Teller<'x> {
             request: order.request,
             served: responder.served,
             fields: responder.fields,
+            exchange: responder.exchange(),
+            id: responder.id,
+            user: responder.user,
             replacing: Replacing::at(responder.place),
             compression: responder.compression,
             wanted: responder.wanted,
@@ -168,11 +178,17 @@ impl<'x> Teller<'x> {
         }
     }
 
-    /// Applies the location's rules about fields to a whole head.
-    fn rule(&self, out: &mut Vec<u8>, begin: usize, about: &About<'_>) {
+    /// Applies the location's rules about fields to a whole head of this server.
+    fn rule(&self, server: &str, out: &mut Vec<u8>, begin: usize, about: &About<'_>) {
         out.truncate(out.len() - END.len());
         self.fields.fix(out, begin, about);
-        self.fields.add_for(Some(&self.request), out);
+        if self.fields.depend_on_request() {
+            let mut digits = [0; RequestId::DIGITS];
+            let request_id = self.id.text(&mut digits);
+            let facts = Knowledge { request_id, user: self.user, upstream: Some(server) };
+            let asker = Asker { request: Some(&self.request), exchange: self.exchange.as_ref(), facts };
+            self.fields.add_for(&asker, out, begin, about);
+        }
         out.extend_from_slice(END);
     }
 
@@ -307,7 +323,7 @@ impl Answering<'_, '_> {
         let Answering { way, course, teller, reading, out } = self;
         let stream = way.client;
         let whole = reading.whole_content(len);
-        let Reading { input, at, head, lines, cookie, .. } = &mut **reading;
+        let Reading { input, at, head, lines, cookie, server, .. } = &mut **reading;
         let response = head.view(&input[*at..*at + len]);
         let framing = match (response.framing(&teller.asked()).map_err(Failure::Bad)?, whole) {
             (Framing::UntilClose, Some(length)) => Framing::Length(length),
@@ -351,7 +367,7 @@ impl Answering<'_, '_> {
         head.write(out);
         if framing != Framing::Tunnel {
             let over_tls = stream.port.security.get() != Security::Plain;
-            teller.rule(out, begin, &About { over_tls, ..About::relayed(response.status()) });
+            teller.rule(server, out, begin, &About { over_tls, ..About::relayed(response.status()) });
             out.truncate(out.len() - END.len());
             out.extend_from_slice(cookie);
             out.extend_from_slice(END);

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use config::Preamble;
+use logging::RequestId;
 use perf::Counter;
-use site::upstream::{Relay, Seat, Server};
+use site::Knowledge;
+use site::upstream::{Relay, Seat};
 
 use super::super::{Responder, Sent};
 use super::answer::{Answered, Answering, GoesOn, Teller};
 use super::order::Order;
 use super::upload::{self, Gathered};
 use super::way::{self, Failure, Way};
-use super::{Links, Trouble, Try, Work, tunnel};
+use super::{CONTINUE, Links, Trouble, Try, Work, tunnel};
 use crate::stream::Stream;
 use crate::upstream::{Link, Patience};
 
@@ -81,20 +83,30 @@ async fn go(
     responder.stream.shard.count(Counter::UpstreamRequests);
 
     let teller = Teller::of(responder, order);
-    let Responder { body, relay: Work { out: to_server, reading, .. }, out, .. } = responder;
+    let exchange = responder.exchange();
+    let id = responder.id;
+    let user = responder.user;
+    let Responder { body, relay: Work { out: to_server, lines, reading, .. }, out, .. } = responder;
     to_server.clear();
+    lines.clear();
     if !way.is_used() && !way.server.is_sealed() {
         order.introduce(relay, way.client, to_server);
     }
     reading.begin(relay.group.protocol);
     if let Some(server) = way.client.shard.balancers.borrow().server(seat) {
-        order.write(relay, server, to_server);
+        if let Some(exchange) = &exchange {
+            let mut digits = [0; RequestId::DIGITS];
+            let facts = Knowledge { request_id: id.text(&mut digits), user, upstream: Some(&server.name) };
+            relay.changes.compose(exchange, facts, lines);
+        }
+        reading.server.push_str(&server.name);
+        order.write(relay, (server, lines), to_server);
     }
     let security = way.client.port.security.get();
     let asks = (&*relay.group, &order.request);
     way.client.shard.balancers.borrow().stick(seat, asks, security, &mut reading.cookie);
     body.rewind();
-    let gathered = upload::gather(order.packing, body, to_server).map_err(Failure::Body)?;
+    let gathered = upload::gather(order.parcel(relay), body, to_server).map_err(Failure::Body)?;
     if gathered == Gathered::Part && body.take_continue() {
         out.extend_from_slice(CONTINUE);
         way.client.shard.count(Counter::Responses1xx);
@@ -106,7 +118,7 @@ async fn go(
         way.has_asked();
         answering.pass_on().await?
     } else {
-        let upload = upload::send(&way, (order.packing, body), gathered, to_server);
+        let upload = upload::send(&way, (order.parcel(relay), body), gathered, to_server);
         both(&way, upload, answering.pass_on()).await?
     };
     let Answered { mut sent, head, closes, keeps, goes_on, uncoded, replacement } = answered;
@@ -127,8 +139,6 @@ async fn go(
     })
 }
 
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-
 /// A link to a server that takes requests.
 async fn link<'x>(
     responder: &Responder<'x>,
@@ -140,8 +150,12 @@ async fn link<'x>(
     let shard = &client.shard;
     let key = client.port.key.get();
     // One that is spare has not begun as a group wants it that has another configuration now.
-    if links == Links::Any
-        && relay.group.preamble == Preamble::None
+    let spares = relay.group.preamble == Preamble::None;
+    if spares && links == Links::Sure {
+        shard.drop_left_links(seat);
+    }
+    if spares
+        && links != Links::New
         && let Some(link) = shard.spare_link(seat, key)
     {
         return Ok(Way::new(client, link));
@@ -150,19 +164,13 @@ async fn link<'x>(
     way.connected().await?;
     if let Some(toward) = responder.served.outward(relay.group.id) {
         let server = shard.balancers.borrow().server(seat).map(Arc::clone).ok_or(Failure::Refused)?;
-        let name = toward.name.as_deref().unwrap_or_else(|| host_of(&server));
+        let name = toward.name.as_deref().unwrap_or_else(|| server.host());
         // What introduces the client stands before TLS, for whoever ends that.
         let mut hello = shard.buffer();
         order.introduce(relay, client, &mut hello);
         way.secure(&toward.outward, name, hello).await?;
     }
     Ok(way)
-}
-
-/// The host of a server, as certificates name it.
-fn host_of(server: &Server) -> &str {
-    let host = server.name.rsplit_once(':').map_or(server.name.as_str(), |(host, _)| host);
-    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 fn begin(client: &Stream, relay: &Relay, seat: Seat) -> Option<Rc<Link>> {

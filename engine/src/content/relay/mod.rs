@@ -9,6 +9,7 @@
 
 mod answer;
 mod exchange;
+mod gathering;
 mod instead;
 mod order;
 mod preamble;
@@ -31,6 +32,7 @@ use crate::limits::{INPUT_CAPACITY, TRIES_MAX};
 use crate::shard::Shard;
 use crate::stream::Gone;
 use answer::Reading;
+use gathering::Gathered;
 use order::Order;
 pub(crate) use tries::{Try, tell};
 use way::Failure;
@@ -40,6 +42,8 @@ use way::Failure;
 pub(crate) struct Work {
     /// On its way to the server.
     out: Vec<u8>,
+    /// Lines of its head that rules have made for it.
+    lines: Vec<u8>,
     reading: Reading,
     /// What has become of the request that is served now.
     tries: Vec<Try>,
@@ -52,6 +56,7 @@ impl Work {
     /// Lets go of what a rare large answer has left.
     pub(crate) fn slim(&mut self) {
         slim(&mut self.out);
+        slim(&mut self.lines);
         self.reading.slim();
     }
 
@@ -73,18 +78,31 @@ fn slim(buffer: &mut Vec<u8>) {
     }
 }
 
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// Seconds after which a client may come again when no server can be used.
 const RETRY_SECONDS: u32 = 5;
 
 /// Has a server answer.
 pub(super) async fn send(responder: &mut Responder<'_>, relay: &Relay) -> Result<Sent, Gone> {
-    let order = match Order::of(responder, relay) {
+    let mut order = match Order::of(responder, relay) {
         Ok(order) => order,
         Err(answer) => return Ok(own::send(responder, &answer)),
     };
     let shard = Rc::clone(&responder.stream.shard);
+    let _gathered = match relay.buffering {
+        0 => None,
+        _ if responder.body.is_read() => None,
+        most => match Gathered::take(responder, &shard, most).await {
+            Ok(gathered) => {
+                order.measure(gathered.content);
+                Some(gathered)
+            }
+            Err(missing) => return missing.answer(responder),
+        },
+    };
     let mut tried = Vec::new();
-    let mut links = Links::Any;
+    let mut links = if order.is_repeatable() { Links::Any } else { Links::Sure };
     let mut last = None;
     let mut reached = false;
     while tried.len() < TRIES_MAX {
@@ -116,14 +134,19 @@ pub(super) async fn send(responder: &mut Responder<'_>, relay: &Relay) -> Result
     }
     match last {
         // Of several servers, none is there.
-        Some(_) if 1 < tried.len() && !reached => Ok(unavailable(responder)),
+        Some(_) if 1 < tried.len() && !reached => Ok(none_left(responder)),
         Some(trouble) => trouble.answer(responder),
-        None => Ok(unavailable(responder)),
+        None => Ok(none_left(responder)),
     }
 }
 
-fn unavailable(responder: &mut Responder<'_>) -> Sent {
+/// None of the servers can be used.
+fn none_left(responder: &mut Responder<'_>) -> Sent {
     responder.stream.shard.count(Counter::UpstreamsUnavailable);
+    unavailable(responder)
+}
+
+fn unavailable(responder: &mut Responder<'_>) -> Sent {
     let answer = Answer::with(Status::SERVICE_UNAVAILABLE);
     own::send(responder, &Answer { retry_after: Some(RETRY_SECONDS), ..answer })
 }
@@ -133,6 +156,8 @@ fn unavailable(responder: &mut Responder<'_>) -> Sent {
 enum Links {
     /// Any.
     Any,
+    /// Any that its server has not ended yet: whatever has been sent there cannot be sent again.
+    Sure,
     /// One that has carried none before: it cannot have been left by its server meanwhile.
     New,
 }

@@ -2,11 +2,11 @@
 
 use std::os::fd::RawFd;
 
-use config::ProxyHost;
+use config::{ForwardedBefore, ProxyHost};
 use proto_http::fastcgi::{self, Environment};
 use proto_http::upstream::{
     Announce, Content, Expectation, Forwarding, HostField, Lifetime, MaxForwards, Named, RequestHead, Scheme,
-    Trust, Upgrades, wanted,
+    Trust, wanted,
 };
 use proto_http::{Method, Request, Status};
 use site::upstream::{Relay, Scripts, Server};
@@ -15,7 +15,7 @@ use sys::net::Address;
 
 use super::super::Responder;
 use super::preamble::{self, Caller};
-use super::upload::Packing;
+use super::upload::{Packing, Parcel};
 use crate::stream::Stream;
 
 /// A request on its way to a server, whichever it will be.
@@ -26,7 +26,7 @@ pub(super) struct Order<'r> {
     named: Named<'r>,
     content: Content,
     /// How it goes to the server.
-    pub(super) packing: Packing,
+    packing: Packing,
     /// The path, decoded and without dot segments.
     path: &'r [u8],
     /// From whom the request came, and by which connection.
@@ -58,17 +58,22 @@ impl<'r> Order<'r> {
         let caller =
             Caller { address: responder.client, port: if own_port { port.peer.get().port } else { 0 } };
         let trusted = responder.served.clients.trusts(peer);
+        let (peer, trust) = match relay.before {
+            ForwardedBefore::Kept if trusted => (peer, Trust::Proxy),
+            ForwardedBefore::Kept => (peer, Trust::Nobody),
+            ForwardedBefore::Replaced => (responder.client, Trust::Nobody),
+        };
         let forwarding = Forwarding {
             peer,
-            trust: if trusted { Trust::Proxy } else { Trust::Nobody },
+            trust,
             scheme: match port.security.get() {
                 Security::Plain => Scheme::Http,
                 Security::Tls { .. } => Scheme::Https,
             },
-            announce: Announce::default(),
+            announce: relay.announce,
         };
         // What has been sent ahead is either another request or nobody's business.
-        let upgrade = wanted(&request, Upgrades::default()).filter(|_| responder.ahead.is_empty());
+        let upgrade = wanted(&request, &relay.upgrades).filter(|_| responder.ahead.is_empty());
         Ok(Order {
             request,
             raw_path: responder.raw_path,
@@ -84,9 +89,26 @@ impl<'r> Order<'r> {
         })
     }
 
+    /// How the content goes to a server, with what behind it.
+    pub(super) fn parcel(&self, relay: &'r Relay) -> Parcel<'_> {
+        Parcel { packing: self.packing, named: &self.named, dropped: relay.changes.dropped() }
+    }
+
+    /// All of the content is there, so many bytes: who has to be told how long it is can be.
+    pub(super) fn measure(&mut self, content: u64) {
+        if (self.packing, self.content) == (Packing::Records, Content::Chunked) {
+            self.content = Content::Length(content);
+        }
+    }
+
     /// Whether doing it twice is as good as doing it once (RFC 9110 section 9.2.2).
     pub(super) fn is_idempotent(&self) -> bool {
         is_idempotent(self.request.method())
+    }
+
+    /// Whether it can be sent again whatever has become of it: all of it is there, and will be.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.is_idempotent() && self.content == Content::None
     }
 
     /// Appends what a new connection to a server begins with; `client` is the connection by which the request has come.
@@ -94,15 +116,15 @@ impl<'r> Order<'r> {
         preamble::write(relay.group.preamble, self.caller, client, out);
     }
 
-    /// Appends the head for a server.
-    pub(super) fn write(&self, relay: &Relay, server: &Server, out: &mut Vec<u8>) {
+    /// Appends the head for a server; `lines` are those that rules have made for it.
+    pub(super) fn write(&self, relay: &Relay, (server, lines): (&Server, &[u8]), out: &mut Vec<u8>) {
         let host = match &relay.host {
             ProxyHost::Keep => HostField::Kept(name_of(server)),
             ProxyHost::Upstream => HostField::Given(name_of(server)),
             ProxyHost::Name(name) => HostField::Given(name.as_bytes()),
         };
         if let Some(scripts) = &relay.scripts {
-            return self.write_environment(relay, (scripts, host), out);
+            return self.write_environment(relay, (scripts, host, lines), out);
         }
         let head = RequestHead {
             request: self.request,
@@ -115,7 +137,7 @@ impl<'r> Order<'r> {
             expectation: Expectation::Answered,
             upgrade: self.upgrade,
             forwarding: self.forwarding,
-            rules: relay.changes.rules(),
+            rules: relay.changes.rules(lines),
             lifetime: match relay.group.keep_alive {
                 // Who goes on in another protocol keeps the connection, whatever was kept of it.
                 0 if self.upgrade.is_none() => Lifetime::Last,
@@ -129,7 +151,7 @@ impl<'r> Order<'r> {
     fn write_environment(
         &self,
         relay: &Relay,
-        (scripts, host): (&Scripts, HostField<'_>),
+        (scripts, host, lines): (&Scripts, HostField<'_>, &[u8]),
         out: &mut Vec<u8>,
     ) {
         let Some(script) = scripts.rule.find(self.path) else { return };
@@ -156,7 +178,7 @@ impl<'r> Order<'r> {
             server: sys::net::local_of(self.client_fd),
             user: None,
             forwarding: Forwarding { announce: Announce::Nothing, ..self.forwarding },
-            rules: relay.changes.rules(),
+            rules: relay.changes.rules(lines),
             variables: &scripts.variables,
         };
         environment.write(out);
@@ -170,8 +192,10 @@ fn packing(relay: &Relay, content: Content, path: &[u8]) -> Result<Packing, Answ
         (None, Content::None | Content::Length(_)) => Ok(Packing::Plain),
         (Some(scripts), _) if scripts.rule.find(path).is_none() => Err(Answer::with(Status::NOT_FOUND)),
         // A script is told the length before the content (RFC 3875 section 4.1.2).
-        (Some(_), Content::Chunked) => Err(Answer { close: true, ..Answer::with(Status::LENGTH_REQUIRED) }),
-        (Some(_), Content::None | Content::Length(_)) => Ok(Packing::Records),
+        (Some(_), Content::Chunked) if relay.buffering == 0 => {
+            Err(Answer { close: true, ..Answer::with(Status::LENGTH_REQUIRED) })
+        }
+        (Some(_), _) => Ok(Packing::Records),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use proto_http::chunk;
 use proto_http::fastcgi::{self, CONTENT_MAX};
+use proto_http::upstream::{FieldNames, Named, write_last_chunk};
 
 use super::way::{Failure, Way};
 use crate::limits::OUTPUT_MAX;
@@ -16,6 +17,16 @@ pub(super) enum Packing {
     Chunks,
     /// In FastCGI's records.
     Records,
+}
+
+/// How a server gets the content, and which trailer fields behind it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parcel<'o> {
+    pub(super) packing: Packing,
+    /// What belongs to the client's connection.
+    pub(super) named: &'o Named<'o>,
+    /// What the operator does not want to pass.
+    pub(super) dropped: &'o FieldNames,
 }
 
 /// What a look at the content has come to.
@@ -33,7 +44,7 @@ pub(super) enum Gathered {
 /// does not take what has come.
 pub(super) async fn send(
     way: &Way<'_>,
-    (packing, body): (Packing, &mut RequestBody<'_>),
+    (parcel, body): (Parcel<'_>, &mut RequestBody<'_>),
     mut gathered: Gathered,
     out: &mut Vec<u8>,
 ) -> Result<(), Failure> {
@@ -44,13 +55,13 @@ pub(super) async fn send(
             Gathered::Enough => {}
             Gathered::Part => body.more().await.map_err(Failure::Body)?,
         }
-        gathered = gather(packing, body, out).map_err(Failure::Body)?;
+        gathered = gather(parcel, body, out).map_err(Failure::Body)?;
     }
 }
 
 /// Appends what has come of the content, framed.
 pub(super) fn gather(
-    packing: Packing,
+    parcel: Parcel<'_>,
     body: &mut RequestBody<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Gathered, BodyError> {
@@ -65,11 +76,11 @@ pub(super) fn gather(
             }
             return Ok(Gathered::Part);
         }
-        pack(packing, data, out);
+        pack(parcel.packing, data, out);
     }
-    match packing {
+    match parcel.packing {
         Packing::Plain => {}
-        Packing::Chunks => out.extend_from_slice(chunk::LAST),
+        Packing::Chunks => write_last_chunk(body.trailers(), parcel.named, parcel.dropped, out),
         Packing::Records => fastcgi::write_end_of_input(out),
     }
     Ok(Gathered::All)

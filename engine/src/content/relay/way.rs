@@ -252,7 +252,7 @@ impl<'x> Way<'x> {
             self.wait()
         })
         .await?;
-        self.client.take_toll(input.len() - before).await.map_err(Failure::Client)?;
+        self.client.take_toll(input.len() - before, 0).await.map_err(Failure::Client)?;
         // Whoever speaks, the tunnel is in use.
         self.shard().watch(self.server.port.key.get(), Wait::Response);
         Ok(())

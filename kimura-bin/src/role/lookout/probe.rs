@@ -1,6 +1,8 @@
-//! One health check of one server: a connection, and perhaps a request and the status of its answer.
+//! One health check of one server: a connection, with TLS where the group has it, and perhaps a request and the status of
+//! its answer.
 
 use config::{Health as Rule, Preamble};
+use engine::Toward;
 use proto_http::proxy::{self, Ends, Form};
 use site::upstream::{Checked, Group, Server, judge};
 use std::io::{self, ErrorKind};
@@ -8,16 +10,21 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 use sys::net::{Address, connect_to, connected, receive, send};
 use sys::poll::Interest;
+use tls::Client;
 
-/// Most bytes of an answer that are taken at a time.
-const READ_MAX: usize = 512;
+/// Most bytes that are taken at a time.
+const READ_MAX: usize = 4096;
+/// Most bytes that a server may send until it has proved who it is: chains of certificates are shorter.
+const HANDSHAKE_MAX: usize = 256 * 1024;
 
 /// A check under way.
 pub(super) struct Probe {
     socket: OwnedFd,
     step: Step,
-    /// What each connection begins with.
-    preamble: Preamble,
+    /// What TLS has come to, where there is any.
+    session: Option<Box<Client>>,
+    /// Bytes that have come before the server had proved who it is.
+    shaken: usize,
     /// When it has failed.
     pub(super) deadline: Instant,
 }
@@ -26,10 +33,23 @@ pub(super) struct Probe {
 enum Step {
     /// The connection.
     Connecting,
-    /// Room for the rest of the request.
-    Sending(Vec<u8>),
+    /// Room for the rest of what is to be sent; then comes what is next.
+    Sending(Vec<u8>, Next),
+    /// The server's part of the handshake.
+    Shaking,
     /// The status.
     Receiving(Vec<u8>),
+}
+
+/// What follows when all is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// The handshake.
+    Handshake,
+    /// The answer.
+    Answer,
+    /// Nothing: the server is well.
+    End,
 }
 
 impl Probe {
@@ -37,63 +57,125 @@ impl Probe {
     ///
     /// # Errors
     /// There is no way to the server: it has failed.
-    pub(super) fn begin(server: &Server, group: &Group, rule: &Rule, now: Instant) -> io::Result<Probe> {
+    pub(super) fn begin(server: &Server, rule: &Rule, now: Instant) -> io::Result<Probe> {
         let socket = connect_to(&server.address)?;
         let deadline = now + rule.timeout;
-        Ok(Probe { socket, step: Step::Connecting, preamble: group.preamble, deadline })
+        Ok(Probe { socket, step: Step::Connecting, session: None, shaken: 0, deadline })
     }
 
     /// What it waits for.
     pub(super) fn waits(&self) -> (BorrowedFd<'_>, Interest) {
         let interest = match self.step {
-            Step::Connecting | Step::Sending(_) => Interest::Write,
-            Step::Receiving(_) => Interest::Read,
+            Step::Connecting | Step::Sending(..) => Interest::Write,
+            Step::Shaking | Step::Receiving(_) => Interest::Read,
         };
         (self.socket.as_fd(), interest)
     }
 
-    /// Goes on as far as it can; tells how the check went once that is certain.
-    pub(super) fn advance(&mut self, server: &Server, rule: &Rule) -> Option<Checked> {
-        match self.go_on(server, rule) {
+    /// Goes on as far as it can; tells how the check went once that is certain. `toward` is how the servers of the group
+    /// are spoken to by TLS.
+    pub(super) fn advance(
+        &mut self,
+        server: &Server,
+        (group, rule): (&Group, &Rule),
+        toward: Option<&Toward>,
+    ) -> Option<Checked> {
+        match self.go_on(server, (group, rule), toward) {
             Ok(checked) => checked,
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
             Err(_) => Some(Checked::Failed),
         }
     }
 
-    fn go_on(&mut self, server: &Server, rule: &Rule) -> io::Result<Option<Checked>> {
+    fn go_on(
+        &mut self,
+        server: &Server,
+        (group, rule): (&Group, &Rule),
+        toward: Option<&Toward>,
+    ) -> io::Result<Option<Checked>> {
         loop {
             match &mut self.step {
                 Step::Connecting => {
                     connected(self.socket.as_raw_fd())?;
                     let mut first = Vec::new();
-                    introduce(self.preamble, &mut first);
-                    if let Some(path) = &rule.path {
-                        first.extend_from_slice(&request(path, server, rule));
-                    }
-                    self.step = Step::Sending(first);
+                    introduce(group.preamble, &mut first);
+                    self.step = match toward {
+                        Some(toward) => {
+                            let name = toward.name.as_deref().unwrap_or_else(|| server.host());
+                            let client =
+                                toward.outward.connect(name, &mut first).map_err(io::Error::other)?;
+                            self.session = Some(Box::new(client));
+                            Step::Sending(first, Next::Handshake)
+                        }
+                        None => self.ask(server, rule, first)?,
+                    };
                 }
-                Step::Sending(rest) => {
+                Step::Sending(rest, next) => {
                     let sent = send(self.socket.as_raw_fd(), rest)?;
                     rest.drain(..sent);
                     if rest.is_empty() {
-                        if rule.path.is_none() {
-                            return Ok(Some(Checked::Passed));
-                        }
-                        self.step = Step::Receiving(Vec::new());
+                        self.step = match next {
+                            Next::Handshake => Step::Shaking,
+                            Next::Answer => Step::Receiving(Vec::new()),
+                            Next::End => return Ok(Some(Checked::Passed)),
+                        };
+                    }
+                }
+                Step::Shaking => {
+                    let mut out = Vec::new();
+                    self.shaken += self.take(&mut Vec::new(), &mut out)?;
+                    if HANDSHAKE_MAX < self.shaken {
+                        return Ok(Some(Checked::Failed));
+                    }
+                    if self.session.as_ref().is_some_and(|session| session.is_ready()) {
+                        self.step = self.ask(server, rule, out)?;
+                    } else if !out.is_empty() {
+                        self.step = Step::Sending(out, Next::Handshake);
                     }
                 }
                 Step::Receiving(answer) => {
-                    let mut buffer = [0; READ_MAX];
-                    let count = receive(self.socket.as_fd(), &mut buffer)?;
-                    answer.extend_from_slice(&buffer[..count]);
-                    let judged = judge(answer, rule);
-                    if judged.is_some() || count == 0 {
-                        return Ok(judged.or(Some(Checked::Failed)));
+                    let mut answer = std::mem::take(answer);
+                    let taken = self.take(&mut answer, &mut Vec::new());
+                    let judged = judge(&answer, rule);
+                    self.step = Step::Receiving(answer);
+                    if judged.is_some() {
+                        return Ok(judged);
                     }
+                    taken?;
                 }
             }
         }
+    }
+
+    /// The step that sends the request, if there is one, behind what is in `out`.
+    fn ask(&mut self, server: &Server, rule: &Rule, mut out: Vec<u8>) -> io::Result<Step> {
+        let Some(path) = &rule.path else { return Ok(Step::Sending(out, Next::End)) };
+        let request = request(path, server, rule);
+        match &mut self.session {
+            Some(session) => session.write(&request, &mut out).map_err(io::Error::other)?,
+            None => out.extend_from_slice(&request),
+        }
+        Ok(Step::Sending(out, Next::Answer))
+    }
+
+    /// Appends what has come to `plain`, and what TLS has to say to it to `out`; answers how many bytes have come.
+    ///
+    /// # Errors
+    /// The connection has ended or failed, or the server is not the one that it should be.
+    fn take(&mut self, plain: &mut Vec<u8>, out: &mut Vec<u8>) -> io::Result<usize> {
+        let mut buffer = [0; READ_MAX];
+        let count = receive(self.socket.as_fd(), &mut buffer)?;
+        if count == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        let ended = match &mut self.session {
+            Some(session) => session.feed(&buffer[..count], plain, out).map_err(io::Error::other)?,
+            None => {
+                plain.extend_from_slice(&buffer[..count]);
+                false
+            }
+        };
+        if ended { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(count) }
     }
 }
 
