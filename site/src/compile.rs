@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use auth::access::{Asked, Rules};
 use config::{
-    Config, ErrorPage, ErrorStatus, ForwardedFields, Handler, Listen, Matcher, Place, Problems,
-    Registry, Rewriting, Settings, Upstream, UpstreamAddress, UpstreamProtocol, UpstreamServer,
+    Config, ErrorPage, ErrorStatus, ForwardedFields, Handler, Listen, Matcher, Place, Problems, Registry,
+    Rewriting, Settings, Upstream, UpstreamAddress, UpstreamProtocol, UpstreamServer,
 };
 use proto_http::upstream::Announce;
 use sys::net::Address;

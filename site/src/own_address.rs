@@ -35,8 +35,9 @@ pub(crate) fn check(config: &Config, names: &[Names], registry: &Registry, probl
     }
 }
 
+/// Whether rules have a say in what becomes of requests, or all are answered before they are passed on.
 fn has_rules(rewriting: &Rewriting) -> bool {
-    !rewriting.rules.is_empty()
+    !rewriting.rules.is_empty() || rewriting.answer.is_some()
 }
 
 /// The servers of a place by which requests come back to its host, each by its JSON Pointer, with the address.
