@@ -270,9 +270,10 @@ mod tests {
             "tls": {"certificates": {"main": {"chain": "chain.pem", "key": "key.pem"}}, "authorities": "ca.pem"},
             "locations": {
                 "/a/": {"root": "own"},
+                "/p/": {"proxy": "http://127.0.0.1:3", "comet": "off"},
                 "/c/": {
                     "root": "base",
-                    "rewrite": [{"path": "^/c", "to": "/d", "if": {"host": "^base$"}}, {"return": {"status": 301, "to": "/e"}}, {"path": "^/c", "rules": []}],
+                    "rewrite": [{"path": "^/c", "to": "/d", "if": {"host": "^base$"}}, {"path": "^/d", "return": {"status": 301, "to": "/e"}}, {"path": "^/c", "rules": []}],
                     "return": {"body": "base"}
                 },
                 "/b/": {
@@ -323,6 +324,9 @@ mod tests {
             "security" => "/hosts/example.org/locations/~1b~1/security",
             "cors" => "/hosts/example.org/locations/~1b~1/cors",
             "compression" => "/hosts/example.org/locations/~1b~1/compression",
+            "location" if matches!(key, "proxy_host" | "intercept" | "accel") => {
+                "/hosts/example.org/locations/~1p~1"
+            }
             "location" => "/hosts/example.org/locations/~1a~1",
             "shaping" => "/server/shaping",
             "shaping_total" => "/server/shaping/total",
