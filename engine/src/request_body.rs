@@ -23,6 +23,8 @@ pub(crate) enum BodyError {
     Cut,
     /// It did not come in time.
     Late,
+    /// The line at a limit on its bytes is longer than it may be; the status says whose limit it is.
+    Held(Status),
     /// The connection is gone.
     Broken,
 }
@@ -35,6 +37,7 @@ impl BodyError {
             BodyError::TooLarge => Some(Status::CONTENT_TOO_LARGE),
             BodyError::Cut => Some(Status::BAD_REQUEST),
             BodyError::Late => Some(Status::REQUEST_TIMEOUT),
+            BodyError::Held(status) => Some(status),
             BodyError::Broken => None,
         }
     }
@@ -260,7 +263,10 @@ impl<'x> RequestBody<'x> {
                 // For what limits have held back nobody is slow.
                 Ok(Duration::ZERO) => {}
                 Ok(held) => self.begun = self.begun.saturating_add(ticks(held)),
-                Err(gone) => come = Err(gone),
+                Err(held) => match held.status() {
+                    Some(status) => return Err(BodyError::Held(status)),
+                    None => come = Err(held.gone()),
+                },
             }
         }
         match come {
