@@ -258,7 +258,7 @@ impl<'x> RequestBody<'x> {
         });
         let mut come = come.await;
         if come.is_ok() && stream.port.shaped.get() {
-            let due = self.decoder.due().saturating_sub(self.input.len() as u64);
+            let due = self.due();
             match stream.take_toll(self.input.len() - before, due).await {
                 // For what limits have held back nobody is slow.
                 Ok(Duration::ZERO) => {}
@@ -278,6 +278,18 @@ impl<'x> RequestBody<'x> {
             }
             Err(Gone::Expired(_) | Gone::Broken) => Err(BodyError::Broken),
         }
+    }
+
+    /// Bytes that are still to come at least, behind what has come.
+    fn due(&self) -> u64 {
+        let (mut ahead, mut at) = (self.decoder.clone(), self.at);
+        while let Ok(step) = ahead.decode(&self.input[at..]) {
+            at += step.consumed;
+            if step.consumed == 0 || ahead.is_done() {
+                break;
+            }
+        }
+        if ahead.is_done() { 0 } else { ahead.due().max(1) }
     }
 
     /// Whether `100 Continue` is due now that the body is wanted; answers it once.

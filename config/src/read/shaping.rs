@@ -37,10 +37,13 @@ pub(super) fn read(reader: &Reader<'_>, scope: &str, problems: &mut Problems) ->
 }
 
 fn read_quota(reader: &Reader<'_>, problems: &mut Problems) -> Quota {
+    let delay = reader.or_default(&quota::DELAY, problems);
+    if !delay.is_zero() {
+        lone(reader, &quota::DELAY, &quota::REQUESTS, problems);
+    }
     lone(reader, &quota::DOWN_BURST, &quota::DOWN, problems);
     lone(reader, &quota::UP_BURST, &quota::UP, problems);
     lone(reader, &quota::REQUESTS_BURST, &quota::REQUESTS, problems);
-    lone(reader, &quota::DELAY, &quota::REQUESTS, problems);
     Quota {
         down: reader.or_default(&quota::DOWN, problems),
         down_burst: reader.get(&quota::DOWN_BURST, problems),
@@ -48,7 +51,7 @@ fn read_quota(reader: &Reader<'_>, problems: &mut Problems) -> Quota {
         up_burst: reader.get(&quota::UP_BURST, problems),
         requests: reader.or_default(&quota::REQUESTS, problems),
         requests_burst: reader.get(&quota::REQUESTS_BURST, problems),
-        delay: reader.or_default(&quota::DELAY, problems),
+        delay,
         concurrent: reader.or_default(&quota::CONCURRENT, problems),
         connections: reader.or_default(&quota::CONNECTIONS, problems),
     }

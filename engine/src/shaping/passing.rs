@@ -146,9 +146,6 @@ impl Stream {
         }
         self.port.held.set(false);
         self.shard.count_by(Counter::BytesReceivedShaped, bytes as u64 - left);
-        if waited > 0 {
-            self.shard.count(Counter::ReceivesDelayedLimit);
-        }
         paid.map(|()| Duration::from_nanos(waited))
     }
 
@@ -170,6 +167,9 @@ impl Stream {
                 Some((_, Step::Wait(ns, by))) => (ns, by),
             };
             self.mark(Some(by), ns);
+            if !self.port.held.get() {
+                self.shard.count(Counter::ReceivesDelayedLimit);
+            }
             self.hold_back();
             if let Err(gone) = self.wait_for_toll(ns, due).await {
                 self.give_back(piece);
