@@ -295,3 +295,34 @@ fn what_waits_in_a_file_outlives_the_server_and_comes_once() {
     server.stop().expect("the ledger is even");
     assert_eq!(fs::metadata(site.path("main.spill")).expect("a file").len(), found.len());
 }
+
+#[test]
+fn another_way_to_wait_takes_a_restart_and_a_reload_says_so() {
+    let site = Site::new(r#""file": "${folder}/main.log""#);
+    let server = site.start();
+    let spill = r#""file": "${folder}/main.log", "when_full": "block", "spill": "${folder}/main.spill""#;
+    let text = fs::read_to_string(&site.configuration).expect("a configuration");
+    site.configure("other.conf", spill);
+    let other = fs::read_to_string(site.path("other.conf")).expect("a configuration");
+    let reload = |text: &str| {
+        fs::write(&site.configuration, text).expect("write");
+        let words = ["reload", "-c", &site.configuration.display().to_string()];
+        let output = binary::output(words).expect("the client runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let told = reload(&other.replace("\"256k\"", "\"1m\""));
+    let keys = "/logs/main/queue, /logs/main/when_full, /logs/main/spill";
+    assert!(told.contains(&format!("needs restart  {keys}")), "{told}");
+    assert!(!site.path("main.spill").exists());
+    let said = fs::read_to_string(site.path("error.log")).expect("an error log");
+    assert!(said.contains(&format!("in force as before: {keys}: restart the server")), "{said}");
+    let mut client = server.connect().expect("connect");
+    assert_eq!(ask(&mut client, "held", 1).status, 200, "all else was taken over");
+    assert!(!reload(&text).contains("needs restart"), "as it was");
+    fs::write(&site.configuration, other).expect("write");
+    server.stop().expect("the server ends in order");
+    let server = site.start();
+    assert!(site.path("main.spill").exists(), "the restart changes it");
+    server.stop().expect("the server ends in order");
+}

@@ -209,6 +209,13 @@ impl Site {
         (told.status.success(), text)
     }
 
+    /// What `kimura logs` shows.
+    fn logs(&self) -> String {
+        let socket = self.bench.folder.path().join("control.sock");
+        let told = binary::output(["logs".as_ref(), "--socket".as_ref(), socket.as_os_str()]).expect("told");
+        String::from_utf8_lossy(&told.stdout).into_owned()
+    }
+
     /// The processes of logins under way.
     fn logins(&self) -> usize {
         let Ok(pam) = self.server.process(AUTH_PAM) else { return 0 };
@@ -297,6 +304,10 @@ fn a_module_that_hangs_delays_its_own_logins_alone() {
     // Whoever hangs is not left behind.
     until("no process of a login", || site.logins() == 0);
     assert_eq!(site.ask("hang", "anna", PASSWORD).status, 200);
+    until("the message of auth-pam", || site.logs().contains("PAM service hang: no verdict within"));
+    fs::remove_file(site.bench.folder.path().join("services/expired")).expect("a service");
+    assert_eq!(site.ask("expired", "anna", PASSWORD).status, 503);
+    until("the message of a login", || site.logs().contains("there is no PAM service \"expired\""));
     site.server.stop().expect("an even ledger");
 }
 

@@ -42,7 +42,7 @@ impl Site {
         open_to_all(folder.path()).expect("chmod");
         let origins = Path::new(env!("CARGO_MANIFEST_DIR")).join("origins");
         let fill = |text: &str| {
-            text.replace("${folder}", &folder.path().to_string_lossy()).replace("${keep_alive}", keep_alive)
+            text.replace("${keep_alive}", keep_alive).replace("${folder}", &folder.path().to_string_lossy())
         };
         let text = |name| std::fs::read_to_string(origins.join(name)).expect("a file of ours");
         folder.write("www/page.php", text("page.php").as_bytes()).expect("write");
@@ -225,4 +225,27 @@ fn what_a_script_flushes_is_passed_on_at_once() {
     File::create(mark).expect("a file");
     link.read_to_end(&mut got).expect("the rest");
     assert!(got.ends_with(b"first\nsecond\n"), "{}", String::from_utf8_lossy(&got));
+}
+
+#[test]
+fn checks_ask_a_script() {
+    for (path, status) in [
+        ("/ping", 200),
+        ("${folder}/www/page.php?do=post", 200),
+        ("${folder}/www/none.php", 503),
+        ("/none", 503),
+    ] {
+        let often = r#""interval": "1s", "timeout": "1s", "status": ["2xx"]"#;
+        let site = Site::new(&format!(r#""health": {{ "path": "{path}", {often} }},"#));
+        if status == 503 {
+            until("the server is found to be down", || site.server.heard("is down") > 0);
+        }
+        // What is said of the socket of PHP-FPM names a place as well.
+        let places = (1..=2).filter_map(|number| site.server.place(number).ok());
+        let place = places.into_iter().find(|place| matches!(place, Place::Ip(_))).expect("an address");
+        let mut client = Client::connect(&place).expect("a connection");
+        client.send(b"GET /page.php HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("send");
+        assert_eq!(client.response(Asked::Other).expect("a response").status, status, "{path}");
+        assert_eq!(site.server.heard("is down") > 0, status == 503, "{path}");
+    }
 }

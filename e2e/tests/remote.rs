@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 const CONFIGURATION: &str = r#"{
-  "server": { "listen": ["127.0.0.1:0"], "privsep": ${privsep}, "control": {
+  "server": { "listen": ["127.0.0.1:0"], "error_log_level": "debug", "privsep": ${privsep}, "control": {
     "socket": "${folder}/control.sock", "audit_log": "${folder}/audit.log",
     "tokens": { "deploy": "admin 0afad0c7cc14bd59c67be5657a32677356a5a464168ab523a9530d7a743d3c2b" },
     "remote": { "listen": ["127.0.0.1:${port}"], "chain": "${folder}/ca/server.pem", "key": "${folder}/ca/server.key" }
@@ -195,6 +195,11 @@ fn those_who_only_disturb_are_closed_and_others_served() {
     is_done(house.far("status"), "serving");
     drop(crowd);
     assert_eq!(house.agents(), 1);
+    // The agent says so, to those who follow the logs as well.
+    until("the message of the agent", || {
+        let (_, lines) = house.near("logs");
+        lines.contains("a control connection from 127.0.0.1:") && lines.contains("is closed")
+    });
     house.server.stop().expect("the server ends in order");
 }
 

@@ -80,7 +80,7 @@ fn leak(origin: SocketAddr, passed: Arc<Mutex<Vec<String>>>) -> SocketAddr {
                         let line = text.lines().next().unwrap_or_default().to_owned();
                         passed.lock().expect("nobody has panicked").push(line);
                     }
-                })
+                });
             });
         }
     });

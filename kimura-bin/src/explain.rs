@@ -46,12 +46,13 @@ enum Secure {
 impl Url {
     pub(crate) fn parse(text: &str) -> Result<Url, Usage> {
         let bad = || Usage::BadUrl(text.to_owned());
+        // Before anything else: a path may have a whole URL in it.
+        if text.starts_with('/') {
+            return Ok(Url { secure: Secure::No, authority: None, target: text.to_owned() });
+        }
         let (secure, rest) = match text.split_once("://") {
             Some(("http", rest)) => (Secure::No, rest),
             Some(("https", rest)) => (Secure::Yes, rest),
-            None if text.starts_with('/') => {
-                return Ok(Url { secure: Secure::No, authority: None, target: text.to_owned() });
-            }
             _ => return Err(bad()),
         };
         let end = rest.find(['/', '?']).unwrap_or(rest.len());

@@ -1,12 +1,12 @@
-//! Receivers of logs: their names are looked up while a configuration is examined, and nowhere else; from then on they
-//! are addresses.
+//! Receivers of logs: their names are looked up by check, while a configuration is examined and now and then after that;
+//! for all others they are addresses.
 
 use crate::logs::access_logs;
 use config::{Config, Output, Place, Problems, Receiver, ReceiverKind, Registry, Syslog, SyslogTransport};
 use privsep::message::{self, GearmanServer, SyslogWay};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use tls::ServerTrust;
 
@@ -40,8 +40,7 @@ impl Found {
             let (Output::Receiver(receiver), pointer) = (&log.output, &log.pointer) else { continue };
             for place in places(receiver) {
                 if let Err(cause) = found.resolve(place) {
-                    let cure = "correct the name, or write the address; names are looked up when the server starts or \
-                                reloads";
+                    let cure = "correct the name, see to it, or write the address";
                     problems.push(registry.problem(pointer, cause, cure));
                 }
             }
@@ -161,6 +160,11 @@ fn as_told(labels: &config::Labels) -> message::Labels {
         severity: labels.severity.to_owned(),
         app_name: labels.app_name.clone(),
     }
+}
+
+/// Whether a receiver has a name that can lead elsewhere one day.
+pub(crate) fn has_names(receiver: &Receiver) -> bool {
+    places(receiver).iter().any(|place| place.host.parse::<IpAddr>().is_err())
 }
 
 fn places(receiver: &Receiver) -> &[Place] {

@@ -158,3 +158,10 @@ fn replace_error_log(descriptors: &[OwnedFd], place: Place) {
         log::error!("{error}");
     }
 }
+
+/// Has the messages of this process shown to viewers of the logs; a thread's are those of its process.
+fn show_messages(way: Vec<OwnedFd>, place: Place) {
+    if let (Place::Process, Some(way)) = (place, way.into_iter().next()) {
+        error_log::show_by(way);
+    }
+}

@@ -23,6 +23,9 @@ use crate::tail::Tail;
 /// Packets that are taken from one worker before the others have their turn.
 const TURN: usize = 64;
 
+/// Generation of those who have only messages to show: workers count from 1.
+pub const MESSAGES_GENERATION: u32 = 0;
+
 /// What a look at a worker's socket has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fed {
@@ -180,6 +183,9 @@ impl Desk {
                 return Ok(Fed::Closed);
             }
             let Parsed { sink, number, facts, lines } = parse(&self.packet[..len])?;
+            if generation == MESSAGES_GENERATION && sink != MESSAGES {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "lines of one who serves nobody"));
+            }
             match self.queues.get(&sink) {
                 Some(queue) => queue.take(Packet { generation, number }, lines),
                 None if sink == MESSAGES => {}
@@ -237,6 +243,13 @@ mod tests {
         packet::send(own.as_fd(), &[b'\n'; PACKET_MAX + 1], &[], Wait::Block).unwrap();
         let error = Desk::new().read(1, other.as_fd()).unwrap_err();
         assert_eq!(error.to_string(), "the packet is larger than allowed");
+        let (own, other) = packet::pair().unwrap();
+        packet::send(own.as_fd(), &[b'\n'; 11], &[], Wait::Block).unwrap();
+        let error = Desk::new().read(MESSAGES_GENERATION, other.as_fd()).unwrap_err();
+        assert_eq!(error.to_string(), "lines of one who serves nobody");
+        let (own, other) = packet::pair().unwrap();
+        packet::send(own.as_fd(), &crate::forward::message(b"said\n"), &[], Wait::Block).unwrap();
+        assert_eq!(Desk::new().read(MESSAGES_GENERATION, other.as_fd()).unwrap(), Fed::Empty);
         let (own, other) = packet::pair().unwrap();
         packet::send(own.as_fd(), &[b'\n'; 20], &[own.as_fd()], Wait::Block).unwrap();
         let error = Desk::new().read(1, other.as_fd()).unwrap_err();

@@ -211,6 +211,7 @@ pub(crate) mod tests {
             hold_at: Some(1 << 14),
             spill: Some(SpillNeeds { path: "/var/spill".into(), pointer: pointer() }),
             rotation,
+            named: false,
             pointer: pointer(),
         };
         let entry = |name, rank| RankEntry { name: text(name), rank };
@@ -555,7 +556,7 @@ pub(crate) mod tests {
         Labels { facility, severity, app_name }
     }
 
-    fn syslog() -> Receiver {
+    pub(crate) fn syslog() -> Receiver {
         Receiver::Syslog {
             way: SyslogWay::Tls {
                 addresses: vec!["127.0.0.1:6514".to_owned(), "[::1]:6514".to_owned()],
@@ -574,7 +575,7 @@ pub(crate) mod tests {
         Receiver::Journald { path: "/run/systemd/journal/socket".into(), labels: labels() }
     }
 
-    fn gearman() -> Receiver {
+    pub(crate) fn gearman() -> Receiver {
         let server =
             GearmanServer { name: "jobs:4730".to_owned(), addresses: vec!["127.0.0.1:4730".to_owned()] };
         Receiver::Gearman { servers: vec![server], function: "kimura_log".to_owned(), batch: 16_384 }

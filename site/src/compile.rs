@@ -420,6 +420,9 @@ impl Compiler<'_> {
             name: upstream.name.clone(),
             protocol: upstream.protocol,
             preamble: upstream.preamble,
+            scripts: (upstream.protocol == UpstreamProtocol::Fastcgi)
+                .then(|| Scripts::of(&upstream.fastcgi, Some(Path::new(""))))
+                .flatten(),
             servers,
             named,
             balance: upstream.balance.clone(),

@@ -22,6 +22,8 @@ mod cookie;
 mod error_pages;
 mod exchange;
 mod fields;
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod json;
 pub mod listing;

@@ -22,7 +22,7 @@ use std::time::Duration;
 pub use balancers::{Balancers, Ejected, Outcome, SeatReport, Visit};
 pub use changes::{Changes, GroupChanges, Member, Order, State};
 pub use group::{Group, GroupId, Named, Relay, RequestChanges, Server};
-pub use health::{Checked, Health, judge};
+pub use health::{Checked, Health, judge, judge_status};
 pub use scripts::Scripts;
 pub use seats::Seat;
 

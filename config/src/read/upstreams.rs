@@ -260,12 +260,6 @@ fn health(group: &Reader<'_>, problems: &mut Problems) -> Option<Health> {
         problems
             .extend(longer.or_else(|| reader.at_value(&upstream_health::INTERVAL, Cause::Conflict(flaw))));
     }
-    let speaks = group.or_default(&upstream::PROTOCOL, &mut Problems::new());
-    if speaks == UpstreamProtocol::Fastcgi && reader.has(&upstream_health::PATH) {
-        let flaw =
-            Flaw::new("checks do not speak FastCGI", "leave \"path\" out, so that a connection is enough");
-        problems.extend(reader.at_value(&upstream_health::PATH, Cause::Conflict(flaw)));
-    }
     if !reader.has(&upstream_health::PATH) {
         for name in [upstream_health::HOST.name, upstream_health::STATUS.name] {
             let flaw = Flaw::new(

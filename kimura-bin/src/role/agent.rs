@@ -3,7 +3,7 @@
 
 mod guest;
 
-use super::{Fault, Place, begin_confined, replace_error_log};
+use super::{Fault, Place, begin_confined, replace_error_log, show_messages};
 use crate::remote;
 use guest::{Guest, Turn};
 use privsep::link::{Link, LinkError};
@@ -157,6 +157,7 @@ impl Gate {
                 self.doors.push(door);
             }
             (ToAgent::ErrorLog, Some(log)) => replace_error_log(&[log], self.place),
+            (ToAgent::Messages, Some(way)) => show_messages(vec![way], self.place),
             (ToAgent::Leave, _) => self.leave(),
             // The greeting is over, and the link has seen to the descriptors.
             _ => return Err(Fault::Order),

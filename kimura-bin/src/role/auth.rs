@@ -1,7 +1,7 @@
 //! Compares passwords and tokens, and verifies signatures, for whoever asks through the supervisor.
 
 use super::realms::{Book, Gate, Job, Pool};
-use super::{Fault, Place, begin_confined, replace_error_log};
+use super::{Fault, Place, begin_confined, replace_error_log, show_messages};
 use auth::{Certificates, Shown, Tokens, Users, Verdict};
 use privsep::link::Link;
 use privsep::message::{FromAuth, LoginOutcome, Proof, Secrets, ToAuth};
@@ -38,6 +38,7 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
                 }
             }
             (ToAuth::ErrorLog, descriptors) => replace_error_log(&descriptors, place),
+            (ToAuth::Messages, descriptors) => show_messages(descriptors, place),
             (ToAuth::Ask { id, proof }, _) => {
                 let name = judge.name(&proof);
                 link.send_waiting(&FromAuth::Verdict { id, name }, &[])?;

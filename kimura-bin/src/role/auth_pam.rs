@@ -1,7 +1,7 @@
 //! Has PAM judge logins, each in a process of its own: modules are programs of others, which may hang, crash or know no
 //! threads. So whatever one of them does, it does to one login.
 
-use super::{Fault, Place, error_log_level, replace_error_log};
+use super::{Fault, Place, error_log_level, replace_error_log, show_messages};
 use privsep::child::{enter_with_helpers, same_version};
 use privsep::link::{Link, LinkError};
 use privsep::message::{FromPam, Hello, PamLogin, PamVerdict, ToPam};
@@ -10,9 +10,9 @@ use privsep::stage::{Life, start_process};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use sys::pam::{Judgement, Pam};
@@ -41,7 +41,8 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
         Place::Process => begin(&hello)?,
         Place::Thread => same_version(&hello)?,
     }
-    let clerk = Arc::new(Clerk { link: Arc::clone(&link), program: Program::from_fd(program), hello });
+    let (program, way) = (Program::from_fd(program), OnceLock::new());
+    let clerk = Arc::new(Clerk { link: Arc::clone(&link), program, hello, way });
     let mut desks: HashMap<String, Desk> = HashMap::new();
     loop {
         match link.receive_waiting()? {
@@ -55,6 +56,13 @@ pub(super) fn run(link: OwnedFd, place: Place) -> Result<(), Fault> {
                 }
             }
             (ToPam::ErrorLog, descriptors) => replace_error_log(&descriptors, place),
+            (ToPam::Messages, descriptors) => {
+                if let Some(Ok(way)) = descriptors.first().map(OwnedFd::try_clone) {
+                    // The supervisor says it once.
+                    let _ = clerk.way.set(way);
+                }
+                show_messages(descriptors, place);
+            }
             (ToPam::Hello { .. } | ToPam::Probe { .. }, _) => return Err(Fault::Order),
         }
     }
@@ -115,6 +123,8 @@ struct Clerk {
     link: Arc<Up>,
     program: Program,
     hello: Hello,
+    /// Where messages are shown to viewers of the logs: also those of the processes of logins.
+    way: OnceLock<OwnedFd>,
 }
 
 impl Clerk {
@@ -148,6 +158,9 @@ impl Clerk {
         let process = Process(life);
         let service = login.service.clone();
         link.send(&ToPam::Hello { hello: self.hello.clone() }, &[self.program.fd()])?;
+        if let Some(way) = self.way.get() {
+            link.send(&ToPam::Messages, &[way.as_fd()])?;
+        }
         link.send(&ToPam::Login { login }, &[])?;
         if !sys::poll::readable(link.fd(), Some(left()))? {
             log::warn!(
@@ -196,7 +209,12 @@ pub(super) fn run_login(link: OwnedFd) -> Result<(), Fault> {
     // That is for who starts others.
     drop(program);
     begin(&hello)?;
-    match link.receive_waiting()? {
+    let mut asked = link.receive_waiting()?;
+    if let (ToPam::Messages, descriptors) = asked {
+        show_messages(descriptors, Place::Process);
+        asked = link.receive_waiting()?;
+    }
+    match asked {
         (ToPam::Login { login }, _) => {
             let (id, verdict) = (login.id, verdict(&login));
             drop(login);
@@ -207,7 +225,7 @@ pub(super) fn run_login(link: OwnedFd) -> Result<(), Fault> {
             let missing = services.into_iter().filter(|service| !sys::pam::has_service(service)).collect();
             link.send_waiting(&FromPam::Probed { library, missing }, &[])?;
         }
-        (ToPam::Hello { .. } | ToPam::ErrorLog, _) => return Err(Fault::Order),
+        (ToPam::Hello { .. } | ToPam::ErrorLog | ToPam::Messages, _) => return Err(Fault::Order),
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use super::{Fault, Place, begin_confined, receiver, replace_error_log};
 use logging::remote::Remote;
 use logging::{
-    Desk, Fed, Inbox, Notice, Notices, Plan, Press, Pressure, Rotation, Storage, Target, Task, error_log,
+    Desk, Fed, Inbox, MESSAGES_GENERATION, Notice, Notices, Plan, Press, Pressure, Rotation, Storage, Target,
+    Task, error_log,
 };
 use privsep::link::{Link, LinkError};
 use privsep::message::{FromLogger, Method, Output, Receiver, RotationNeeds, ToLogger};
@@ -18,8 +19,6 @@ type Up = Link<FromLogger, ToLogger>;
 
 /// How long what waits may take to be delivered at the end. The supervisor waits a little longer.
 const LAST_PATIENCE: Duration = Duration::from_secs(4);
-/// Generation of those who have only messages to show. Workers count from 1.
-const MESSAGES_GENERATION: u32 = 0;
 /// Turns of each worker at the end: more than the packets of one that has ended can fill.
 const LAST_TURNS: usize = 64;
 
@@ -261,7 +260,7 @@ fn keep(desk: &mut Desk, producer: &Producer) -> bool {
         Ok(Fed::Closed) => false,
         Err(error) => {
             let error = LinkError::from(error);
-            log::error!("a worker is not listened to any more: {error}");
+            log::error!("a process is not listened to any more: {error}");
             false
         }
     }

@@ -3,6 +3,7 @@
 
 mod names;
 mod probe;
+mod script;
 mod watch;
 
 pub(super) use names::{FILES, has_names};

@@ -1,7 +1,7 @@
 //! What a configuration needs of the supervisor.
 
 use super::lookout;
-use crate::receivers::Found;
+use crate::receivers::{Found, has_names};
 use crate::{certificates, logins, remote};
 use config::{
     Compress, Config, Every, Level, Listen, Loaded, Log, Origin, Output, Peer, Rank, Rotate, RotatedNames,
@@ -36,6 +36,7 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
             hold_at: None,
             spill: None,
             rotation: None,
+            named: false,
             pointer: "/server/error_log".to_owned(),
         },
         error_level: level(server.error_log_level),
@@ -89,6 +90,7 @@ fn log_needs(log: &Log, found: &Found, connections_per_shard: usize) -> LogNeeds
             .as_ref()
             .map(|path| SpillNeeds { path: path.clone(), pointer: crate::logs::spill_pointer(log) }),
         rotation: log.rotate.as_ref().map(rotation),
+        named: matches!(&log.output, Output::Receiver(receiver) if has_names(receiver)),
         pointer: log.pointer.clone(),
     }
 }

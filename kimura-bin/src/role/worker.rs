@@ -1,7 +1,7 @@
 //! Serves: a control thread that hears the supervisor, and the shards.
 
 use super::lookout::{self, Beginning, Lookout};
-use super::{Fault, Place, Sandbox, begin, gatekeeper, level, replace_error_log};
+use super::{Fault, Place, Sandbox, begin, gatekeeper, level, replace_error_log, show_messages};
 use crate::certificates::{Material, Outwards};
 use crate::folders;
 use crate::settings::{self, Unloadable};
@@ -64,7 +64,7 @@ fn serve(link: &Arc<Up>, place: Place) -> Result<(), Fault> {
     engine::prepare();
     let mut luggage = Luggage::new(cores);
     while luggage.take(link.receive_waiting()?)? {}
-    luggage.log.iter().for_each(|log| show_messages(log, place));
+    show_messages(luggage.log.iter().filter_map(|log| log.try_clone().ok()).collect(), place);
     let Serving { server, logger, offenders, limits, beginning } =
         match luggage.start(Sandbox::of(&hello, place)) {
             Ok(serving) => serving,
@@ -361,13 +361,6 @@ impl Luggage {
 
 fn open_tail(fd: &OwnedFd) -> Option<Arc<Reader>> {
     Reader::open(fd).map(Arc::new).inspect_err(|error| log::error!("live logs: {error}")).ok()
-}
-
-/// Has the messages of a process shown to viewers of the logs; a thread's are those of its process.
-fn show_messages(log: &OwnedFd, place: Place) {
-    if let (Place::Process, Ok(way)) = (place, log.try_clone()) {
-        error_log::show_by(way);
-    }
 }
 
 fn target(output: Output) -> Target {

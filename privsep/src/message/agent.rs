@@ -20,6 +20,8 @@ variants! {
         4 ErrorLog,
         /// Take no more connections, and end when those that are there are answered.
         5 Leave,
+        /// Where its messages are shown to viewers of the logs. Comes with a way to the logger.
+        6 Messages,
     }
 
     /// From the agent.
@@ -34,7 +36,7 @@ variants! {
 
 impl Message for ToAgent {
     fn descriptors(&self) -> usize {
-        usize::from(matches!(self, Self::Files | Self::Listen | Self::ErrorLog))
+        usize::from(matches!(self, Self::Files | Self::Listen | Self::ErrorLog | Self::Messages))
     }
 }
 

@@ -15,6 +15,8 @@ variants! {
         3 Learn,
         /// A new error log. Comes with its descriptor.
         4 ErrorLog,
+        /// Where its messages are shown to viewers of the logs. Comes with a way to the logger.
+        8 Messages,
         /// Who is let in where, from now on. Comes with encoded [`Realms`] and with the encoded [`super::Contents`] of
         /// their files, both in sealed memory.
         5 Realms,
@@ -182,7 +184,7 @@ impl Message for ToAuth {
     fn descriptors(&self) -> usize {
         match self {
             Self::Realms => 2,
-            Self::Learn | Self::ErrorLog => 1,
+            Self::Learn | Self::ErrorLog | Self::Messages => 1,
             Self::Hello { .. } | Self::Ask { .. } | Self::Verify { .. } | Self::Login { .. } => 0,
         }
     }

@@ -51,6 +51,8 @@ variants! {
         1 Text,
         /// Also the folders and files that it names, as the user that will serve them.
         2 Whole,
+        /// The text, and where the names of receivers of logs lead.
+        3 Names,
     }
 
     /// Whom the contents of a file are handed to.
@@ -236,6 +238,8 @@ records! {
         spill: Option<SpillNeeds>,
         /// When its file is put aside; none where others see to that.
         rotation: Option<RotationNeeds>,
+        /// Whether its receiver has a name that can lead elsewhere one day.
+        named: bool,
         /// Where the configuration says so.
         pointer: String,
     }

@@ -18,6 +18,8 @@ variants! {
         },
         /// A new error log. Comes with its descriptor.
         3 ErrorLog,
+        /// Where its messages are shown to viewers of the logs. Comes with a way to the logger.
+        5 Messages,
         /// Whether PAM could judge at all: for the process of a login, before any.
         4 Probe {
             /// Names of services.
@@ -83,7 +85,7 @@ records! {
 
 impl Message for ToPam {
     fn descriptors(&self) -> usize {
-        usize::from(matches!(self, Self::Hello { .. } | Self::ErrorLog))
+        usize::from(matches!(self, Self::Hello { .. } | Self::ErrorLog | Self::Messages))
     }
 }
 

@@ -135,10 +135,12 @@ impl Supervisor<'_> {
         if !wanted || self.agent.post.due().is_none_or(|due| now < due) {
             return;
         }
-        let (hello, errors) = (self.hello(), self.errors.as_ref().map(AsFd::as_fd));
+        let (hello, way) = (self.hello(), self.way_for_messages(Role::Agent));
+        let errors = self.errors.as_ref().map(AsFd::as_fd);
         let (files, doors) = (&self.deployment.files.agent, &self.estate.doors);
         self.agent.post.fill(&self.stage, errors, |link| {
             link.send(&ToAgent::Hello { hello }, &[])?;
+            way.iter().try_for_each(|way| link.send(&ToAgent::Messages, &[way.as_fd()]))?;
             link.send(&ToAgent::Files, &[files.as_fd()])?;
             doors.sockets().try_for_each(|socket| link.send(&ToAgent::Listen, &[socket]))
         });

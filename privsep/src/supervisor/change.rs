@@ -22,6 +22,8 @@ pub(crate) enum Asker {
     Tickets,
     /// We ourselves, since files have changed: the log is told.
     Files,
+    /// We ourselves, since names may lead elsewhere: only what has changed is told, to the log.
+    Names,
     /// A command: the connection is told.
     Control(control::Id),
 }

@@ -96,7 +96,16 @@ impl Sink {
     /// As if only its file was asked for.
     fn file_needs(&self) -> LogNeeds {
         let (output, pointer) = (self.output.clone(), String::new());
-        LogNeeds { output, cells: 0, cells_per_shard: 0, hold_at: None, spill: None, rotation: None, pointer }
+        LogNeeds {
+            output,
+            cells: 0,
+            cells_per_shard: 0,
+            hold_at: None,
+            spill: None,
+            rotation: None,
+            named: false,
+            pointer,
+        }
     }
 
     /// What has become of its lines.
@@ -367,7 +376,7 @@ pub(crate) fn name(output: &Output) -> String {
 }
 
 /// Whether both are the same receiver, which has other addresses now.
-fn is_same(known: &Output, new: &Output) -> bool {
+pub(super) fn is_same(known: &Output, new: &Output) -> bool {
     match (known, new) {
         (Output::Receiver { identity: known, .. }, Output::Receiver { identity: new, .. }) => known == new,
         _ => false,

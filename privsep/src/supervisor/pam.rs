@@ -96,9 +96,13 @@ impl Supervisor<'_> {
         }
         // Whoever started us may ask PAM about others; who serves may not.
         let hello = Hello { identity: None, ..self.hello() };
+        let way = self.way_for_messages(Role::AuthPam);
         let errors = self.errors.as_ref().map(AsFd::as_fd);
         let program = self.stage.program();
-        self.pam.post.fill(&self.stage, errors, |link| link.send(&ToPam::Hello { hello }, &[program.fd()]));
+        self.pam.post.fill(&self.stage, errors, |link| {
+            link.send(&ToPam::Hello { hello }, &[program.fd()])?;
+            way.iter().try_for_each(|way| link.send(&ToPam::Messages, &[way.as_fd()]))
+        });
     }
 
     /// Ends auth-pam where nobody needs it any more.

@@ -42,12 +42,28 @@ fn by_output(needs: &Needs) -> HashMap<&Output, &LogNeeds> {
     needs.access_logs.iter().map(|log| (&log.output, log)).collect()
 }
 
-/// The logs whose lines are to wait in another way than those of the same output do.
+/// Where lines are to wait in another way than those of the same output do: the keys of their logs that say so.
 fn rooms(old: &Needs, new: &Needs) -> Vec<String> {
     let known = by_output(old);
-    let room = |log: &LogNeeds| (log.cells, log.hold_at, log.spill.as_ref().map(|spill| spill.path.clone()));
-    let other = |log: &&LogNeeds| known.get(&log.output).is_some_and(|known| room(known) != room(log));
-    new.access_logs.iter().filter(other).map(|log| log.pointer.clone()).collect()
+    let spill = |log: &LogNeeds| log.spill.as_ref().map(|spill| spill.path.clone());
+    let keys = |log: &LogNeeds| {
+        let Some(known) = known.get(&log.output) else { return Vec::new() };
+        changed(&[
+            ("queue", log.cells != known.cells),
+            ("when_full", log.hold_at.is_some() != known.hold_at.is_some()),
+            ("spill", spill(log) != spill(known)),
+        ])
+        .into_iter()
+        .map(|key| format!("{}/{key}", section(&log.pointer)))
+        .collect()
+    };
+    new.access_logs.iter().flat_map(keys).collect()
+}
+
+/// Where the keys of a log stand, which is named by the one that says where it goes.
+fn section(pointer: &str) -> String {
+    let name = pointer.strip_prefix("/logs/").and_then(|rest| rest.split('/').next());
+    name.map_or_else(|| pointer.to_owned(), |name| format!("/logs/{name}"))
 }
 
 /// The digests of all hosts, by name.
@@ -152,17 +168,31 @@ mod tests {
             needs
         };
         let old = needs();
-        let pointers: Vec<String> = old.access_logs.iter().map(|log| log.pointer.clone()).collect();
+        let pointers = |key: &str| -> Vec<String> {
+            old.access_logs.iter().map(|log| format!("{}/{key}", log.pointer)).collect()
+        };
         for (change, wanted) in [
-            ((|_| {}) as fn(&mut LogNeeds), &[][..]),
-            (|log| log.cells += 1, &pointers),
-            (|log| log.hold_at = None, &pointers),
-            (|log| log.spill = None, &pointers),
-            (|log| log.output = Output::Stderr, &[]),
+            ((|_| {}) as fn(&mut LogNeeds), Vec::new()),
+            (|log| log.cells += 1, pointers("queue")),
+            (|log| log.hold_at = None, pointers("when_full")),
+            (|log| log.spill = None, pointers("spill")),
+            (|log| log.output = Output::Stderr, Vec::new()),
         ] {
             let new = with(change);
             assert_eq!(plan(&old, &new).restart, wanted);
             assert!(plan(&old, &without_restart(&old, new)).restart.is_empty());
+        }
+    }
+
+    #[test]
+    fn keys_of_logs_stand_beside_where_they_go() {
+        for (pointer, wanted) in [
+            ("/logs/main/file", "/logs/main"),
+            ("/logs/a~1b/syslog", "/logs/a~1b"),
+            ("/logs/main", "/logs/main"),
+            ("/hosts/a/access_log", "/hosts/a/access_log"),
+        ] {
+            assert_eq!(section(pointer), wanted);
         }
     }
 

@@ -6,12 +6,13 @@ use std::time::Instant;
 use super::logins;
 use super::run::{Supervisor, TURN};
 use crate::message::{FromAuth, ToAuth, ToLogger};
+use crate::role::Role;
 
 impl Supervisor<'_> {
     /// Starts auth and logger where they are missing.
     pub(super) fn fill_posts(&mut self, now: Instant) {
         if !self.is_ending() && self.auth.due().is_some_and(|due| due <= now) {
-            let hello = self.hello();
+            let (hello, way) = (self.hello(), self.way_for_messages(Role::Auth));
             let errors = self.errors.as_ref().map(AsFd::as_fd);
             self.auth_ready = false;
             let secrets = sys::mem::sealed("kimura-secrets", &self.deployment.needs.control.secrets.0);
@@ -19,6 +20,7 @@ impl Supervisor<'_> {
             self.logins.refilled = true;
             self.auth.fill(&self.stage, errors, |link| {
                 link.send(&ToAuth::Hello { hello }, &[])?;
+                way.iter().try_for_each(|way| link.send(&ToAuth::Messages, &[way.as_fd()]))?;
                 link.send(&ToAuth::Learn, &[secrets?.as_fd()])?;
                 logins::teach(link, deployment)
             });

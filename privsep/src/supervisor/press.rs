@@ -8,6 +8,7 @@ use std::time::Instant;
 use sys::fs::{FileId, Found, take_time_of};
 
 use super::archive::packed;
+use super::pressed;
 use super::run::Supervisor;
 use super::turning::RETRY;
 use crate::message::{Method, ToLogger};
@@ -168,6 +169,12 @@ impl Supervisor<'_> {
         if target.is_none_or(|target| target.len == 0 || there.map(|there| there.id) != Some(target.id)) {
             return Err("the result is not there".to_owned());
         }
+        let made = folder.read(&unfinished).map_err(sentence)?;
+        if Some(id_of(&made)?) != target.map(|target| target.id) {
+            return Err("the result is not there".to_owned());
+        }
+        let original = job.source.metadata().map_err(sentence)?.len();
+        pressed::judge(job.method, original, &made)?;
         let Some(name) = archive.name_of(id_of(&job.source)?).map_err(sentence)? else {
             folder.remove(&unfinished).map_err(sentence)?;
             return Ok(Done::Over);

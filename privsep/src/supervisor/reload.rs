@@ -38,9 +38,10 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Nobody is refused because files are being looked at: the next look finds what this one has.
+    /// Nobody is refused because files or names are being looked at: the next look finds what this one has.
     pub(super) fn put_files_off(&mut self) {
-        self.change.take_if(|change| change.asker == Asker::Files && change.generation().is_none());
+        let own = |change: &Change| matches!(change.asker, Asker::Files | Asker::Names);
+        self.change.take_if(|change| own(change) && change.generation().is_none());
     }
 
     fn begin_examination(&mut self) -> Result<Examination, String> {
@@ -70,6 +71,9 @@ impl Supervisor<'_> {
 
     /// The configuration is right: opens what it needs and starts who is to serve it.
     fn on_right(&mut self, mut found: Found) {
+        if self.change.take_if(|change| change.asker == Asker::Names).is_some() {
+            return self.adopt_addresses(&found.needs.access_logs);
+        }
         let report = plan::plan(&self.deployment.needs, &found.needs);
         let Some(change) = &self.change else { return };
         if change.asker == Asker::Files {
@@ -199,10 +203,10 @@ impl Supervisor<'_> {
         }
     }
 
-    /// When to look after files and keys of tickets; never where there are none.
+    /// When to look after files, names and keys of tickets; never where there are none.
     pub(super) fn files_due(&self) -> Option<Instant> {
         let files = (!self.deployment.needs.files.is_empty()).then_some(self.watch.due);
-        self.tickets_due().into_iter().chain(files).min()
+        self.tickets_due().into_iter().chain(files).chain(self.names_due()).min()
     }
 
     /// Never where workers end no TLS.
@@ -210,7 +214,7 @@ impl Supervisor<'_> {
         self.estate.tickets.due.filter(|_| self.deployment.needs.is_secure())
     }
 
-    /// Looks after files and keys of tickets.
+    /// Looks after files, names and keys of tickets.
     pub(super) fn look_after_files(&mut self, now: Instant) {
         if self.tickets_due().is_some_and(|due| due <= now) {
             self.rotate_tickets();
@@ -218,6 +222,7 @@ impl Supervisor<'_> {
         if self.watch.due <= now && !self.deployment.needs.files.is_empty() {
             self.look_at_files(now);
         }
+        self.look_after_names(now);
     }
 
     /// Has the worker go over to new keys of TLS tickets.
@@ -340,13 +345,16 @@ impl Supervisor<'_> {
         }
         self.worker_due = None;
         match asker {
-            Asker::Tickets => return,
+            Asker::Tickets | Asker::Names => return,
             Asker::Files => return log::info!("files have changed and were read again"),
             Asker::Signal | Asker::Control(_) => {}
         }
         self.reloads += 1;
         plan.done = true;
         log::info!("reloaded: {}", summary(&plan));
+        if !plan.restart.is_empty() {
+            log::warn!("in force as before: {}: restart the server to change that", plan.restart.join(", "));
+        }
         self.tell(asker, Reply::Plan(Box::new(plan)));
     }
 
@@ -407,12 +415,15 @@ impl Supervisor<'_> {
                 );
                 self.watch.refuse();
             }
+            (Asker::Names, Reply::Refused(why)) => {
+                log::error!("names of receivers of logs cannot be looked up: {why}");
+            }
             (Asker::Signal, Reply::Refused(why)) => log::error!("refused: {why}"),
             (Asker::Signal, Reply::Problems(_, text)) => {
                 log::error!("reload refused, nothing has changed:\n{}", problems_text(&text));
             }
             // The log has been told.
-            (Asker::Signal | Asker::Tickets | Asker::Files, _) => {}
+            (Asker::Signal | Asker::Tickets | Asker::Files | Asker::Names, _) => {}
         }
     }
 }

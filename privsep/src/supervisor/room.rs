@@ -207,6 +207,7 @@ mod tests {
             hold_at: None,
             spill: Some(needs.clone()),
             rotation: None,
+            named: false,
             pointer: String::new(),
         };
         Spill::open(&needs, &log, cells).map_err(|trouble| {

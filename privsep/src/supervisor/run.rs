@@ -20,6 +20,7 @@ use super::house::House;
 use super::ledger::Ledger;
 use super::lines::Lines;
 use super::logins::{Logins, Question};
+use super::names::Names;
 use super::pam::Pam;
 use super::post::Post;
 use super::press::Press;
@@ -75,6 +76,7 @@ pub(super) struct Supervisor<'h> {
     pub(super) change: Option<Change>,
     /// Over the files of what is in force.
     pub(super) watch: Watch,
+    pub(super) names: Names,
     pub(super) control: Control,
     /// Of workers that have ended.
     pub(super) past: Ledger,
@@ -155,6 +157,7 @@ impl<'h> Supervisor<'h> {
             worker_due: Some(now),
             change: None,
             watch: Watch::new(now),
+            names: Names::new(now),
             control,
             past: Ledger::default(),
             grave,

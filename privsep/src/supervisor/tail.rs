@@ -1,5 +1,6 @@
 //! The ring of lines that viewers read. The supervisor only holds it, so that it outlives loggers, workers and upgrades.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -9,11 +10,12 @@ use super::control::Id;
 use super::reply::Reply;
 use super::run::Supervisor;
 use crate::message::ToLogger;
+use crate::role::Role;
 
 /// Bytes of lines that are kept for viewers.
 const ROOM: usize = 4 * 1024 * 1024;
 
-/// Generation of the supervisor among those that the logger hears. Workers count from 1.
+/// Generation of all who have only messages to say, among those that the logger hears. Workers count from 1.
 const OWN_GENERATION: u32 = 0;
 
 /// The ring, and the supervisor's own way to the logger, for its messages.
@@ -24,13 +26,15 @@ pub(super) struct Tail {
     reading: OwnedFd,
     /// Where the logger hears the supervisor. What it has not read yet waits here.
     heard: OwnedFd,
+    /// Where it hears those who have a way of their own, so that none of them can fill or close that of another.
+    helpers: BTreeMap<Role, OwnedFd>,
 }
 
 impl Tail {
     fn new(memory: Memory) -> io::Result<(Self, OwnedFd)> {
         let (own, heard) = sys::packet::pair()?;
         let reading = memory.read_only_fd()?;
-        Ok((Self { memory, reading, heard }, own))
+        Ok((Self { memory, reading, heard, helpers: BTreeMap::new() }, own))
     }
 
     /// For those who read.
@@ -66,11 +70,25 @@ impl Supervisor<'_> {
 
     /// Tells a logger that was just started where to show what comes, and has it hear our messages.
     pub(super) fn tell_tail(&mut self) {
-        if let Some(Tail { memory, heard, .. }) = &self.tail
+        if let Some(Tail { memory, heard, helpers, .. }) = &self.tail
             && self.logger.send(&ToLogger::Tail, &[memory.fd()])
         {
-            self.logger.send(&ToLogger::Producer { generation: OWN_GENERATION }, &[heard.as_fd()]);
+            for heard in std::iter::once(heard).chain(helpers.values()) {
+                self.logger.send(&ToLogger::Producer { generation: OWN_GENERATION }, &[heard.as_fd()]);
+            }
         }
+    }
+
+    /// A way to the logger for the messages of a process that is about to fill a role; none where nobody could see them.
+    pub(super) fn way_for_messages(&mut self, role: Role) -> Option<OwnedFd> {
+        let tail = self.tail.as_mut()?;
+        let (own, heard) = sys::packet::pair()
+            .inspect_err(|error| log::error!("messages of {role} are not among the live logs: {error}"))
+            .ok()?;
+        self.logger.send(&ToLogger::Producer { generation: OWN_GENERATION }, &[heard.as_fd()]);
+        // What the one before has said has been heard, or goes with its end.
+        tail.helpers.insert(role, heard);
+        Some(own)
     }
 
     /// Somebody wants to follow the logs.

@@ -127,7 +127,7 @@ impl Supervisor<'_> {
         let mut case = Case::default();
         let asker = match asker {
             Some(Asker::Control(id)) => self.control.connection(id),
-            Some(Asker::Signal | Asker::Tickets | Asker::Files) | None => None,
+            Some(Asker::Signal | Asker::Tickets | Asker::Files | Asker::Names) | None => None,
         };
         let state = State {
             version: STATE_VERSION,

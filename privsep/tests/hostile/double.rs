@@ -151,6 +151,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         hold_at: None,
         spill: None,
         rotation: None,
+        named: false,
         pointer: String::new(),
     };
     // It is to be put aside with its first line.
@@ -239,7 +240,7 @@ impl Double<FromAuth, ToAuth> {
                     self.say(&FromAuth::Ready);
                     self.goes_on(When::Serving);
                 }
-                ToAuth::ErrorLog | ToAuth::Realms => self.note(&descriptors),
+                ToAuth::ErrorLog | ToAuth::Realms | ToAuth::Messages => self.note(&descriptors),
                 ToAuth::Verify { id, .. } => self.say(&FromAuth::Verdict { id, name: None }),
                 // Only hostile workers ask, and nobody waits for the answer.
                 ToAuth::Login { .. } => {}
@@ -280,7 +281,7 @@ impl Double<FromPam, ToPam> {
                     self.note(&descriptors);
                     self.goes_on(When::Serving);
                 }
-                ToPam::ErrorLog => self.note(&descriptors),
+                ToPam::ErrorLog | ToPam::Messages => self.note(&descriptors),
                 // Only hostile workers ask.
                 ToPam::Login { login } => {
                     self.say(&FromPam::Judged { id: login.id, verdict: PamVerdict::Denied });
@@ -289,6 +290,13 @@ impl Double<FromPam, ToPam> {
             }
         }
     }
+}
+
+/// As gzip has it (RFC 1952), but for the content, which nobody reads.
+pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
+    let head = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    let len = u32::try_from(content.len()).expect("it is short");
+    [&head[..], content, &[0; 4], &len.to_le_bytes()].concat()
 }
 
 impl Double<FromLogger, ToLogger> {
@@ -309,7 +317,12 @@ impl Double<FromLogger, ToLogger> {
                     }
                 }
                 (&ToLogger::Compress { job, .. }, Some(target)) => {
-                    File::from(target).write_all(b"compressed").expect("there is room");
+                    self.tools.shared.push(target.try_clone().expect("a descriptor is left"));
+                    if self.goes_on(When::Compression) {
+                        // Each file of the log is one line.
+                        File::from(target).write_all(&gzip(b"line\n")).expect("there is room");
+                    }
+                    self.tools.shared.pop();
                     self.say(&FromLogger::Compressed { job });
                 }
                 (&ToLogger::Sync { job }, _) => self.say(&FromLogger::Synced { job }),

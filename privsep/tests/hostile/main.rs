@@ -42,6 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 const LOOKS: usize = 20;
 /// Files of a log of one line, when one was put aside before: these three, and one that is being compressed.
 const LOG_FILES_MAX: usize = 4;
+/// Of these, the one that is written, and one that was put aside.
+const LOG_FILES_MIN: usize = 2;
 /// With it a request just fits a frame.
 const LONG_PROOF: usize = FRAME_MAX - 18;
 /// Characters of an order or an answer that are shown.
@@ -240,6 +242,9 @@ impl Stand {
         });
         let strayed = observed::strayed(&self.folder);
         self.check(strayed.is_empty(), || format!("handed over: {strayed:#?}"));
+        if trick.when == When::Compression {
+            self.check_compressed();
+        }
         self.check(self.files_of_the_log() <= LOG_FILES_MAX, || {
             "a file was put aside that was empty".to_owned()
         });
@@ -254,6 +259,20 @@ impl Stand {
     fn files_of_the_log(&self) -> usize {
         let entries = fs::read_dir(&self.folder).expect("it can be listed").flatten();
         entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("access.log")).count()
+    }
+
+    /// What was handed back in place of a compressed file has no name, and what it was to be made of is there still.
+    fn check_compressed(&self) {
+        self.until("the result is refused", || {
+            let said = fs::read_to_string(self.folder.join("errors")).unwrap_or_default();
+            said.contains(": the result ").then_some(())
+        });
+        self.check(LOG_FILES_MIN <= self.files_of_the_log(), || "a file of the log is gone".to_owned());
+        for entry in fs::read_dir(&self.folder).expect("it can be listed").flatten() {
+            let is_result = entry.file_name().to_string_lossy().ends_with(".gz");
+            let right = || fs::read(entry.path()).is_ok_and(|bytes| bytes == double::gzip(b"line\n"));
+            self.check(!is_result || right(), || format!("{:?} has got a name", entry.path()));
+        }
     }
 
     /// A proof that fits a request but no question to auth is wrong, and auth is there for others.

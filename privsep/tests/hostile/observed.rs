@@ -12,10 +12,14 @@ const HANDED: &[(&str, &str)] = &[
     ("auth", "/memfd:kimura-secrets"),
     ("auth", "/memfd:kimura-realms"),
     ("auth", "/memfd:kimura-files-auth"),
+    // For its messages: the way to the logger has no name, here and below.
+    ("auth", "socket unix"),
     ("agent", "/memfd:kimura-files-agent"),
     ("agent", "socket 127.0.0.1:"),
+    ("agent", "socket unix"),
     // To be started for each login.
     ("auth-pam", "PROGRAM"),
+    ("auth-pam", "socket unix"),
     ("pam-login", "PROGRAM"),
     ("logger", "socket "),
     ("logger", "FOLDER/access.log"),
@@ -35,7 +39,6 @@ const HANDED: &[(&str, &str)] = &[
     // What was ordered of servers that requests are passed on to.
     ("worker", "/memfd:kimura-message"),
     ("worker", "socket 127.0.0.1:"),
-    // The way to the logger has no name.
     ("worker", "socket unix"),
 ];
 

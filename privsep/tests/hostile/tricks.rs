@@ -1,6 +1,7 @@
 //! Everything that a hostile child does.
 
 use std::fs::File;
+use std::io::Write;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -40,6 +41,8 @@ pub(crate) enum When {
     Examination,
     /// When it is to explain what could not be done; its needs before are such that something cannot.
     Explanation,
+    /// When a logger has to compress a file.
+    Compression,
     /// When a rehearsal is to show that it could.
     Rehearsal,
 }
@@ -68,7 +71,8 @@ pub(crate) enum Reload {
 pub(crate) struct Tools {
     /// The link of the child.
     pub(crate) socket: OwnedFd,
-    /// Memory that the supervisor reads: the counters of a worker, the queue of a logger.
+    /// Memory that the supervisor reads: the counters of a worker, the queue of a logger. The last is a file that is to
+    /// be filled, where there is one.
     pub(crate) shared: Vec<OwnedFd>,
 }
 
@@ -133,6 +137,11 @@ const fn check(name: &'static str, play: fn(&Tools) -> Then) -> Trick {
 
 const fn rehearsal(name: &'static str, play: fn(&Tools) -> Then) -> Trick {
     Trick { name, role: Role::Rehearsal, when: When::Rehearsal, play, crashes: 0, reload: Reload::Done }
+}
+
+/// A logger that makes something else of a file than its compressed form.
+const fn press(name: &'static str, play: fn(&Tools) -> Then) -> Trick {
+    Trick { name, role: Role::Logger, when: When::Compression, play, crashes: 0, reload: Reload::Done }
 }
 
 /// Nobody plays it.
@@ -291,6 +300,12 @@ pub(crate) const TRICKS: &[Trick] = &[
     logger("logger fails at what nobody gave it", |tools| {
         tools.flood(&FromLogger::Failed { job: 1, error: u32::MAX })
     }),
+    press("logger compresses to nothing", |_| Then::Skip),
+    press("logger compresses to rubbish", |tools| tools.result(b"rubbish")),
+    press("logger compresses to less", |tools| tools.result(&double::gzip(b""))),
+    press("logger compresses without end", |tools| {
+        tools.result(&[double::gzip(b"line\n"), vec![0; 1 << 20]].concat())
+    }),
     logger("logger tells of limits", |tools| tools.frame(&onward::told("/server"), 0)),
     logger("logger reports servers", |tools| tools.frame(&FromWorker::Upstreams, 1)),
     logger("logger ends", |tools| tools.half_close(Shutdown::Both)),
@@ -365,6 +380,13 @@ fn login(address_len: usize, user: &str) -> FromWorker {
 }
 
 impl Tools {
+    /// Writes something to the file that is to be filled.
+    fn result(&self, bytes: &[u8]) -> Then {
+        let file = self.shared.last().and_then(|file| file.try_clone().ok()).expect("a file");
+        File::from(file).write_all(bytes).expect("there is room");
+        Then::Skip
+    }
+
     /// Sends bytes with so many descriptors; whether they went.
     pub(crate) fn put(&self, bytes: &[u8], descriptors: usize) -> bool {
         let fds: Vec<BorrowedFd<'_>> = vec![self.socket.as_fd(); descriptors];

@@ -18,6 +18,7 @@
 mod attempts;
 mod compile;
 mod condition;
+pub(crate) mod fuzzing;
 mod known;
 mod map;
 mod pattern;

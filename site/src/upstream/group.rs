@@ -52,6 +52,9 @@ pub struct Group {
     pub slow_start: Duration,
     /// When a server that fails gets no more for a while.
     pub eject: Eject,
+    /// What checks of servers that speak FastCGI need to ask for a script. Its folder may be unknown: then it is none, and
+    /// a path that such an application answers by itself can be asked for.
+    pub scripts: Option<Scripts>,
     /// How it is found out whether a server is well, if at all.
     pub health: Option<Health>,
     /// How often names are looked up again.

@@ -59,13 +59,17 @@ pub fn judge(answer: &[u8], rule: &Rule) -> Option<Checked> {
         let fine = digits.iter().all(u8::is_ascii_digit) && (rest.is_empty() || rest.starts_with(b" "));
         fine.then(|| digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0')))
     });
-    let fits = |code: u16| {
-        rule.statuses.iter().any(|status| match status {
-            LogStatus::Code(wanted) => *wanted == code,
-            LogStatus::Class(class) => u16::from(*class) == code / 100,
-        })
-    };
-    Some(if code.is_some_and(fits) { Checked::Passed } else { Checked::Failed })
+    Some(code.map_or(Checked::Failed, |code| judge_status(code, rule)))
+}
+
+/// What such a status says.
+#[must_use]
+pub fn judge_status(code: u16, rule: &Rule) -> Checked {
+    let fits = rule.statuses.iter().any(|status| match status {
+        LogStatus::Code(wanted) => *wanted == code,
+        LogStatus::Class(class) => u16::from(*class) == code / 100,
+    });
+    if fits { Checked::Passed } else { Checked::Failed }
 }
 
 #[cfg(test)]

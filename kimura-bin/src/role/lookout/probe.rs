@@ -1,10 +1,11 @@
 //! One health check of one server: a connection, with TLS where the group has it, and perhaps a request and the status of
 //! its answer.
 
+use super::script::{self, Answer};
 use config::{Health as Rule, Preamble};
 use engine::Toward;
 use proto_http::proxy::{self, Ends, Form};
-use site::upstream::{Checked, Group, Server, judge};
+use site::upstream::{Checked, Group, Server, judge, judge_status};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
@@ -39,6 +40,8 @@ enum Step {
     Shaking,
     /// The status.
     Receiving(Vec<u8>),
+    /// The status, of an application.
+    Listening(Box<Answer>),
 }
 
 /// What follows when all is sent.
@@ -67,7 +70,7 @@ impl Probe {
     pub(super) fn waits(&self) -> (BorrowedFd<'_>, Interest) {
         let interest = match self.step {
             Step::Connecting | Step::Sending(..) => Interest::Write,
-            Step::Shaking | Step::Receiving(_) => Interest::Read,
+            Step::Shaking | Step::Receiving(_) | Step::Listening(_) => Interest::Read,
         };
         (self.socket.as_fd(), interest)
     }
@@ -107,7 +110,7 @@ impl Probe {
                             self.session = Some(Box::new(client));
                             Step::Sending(first, Next::Handshake)
                         }
-                        None => self.ask(server, rule, first)?,
+                        None => self.ask(server, (group, rule), first)?,
                     };
                 }
                 Step::Sending(rest, next) => {
@@ -116,6 +119,9 @@ impl Probe {
                     if rest.is_empty() {
                         self.step = match next {
                             Next::Handshake => Step::Shaking,
+                            Next::Answer if group.scripts.is_some() => {
+                                Step::Listening(Box::new(Answer::new()))
+                            }
                             Next::Answer => Step::Receiving(Vec::new()),
                             Next::End => return Ok(Some(Checked::Passed)),
                         };
@@ -128,9 +134,15 @@ impl Probe {
                         return Ok(Some(Checked::Failed));
                     }
                     if self.session.as_ref().is_some_and(|session| session.is_ready()) {
-                        self.step = self.ask(server, rule, out)?;
+                        self.step = self.ask(server, (group, rule), out)?;
                     } else if !out.is_empty() {
                         self.step = Step::Sending(out, Next::Handshake);
+                    }
+                }
+                Step::Listening(_) => {
+                    let judged = self.listen(rule)?;
+                    if judged.is_some() {
+                        return Ok(judged);
                     }
                 }
                 Step::Receiving(answer) => {
@@ -147,10 +159,23 @@ impl Probe {
         }
     }
 
+    /// Takes more of the answer of an application, and judges it once there is a status.
+    fn listen(&mut self, rule: &Rule) -> io::Result<Option<Checked>> {
+        let mut bytes = Vec::new();
+        self.take(&mut bytes, &mut Vec::new())?;
+        let Step::Listening(answer) = &mut self.step else { return Ok(None) };
+        let status = answer.take(&bytes)?;
+        Ok(status.map(|status| judge_status(status.code(), rule)))
+    }
+
     /// The step that sends the request, if there is one, behind what is in `out`.
-    fn ask(&mut self, server: &Server, rule: &Rule, mut out: Vec<u8>) -> io::Result<Step> {
+    fn ask(&mut self, server: &Server, (group, rule): (&Group, &Rule), mut out: Vec<u8>) -> io::Result<Step> {
         let Some(path) = &rule.path else { return Ok(Step::Sending(out, Next::End)) };
-        let request = request(path, server, rule);
+        let mut request = request(path, server, rule);
+        if let Some(scripts) = &group.scripts {
+            let text = std::mem::take(&mut request);
+            script::ask(&text, scripts, &mut request)?;
+        }
         match &mut self.session {
             Some(session) => session.write(&request, &mut out).map_err(io::Error::other)?,
             None => out.extend_from_slice(&request),
