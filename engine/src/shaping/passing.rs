@@ -138,6 +138,7 @@ impl Stream {
             paid = match self.pay(left, due).await {
                 Ok(Passed { bytes, waited: ns }) => {
                     left -= bytes;
+                    self.shard.count_by(Counter::BytesReceivedShaped, bytes);
                     waited = waited.saturating_add(ns);
                     Ok(())
                 }
@@ -145,7 +146,6 @@ impl Stream {
             };
         }
         self.port.held.set(false);
-        self.shard.count_by(Counter::BytesReceivedShaped, bytes as u64 - left);
         paid.map(|()| Duration::from_nanos(waited))
     }
 
