@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use e2e::coded::decode;
 use e2e::response::Asked;
@@ -49,7 +50,10 @@ fn start(folder: &Folder, port: u16) -> Server {
           "hosts": {{ "localhost": {{
             "proxy": "http://127.0.0.1:{port}",
             "compression": {{ "codings": ["gzip", "zstd", "br"], "br_level": 11 }},
-            "locations": {{ "/off/": {{ "compression": "off" }} }}
+            "locations": {{
+                "/off/": {{ "compression": "off" }},
+                "/events": {{ "compression": {{ "types": ["text/event-stream"] }} }}
+            }}
           }} }}
         }}"#
     );
@@ -269,6 +273,43 @@ fn serve_step_by_step(steps: Receiver<&'static [u8]>) -> u16 {
         }
     });
     port
+}
+
+#[test]
+fn what_is_compressed_does_not_keep_others_waiting() {
+    const STREAMS: usize = 32;
+    /// Without turns it would be the time that all streams take for a piece each of all that has come.
+    const SOON: Duration = Duration::from_millis(1500);
+    let html = "Content-Type: text/html\r\n";
+    let large = page().repeat(40);
+    let port = serve(vec![("large", with_length(html, &large)), ("small", with_length(html, b"small"))]);
+    let folder = Folder::new("relayed-turns").expect("a folder");
+    let server = start(&folder, port);
+    let ask = |path: &str, fields: &str| {
+        let mut client = server.connect().expect("connect");
+        let request = format!("GET /{path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+        client.send(request.as_bytes()).expect("send");
+        client
+    };
+    let streams: Vec<_> = (0..STREAMS)
+        .map(|_| {
+            let mut client = ask("large", GZIP);
+            thread::spawn(move || client.response(Asked::Other).map(|response| response.status))
+        })
+        .collect();
+    let mut client = ask("small", "");
+    let mut asked = 0;
+    while !streams.iter().all(thread::JoinHandle::is_finished) {
+        let begun = Instant::now();
+        assert_eq!(client.response(Asked::Other).expect("an answer").body, b"small");
+        assert!(begun.elapsed() < SOON, "{:?} after {asked} others", begun.elapsed());
+        asked += 1;
+        client.send(b"GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("send");
+    }
+    assert!(0 < asked);
+    for stream in streams {
+        assert_eq!(stream.join().expect("no panic").expect("an answer"), 200);
+    }
 }
 
 #[test]

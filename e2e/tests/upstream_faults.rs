@@ -82,6 +82,8 @@ fn check(what: &str, servers: Servers, requests: &[(&str, u16)], counters: &[(&s
     let ended = server.stop().expect("the server ends in order");
     ledger::check(&ended).unwrap_or_else(|error| panic!("{what}: {error}"));
     compare(what, &ended, counters);
+    let log = fs::read_to_string(folder.path().join("error.log")).expect("an error log");
+    assert_eq!(log.contains(" has failed: "), 0 < faults(&ended), "{what}: {log}");
     let log = fs::read_to_string(folder.path().join("access.log")).expect("a log");
     let expected: Vec<u16> = requests.iter().map(|(_, status)| *status).collect();
     let logged: Vec<u16> = log.lines().map(status_of).collect();
@@ -95,6 +97,14 @@ fn check(what: &str, servers: Servers, requests: &[(&str, u16)], counters: &[(&s
         addresses.iter().enumerate().fold(line.to_owned(), |line, place| named((line, place)))
     };
     log.lines().map(name).collect()
+}
+
+/// How often a server that had taken a request has failed, but for links that had gone before it.
+fn faults(ended: &Counters) -> u64 {
+    let counted = |name| ledger::counter(ended, name).expect(name);
+    let failed =
+        ["upstream_responses_cut", "upstream_responses_bad", "timeouts_upstream_response"].map(counted);
+    failed.iter().sum::<u64>().saturating_sub(counted("upstream_retries"))
 }
 
 /// The status of a line; what is not whole has none.

@@ -143,6 +143,42 @@ fn nobody_takes_the_content() {
     ended.logged("deaf", &["POST|504|504"]);
 }
 
+#[test]
+fn a_client_is_not_late_while_the_server_takes_nothing() {
+    const LEN: usize = 32_000_000;
+    // Four times as long as the client may pause: it is time that is tried here.
+    const REST: Duration = Duration::from_secs(2);
+    let backend = play(|mut stream| {
+        let Some(head) = request(&mut stream) else { return };
+        let begun = Instant::now();
+        while begun.elapsed() < REST {
+            thread::park_timeout(REST.saturating_sub(begun.elapsed()));
+        }
+        let (_, content) = head.split_once("\r\n\r\n").expect("a whole head");
+        let (mut got, mut part) = (content.len(), vec![0; 64 * 1024]);
+        while got < LEN {
+            match stream.read(&mut part) {
+                Ok(count @ 1..) => got += count,
+                _ => return,
+            }
+        }
+        stream.write_all(OK.as_bytes()).expect("an answer is taken");
+    });
+    let group = r#""timeouts": { "send": "10s", "response": "10s" }"#;
+    let mut setup = Setup::before(&[backend.expect("a backend")], group);
+    setup.server.push_str(r#", "timeouts": { "body": "500ms" }"#);
+    let front = Front::start("resting", &setup).expect("the server starts");
+    let mut stream = front.connect().expect("connect");
+    let sender = upload(&stream, LEN);
+    let said = request(&mut stream).expect("the head of an answer");
+    assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
+    assert_eq!(sender.join().expect("a count"), LEN);
+    drop(stream);
+    let ended = front.stop().expect("an end");
+    ended.counted("resting", &[("timeouts_body", 0), ("timeouts_upstream_send", 0)]);
+    ended.logged("resting", &["POST|200|200"]);
+}
+
 /// Says pieces with pauses between them: it is time that is tried here.
 fn say_slowly(stream: &mut TcpStream, pieces: usize) {
     for _ in 0..pieces {

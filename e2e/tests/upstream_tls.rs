@@ -4,10 +4,11 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use e2e::Yard;
 use e2e::ledger::counter;
 use e2e::openssl::{Algorithm, Authority, Term};
 use e2e::response::Asked;
+use e2e::{Yard, until};
+use nix::sys::signal::Signal;
 
 /// The server passes requests on to itself.
 const CONFIGURATION: &str = r#"{
@@ -76,11 +77,55 @@ fn servers_prove_who_they_are_and_are_shown_who_we_are() {
             }
         }
     }
-    assert!(server.heard("TLS with an upstream server has failed") > 0, "an operator is told");
+    for why in ["its certificate is for another name", "no known authority vouches for its certificate"] {
+        let told = format!("TLS with upstream server {inside} has failed: {why}");
+        assert!(server.heard(&told) > 0, "an operator is told: {told}");
+    }
     drop(client);
     let ended = server.stop().expect("the server ends in order");
     assert_eq!(counter(&ended, "upstream_connections_reused").expect("a counter"), 2);
     assert!(counter(&ended, "upstream_connections_failed").expect("a counter") >= 6);
+}
+
+const TRUSTING: &str = r#"{
+  "server": { "shards": 1, "listen": ["127.0.0.1:0"] },
+  "upstreams": { "app": { "servers": ["${inside}"], "tls": { "name": "app.example", ${trust} } } },
+  "hosts": {
+    "localhost": { "proxy": "app", "proxy_host": "app.example" },
+    "app.example": { "root": "${folder}/www", "listen": ["${inside} tls"], "tls": {
+      "certificates": { "own": { "chain": "${folder}/tls/host.pem", "key": "${folder}/tls/host.key" } } } }
+  }
+}"#;
+
+#[test]
+fn what_was_trusted_before_a_reload_is_not_used_after_it() {
+    /// More than all buffers on its way: the answer is under way as long as nobody reads it.
+    const LARGE: usize = 64_000_000;
+    let yard = Yard::new("upstream-trust").expect("a folder");
+    yard.host("host", &["app.example"], Algorithm::Ecdsa).expect("a certificate");
+    let elsewhere = Authority::new(&yard.folder.path().join("elsewhere")).expect("an authority");
+    yard.folder.write("www/small", b"small").expect("write");
+    yard.folder.write("www/large", &vec![b'x'; LARGE]).expect("write");
+    let text = TRUSTING.replace("${inside}", &nobody().to_string());
+    let server = yard.serve(&text.replace("${trust}", r#""verify": false"#)).expect("the server starts");
+    let ask = |target: &str| {
+        let mut client = server.connect().expect("connect");
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        client.send(request.as_bytes()).expect("send");
+        client
+    };
+    let status = || ask("/small").response(Asked::Other).expect("an answer").status;
+    let mut client = ask("/large");
+    assert_eq!(client.part(1).expect("a part").0.status, 200);
+    let trust = format!("\"authorities\": \"{}\"", elsewhere.certificate().display());
+    yard.configure(&text.replace("${trust}", &trust)).expect("write");
+    server.signal(Signal::SIGHUP).expect("it runs");
+    until("nobody is trusted any more", || status() == 502);
+    // Its connection is good to the end of this answer, and not for another one.
+    assert_eq!(client.drain().expect("the rest").0, LARGE as u64 - 1);
+    assert_eq!(status(), 502);
+    drop(client);
+    server.stop().expect("the server ends in order");
 }
 
 /// An address at which nobody listens.

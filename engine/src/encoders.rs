@@ -10,13 +10,14 @@ use proto_http::Coding;
 use crate::shard::Shard;
 use crate::stream::Gone;
 
-/// Idle encoders that are kept.
-const IDLE_MAX: usize = 8;
+/// Idle encoders that are kept for good. More, up to as many as may run, go one after the other while they are not needed.
+const IDLE_KEPT: usize = 8;
 
-/// All of them.
+/// All of them. Each has a place of its own: they are large, and go from hand to hand.
 #[derive(Default)]
 pub(crate) struct Encoders {
-    idle: RefCell<Vec<Encoder>>,
+    #[expect(clippy::vec_box, reason = "a place is used again, and not allocated for each content")]
+    idle: RefCell<Vec<Box<Encoder>>>,
     lent: Cell<usize>,
 }
 
@@ -25,7 +26,7 @@ pub(crate) struct Lent {
     shard: Rc<Shard>,
     coding: Coding,
     /// None while a job has it.
-    encoder: Option<Encoder>,
+    encoder: Option<Box<Encoder>>,
     is_finished: bool,
 }
 
@@ -45,12 +46,12 @@ impl Lent {
     }
 
     /// Hands the encoder to a job.
-    pub(crate) fn hand_out(&mut self) -> Option<Encoder> {
+    pub(crate) fn hand_out(&mut self) -> Option<Box<Encoder>> {
         self.encoder.take()
     }
 
     /// Takes it back.
-    pub(crate) fn hand_in(&mut self, encoder: Encoder) {
+    pub(crate) fn hand_in(&mut self, encoder: Box<Encoder>) {
         self.encoder = Some(encoder);
     }
 
@@ -116,8 +117,9 @@ impl Drop for Lent {
         if let Some(mut encoder) = self.encoder.take()
             && (self.is_finished || encoder.reset().is_ok())
         {
+            let most = self.shard.served.borrow().limits.compressions;
             let mut idle = encoders.idle.borrow_mut();
-            if idle.len() == IDLE_MAX {
+            if most <= idle.len() {
                 idle.remove(0);
             }
             idle.push(encoder);
@@ -126,11 +128,19 @@ impl Drop for Lent {
 }
 
 impl Encoders {
-    fn idle_or_new(&self, coding: Coding, level: u32) -> Option<Encoder> {
+    /// To be called now and then: lets go of one that was needed in a burst only.
+    pub(crate) fn trim(&self) {
+        let mut idle = self.idle.borrow_mut();
+        if IDLE_KEPT < idle.len() {
+            idle.remove(0);
+        }
+    }
+
+    fn idle_or_new(&self, coding: Coding, level: u32) -> Option<Box<Encoder>> {
         let mut idle = self.idle.borrow_mut();
         match idle.iter().rposition(|encoder| encoder.is(coding, level)) {
             Some(at) => Some(idle.remove(at)),
-            None => Encoder::new(coding, level).ok(),
+            None => Encoder::new(coding, level).ok().map(Box::new),
         }
     }
 }

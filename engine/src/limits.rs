@@ -66,8 +66,15 @@ pub(crate) const CODING_STEP: u64 = 128 * 1024;
 /// Bytes of a page or another answer of our own that the shard compresses at once; larger ones are sent as they are.
 pub(crate) const CODED_AT_ONCE_MAX: usize = 64 * 1024;
 
-/// How hard zstd and Brotli try at most where the shard itself compresses: harder, a piece takes longer than others
-/// should wait.
+/// Bytes of an answer that the shard compresses at a time, as it passes.
+pub(crate) const CODED_PER_TURN: usize = 16 * 1024;
+
+/// Time of a pass that compressing what passes may take; the last piece may exceed it.
+pub(crate) const CODING_TIME: Duration = Duration::from_millis(1);
+
+/// How hard each coding tries at most where the shard itself compresses: harder, a piece takes longer than others should
+/// wait.
+pub(crate) const GZIP_LEVEL_PASSING_MAX: u32 = 6;
 pub(crate) const ZSTD_LEVEL_PASSING_MAX: u32 = 6;
 pub(crate) const BROTLI_LEVEL_PASSING_MAX: u32 = 5;
 

@@ -169,6 +169,11 @@ impl<'x> RequestBody<'x> {
         filled
     }
 
+    /// For so many ticks nothing was taken of it: for that the client is not slow.
+    pub(crate) fn held_for(&mut self, held: u32) {
+        self.begun = self.begun.saturating_add(held);
+    }
+
     /// From now on all of it stays in memory, and more than `most` bytes are too many.
     pub(crate) fn keep(&mut self, most: u64) {
         self.keeping = Keeping::All;
@@ -260,9 +265,8 @@ impl<'x> RequestBody<'x> {
         if come.is_ok() && stream.port.shaped.get() {
             let due = self.due();
             match stream.take_toll(self.input.len() - before, due).await {
-                // For what limits have held back nobody is slow.
                 Ok(Duration::ZERO) => {}
-                Ok(held) => self.begun = self.begun.saturating_add(ticks(held)),
+                Ok(held) => self.held_for(ticks(held)),
                 Err(held) => match held.status() {
                     Some(status) => return Err(BodyError::Held(status)),
                     None => come = Err(held.gone()),

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth::bans::BanTable;
 use perf::{Block, Counter};
@@ -23,7 +24,7 @@ use crate::file_cache::FileCache;
 use crate::inbox::{Inbox, Reply};
 use crate::jobs::Jobs;
 use crate::lane::ring::Ring;
-use crate::limits::{LARGE_CAPACITY, OUTPUT_CAPACITY};
+use crate::limits::{CODING_TIME, LARGE_CAPACITY, OUTPUT_CAPACITY};
 use crate::listeners::Listeners;
 use crate::logins::Logins;
 use crate::offenders::Offenders;
@@ -66,6 +67,11 @@ pub(crate) struct Shard {
     pub(crate) ready: RefCell<VecDeque<Key>>,
     /// Connections for whose handshakes something has come.
     pub(crate) handshakes: RefCell<VecDeque<Key>>,
+    /// Connections that wait for their turn to compress, and the one that has it.
+    pub(crate) coders: RefCell<VecDeque<Key>>,
+    pub(crate) coder: Cell<Option<Key>>,
+    /// Time that this pass has spent on that.
+    pub(crate) coding: Cell<Duration>,
     /// Connections whose receive ended because no buffer was free.
     pub(crate) starved: RefCell<Vec<Key>>,
     pub(crate) wheel: RefCell<Wheel>,
@@ -162,6 +168,9 @@ impl Shard {
             events: Cell::new(0),
             ready: RefCell::default(),
             handshakes: RefCell::default(),
+            coders: RefCell::default(),
+            coder: Cell::default(),
+            coding: Cell::default(),
             starved: RefCell::default(),
             wheel: RefCell::new(Wheel::new(clock.tick())),
             clock,
@@ -246,6 +255,16 @@ impl Shard {
         let pulls = connection.link.as_ref().is_some_and(|link| link.port.pulls.get());
         let mut ring = self.ring.borrow_mut();
         if pulls { ring.receive_once(key, connection.fd) } else { ring.receive(key, connection.fd) }
+    }
+
+    /// Whether this pass may compress another piece.
+    pub(crate) fn has_time_to_code(&self) -> bool {
+        self.coding.get() < CODING_TIME
+    }
+
+    /// Notes that a piece has been compressed.
+    pub(crate) fn has_coded_for(&self, time: Duration) {
+        self.coding.set(self.coding.get() + time);
     }
 
     /// An empty send buffer.

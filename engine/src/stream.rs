@@ -219,6 +219,25 @@ impl Stream {
         .await;
     }
 
+    /// Waits until it is this connection's turn to compress a piece: it is, as long as nobody else waits and the pass has
+    /// time left for it.
+    pub(crate) async fn coding_turn(&self) {
+        if self.shard.coders.borrow().is_empty() && self.shard.has_time_to_code() {
+            return;
+        }
+        let key = self.port.key.get();
+        self.shard.coders.borrow_mut().push_back(key);
+        poll_fn(|_| {
+            // Other news wakes it as well, and gives it no turn.
+            if self.shard.coder.get() == Some(key) {
+                self.shard.coder.set(None);
+                return Poll::Ready(());
+            }
+            self.wait(Awaits::Turn)
+        })
+        .await;
+    }
+
     /// Sets the deadline of what is waited for.
     pub(crate) fn watch(&self, wait: Wait) {
         self.shard.watch(self.port.key.get(), wait);

@@ -30,6 +30,8 @@ pub(crate) struct Link {
     /// The server, over changes of the configuration.
     pub(crate) server: Seat,
     pub(crate) patience: Patience,
+    /// Number of what was served when it began.
+    pub(crate) served: u64,
     /// The connection of the client whose request it carries; none for a spare one.
     client: Cell<Option<Key>>,
     /// Whether that has been told that something has come, and has not looked yet.
@@ -39,11 +41,12 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(server: Seat, patience: Patience, client: Key) -> Link {
+    pub(crate) fn new(server: Seat, patience: Patience, served: u64, client: Key) -> Link {
         Link {
             port: Rc::new(Port::new(Side::Server)),
             server,
             patience,
+            served,
             client: Cell::new(Some(client)),
             told: Cell::new(false),
             requests: Cell::new(0),
@@ -167,7 +170,7 @@ mod tests {
 
     fn link(server: Seat) -> Rc<Link> {
         let patience = Patience { connect: SECOND, request: SECOND, response: SECOND, spare: SECOND };
-        let link = Link::new(server, patience, Key::from_bits(1));
+        let link = Link::new(server, patience, 0, Key::from_bits(1));
         link.lend(None);
         Rc::new(link)
     }

@@ -181,7 +181,7 @@ fn content_goes_along() {
         (
             "Transfer-Encoding: chunked\r\n\r\n3;a\r\nhel\r\n2\r\nlo\r\n0\r\nX-A: b\r\n\r\n",
             "Transfer-Encoding: chunked\r\n",
-            "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+            "3\r\nhel\r\n2\r\nlo\r\n0\r\nX-A: b\r\n\r\n",
         ),
     ];
     for (sent, framing, content) in cases {

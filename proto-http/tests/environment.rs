@@ -15,6 +15,7 @@ struct Case<'c> {
     rule: &'c ScriptRule,
     trust: Trust,
     scheme: Scheme,
+    user: Option<&'c str>,
     rules: Rules<'c>,
     variables: &'c Variables,
 }
@@ -45,7 +46,7 @@ fn seen(case: &Case<'_>) -> Vec<String> {
         client: "::ffff:192.0.2.7".parse().ok(),
         client_port: Some(4711),
         server: Some(server),
-        user: None,
+        user: case.user,
         forwarding: Forwarding {
             peer: None,
             trust: case.trust,
@@ -83,6 +84,7 @@ fn everything_that_a_script_expects_is_there() {
         rule: &rule,
         trust: Trust::Nobody,
         scheme: Scheme::Http,
+        user: None,
         rules: Rules::NONE,
         variables: Variables::NONE,
     };
@@ -130,7 +132,17 @@ fn everything_that_a_script_expects_is_there() {
         ],
     );
     let index = Case { sent: ("GET /d/ HTTP/1.1|Host: a|", "/d/"), ..plain };
-    check(&index, &["SCRIPT_NAME=/d/index.php", "SCRIPT_FILENAME=/srv/d/index.php", "PATH_INFO=", "HTTPS!"]);
+    check(
+        &index,
+        &[
+            "SCRIPT_NAME=/d/index.php",
+            "SCRIPT_FILENAME=/srv/d/index.php",
+            "PATH_INFO=",
+            "HTTPS!",
+            "REMOTE_USER!",
+        ],
+    );
+    check(&Case { user: Some("alice"), ..index }, &["REMOTE_USER=alice", "AUTH_TYPE=Basic"]);
 }
 
 #[test]
@@ -142,6 +154,7 @@ fn fields_become_variables_that_no_client_can_mistake() {
         rule: &rule,
         trust: Trust::Nobody,
         scheme: Scheme::Http,
+        user: None,
         rules: Rules { dropped: &dropped, lines: b"X-Internal: ours\r\nX-Two: 2\r\n" },
         variables: Variables::NONE,
     };
@@ -185,6 +198,7 @@ fn operators_set_variables() {
         rule: &rule,
         trust: Trust::Nobody,
         scheme: Scheme::Http,
+        user: None,
         rules: Rules::NONE,
         variables: &variables,
     };
@@ -206,6 +220,7 @@ fn many_and_long_variables_take_several_records() {
         rule: &rule,
         trust: Trust::Nobody,
         scheme: Scheme::Http,
+        user: None,
         rules: Rules::NONE,
         variables: &variables,
     };

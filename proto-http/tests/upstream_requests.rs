@@ -80,6 +80,8 @@ fn what_belongs_to_the_clients_connection_stays_there() {
         ("Proxy: http://evil.example|Proxy-Authorization: Basic x|", ""),
         ("X-Forwarded-For: 10.0.0.1|X-Forwarded-Port: 1|Forwarded: for=10.0.0.1|", ""),
         ("X_Forwarded_For: 10.0.0.1|x-forwarded_host: b|", ""),
+        ("X-Real-IP: 10.0.0.1|x_real_ip: 10.0.0.1|True-Client-IP: 10.0.0.1|X-Real: 1|", "X-Real: 1|"),
+        ("X-Original-URL: /admin|X-Rewrite-URL: /admin|", ""),
         ("Transfer_Encoding: chunked|Content_Length: 5|Host_: c|", "Host_: c|"),
         ("Max-Forwards: 3|", "Max-Forwards: 3|"),
         ("Trailer: X-T|", ""),

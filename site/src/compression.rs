@@ -30,6 +30,18 @@ enum Part {
     Suffix(Box<str>),
 }
 
+impl Range {
+    /// Whether a media type is among them. A stream of events is not, unless it is named: it would keep an encoder for as
+    /// long as somebody listens.
+    fn takes(&self, main: &str, sub: &str) -> bool {
+        let names = matches!(self.sub, Part::Is(_)) || !sub.eq_ignore_ascii_case(EVENT_STREAM);
+        names && self.main.takes(main) && self.sub.takes(sub)
+    }
+}
+
+/// The part of `text/event-stream` behind the slash.
+const EVENT_STREAM: &str = "event-stream";
+
 impl Part {
     fn new(text: &str) -> Part {
         match text.strip_prefix("*+") {
@@ -86,8 +98,7 @@ impl Compression {
     pub fn covers(&self, media_type: &str) -> bool {
         let essence = media_type.split(';').next().unwrap_or_default().trim_ascii();
         let Some((main, sub)) = essence.split_once('/') else { return false };
-        self.types.iter().any(|range| range.main.takes(main) && range.sub.takes(sub))
-            && !is_compressed(main, sub)
+        self.types.iter().any(|range| range.takes(main, sub)) && !is_compressed(main, sub)
     }
 }
 
@@ -165,7 +176,7 @@ mod tests {
             ("text/html", true, true),
             ("text/html; charset=utf-8", true, true),
             ("TEXT/HTML ;charset=utf-8", true, true),
-            ("text/event-stream", true, true),
+            ("text/event-stream", false, false),
             ("application/json", true, true),
             ("application/json5", false, true),
             ("application/ld+json", true, true),
@@ -186,6 +197,7 @@ mod tests {
         ] {
             assert_eq!((some.covers(media), all.covers(media)), (by_some, by_all), "{media}");
         }
+        assert!(with(&["text/*", "Text/Event-Stream"]).covers("text/event-stream; charset=utf-8"));
     }
 
     #[test]

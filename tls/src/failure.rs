@@ -76,8 +76,10 @@ pub enum CertificateFault {
     UnknownIssuer,
     /// A signature in its chain, or the client's own, is wrong or of a kind that is not taken.
     BadSignature,
-    /// It is not meant for clients.
+    /// It is not meant for clients, or not for servers.
     WrongPurpose,
+    /// A server's is for another name.
+    WrongName,
     /// Something else.
     Other,
 }
@@ -89,6 +91,11 @@ impl Failure {
             Failure::Internal { .. } => Blame::Server,
             _ => Blame::Client,
         }
+    }
+
+    /// What is said about it where the other end is the server.
+    pub fn about_server(&self) -> impl fmt::Display {
+        AboutServer(self)
     }
 
     pub(crate) fn of(error: &Rustls) -> Failure {
@@ -134,6 +141,9 @@ impl CertificateFault {
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
                 CertificateFault::WrongPurpose
             }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                CertificateFault::WrongName
+            }
             _ => CertificateFault::Other,
         }
     }
@@ -151,7 +161,46 @@ impl CertificateFault {
             CertificateFault::UnknownIssuer => "the issuer of the client certificate is not known",
             CertificateFault::BadSignature => "a signature of the client certificate is wrong",
             CertificateFault::WrongPurpose => "the client certificate is not meant for clients",
+            CertificateFault::WrongName => "the client certificate is for another name",
             CertificateFault::Other => "the client certificate does not hold",
+        }
+    }
+}
+
+impl CertificateFault {
+    /// The same of the certificate of a server.
+    pub fn about_server(self) -> &'static str {
+        match self {
+            CertificateFault::Missing => "it has sent no certificate",
+            CertificateFault::Malformed => "its certificate cannot be read",
+            CertificateFault::Expired => "its certificate has expired",
+            CertificateFault::NotYetValid => "its certificate is not valid yet",
+            CertificateFault::Revoked => "its certificate was revoked",
+            CertificateFault::RevocationUnknown => "no revocation list covers its certificate",
+            CertificateFault::RevocationListExpired => "the revocation list of its issuer is out of date",
+            CertificateFault::UnknownIssuer => "no known authority vouches for its certificate",
+            CertificateFault::BadSignature => "a signature of its certificate is wrong",
+            CertificateFault::WrongPurpose => "its certificate is not meant for servers",
+            CertificateFault::WrongName => "its certificate is for another name",
+            CertificateFault::Other => "its certificate does not hold",
+        }
+    }
+}
+
+/// What has failed where the other end is the server.
+struct AboutServer<'f>(&'f Failure);
+
+impl fmt::Display for AboutServer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Failure::PlainHttp | Failure::NotTls => f.write_str("it does not speak TLS"),
+            Failure::UnknownName { .. } => f.write_str("it does not know the name"),
+            Failure::Incompatible { what } => write!(f, "both have too little in common: {what}"),
+            Failure::Misbehaved { what } => write!(f, "it breaks the protocol: {what}"),
+            Failure::TooMuch => f.write_str("its handshake is larger than an honest one could be"),
+            Failure::Certificate { fault } => f.write_str(fault.about_server()),
+            Failure::Refused { alert } => write!(f, "it gave up with the alert {alert}"),
+            Failure::Internal { what } => write!(f, "TLS cannot go on: {what}"),
         }
     }
 }

@@ -150,7 +150,7 @@ async fn press(stream: &Stream, piece: Piece, claim: Claim) -> io::Result<Piece>
 
 /// A file on its way through an encoder; goes to a job for each piece, and comes back with it.
 struct Piece {
-    encoder: Encoder,
+    encoder: Box<Encoder>,
     fd: Arc<OwnedFd>,
     len: u64,
     at: u64,
@@ -160,7 +160,7 @@ struct Piece {
 }
 
 impl Piece {
-    fn new(encoder: Encoder, plain: &OpenFile) -> Piece {
+    fn new(encoder: Box<Encoder>, plain: &OpenFile) -> Piece {
         let (fd, len) = (Arc::clone(&plain.fd), plain.stat.len);
         Piece { encoder, fd, len, at: 0, buffer: Vec::new(), coded: Vec::new() }
     }

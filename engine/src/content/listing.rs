@@ -106,12 +106,12 @@ struct Made {
     uncoded: usize,
     is_coded: bool,
     /// What it was lent.
-    encoder: Option<Encoder>,
+    encoder: Option<Box<Encoder>>,
 }
 
 impl Made {
     /// Compresses a listing with what there is for that, if it has so many bytes.
-    fn of(content: Vec<u8>, press: Option<(Encoder, u64)>) -> io::Result<Made> {
+    fn of(content: Vec<u8>, press: Option<(Box<Encoder>, u64)>) -> io::Result<Made> {
         let uncoded = content.len();
         let Some((mut encoder, least)) = press else {
             return Ok(Made { content, uncoded, is_coded: false, encoder: None });

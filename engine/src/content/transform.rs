@@ -8,7 +8,7 @@ use proto_http::{Coding, Known, Request, Status, Version};
 use site::Compression;
 
 use crate::encoders::Lent;
-use crate::limits::{BROTLI_LEVEL_PASSING_MAX, ZSTD_LEVEL_PASSING_MAX};
+use crate::limits::{BROTLI_LEVEL_PASSING_MAX, GZIP_LEVEL_PASSING_MAX, ZSTD_LEVEL_PASSING_MAX};
 use crate::shard::Shard;
 use crate::stream::Gone;
 
@@ -65,7 +65,7 @@ fn is_changeable(request: &Request<'_>, response: &Response<'_>) -> bool {
 /// How hard is tried with what is sent but once: what takes long for a piece would keep all others waiting.
 pub(super) fn passing_level(compression: &Compression, coding: Coding) -> u32 {
     compression.level(coding).min(match coding {
-        Coding::Gzip => u32::MAX,
+        Coding::Gzip => GZIP_LEVEL_PASSING_MAX,
         Coding::Zstd => ZSTD_LEVEL_PASSING_MAX,
         Coding::Brotli => BROTLI_LEVEL_PASSING_MAX,
     })

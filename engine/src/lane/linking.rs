@@ -28,12 +28,13 @@ impl Shard {
         &self,
         address: &Address,
         (server, patience): (Seat, Patience),
+        served: u64,
         client: Key,
     ) -> io::Result<Rc<Link>> {
         let fd = sys::net::connect_to(address)?.into_raw_fd();
         self.count(Counter::UpstreamConnectionsOpened);
         let never = Deadline { tick: u32::MAX, wait: Wait::Connect };
-        let link = Rc::new(Link::new(server, patience, client));
+        let link = Rc::new(Link::new(server, patience, served, client));
         let key = {
             let mut connections = self.connections.borrow_mut();
             let key = connections.open(fd, Peer { address: None, port: 0 }, NO_LISTENER, never);
@@ -75,7 +76,8 @@ impl Shard {
     pub(crate) fn keep_link(&self, link: &Rc<Link>, content: u64, most: usize) {
         link.lend(None);
         link.requests.set(link.requests.get().saturating_add(1));
-        if self.draining() || !self.spares.borrow_mut().keep(link, most) {
+        let is_old = link.served != self.served.borrow().number();
+        if is_old || self.draining() || !self.spares.borrow_mut().keep(link, most) {
             return self.drop_link(link);
         }
         let key = link.port.key.get();

@@ -99,7 +99,8 @@ impl Lane {
         self.shard.clock.refresh();
         self.shard.ring.borrow_mut().events(&mut self.events);
         let mut events = std::mem::take(&mut self.events);
-        let count = events.len() + self.shard.ready.borrow().len() + self.shard.handshakes.borrow().len();
+        let waiting = self.shard.ready.borrow().len() + self.shard.coders.borrow().len();
+        let count = events.len() + waiting + self.shard.handshakes.borrow().len();
         self.shard.events.set(count);
         for event in events.drain(..) {
             match event {
@@ -114,6 +115,7 @@ impl Lane {
         self.read_letters();
         self.run_ready();
         self.shard.shake_hands();
+        self.run_coders();
         self.shard.feed_starved();
         self.shard.count(Counter::Passes);
         Ok(count > 0)
@@ -121,7 +123,10 @@ impl Lane {
 
     fn enter(&self) -> io::Result<()> {
         let mut ring = self.shard.ring.borrow_mut();
-        let waits = self.shard.ready.borrow().is_empty() && self.shard.handshakes.borrow().is_empty();
+        let shard = &self.shard;
+        let waits = shard.ready.borrow().is_empty()
+            && shard.handshakes.borrow().is_empty()
+            && shard.coders.borrow().is_empty();
         if waits { ring.turn_waiting(LINGER) } else { ring.turn() }
     }
 
@@ -133,6 +138,18 @@ impl Lane {
             self.shard.run(key);
         }
         self.turn = turn;
+    }
+
+    /// Has answers compressed piece by piece, as long as there is time for it: what others want comes first.
+    fn run_coders(&self) {
+        while self.shard.has_time_to_code() {
+            let Some(key) = self.shard.coders.borrow_mut().pop_front() else { break };
+            self.shard.coder.set(Some(key));
+            self.shard.run(key);
+        }
+        // It may have gone meanwhile.
+        self.shard.coder.set(None);
+        self.shard.coding.set(Duration::ZERO);
     }
 
     /// Waits through the executor until the ring has something.
@@ -196,6 +213,7 @@ impl Lane {
         self.shard.expire();
         // Those whose logs still have no room come back.
         self.shard.ready.borrow_mut().extend(self.shard.held_back.borrow_mut().drain());
+        self.shard.encoders.trim();
         // Descriptors may have become free anywhere in the process.
         if !self.shard.draining() {
             self.shard.accept();

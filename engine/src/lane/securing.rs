@@ -126,7 +126,9 @@ impl Shard {
         let mut out = self.buffer();
         {
             let mut connections = self.connections.borrow_mut();
-            let secure = connections.get(key).and_then(|connection| connection.secure.as_deref_mut());
+            let Some(connection) = connections.get(key) else { return self.recycle(out) };
+            let server = connection.link.as_ref().map(|link| link.server);
+            let secure = connection.secure.as_deref_mut();
             let Some(Secure::Outward(client)) = secure else { return self.recycle(out) };
             let ring = self.ring.borrow();
             match client.feed(ring.bytes(filled), &mut port.received.borrow_mut(), &mut out) {
@@ -139,7 +141,10 @@ impl Shard {
                     }
                 }
                 Err(failure) => {
-                    log::warn!("TLS with an upstream server has failed: {failure}");
+                    let balancers = self.balancers.borrow();
+                    let name =
+                        server.and_then(|seat| balancers.server(seat)).map_or("?", |server| &server.name);
+                    log::warn!("TLS with upstream server {name} has failed: {}", failure.about_server());
                     port.failed.set(true);
                 }
             }

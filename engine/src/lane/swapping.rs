@@ -8,7 +8,6 @@ use site::upstream::Changes;
 
 use crate::change::Offer;
 use crate::error::Error;
-use crate::port::Transport;
 use crate::served::Served;
 use crate::shard::{Held, Shard};
 
@@ -38,10 +37,9 @@ impl Shard {
         self.listeners.borrow_mut().change(held.listeners, &held.served);
         self.balancers.borrow_mut().renew(held.served.groups(), self.clock.now());
         self.served.replace(held.served);
-        // Whom TLS trusts may have changed.
-        self.leave_servers(|link| {
-            link.port.transport.get() == Transport::Plain && self.balancers.borrow().keeps(link.server)
-        });
+        // Whom TLS trusts may have changed, or whether there is TLS at all, and what a server is spoken to in. Links that
+        // carry a request now are not kept after it.
+        self.leave_servers(|_| false);
         self.logins.borrow_mut().forget();
         self.recount_clients();
         let shaping = self.served.borrow().shaping.clone();

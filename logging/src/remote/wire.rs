@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sys::poll;
-use tls::{CertificateFault, Client, Failure, ServerTrust};
+use tls::{Client, Failure, ServerTrust};
 
 use super::{Patience, error};
 
@@ -181,7 +181,7 @@ fn insecure(failure: &Failure) -> io::Error {
         Failure::Certificate { fault } => {
             format!(
                 "it does not prove who it is ({}): name the certificate of its authority, and a name that its own has",
-                about(*fault)
+                fault.about_server()
             )
         }
         Failure::Refused { alert } => format!("it ends the TLS handshake with the alert {alert}"),
@@ -191,22 +191,6 @@ fn insecure(failure: &Failure) -> io::Error {
         _ => "it does not speak TLS".to_owned(),
     };
     error(ErrorKind::InvalidData, why)
-}
-
-fn about(fault: CertificateFault) -> &'static str {
-    match fault {
-        CertificateFault::Expired => "its certificate has expired",
-        CertificateFault::NotYetValid => "its certificate is not valid yet",
-        CertificateFault::UnknownIssuer => "no known authority vouches for its certificate",
-        CertificateFault::BadSignature => "a signature of its certificate is wrong",
-        CertificateFault::WrongPurpose => "its certificate is not meant for servers",
-        CertificateFault::Missing => "it has no certificate",
-        CertificateFault::Malformed => "its certificate cannot be read",
-        CertificateFault::Revoked
-        | CertificateFault::RevocationUnknown
-        | CertificateFault::RevocationListExpired => "its certificate was revoked",
-        CertificateFault::Other => "its certificate does not hold, or is for another name",
-    }
 }
 
 #[derive(Debug)]

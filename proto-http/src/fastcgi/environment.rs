@@ -126,6 +126,7 @@ impl Environment<'_> {
         }
         if let Some(user) = self.user {
             self.set(params, "REMOTE_USER", [user.as_bytes()]);
+            self.set(params, "AUTH_TYPE", [b"Basic"]);
         }
         let name = match (self.request.authority(), self.host) {
             (Some(authority), _) => authority.host,

@@ -80,10 +80,24 @@ const X_PROTO: &[u8] = b"X-Forwarded-Proto";
 const X_HOST: &[u8] = b"X-Forwarded-Host";
 const FORWARDED: &[u8] = b"Forwarded";
 
+/// Other fields by which proxies say who asks, or for what: applications that stood behind one believe them. They are not
+/// written here.
+const OF_PROXIES: [&[u8]; 7] = [
+    b"x-real-ip",
+    b"x-client-ip",
+    b"x-cluster-client-ip",
+    b"true-client-ip",
+    b"cf-connecting-ip",
+    b"x-original-url",
+    b"x-rewrite-url",
+];
+
 /// Whether a field says for whom a proxy speaks; names are compared as applications do that cannot tell `_` from `-`.
 pub(super) fn is_forwarding(name: &[u8]) -> bool {
     const PREFIX: &[u8] = b"x-forwarded-";
-    reads_as(name, b"forwarded") || name.get(..PREFIX.len()).is_some_and(|start| reads_as(start, PREFIX))
+    reads_as(name, b"forwarded")
+        || name.get(..PREFIX.len()).is_some_and(|start| reads_as(start, PREFIX))
+        || OF_PROXIES.iter().any(|other| reads_as(name, other))
 }
 
 /// Whether a name is this one, which is in lower case, for somebody who takes `_` for `-`.

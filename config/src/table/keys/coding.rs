@@ -38,7 +38,8 @@ keys! {
             example r#"["text/html", "text/css", "application/*"]"#,
             "Media types that are compressed; what follows a semicolon does not count. \"text/*\" is all that begin so, \
              \"*/*+json\" all that end so. Types whose content is compressed already, such as image/png, video/mp4, \
-             font/woff2 and application/zip, never are, whatever is written here.";
+             font/woff2 and application/zip, never are, whatever is written here; text/event-stream is only where it is written \
+             as that.";
         MIN_SIZE: Size = "min_size", Size::between(0, 16 * MIB),
             default Some(r#""1k""#), example r#""256""#,
             "Smaller contents are sent as they are: there is nothing to gain.";

@@ -1,5 +1,7 @@
 //! The answer of a server on its way to the client.
 
+use std::time::Instant;
+
 use config::UpstreamProtocol;
 use logging::RequestId;
 use perf::Counter;
@@ -20,7 +22,7 @@ use super::order::Order;
 use super::records::Records;
 use super::way::{Failure, Way};
 use crate::kept::Wanted;
-use crate::limits::{AHEAD_MIN, INTERIM_MAX, PULLED_MIN, PULLED_PER_TURN};
+use crate::limits::{AHEAD_MIN, CODED_PER_TURN, INTERIM_MAX, PULLED_MIN, PULLED_PER_TURN};
 use crate::request_ids;
 use crate::served::Served;
 use crate::stream::Stream;
@@ -339,7 +341,7 @@ impl Answering<'_, '_> {
         let mut transform = None;
         if let (Recoding::Done(coding), Some(compression), true) = (recoding, teller.compression, has_content)
         {
-            transform = Transform::begin(&stream.shard, compression, coding).map(Box::new);
+            transform = Transform::begin(&stream.shard, compression, coding);
             // Without a place for it the content stays as it is.
             recoding = transform.as_ref().map_or(Recoding::Possible, |_| recoding);
         }
@@ -389,11 +391,23 @@ impl Answering<'_, '_> {
     async fn pour(&mut self, content: &mut Content, framing: Framing) -> Result<(), Failure> {
         let mut turn_ends = PULLED_PER_TURN;
         loop {
+            if content.transform.is_some() && !self.reading.is_empty() {
+                self.way.client.coding_turn().await;
+            }
             let Reading { input, at, trailers, .. } = &mut *self.reading;
             let sink = Sink { client: self.way.client, told: &mut self.course.told, out: self.out };
+            let begun = content.transform.is_some().then(Instant::now);
             content.pour((input, at), trailers, sink)?;
+            if let Some(begun) = begun {
+                self.way.client.shard.has_coded_for(begun.elapsed());
+            }
             if content.is_whole() {
                 break;
+            }
+            if *at < input.len() {
+                self.course.told = true;
+                self.way.answer(self.out).await?;
+                continue;
             }
             input.clear();
             *at = 0;
@@ -429,14 +443,14 @@ struct Content {
     /// None where the connection ends it.
     decoder: Option<Decoder>,
     delivery: Delivery,
-    /// None where it passes as it is. Large, and rare enough to be worth a place of its own.
-    transform: Option<Box<Transform>>,
+    /// None where it passes as it is.
+    transform: Option<Transform>,
     /// Bytes for the client, without framing.
     len: u64,
 }
 
 impl Content {
-    fn new(framing: Framing, delivery: Delivery, transform: Option<Box<Transform>>) -> Content {
+    fn new(framing: Framing, delivery: Delivery, transform: Option<Transform>) -> Content {
         let decoder = framing.body().map(|body| Decoder::new(body, BodyLimits::default()));
         Content { decoder, delivery, transform, len: 0 }
     }
@@ -474,7 +488,8 @@ impl Content {
             && matches!(framing, Framing::Length(len) if least <= len.saturating_sub(self.len))
     }
 
-    /// Moves what has come to `out`, framed for the client; stops at the end of the content.
+    /// Moves what has come to `out`, framed for the client; stops at the end of the content, and after a piece that had
+    /// to be compressed.
     fn pour(
         &mut self,
         (input, at): (&mut Vec<u8>, &mut usize),
@@ -482,7 +497,8 @@ impl Content {
         mut sink: Sink<'_>,
     ) -> Result<(), Failure> {
         while *at < input.len() && !self.is_whole() {
-            let rest = &input[*at..];
+            let most = if self.transform.is_some() { CODED_PER_TURN } else { usize::MAX };
+            let rest = &input[*at..input.len().min(at.saturating_add(most))];
             let (data, taken) = match &mut self.decoder {
                 Some(decoder) => {
                     let step = decoder.decode(rest).map_err(|_| Failure::Framing)?;
@@ -504,11 +520,13 @@ impl Content {
                 sink.push(data);
                 continue;
             }
-            let data = match &mut self.transform {
-                Some(transform) => transform.push(data).map_err(Failure::Client)?,
-                None => data,
+            let Some(transform) = &mut self.transform else {
+                self.len += frame(data, self.delivery, sink.out);
+                continue;
             };
+            let data = transform.push(data).map_err(Failure::Client)?;
             self.len += frame(data, self.delivery, sink.out);
+            return Ok(());
         }
         Ok(())
     }

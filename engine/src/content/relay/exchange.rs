@@ -18,7 +18,6 @@ use super::order::Order;
 use super::upload::{self, Gathered};
 use super::way::{self, Failure, Way};
 use super::{CONTINUE, Links, Trouble, Try, Work, tunnel};
-use crate::stream::Stream;
 use crate::upstream::{Link, Patience};
 
 /// How far an exchange has come.
@@ -160,7 +159,7 @@ async fn link<'x>(
     {
         return Ok(Way::new(client, link));
     }
-    let way = Way::new(client, begin(client, relay, seat).ok_or(Failure::Refused)?);
+    let way = Way::new(client, begin(responder, relay, seat).ok_or(Failure::Refused)?);
     way.connected().await?;
     if let Some(toward) = responder.served.outward(relay.group.id) {
         let server = shard.balancers.borrow().server(seat).map(Arc::clone).ok_or(Failure::Refused)?;
@@ -173,14 +172,16 @@ async fn link<'x>(
     Ok(way)
 }
 
-fn begin(client: &Stream, relay: &Relay, seat: Seat) -> Option<Rc<Link>> {
+fn begin(responder: &Responder<'_>, relay: &Relay, seat: Seat) -> Option<Rc<Link>> {
+    let client = responder.stream;
     let shard = &client.shard;
     let times = &relay.group.timeouts;
     let patience =
         Patience { connect: times.connect, request: times.send, response: times.response, spare: times.idle };
     let balancers = shard.balancers.borrow();
     let server = balancers.server(seat)?;
-    let link = shard.link_to(&server.address, (seat, patience), client.port.key.get());
+    let link =
+        shard.link_to(&server.address, (seat, patience), responder.served.number(), client.port.key.get());
     link.inspect_err(|error| way::tell_unreached(shard, seat, error)).ok()
 }
 

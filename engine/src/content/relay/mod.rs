@@ -122,6 +122,7 @@ pub(super) async fn send(responder: &mut Responder<'_>, relay: &Relay) -> Result
             shard.count(counter);
         }
         let again = trouble.again(order.is_idempotent());
+        trouble.tell((relay, &order), (&shard, turn.seat), again);
         turn.outcome = trouble.outcome(again);
         match again {
             Again::Never if trouble.told => return Err(trouble.gone()),
@@ -184,7 +185,7 @@ impl Drop for Turn<'_> {
             self.shard.count(Counter::UpstreamEjections);
             let seconds = Duration::from_nanos(duration).as_secs_f32();
             log::warn!(
-                "upstream {group}: {} has failed, and gets no request for {seconds:.1} s",
+                "upstream {group}: {} has failed, and gets no request for {seconds:.1} s while there are others",
                 server.name
             );
         }
@@ -225,6 +226,24 @@ impl Trouble {
             _ if !idempotent => Again::Never,
             Failure::Ended | Failure::Broken if self.stale => Again::ByNewLink,
             _ => Again::Elsewhere,
+        }
+    }
+
+    /// Tells whoever runs the server, who has been told already why there is no connection. That an idle link had gone is
+    /// no news.
+    fn tell(&self, (relay, order): (&Relay, &Order<'_>), (shard, seat): (&Shard, Seat), again: Again) {
+        let failure = self.failure;
+        if !failure.is_of_server() || failure.is_unsent() || again == Again::ByNewLink {
+            return;
+        }
+        if let Some(server) = shard.balancers.borrow().server(seat) {
+            let (group, asked) = (&relay.group.name, order.request);
+            let (method, target) = (asked.method_bytes(), asked.raw_target().escape_ascii());
+            let method = method.escape_ascii();
+            log::warn!(
+                "upstream {group}: {} has failed: {failure}; asked for {method} {target}",
+                server.name
+            );
         }
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Order<'r> {
     /// From whom the request came, and by which connection.
     caller: Caller,
     client_fd: RawFd,
+    /// Who has logged in.
+    user: Option<&'r str>,
     /// The protocol that the client wants to go on in.
     pub(super) upgrade: Option<&'r [u8]>,
     forwarding: Forwarding,
@@ -84,6 +86,7 @@ impl<'r> Order<'r> {
             path: responder.path,
             caller,
             client_fd: port.fd.get(),
+            user: responder.user,
             upgrade: upgrade.filter(|_| packing != Packing::Records),
             forwarding,
         })
@@ -176,7 +179,7 @@ impl<'r> Order<'r> {
             client: self.caller.address,
             client_port: Some(self.caller.port).filter(|port| *port != 0),
             server: sys::net::local_of(self.client_fd),
-            user: None,
+            user: self.user,
             forwarding: Forwarding { announce: Announce::Nothing, ..self.forwarding },
             rules: relay.changes.rules(lines),
             variables: &scripts.variables,

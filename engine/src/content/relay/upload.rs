@@ -49,7 +49,9 @@ pub(super) async fn send(
     out: &mut Vec<u8>,
 ) -> Result<(), Failure> {
     loop {
+        let before = way.client.shard.clock.tick();
         way.send(out).await?;
+        body.held_for(way.client.shard.clock.tick().saturating_sub(before));
         match gathered {
             Gathered::All => return Ok(()),
             Gathered::Enough => {}

@@ -1,7 +1,7 @@
 //! The way between a client and a server: what is waited for on it, and how it ends.
 
 use std::cell::Cell;
-use std::fmt::Display;
+use std::fmt::{self, Display, Formatter};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
@@ -76,6 +76,24 @@ impl Failure {
             Failure::Bad(_) | Failure::Interim | Failure::Framing | Failure::Reply(_) => {
                 Some(Counter::UpstreamResponsesBad)
             }
+        }
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Client(_) => f.write_str("the client has gone"),
+            Failure::Refused => f.write_str("it does not take connections"),
+            Failure::NotTaken => f.write_str("it has not taken the connection in time"),
+            Failure::Ended => f.write_str("it has closed the connection before its answer was whole"),
+            Failure::Broken => f.write_str("the connection has broken before its answer was whole"),
+            Failure::Late => f.write_str("it has not taken the request, or not answered, in time"),
+            Failure::Bad(bad) => write!(f, "its answer is none: {bad}"),
+            Failure::Interim => f.write_str("it sends interim answers without end"),
+            Failure::Framing => f.write_str("the framing of its content is broken"),
+            Failure::Reply(bad) => write!(f, "its answer is none: {bad}"),
+            Failure::Body(_) => f.write_str("the content of the request cannot be read to its end"),
         }
     }
 }
@@ -173,7 +191,10 @@ impl<'x> Way<'x> {
         poll_fn(|_| {
             self.look()?;
             match self.server.gone() {
-                Some(Gone::Expired(_)) => return Poll::Ready(Err(Failure::NotTaken)),
+                Some(Gone::Expired(_)) => {
+                    tell_unreached(self.shard(), self.link.server, &"TLS was not agreed upon in time");
+                    return Poll::Ready(Err(Failure::NotTaken));
+                }
                 Some(_) => return Poll::Ready(Err(Failure::Refused)),
                 None => {}
             }
@@ -311,10 +332,11 @@ impl<'x> Way<'x> {
         let (client, server) = (&self.client.port, &self.server.port);
         let stage = self.stage.get();
         if stage == Stage::Asking {
-            if !server.sending.get() {
-                // It waits for us, who wait for the client.
-                self.shard().watch_until(server.key.get(), Wait::Response, u32::MAX);
-            }
+            // Who waits for us owes nothing: the server as long as we wait for the client, which waits as long as the
+            // server does not take what it has sent.
+            let (owes_nothing, wait) =
+                if server.sending.get() { (client, Wait::Idle) } else { (server, Wait::Response) };
+            self.shard().watch_until(owes_nothing.key.get(), wait, u32::MAX);
         } else if stage != Stage::Tunnel && client.ended.get() {
             return Poll::Ready(Err(Failure::Client(Gone::Ended)));
         } else if !client.sending.get() {
