@@ -280,12 +280,19 @@ mod tests {
                     "root": "base",
                     "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"},
                     "security": {},
+                    "shaping": {
+                        "total": {"down": "9MB/s", "up": "9MB/s", "requests": "9r/s"},
+                        "client": {"down": "9MB/s", "up": "9MB/s", "requests": "9r/s"},
+                        "connection": {"down": "9MB/s", "up": "9MB/s"}
+                    },
                     "cors": {"origins": ["https://base.example"]},
                     "compression": {}
                 }
             }
         }}
     }"#;
+
+    const OF_RATES: [&str; 4] = ["down_burst", "up_burst", "requests_burst", "delay"];
 
     fn load_base(overrides: &[Override]) -> Loaded {
         let source = Source { name: "base.conf".to_owned(), text: BASE.to_owned() };
@@ -328,6 +335,14 @@ mod tests {
                 "/hosts/example.org/locations/~1p~1"
             }
             "location" => "/hosts/example.org/locations/~1a~1",
+            // What belongs to a rate does nothing without it.
+            "shaping_total" if OF_RATES.contains(&key) => "/hosts/example.org/locations/~1b~1/shaping/total",
+            "shaping_client" if OF_RATES.contains(&key) => {
+                "/hosts/example.org/locations/~1b~1/shaping/client"
+            }
+            "shaping_connection" if OF_RATES.contains(&key) => {
+                "/hosts/example.org/locations/~1b~1/shaping/connection"
+            }
             "shaping" => "/server/shaping",
             "shaping_total" => "/server/shaping/total",
             "shaping_client" => "/server/shaping/client",
