@@ -20,6 +20,7 @@ mod cause;
 mod explain;
 mod fields;
 mod kind;
+mod matcher;
 mod model;
 mod name;
 mod near;

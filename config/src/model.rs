@@ -93,9 +93,7 @@ impl Config {
         let mut found: Vec<&Upstream> = self.upstreams.iter().map(AsRef::as_ref).collect();
         let mut seen: std::collections::HashSet<&str> =
             found.iter().map(|upstream| upstream.name.as_str()).collect();
-        let settings = self.hosts.iter().flat_map(|host| {
-            std::iter::once(&host.settings).chain(host.locations.iter().map(|location| &location.settings))
-        });
+        let settings = self.hosts.iter().flat_map(Host::places);
         let chosen = settings.filter_map(|settings| settings.proxy.as_deref());
         found.extend(chosen.filter(|upstream| seen.insert(upstream.name.as_str())));
         found
@@ -105,9 +103,7 @@ impl Config {
     #[must_use]
     pub fn logins(&self) -> Vec<&Auth> {
         let mut seen = std::collections::HashSet::new();
-        let settings = self.hosts.iter().flat_map(|host| {
-            std::iter::once(&host.settings).chain(host.locations.iter().map(|location| &location.settings))
-        });
+        let settings = self.hosts.iter().flat_map(Host::places);
         settings
             .filter_map(|settings| settings.auth.as_deref())
             .filter(|auth| seen.insert(&auth.pointer))

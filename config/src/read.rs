@@ -5,6 +5,7 @@ mod compression;
 mod conditions;
 mod fields;
 mod hosts;
+mod idle;
 mod layer;
 mod logs;
 mod maps;
@@ -16,6 +17,7 @@ mod tls;
 mod upstreams;
 
 pub(crate) use fields::Preset;
+use idle::Reach;
 use layer::{Inherited, Layer};
 use logs::Logs;
 use upstreams::Upstreams;
@@ -40,9 +42,11 @@ pub(crate) fn config(root: &Node, source: Option<&Source>, problems: &mut Proble
         logs: Logs::read(&reader, source, problems),
         upstreams: Upstreams::read(&reader, source, problems),
     };
-    let defaults = Layer::read(&reader.section(&top::DEFAULTS, problems), &catalog, problems);
-    let defaults = Inherited::builtin().with(defaults);
+    let of_defaults = reader.section(&top::DEFAULTS, problems);
+    let defaults = Inherited::builtin().with(Layer::read(&of_defaults, &catalog, problems));
+    idle::check_fields(&of_defaults, defaults.settings(), problems);
     let hosts = hosts::read(&reader, (&defaults, &catalog), source, problems);
+    idle::check_relaying(&of_defaults, Reach::of(hosts.iter().flat_map(Host::places)), problems);
     if hosts.is_empty() && problems.len() == before {
         let key = root.member(top::HOSTS.name).map(|member| &member.origin);
         problems.push(Problem::new(source, key.unwrap_or(&root.origin), "/hosts", Cause::NoHosts));

@@ -223,6 +223,13 @@ impl<'a> Reader<'a> {
         Some(Problem::new(self.source, &item.origin, &pointer, cause))
     }
 
+    /// A problem with the value of a member of the object that `key` holds.
+    pub(crate) fn at_member<K>(&self, key: &Key<K>, name: &str, cause: Cause) -> Option<Problem> {
+        let member = self.member(key.name)?.node.member(name)?;
+        let pointer = pointer::join(&pointer::join(&self.pointer, key.name), name);
+        Some(Problem::new(self.source, &member.node.origin, &pointer, cause))
+    }
+
     /// A problem with a key of this section.
     pub(crate) fn at_key(&self, member: &Member, cause: Cause) -> Problem {
         Problem::new(self.source, &member.origin, &pointer::join(&self.pointer, &member.name), cause)

@@ -7,7 +7,7 @@ use sys::net::{Address, BadAddress};
 
 use crate::cause::Flaw;
 use crate::model::{
-    Arrival, Balance, ErrorStatus, HashBy, LogStatus, Matcher, Peer, ProxyHost, Rank, Requirement, Transport,
+    Arrival, Balance, ErrorStatus, HashBy, LogStatus, Peer, ProxyHost, Rank, Requirement, Transport,
     UpstreamAddress, Way,
 };
 use crate::name::HostName;
@@ -93,47 +93,6 @@ pub(crate) fn default_host(text: &str) -> Result<DefaultName, Flaw> {
     }
 }
 
-/// The key of a location: `/prefix/`, `= /exact`, `~ pattern`.
-pub(crate) fn matcher(text: &str) -> Result<Matcher, Flaw> {
-    if let Some(path) = text.strip_prefix('=') {
-        return location_path(path.trim_start()).map(Matcher::Exact);
-    }
-    if text.starts_with("~*") {
-        return Err(Flaw::new("\"~*\" is not known here", "write \"~ (?i)pattern\" to ignore case"));
-    }
-    if let Some(pattern) = text.strip_prefix('~') {
-        let pattern = pattern.trim_start();
-        if pattern.is_empty() {
-            return Err(Flaw::new(
-                "the pattern is empty",
-                "write a regular expression, such as \"~ \\\\.png$\"",
-            ));
-        }
-        return Ok(Matcher::Pattern(pattern.to_owned()));
-    }
-    location_path(text).map(Matcher::Prefix)
-}
-
-fn location_path(path: &str) -> Result<String, Flaw> {
-    let flaw = |what: &str, cure: &str| Err(Flaw::new(format!("the location {} {what}", quoted(path)), cure));
-    if !path.starts_with('/') {
-        return flaw("is no path", "write \"/prefix/\", \"= /exact/path\" or \"~ pattern\"");
-    }
-    if path.contains(['?', '#']) {
-        return flaw("has a query or fragment", "leave it out: locations compare paths only");
-    }
-    if path.contains("//") || path.split('/').any(|segment| segment == "." || segment == "..") {
-        return flaw(
-            "can never match",
-            "write the path as it is after \"//\", \".\" and \"..\" are resolved",
-        );
-    }
-    if path.contains('\0') {
-        return flaw("can never match", "remove the NUL character");
-    }
-    Ok(path.to_owned())
-}
-
 /// A name of a user or group, or a number.
 pub(crate) fn account(text: &str) -> Result<String, Flaw> {
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '$');
@@ -191,6 +150,17 @@ pub(crate) fn log_status(text: &str) -> Result<LogStatus, Flaw> {
             "write one from 100 to 599, such as \"404\", or a class such as \"5xx\"",
         )),
     }
+}
+
+/// A status by which a server is well.
+pub(crate) fn health_status(text: &str) -> Result<LogStatus, Flaw> {
+    let status = log_status(text)?;
+    // RFC 9110 section 15.2: these come before the answer, and checks wait for that.
+    if matches!(status, LogStatus::Class(1) | LogStatus::Code(..200)) {
+        let what = format!("no answer to a check is {}: those with 1xx come before the answer", quoted(text));
+        return Err(Flaw::new(what, "write a status from 200 to 599, or a class such as \"2xx\""));
+    }
+    Ok(status)
 }
 
 /// The name of a log: none that could be the path of a file or a word of its own where logs are named.
@@ -497,6 +467,23 @@ pub(crate) fn file_name(text: &str) -> Result<String, Flaw> {
         return Err(Flaw::new(what, "write a name without slashes, such as \"index.html\""));
     }
     Ok(text.to_owned())
+}
+
+/// What names of scripts end in.
+pub(crate) fn script_ending(text: &str) -> Result<String, Flaw> {
+    match text.strip_prefix('.') {
+        Some(rest) if !rest.is_empty() && !rest.contains(['/', '\0']) => Ok(text.to_owned()),
+        Some(_) => {
+            let what = format!("{} is no ending of a file name", quoted(text));
+            Err(Flaw::new(what, "write a dot and what follows it, such as \".php\""))
+        }
+        // "/wp-graphphp" would be a script.
+        None => {
+            let what =
+                format!("{} would be the ending of names that have no dot before it, too", quoted(text));
+            Err(Flaw::new(what, "write the dot as well, as in \".php\""))
+        }
+    }
 }
 
 /// A path of a script or of their folder; the folder has no slash at its end.

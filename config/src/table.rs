@@ -270,21 +270,29 @@ mod tests {
             "tls": {"certificates": {"main": {"chain": "chain.pem", "key": "key.pem"}}, "authorities": "ca.pem"},
             "locations": {
                 "/a/": {"root": "own"},
+                "/p/": {"proxy": "http://127.0.0.1:3", "comet": "off"},
                 "/c/": {
                     "root": "base",
-                    "rewrite": [{"path": "^/c", "to": "/d", "if": {"host": "^base$"}}, {"return": {"status": 301, "to": "/e"}}, {"path": "^/c", "rules": []}],
+                    "rewrite": [{"path": "^/c", "to": "/d", "if": {"host": "^base$"}}, {"path": "^/d", "return": {"status": 301, "to": "/e"}}, {"path": "^/c", "rules": []}],
                     "return": {"body": "base"}
                 },
                 "/b/": {
                     "root": "base",
                     "auth": {"realm": "Base", "htpasswd": "base.htpasswd", "groups": "base.groups"},
                     "security": {},
+                    "shaping": {
+                        "total": {"down": "9MB/s", "up": "9MB/s", "requests": "9r/s"},
+                        "client": {"down": "9MB/s", "up": "9MB/s", "requests": "9r/s"},
+                        "connection": {"down": "9MB/s", "up": "9MB/s"}
+                    },
                     "cors": {"origins": ["https://base.example"]},
                     "compression": {}
                 }
             }
         }}
     }"#;
+
+    const OF_RATES: [&str; 4] = ["down_burst", "up_burst", "requests_burst", "delay"];
 
     fn load_base(overrides: &[Override]) -> Loaded {
         let source = Source { name: "base.conf".to_owned(), text: BASE.to_owned() };
@@ -323,7 +331,18 @@ mod tests {
             "security" => "/hosts/example.org/locations/~1b~1/security",
             "cors" => "/hosts/example.org/locations/~1b~1/cors",
             "compression" => "/hosts/example.org/locations/~1b~1/compression",
+            "location" if matches!(key, "proxy_host" | "intercept" | "accel") => {
+                "/hosts/example.org/locations/~1p~1"
+            }
             "location" => "/hosts/example.org/locations/~1a~1",
+            // What belongs to a rate does nothing without it.
+            "shaping_total" if OF_RATES.contains(&key) => "/hosts/example.org/locations/~1b~1/shaping/total",
+            "shaping_client" if OF_RATES.contains(&key) => {
+                "/hosts/example.org/locations/~1b~1/shaping/client"
+            }
+            "shaping_connection" if OF_RATES.contains(&key) => {
+                "/hosts/example.org/locations/~1b~1/shaping/connection"
+            }
             "shaping" => "/server/shaping",
             "shaping_total" => "/server/shaping/total",
             "shaping_client" => "/server/shaping/client",

@@ -365,3 +365,84 @@ fn a_delay_stands_in_the_log() {
     assert_eq!(delays.len(), 4, "{log}");
     assert!(delays.iter().all(|delay| (50..=100).contains(delay)), "{log}");
 }
+
+/// A site with limits on what is sent to it, for all and for each client.
+fn held(limits: &str) -> Site {
+    let server = r#""shards": 1, "trusted": ["127.0.0.1"], "client_address": "x-forwarded-for""#;
+    Site::start(server, &format!(r#""shaping": {{ {limits} }}"#))
+}
+
+/// A request of a client with a body that comes with its head.
+fn post(client: u8, len: usize) -> Vec<u8> {
+    let head = format!(
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Forwarded-For: 192.0.2.{client}\r\n\
+         Content-Length: {len}\r\n\r\n"
+    );
+    [head.into_bytes(), vec![b'x'; len]].concat()
+}
+
+/// How long an upload of a client takes that sends no more than it may.
+fn upload(site: &Site, client: u8) -> Duration {
+    const LEN: usize = 40_000;
+    let begun = Instant::now();
+    let (status, _) = ask(&mut site.connect(), &post(client, LEN));
+    assert_eq!(status, 200);
+    begun.elapsed()
+}
+
+/// What an upload may take that shares with nobody who takes more than its part: at half of the rate for all it is less
+/// than a second.
+const SHARED: Duration = Duration::from_secs(4);
+
+#[test]
+fn what_comes_with_a_head_waits_and_leaves_others_their_share() {
+    const EACH: usize = 3_000;
+    let site = held(r#""total": { "up": "100kB/s" }, "client": { "up": "50kB/s" }"#);
+    let begun = Instant::now();
+    let mut passed = 0;
+    while begun.elapsed() < Duration::from_secs(3) {
+        // Each time by another connection, so that nothing has been charged before.
+        passed += u64::from(ask(&mut site.connect(), &post(2, EACH)).0 == 200);
+    }
+    let most = 50_000.0 * begun.elapsed().as_secs_f64() + 16_384.0 + EACH as f64;
+    assert!(passed as f64 * EACH as f64 <= 1.1 * most, "{passed} in {:?}", begun.elapsed());
+    let took = upload(&site, 1);
+    assert!(took < SHARED, "{took:?}");
+    site.server.stop().expect("an end");
+}
+
+#[test]
+fn many_uploads_of_one_client_hold_nobody_else_back() {
+    for limits in
+        [r#""total": { "up": "100kB/s" }, "client": { "up": "50kB/s" }"#, r#""total": { "up": "100kB/s" }"#]
+    {
+        let site = held(limits);
+        let mut flood: Vec<Client> = (0..60).map(|_| site.connect()).collect();
+        for stream in &mut flood {
+            // All of it finds room in sockets.
+            stream.get_mut().write_all(&post(2, 60_000)).expect("sent");
+        }
+        until("they are held back", || site.counter("receives_delayed_limit") >= 50);
+        let during = upload(&site, 1);
+        assert!(during < SHARED, "{limits}: {during:?}");
+        drop(flood);
+        let after = upload(&site, 3);
+        assert!(after < SHARED, "{limits}: {after:?}");
+        // What the others have sent would be served for more than a minute.
+    }
+}
+
+#[test]
+fn who_would_wait_too_long_for_a_line_is_refused() {
+    // A piece of an upload takes two seconds, so that fifteen are all that may stand in the line of a client.
+    let site = held(r#""client": { "up": "1kB/s", "up_burst": "1k" }"#);
+    let mut flood: Vec<Client> = (0..60).map(|_| site.connect()).collect();
+    for stream in &mut flood {
+        stream.get_mut().write_all(&post(2, 9_000)).expect("sent");
+    }
+    let mut last = flood.pop().expect("a connection");
+    let (status, head) = ask(&mut last, b"");
+    assert_eq!(status, 429, "{head}");
+    let (status, _) = ask(&mut site.connect(), &post(1, 100));
+    assert_eq!(status, 200, "another client");
+}

@@ -17,6 +17,10 @@ pub(crate) const INPUT_CAPACITY: usize = 2048;
 /// Largest send that is left to the ring's next entry, in bytes: above, the copy outweighs the system call saved.
 pub(crate) const RING_SEND_MAX: usize = 16 * 1024;
 
+/// Servers like this one that a request has been to, from which on it is taken to go round in circles: chains of several are
+/// legitimate, and each turn of a circle holds a connection.
+pub(crate) const PASSAGES_MAX: usize = 8;
+
 /// Events in a pass from which on sends are left to the ring.
 pub(crate) const SENDS_TOGETHER_MIN: usize = 4;
 

@@ -23,6 +23,8 @@ pub(crate) enum BodyError {
     Cut,
     /// It did not come in time.
     Late,
+    /// The line at a limit on its bytes is longer than it may be; the status says whose limit it is.
+    Held(Status),
     /// The connection is gone.
     Broken,
 }
@@ -35,6 +37,7 @@ impl BodyError {
             BodyError::TooLarge => Some(Status::CONTENT_TOO_LARGE),
             BodyError::Cut => Some(Status::BAD_REQUEST),
             BodyError::Late => Some(Status::REQUEST_TIMEOUT),
+            BodyError::Held(status) => Some(status),
             BodyError::Broken => None,
         }
     }
@@ -280,11 +283,14 @@ impl<'x> RequestBody<'x> {
         });
         let mut come = come.await;
         if come.is_ok() && stream.port.shaped.get() {
-            let due = self.decoder.due().saturating_sub(self.input.len() as u64);
+            let due = self.due();
             match stream.take_toll(self.input.len() - before, due).await {
                 Ok(Duration::ZERO) => {}
                 Ok(held) => self.held_for(ticks(held)),
-                Err(gone) => come = Err(gone),
+                Err(held) => match held.status() {
+                    Some(status) => return Err(BodyError::Held(status)),
+                    None => come = Err(held.gone()),
+                },
             }
         }
         match come {
@@ -296,6 +302,18 @@ impl<'x> RequestBody<'x> {
             }
             Err(Gone::Expired(_) | Gone::Broken) => Err(BodyError::Broken),
         }
+    }
+
+    /// Bytes that are still to come at least, behind what has come.
+    fn due(&self) -> u64 {
+        let (mut ahead, mut at) = (self.decoder.clone(), self.at);
+        while let Ok(step) = ahead.decode(&self.input[at..]) {
+            at += step.consumed;
+            if step.consumed == 0 || ahead.is_done() {
+                break;
+            }
+        }
+        if ahead.is_done() { 0 } else { ahead.due().max(1) }
     }
 
     /// Whether `100 Continue` is due now that the body is wanted; answers it once.

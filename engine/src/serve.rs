@@ -215,7 +215,7 @@ async fn exchange(
     let asked = request.map(|request| {
         // `OPTIONS *` is about the server, not about a place in it (RFC 9110 section 9.3.7).
         let raw = if request.is_options_star() { b"/" } else { request.path() };
-        (request, path::normalize(raw, &mut work.path))
+        (request, path::normalize_keeping(raw, &mut work.path))
     });
     let (mut decision, mut walk) = match asked {
         // Who is banned and connects has been closed. The connection of a proxy is that of others, too.

@@ -12,6 +12,7 @@ use perf::Counter;
 use crate::connection::{State, Wait};
 use crate::limits::{BACKLOG_MAX, BODY_RATE_MIN, OUTPUT_MAX, RING_SEND_MAX, SENDS_TOGETHER_MIN};
 use crate::port::{Awaits, Port, Transport};
+use crate::shaping::Held;
 use crate::shard::Shard;
 use crate::wheel::{TICKS_PER_SECOND, ticks};
 
@@ -40,7 +41,7 @@ impl Stream {
         }
         let before = input.len();
         poll_fn(|_| self.poll_receive(input)).await?;
-        self.take_toll(input.len() - before, 0).await.map(drop)
+        self.take_toll(input.len() - before, 0).await.map(drop).map_err(Held::gone)
     }
 
     /// Takes what has come already; `true` if there was something.

@@ -128,14 +128,21 @@ impl Teller<'_> {
     fn request(&mut self, explain: &Explain, request: &Request<'_>) {
         let mut scratch = Vec::new();
         let raw = if request.is_options_star() { b"/" } else { request.path() };
-        let asked = match path::normalize(raw, &mut scratch) {
+        let asked = match path::normalize_keeping(raw, &mut scratch) {
             Ok(asked) => asked,
             Err(bad) => return self.line("outcome", &format!("{}: {bad}", bad.status())),
         };
         let listener = self.listener(&explain.url);
         let place = match self.site.locate(listener, request, asked) {
             Ok(place) => place,
-            Err(status) => return self.line("outcome", &format!("{status}: no host has this name here")),
+            Err(Status::MISDIRECTED_REQUEST) => {
+                let status = Status::MISDIRECTED_REQUEST;
+                return self.line("outcome", &format!("{status}: no host has this name here"));
+            }
+            Err(status) => {
+                let why = "with its encoded slash decoded the path would lead to another location";
+                return self.line("outcome", &format!("{status}: {why}"));
+            }
         };
         self.line("host", &place.host.name);
         let client = self.site.clients.find(Some(explain.from), request);

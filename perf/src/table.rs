@@ -323,6 +323,8 @@ counters! {
         "Times that such a server passed its health checks again.";
     UpstreamsUnavailable "upstreams_unavailable" Counter Requests
         "Requests answered with 503 because no server of their upstream could be tried.";
+    UpstreamLoops "upstream_loops" Counter Requests
+        "Requests answered with 508 because they have passed through servers like this one too often: they go round in circles.";
     TimeoutsUpstreamConnect "timeouts_upstream_connect" Counter Connections
         "Connections to upstream servers given up because they were not taken in time.";
     TimeoutsUpstreamSend "timeouts_upstream_send" Counter Connections

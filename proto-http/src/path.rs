@@ -64,6 +64,74 @@ pub fn normalize<'a>(raw: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8]
     Ok(scratch)
 }
 
+/// As [`normalize`], but an encoded slash stays what it is: `%2F` within its segment, for somebody else to understand.
+///
+/// # Errors
+///
+/// See [`BadPath`]. It is [`BadPath::EncodedSlash`] where it could be mistaken: beside a dot segment, also one that is there
+/// only once it is decoded, and beside an encoded `%` that makes the same three bytes.
+pub fn normalize_keeping<'a>(raw: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], BadPath> {
+    if !has_encoded_slash(raw) {
+        return normalize(raw, scratch);
+    }
+    if raw.first() != Some(&b'/') {
+        return Err(BadPath::Relative);
+    }
+    scratch.clear();
+    decode_with(raw, scratch, |out| {
+        out.extend_from_slice(ENCODED_SLASH);
+        Ok(())
+    })?;
+    if encoded_slashes(scratch).count() != encoded_slashes(raw).count() {
+        return Err(BadPath::EncodedSlash);
+    }
+    check_kept(scratch)?;
+    let len = resolve(scratch)?;
+    scratch.truncate(len);
+    Ok(scratch)
+}
+
+/// A slash that is a part of a segment.
+const ENCODED_SLASH: &[u8] = b"%2F";
+
+/// Whether a path has an encoded slash: one as it was sent, or one of [`normalize_keeping`].
+#[must_use]
+pub fn has_encoded_slash(path: &[u8]) -> bool {
+    path.contains(&b'%') && encoded_slashes(path).next().is_some()
+}
+
+/// Where they are.
+fn encoded_slashes(path: &[u8]) -> impl Iterator<Item = usize> {
+    let windows = path.windows(ENCODED_SLASH.len()).enumerate();
+    windows.filter(|(_, three)| three.eq_ignore_ascii_case(ENCODED_SLASH)).map(|(at, _)| at)
+}
+
+/// A path with the encoded slashes that [`normalize_keeping`] has left, as somebody sees it who takes them for slashes.
+#[must_use]
+pub fn with_slashes(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut from = 0;
+    for at in encoded_slashes(path) {
+        out.extend_from_slice(&path[from..at]);
+        out.push(b'/');
+        from = at + ENCODED_SLASH.len();
+    }
+    out.extend_from_slice(&path[from..]);
+    out.dedup_by(|next, before| *next == b'/' && *before == b'/');
+    out
+}
+
+/// Sees that a decoded path with encoded slashes leads to the same place whoever decodes them.
+///
+/// # Errors
+///
+/// [`BadPath::EncodedSlash`] for a dot segment between slashes of either kind.
+pub fn check_kept(path: &[u8]) -> Result<(), BadPath> {
+    let is_dots = |segment: &[u8]| segment == b"." || segment == b"..";
+    let slashes = with_slashes(path);
+    if slashes.split(|&byte| byte == b'/').any(is_dots) { Err(BadPath::EncodedSlash) } else { Ok(()) }
+}
+
 /// Whether nothing in `raw` needs to change: no percent sign, no control byte, no empty or dot segment.
 fn is_normal(raw: &[u8]) -> bool {
     let mut previous = 0;
@@ -111,6 +179,15 @@ pub fn decode(raw: &[u8]) -> Result<Vec<u8>, BadPath> {
 }
 
 fn decode_to(raw: &[u8], out: &mut Vec<u8>) -> Result<(), BadPath> {
+    decode_with(raw, out, |_| Err(BadPath::EncodedSlash))
+}
+
+/// `slash` appends what stands for an encoded slash.
+fn decode_with(
+    raw: &[u8],
+    out: &mut Vec<u8>,
+    slash: impl Fn(&mut Vec<u8>) -> Result<(), BadPath>,
+) -> Result<(), BadPath> {
     let mut rest = raw;
     while let [first, tail @ ..] = rest {
         let byte = if *first == b'%' {
@@ -118,7 +195,8 @@ fn decode_to(raw: &[u8], out: &mut Vec<u8>) -> Result<(), BadPath> {
             rest = after;
             let byte = hex(*high).zip(hex(*low)).map(|(h, l)| h << 4 | l).ok_or(BadPath::Percent)?;
             if byte == b'/' {
-                return Err(BadPath::EncodedSlash);
+                slash(out)?;
+                continue;
             }
             byte
         } else {
@@ -196,6 +274,17 @@ pub fn encode(path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// As [`encode`], for a path of [`normalize_keeping`]: its encoded slashes stay.
+pub fn encode_keeping(path: &[u8], out: &mut Vec<u8>) {
+    let mut from = 0;
+    for at in encoded_slashes(path) {
+        encode(&path[from..at], out);
+        out.extend_from_slice(ENCODED_SLASH);
+        from = at + ENCODED_SLASH.len();
+    }
+    encode(&path[from..], out);
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -244,6 +333,51 @@ mod tests {
             let mut scratch = Vec::new();
             let found = normalize(raw.as_bytes(), &mut scratch);
             assert_eq!(found, expected.map(str::as_bytes), "{raw}");
+        }
+    }
+
+    #[test]
+    fn encoded_slashes_are_kept_or_refused() {
+        for (raw, expected) in [
+            ("/a%2fb", Ok("/a%2Fb")),
+            ("/@scope%2fname", Ok("/@scope%2Fname")),
+            ("/group%2Fa%20b//c/", Ok("/group%2Fa b/c/")),
+            ("/%2F", Ok("/%2F")),
+            ("/a%2F%2fb", Ok("/a%2F%2Fb")),
+            ("/a%252Fb", Ok("/a%2Fb")),
+            ("/a%2Fb/...", Ok("/a%2Fb/...")),
+            ("/..%2fsecret.txt", Err(BadPath::EncodedSlash)),
+            ("/sub/..%2f..", Err(BadPath::EncodedSlash)),
+            ("/a%2F..", Err(BadPath::EncodedSlash)),
+            ("/a%2F%2e%2E%2Fb", Err(BadPath::EncodedSlash)),
+            ("/a%2Fb/../c", Err(BadPath::EncodedSlash)),
+            ("/./a%2Fb", Err(BadPath::EncodedSlash)),
+            // Both would be "/a%2Fb%2Fc".
+            ("/a%2Fb%252Fc", Err(BadPath::EncodedSlash)),
+            ("/a%2Fb%25%32%46c", Err(BadPath::EncodedSlash)),
+            ("/a%2F%00", Err(BadPath::Control)),
+            ("/a%2F%", Err(BadPath::Percent)),
+            ("/%%2F", Err(BadPath::Percent)),
+            ("%2F", Err(BadPath::Relative)),
+            ("/a/../b", Ok("/b")),
+        ] {
+            let mut scratch = Vec::new();
+            let found = normalize_keeping(raw.as_bytes(), &mut scratch);
+            assert_eq!(found, expected.map(str::as_bytes), "{raw}");
+        }
+    }
+
+    #[test]
+    fn kept_slashes_are_decoded_and_encoded() {
+        for (path, decoded, encoded) in [
+            ("/a%2Fb c", "/a/b c", "/a%2Fb%20c"),
+            ("/a/%2Fb%2F", "/a/b/", "/a/%2Fb%2F"),
+            ("/a%2b", "/a%2b", "/a%252b"),
+        ] {
+            let mut out = Vec::new();
+            encode_keeping(path.as_bytes(), &mut out);
+            assert_eq!(out, encoded.as_bytes(), "{path}");
+            assert_eq!(with_slashes(path.as_bytes()), decoded.as_bytes(), "{path}");
         }
     }
 

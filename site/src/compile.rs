@@ -2,7 +2,7 @@
 //!
 //! All problems are collected; a site comes out only when there are none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use auth::access::{Asked, Rules};
 use config::{
-    Config, DefaultHost, ErrorPage, ErrorStatus, ForwardedFields, Handler, Listen, Matcher, Place, Problems,
-    Registry, Rewriting, Settings, Upstream, UpstreamAddress, UpstreamProtocol, UpstreamServer,
+    Config, ErrorPage, ErrorStatus, ForwardedFields, Handler, Listen, Matcher, Place, Problems, Registry,
+    Rewriting, Settings, Upstream, UpstreamAddress, UpstreamProtocol, UpstreamServer,
 };
 use proto_http::upstream::Announce;
 use sys::net::Address;
@@ -26,11 +26,13 @@ use crate::host::{Host, Site};
 use crate::indexes::Indexes;
 use crate::location::{Accel, Files, Location, Locations};
 use crate::media::MediaTypes;
-use crate::names::Names;
+use crate::names;
+use crate::own_address;
 use crate::page::Page;
 use crate::phase::{Access, BodyLimit, Dotfiles, Expectation, Gate, Methods, Phase};
 use crate::rewrite::{
     Attempts, Fault, HasFiles, Map, Maps, Reply, RuleCompiler, RuleList, compile_pattern, find_rings,
+    is_built_in,
 };
 use crate::shaping::{ScopeId, Shaping};
 use crate::upstream::{Group, GroupId, Named, Relay, RequestChanges, Scripts, Server};
@@ -63,12 +65,14 @@ pub fn compile(config: &Config, registry: &Registry) -> Result<Site, Problems> {
     let hosts = hosts.collect::<Vec<_>>();
     let clients = Clients::compile(config, registry, &mut compiler.problems);
     let shaping = Shaping::compile(config, registry, &mut compiler.problems);
+    let listeners = names::by_listener(config);
+    own_address::check(config, &listeners, registry, &mut compiler.problems);
     if !compiler.problems.is_empty() {
         return Err(compiler.problems);
     }
     // Without a problem no host is missing.
     let hosts = hosts.into_iter().flatten().collect();
-    Ok(Site { listeners: names_by_listener(config), hosts, groups: compiler.groups, clients, shaping })
+    Ok(Site { listeners, hosts, groups: compiler.groups, clients, shaping })
 }
 
 /// The limits of a configuration alone, to go by others of them; none where it has none.
@@ -80,39 +84,6 @@ pub fn shaping(loaded: &config::Loaded) -> Result<Option<Arc<Shaping>>, Problems
     let mut problems = Problems::new();
     let shaping = Shaping::compile(&loaded.config, &loaded.registry, &mut problems);
     if problems.is_empty() { Ok(shaping) } else { Err(problems) }
-}
-
-/// One table of names for each listening address, in the order of [`Config::listeners`].
-fn names_by_listener(config: &Config) -> Vec<Names> {
-    let tables = config.listeners().into_iter().map(|listener| {
-        let mut names = Names::default();
-        let mut listening = HashSet::new();
-        for (index, host) in config.hosts.iter().enumerate() {
-            let listens = host.listen.as_ref().unwrap_or(&config.server.listen);
-            let here = listens.iter().any(|listen| listen.address == listener.address);
-            for name in std::iter::once(&host.name).chain(&host.aliases) {
-                if here {
-                    names.add(name, index);
-                } else {
-                    names.add_elsewhere(name);
-                }
-            }
-            if here {
-                listening.insert(index);
-            }
-        }
-        let default = match config.default_host {
-            DefaultHost::First => listening.iter().min().copied(),
-            // Where it does not listen it is not served, whatever name is asked for.
-            DefaultHost::Named(index) => listening.get(&index).copied(),
-            DefaultHost::Refuse => None,
-        };
-        if let Some(index) = default {
-            names.set_default(index);
-        }
-        names
-    });
-    tables.collect()
 }
 
 /// What a place says of its requests before its handler.
@@ -151,6 +122,14 @@ impl Compiler<'_> {
     }
 
     fn map(&mut self, map: &config::Map) -> Option<(String, Arc<Map>)> {
+        if is_built_in(&map.name) {
+            let cause = format!(
+                "${} is a variable that is always there, so that nothing would get to the map",
+                map.name
+            );
+            self.problem(&map.pointer, &cause, "give the map another name, which is that of its variable");
+            return None;
+        }
         match Map::new(map) {
             Ok(compiled) => Some((map.name.clone(), Arc::new(compiled))),
             Err((pointer, Fault { cause, cure })) => {

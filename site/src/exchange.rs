@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use auth::access::Holder;
-use proto_http::Request;
+use proto_http::{Request, path};
 
 use crate::{Place, Security};
 
@@ -40,4 +40,16 @@ pub struct Exchange<'r> {
     pub security: Security,
     /// Whom the client's certificate is about, if it has shown one; that it holds is what `security` tells.
     pub holder: Option<&'r Holder>,
+}
+
+impl Exchange<'_> {
+    /// Whether the path has an encoded slash in it that the client has sent: only another server knows what it means.
+    pub(crate) fn keeps_slash(&self) -> bool {
+        keeps_slash(self.path, &self.request)
+    }
+}
+
+/// Whether a path that a request leads to has an encoded slash of the request in it.
+pub(crate) fn keeps_slash(path: &[u8], request: &Request<'_>) -> bool {
+    path::has_encoded_slash(path) && path::has_encoded_slash(request.path())
 }

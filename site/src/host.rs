@@ -78,7 +78,8 @@ impl Site {
     ///
     /// # Errors
     ///
-    /// 421 when the request names a host that is not served on this address (RFC 9110 section 15.5.20).
+    /// 421 when the request names a host that is not served on this address (RFC 9110 section 15.5.20); 400 for an encoded
+    /// slash that would lead to another location if it were decoded.
     pub fn locate<'s>(
         &'s self,
         listener: usize,
@@ -89,7 +90,7 @@ impl Site {
         let authority = request.authority();
         let index = names.find(authority.as_ref()).ok_or(Status::MISDIRECTED_REQUEST)?;
         let host = &self.hosts[index];
-        Ok(Place { host, location: host.locations.find(path) })
+        Ok(Place { host, location: host.locations.find_for(path, request)? })
     }
 
     /// The host that answers on a listening address when no name is known: for requests that cannot be placed.

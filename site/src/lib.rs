@@ -31,6 +31,7 @@ pub mod listing;
 mod location;
 mod media;
 mod names;
+mod own_address;
 mod page;
 mod phase;
 mod rewrite;

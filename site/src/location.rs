@@ -4,10 +4,12 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use config::{Dotfiles, Listing, Log, Symlinks};
+use proto_http::{Request, Status, path};
 use regex::bytes::Regex;
 
 use crate::compression::Compression;
 use crate::error_pages::ErrorPages;
+use crate::exchange::keeps_slash;
 use crate::fields::Fields;
 use crate::indexes::Indexes;
 use crate::media::MediaTypes;
@@ -182,6 +184,20 @@ impl Locations {
             Some((_, location)) => location,
             None => &self.root,
         }
+    }
+
+    /// As [`Locations::find`], for a path that `request` leads to.
+    ///
+    /// # Errors
+    ///
+    /// 400 for an encoded slash with which another location would be found, were it decoded: whoever gets the request might
+    /// decode it, and what holds there would not have been asked.
+    pub(crate) fn find_for(&self, path: &[u8], request: &Request<'_>) -> Result<&Location, Status> {
+        let location = self.find(path);
+        if keeps_slash(path, request) && self.find(&path::with_slashes(path)).id != location.id {
+            return Err(Status::BAD_REQUEST);
+        }
+        Ok(location)
     }
 
     pub(crate) fn root(&self) -> &Location {

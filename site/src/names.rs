@@ -1,8 +1,8 @@
 //! From the authority of a request to a host, for one listening address.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use config::HostName;
+use config::{Config, DefaultHost, HostName};
 use foldhash::quality::RandomState;
 use proto_http::{Authority, HostKind};
 
@@ -20,6 +20,39 @@ pub(crate) struct Names {
     /// Names that other addresses know: they get 421 here, and not a host that happens to be the default.
     elsewhere: Vec<HostName>,
     default: Option<usize>,
+}
+
+/// One table of names for each listening address, in the order of [`Config::listeners`].
+pub(crate) fn by_listener(config: &Config) -> Vec<Names> {
+    let tables = config.listeners().into_iter().map(|listener| {
+        let mut names = Names::default();
+        let mut listening = HashSet::new();
+        for (index, host) in config.hosts.iter().enumerate() {
+            let listens = host.listen.as_ref().unwrap_or(&config.server.listen);
+            let here = listens.iter().any(|listen| listen.address == listener.address);
+            for name in std::iter::once(&host.name).chain(&host.aliases) {
+                if here {
+                    names.add(name, index);
+                } else {
+                    names.add_elsewhere(name);
+                }
+            }
+            if here {
+                listening.insert(index);
+            }
+        }
+        let default = match config.default_host {
+            DefaultHost::First => listening.iter().min().copied(),
+            // Where it does not listen it is not served, whatever name is asked for.
+            DefaultHost::Named(index) => listening.get(&index).copied(),
+            DefaultHost::Refuse => None,
+        };
+        if let Some(index) = default {
+            names.set_default(index);
+        }
+        names
+    });
+    tables.collect()
 }
 
 impl Names {
@@ -50,6 +83,17 @@ impl Names {
         lower.copy_from_slice(name);
         lower.make_ascii_lowercase();
         self.find_lower(lower)
+    }
+
+    /// The host for an authority as a configuration writes it.
+    pub(crate) fn find_text(&self, authority: &str) -> Option<usize> {
+        match authority.split_once(']') {
+            Some((inner, _)) => self.find_v6(format!("{inner}]").as_bytes()),
+            None => {
+                let name = authority.split_once(':').map_or(authority, |(name, _)| name);
+                self.find_lower(name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase().as_bytes())
+            }
+        }
     }
 
     fn find_lower(&self, name: &[u8]) -> Option<usize> {

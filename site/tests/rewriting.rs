@@ -51,7 +51,7 @@ fn answer(site: &Site, row: &Row, root: &Path) -> (u16, Vec<u8>) {
     }
     let request = head.view(&bytes);
     let mut scratch = Vec::new();
-    let asked = match path::normalize(request.path(), &mut scratch) {
+    let asked = match path::normalize_keeping(request.path(), &mut scratch) {
         Ok(path) => path,
         Err(bad) => return (bad.status().code(), Vec::new()),
     };

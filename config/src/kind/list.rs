@@ -22,7 +22,11 @@ impl<K: Kind> Kind for List<K> {
     type Out = Vec<(String, K::Out)>;
 
     fn noun(&self) -> String {
-        let some = if self.min == 0 { "a list" } else { "a list with at least one item" };
+        let some = match self.min {
+            0 => "a list".to_owned(),
+            1 => "a list with at least one item".to_owned(),
+            min => format!("a list with at least {min} items"),
+        };
         format!("{some}, each {}", self.item.noun())
     }
 

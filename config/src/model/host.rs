@@ -26,6 +26,13 @@ pub struct Host {
     pub pointer: String,
 }
 
+impl Host {
+    /// What holds at each of its places: outside of all locations, then in each.
+    pub fn places(&self) -> impl Iterator<Item = &Settings> {
+        std::iter::once(&self.settings).chain(self.locations.iter().map(|location| &location.settings))
+    }
+}
+
 /// A part of a host: `/hosts/NAME/locations/KEY`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Location {

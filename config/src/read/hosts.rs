@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::idle::{self, Reach};
 use super::layer::{Inherited, Layer};
 use super::{Catalog, rewriting, server, tls};
 use crate::cause::Cause;
+use crate::matcher;
 use crate::model::{Host, Location, Matcher};
 use crate::name::HostName;
 use crate::problem::{Problem, Problems};
@@ -28,11 +30,15 @@ pub(super) fn read(
         names.of_aliases(member, &aliases, problems);
         let inherited = defaults.with(Layer::read(&reader, catalog, problems)).shaped_at(reader.pointer());
         inherited.check_maker(&reader, problems);
+        idle::check_fields(&reader, inherited.settings(), problems);
         let locations = locations(&reader, (&inherited, catalog), source, problems);
         let rewriting = rewriting::read(&reader, problems);
         if reader.exists() && locations.is_empty() && inherited.lacks_root() && !has_rules(&reader) {
             problems.push(Problem::new(source, &member.origin, reader.pointer(), Cause::NoRoot));
         }
+        let parts = locations.iter().map(|location| &location.settings);
+        let reach = Reach::of(std::iter::once(inherited.settings()).chain(parts));
+        idle::check_relaying(&reader, reach, problems);
         let listen = server::listen(&reader, &host::LISTEN, problems);
         let tls = tls::read(&reader, problems);
         hosts.extend(name.map(|name| Host {
@@ -104,8 +110,10 @@ fn locations(
     for (member, reader) in host.named(&host::LOCATIONS, problems) {
         let inherited = inherited.with(Layer::read(&reader, catalog, problems));
         inherited.check_maker(&reader, problems);
+        idle::check_fields(&reader, inherited.settings(), problems);
+        idle::check_relaying(&reader, Reach::of(std::iter::once(inherited.settings())), problems);
         let problem = |cause| Problem::new(source, &member.origin, reader.pointer(), cause);
-        let matcher = match syntax::matcher(&member.name) {
+        let matcher = match matcher::matcher(&member.name) {
             Ok(matcher) => matcher,
             Err(flaw) => {
                 problems.push(problem(Cause::Malformed(flaw)));

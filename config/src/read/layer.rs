@@ -260,6 +260,10 @@ impl Inherited {
         self
     }
 
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     pub(super) fn into_settings(self) -> Settings {
         self.settings
     }

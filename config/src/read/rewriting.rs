@@ -3,7 +3,7 @@
 use super::conditions;
 use crate::cause::{Cause, Flaw};
 use crate::kind::{Items, REDIRECTS, StatusOrObject};
-use crate::model::{Attempt, Content, Effect, NO_ANSWER, Return, Rewriting, Rule, Way};
+use crate::model::{Attempt, Content, Effect, NO_ANSWER, Return, Rewriting, Rule, Then, Way};
 use crate::problem::Problems;
 use crate::reader::Reader;
 use crate::table::{Key, answer, place, rule};
@@ -41,7 +41,38 @@ fn attempts(reader: &Reader<'_>, problems: &mut Problems) -> Vec<Attempt> {
 
 fn rules(reader: &Reader<'_>, key: &'static Key<Items>, problems: &mut Problems) -> Vec<Rule> {
     let items = reader.items(key, problems);
-    items.iter().filter_map(|item| read_rule(item, problems)).collect()
+    let mut rules = Vec::with_capacity(items.len());
+    let mut last = None;
+    for (index, item) in items.iter().enumerate() {
+        let Some(rule) = read_rule(item, problems) else { continue };
+        if last.is_none() && index + 1 < items.len() && ends_list(&rule) {
+            last = Some(index);
+        }
+        rules.push(rule);
+    }
+    if let Some(index) = last {
+        let flaw = Flaw::new(
+            "the rule is for every request and none goes on to the rules behind it, which do nothing",
+            "write \"path\" or \"if\" into it, or let it be the last",
+        );
+        problems.extend(reader.at_item(key, index, Cause::Conflict(flaw)));
+    }
+    rules
+}
+
+/// Expressions that every path matches, as people write them.
+const EVERY_PATH: [&str; 9] = ["", "^", "/", "^/", ".*", "^.*$", "^/.*$", "^(.*)$", "^/(.*)$"];
+
+/// Whether no request gets to a rule behind it.
+fn ends_list(rule: &Rule) -> bool {
+    let for_all = rule.path.as_deref().is_none_or(|path| EVERY_PATH.contains(&path));
+    for_all
+        && rule.condition.is_none()
+        && match &rule.effect {
+            Effect::Return(_) => true,
+            Effect::Rewrite(_, then) => *then != Then::Next,
+            Effect::Group(rules) => rules.iter().any(ends_list),
+        }
 }
 
 fn read_rule(reader: &Reader<'_>, problems: &mut Problems) -> Option<Rule> {
@@ -81,7 +112,7 @@ fn effect(reader: &Reader<'_>, problems: &mut Problems) -> Option<Effect> {
         [_, returned] if reader.has(&rule::THEN) && (returned.is_some() || redirect.is_some()) => {
             Some(("nothing comes after an answer", "remove \"then\""))
         }
-        [None, None] if then == crate::model::Then::Again => Some((
+        [None, None] if then == Then::Again => Some((
             "the rule changes nothing, so there is no new path to look for",
             r#"write "then": "stop" or "next""#,
         )),

@@ -4,7 +4,7 @@ use crate::cause::{Cause, Flaw};
 use crate::model::{Quota, Shaping};
 use crate::problem::Problems;
 use crate::reader::Reader;
-use crate::table::{quota, settings, shaping};
+use crate::table::{Key, quota, settings, shaping};
 
 /// The section of a host, a location or `/defaults`, if it is there, not off, and right.
 pub(super) fn of_place(place: &Reader<'_>, problems: &mut Problems) -> Option<Shaping> {
@@ -37,6 +37,13 @@ pub(super) fn read(reader: &Reader<'_>, scope: &str, problems: &mut Problems) ->
 }
 
 fn read_quota(reader: &Reader<'_>, problems: &mut Problems) -> Quota {
+    let delay = reader.or_default(&quota::DELAY, problems);
+    if !delay.is_zero() {
+        lone(reader, &quota::DELAY, &quota::REQUESTS, problems);
+    }
+    lone(reader, &quota::DOWN_BURST, &quota::DOWN, problems);
+    lone(reader, &quota::UP_BURST, &quota::UP, problems);
+    lone(reader, &quota::REQUESTS_BURST, &quota::REQUESTS, problems);
     Quota {
         down: reader.or_default(&quota::DOWN, problems),
         down_burst: reader.get(&quota::DOWN_BURST, problems),
@@ -44,8 +51,18 @@ fn read_quota(reader: &Reader<'_>, problems: &mut Problems) -> Quota {
         up_burst: reader.get(&quota::UP_BURST, problems),
         requests: reader.or_default(&quota::REQUESTS, problems),
         requests_burst: reader.get(&quota::REQUESTS_BURST, problems),
-        delay: reader.or_default(&quota::DELAY, problems),
+        delay,
         concurrent: reader.or_default(&quota::CONCURRENT, problems),
         connections: reader.or_default(&quota::CONNECTIONS, problems),
     }
+}
+
+/// What belongs to a rate does nothing without it. Who writes that the rate is off knows it.
+fn lone<K, R>(reader: &Reader<'_>, key: &Key<K>, rate: &Key<R>, problems: &mut Problems) {
+    if reader.has(rate) {
+        return;
+    }
+    let what = format!("\"{}\" belongs to a rate, and there is no \"{}\" beside it", key.name, rate.name);
+    let cure = format!("write \"{}\", too, or leave \"{}\" out", rate.name, key.name);
+    problems.extend(reader.at_value(key, Cause::Conflict(Flaw::new(what, cure))));
 }

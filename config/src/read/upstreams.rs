@@ -210,10 +210,12 @@ fn tls(group: &Reader<'_>, servers: &[UpstreamServer], problems: &mut Problems) 
 
 fn balance(reader: &Reader<'_>, problems: &mut Problems) -> Balance {
     let balance = reader.or_default(&upstream::BALANCE, problems);
-    if matches!(balance, Balance::Hash(_)) && reader.has(&upstream::SLOW_START) {
-        let what = "\"slow_start\" has no meaning where \"balance\" is a hash";
-        let flaw = Flaw::new(what, "remove it, or choose another \"balance\"");
-        problems.extend(reader.at_value(&upstream::SLOW_START, Cause::Conflict(flaw)));
+    if matches!(balance, Balance::Hash(_)) {
+        let cure = "remove it, or choose another \"balance\"";
+        let slow_start = Flaw::new("\"slow_start\" has no meaning where \"balance\" is a hash", cure);
+        problems.extend(reader.at_value(&upstream::SLOW_START, Cause::Conflict(slow_start)));
+        let what = "\"balance\" chooses by a hash, and the cookie of \"sticky\" would put that aside";
+        problems.extend(reader.at_value(&upstream::STICKY, Cause::Conflict(Flaw::new(what, cure))));
     }
     balance
 }

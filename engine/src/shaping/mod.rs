@@ -1,28 +1,28 @@
 //! Limits on what clients use, as requests and connections meet them. What is allowed is decided in [`site::shaping`];
 //! here it is carried out: requests and bytes wait, or are refused.
 //!
-//! All bytes pass one place each way ([`Stream::allow`] and [`Stream::take_toll`]), whatever brings them. Without limits a
+//! All bytes pass one place each way ([`Stream::allow`] and [`Stream::take_toll`]), whatever brings them, in pieces each of
+//! which waits for its turn before the next one asks. Without limits a
 //! shard has no [`Shaper`], and a send looks at one flag of its port.
 
 mod pacing;
+mod passing;
 mod telling;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use perf::Counter;
 use proto_http::Status;
-use site::shaping::{
-    Acted, Admission, Chain, Customer, Direction, Entry, Level, Refusal, ScopeId, Shaper, Shaping,
-};
+use site::shaping::{Acted, Admission, Chain, Customer, Entry, Level, Refusal, ScopeId, Shaper, Shaping};
 use site::{Action, Answer, Place};
 
-use crate::limits::{RECORD_MAX, REPORT_MAX, SHOWN_MAX};
+use crate::limits::{REPORT_MAX, SHOWN_MAX};
 use crate::shard::Shard;
 use crate::stream::{Gone, Stream};
 
 pub(crate) use pacing::Pacing;
+pub(crate) use passing::Held;
 pub(crate) use telling::{Report, Telling, start as start_telling};
 
 /// When the limits of a request are asked.
@@ -137,7 +137,10 @@ impl Shard {
             && shaper.has_news()
             && telling.has_room()
         {
-            telling.tell(shaper.report(REPORT_MAX));
+            // Others may have been quicker.
+            if let Err(uses) = telling.tell(shaper.report(REPORT_MAX)) {
+                shaper.put_back(&uses);
+            }
         }
     }
 
@@ -184,6 +187,7 @@ impl Stream {
         out: &mut Vec<u8>,
     ) -> Result<Result<(), Action<'static>>, Gone> {
         let leads_on = self.port.chain.get().is_running();
+        let before = self.port.shaped.get();
         if !leads_on {
             self.port.marks.take();
         }
@@ -209,17 +213,37 @@ impl Stream {
                     self.send(out).await?;
                     self.delay(wait).await?;
                 }
-                // What came with the head was charged where it has been before.
-                if candidate.body_begun > 0 && !leads_on {
-                    self.charge(Direction::Up, candidate.body_begun);
+                // What came with the head has paid where it has been before, or as it came in behind another request.
+                if leads_on || before {
+                    return Ok(Ok(()));
                 }
-                Ok(Ok(()))
+                self.pay_for_begun(candidate, out).await
             }
             Admission::Refused(refusal) => {
                 self.mark(Some(refusal.by), 0);
                 Ok(Err(self.refuse(refusal, candidate.client)))
             }
         }
+    }
+
+    /// Has the client wait for what of a body has come with the head, before anything is done for the request.
+    async fn pay_for_begun(
+        &self,
+        candidate: Candidate<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Result<(), Action<'static>>, Gone> {
+        if candidate.body_begun > 0 {
+            self.send(out).await?;
+        }
+        let (ns, by) = match self.take_toll(candidate.body_begun, 0).await {
+            Ok(_) => return Ok(Ok(())),
+            Err(Held::Gone(gone)) => return Err(gone),
+            Err(Held::Full(ns, by)) => (ns, by),
+        };
+        let mut chain = self.port.chain.get();
+        let refusal = self.shard.shaper.borrow_mut().as_mut().map(|s| s.turn_away(&mut chain, ns, by));
+        self.port.chain.set(chain);
+        Ok(refusal.map_or(Ok(()), |refusal| Err(self.refuse(refusal, candidate.client))))
     }
 
     fn ask(&self, candidate: Candidate<'_>) -> (Admission, Chain) {
@@ -247,10 +271,7 @@ impl Stream {
             self.shard.count(Counter::OffencesLost);
         }
         // RFC 6585 section 4: the client has sent too many. What others have sent is no fault of this one.
-        let status = match refusal.by.level {
-            Level::Client | Level::Connection => Status::TOO_MANY_REQUESTS,
-            Level::Total => Status::SERVICE_UNAVAILABLE,
-        };
+        let status = status(refusal.by.level);
         Action::Respond(Answer { retry_after: Some(refusal.retry_seconds), ..Answer::with(status) })
     }
 
@@ -261,104 +282,12 @@ impl Stream {
         }
         self.port.marks.set(Marks { by: by.or(marks.by), delayed_ns: marks.delayed_ns + delayed_ns });
     }
+}
 
-    /// Waits until bytes of a response may leave; answers how many of `wanted`.
-    pub(crate) async fn allow(&self, wanted: u64) -> Result<u64, Gone> {
-        if !self.port.shaped.get() {
-            return Ok(wanted);
-        }
-        let mut chain = self.port.chain.get();
-        let grant = match self.shard.shaper.borrow_mut().as_mut() {
-            Some(shaper) => shaper.grant(self.shard.clock.now(), &mut chain, Direction::Down, wanted),
-            None => return Ok(wanted),
-        };
-        self.port.chain.set(chain);
-        self.mark(grant.by, grant.wait);
-        if grant.wait > 0 {
-            self.shard.count(Counter::SendsDelayedLimit);
-            if let Err(gone) = self.pace(grant.wait).await {
-                self.give_back(grant.bytes);
-                return Err(gone);
-            }
-        }
-        Ok(grant.bytes)
-    }
-
-    /// Of the bytes that were allowed only so many have left.
-    pub(crate) fn settle(&self, allowed: usize, sent: usize) {
-        if self.port.shaped.get() {
-            self.shard.count_by(Counter::BytesSentShaped, sent as u64);
-            self.give_back((allowed - sent) as u64);
-        }
-    }
-
-    fn give_back(&self, bytes: u64) {
-        if bytes == 0 {
-            return;
-        }
-        let mut chain = self.port.chain.get();
-        if let Some(shaper) = self.shard.shaper.borrow_mut().as_mut() {
-            shaper.give_back(&mut chain, Direction::Down, bytes);
-        }
-        self.port.chain.set(chain);
-    }
-
-    /// Sends all of `out`, by and by.
-    pub(crate) async fn send_shaped(&self, out: &mut Vec<u8>) -> Result<(), Gone> {
-        loop {
-            let allowed = self.allow(out.len() as u64).await? as usize;
-            self.shard.count_by(Counter::BytesSentShaped, allowed as u64);
-            if out.len() <= allowed {
-                return self.send_freely(out).await;
-            }
-            let mut part = self.shard.buffer();
-            part.extend_from_slice(&out[..allowed]);
-            out.drain(..allowed);
-            let sent = self.send_freely(&mut part).await;
-            self.shard.recycle(part);
-            sent?;
-        }
-    }
-
-    /// Has the client wait for the bytes that it has sent, if it has sent them too fast; answers for how long. Nothing is
-    /// received meanwhile, but its end is seen: who is gone, or has ended without the `due` bytes that are still to come at
-    /// least, is not waited for.
-    pub(crate) async fn take_toll(&self, bytes: usize, due: u64) -> Result<Duration, Gone> {
-        let wait = if self.port.shaped.get() { self.charge(Direction::Up, bytes) } else { 0 };
-        if wait == 0 {
-            return Ok(Duration::ZERO);
-        }
-        self.shard.count(Counter::ReceivesDelayedLimit);
-        let key = self.port.key.get();
-        self.port.held.set(true);
-        self.shard.pause(key);
-        self.shard.watch_for_end(key);
-        let paced = self.wait_for_toll(wait, due).await;
-        self.port.held.set(false);
-        paced.map(|()| Duration::from_nanos(wait))
-    }
-
-    /// Whether the client has ended, and what has come of it cannot be all that is due; or there is nothing more of it that
-    /// could be held back.
-    fn has_stopped(&self, due: u64) -> bool {
-        if !self.port.hung_up.get() || self.shard.is_receiving(self.port.key.get()) {
-            return false;
-        }
-        let queued = sys::net::queued(self.port.fd.get()).unwrap_or(0);
-        let left = (queued + self.port.backlog()) as u64;
-        let begun = if self.is_sealed() { RECORD_MAX } else { 0 };
-        left == 0 || left + begun < due
-    }
-
-    fn charge(&self, direction: Direction, bytes: usize) -> u64 {
-        let mut chain = self.port.chain.get();
-        let grant = match self.shard.shaper.borrow_mut().as_mut() {
-            Some(shaper) => shaper.charge(self.shard.clock.now(), &mut chain, direction, bytes as u64),
-            None => return 0,
-        };
-        self.port.chain.set(chain);
-        self.mark(grant.by, grant.wait);
-        self.shard.count_by(Counter::BytesReceivedShaped, bytes as u64);
-        grant.wait
+/// What is answered to who is refused.
+pub(crate) fn status(level: Level) -> Status {
+    match level {
+        Level::Client | Level::Connection => Status::TOO_MANY_REQUESTS,
+        Level::Total => Status::SERVICE_UNAVAILABLE,
     }
 }

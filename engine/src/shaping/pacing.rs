@@ -67,7 +67,7 @@ enum Ends {
     Alone,
     /// Also that the client sends no more, and that the server drains: nothing has been done for the request.
     Request,
-    /// Also that the client has ended with so many bytes still due, or that nothing more of it could be held back.
+    /// Also that the client has ended with so many bytes still due.
     Toll(u64),
 }
 
@@ -100,7 +100,9 @@ impl Stream {
                 Some(gone) => Poll::Ready(Err(gone)),
                 None if ends == Ends::Request && self.port.ended.get() => Poll::Ready(Err(Gone::Ended)),
                 None if over || ends == Ends::Request && self.leaving() => Poll::Ready(Ok(())),
-                None if matches!(ends, Ends::Toll(due) if self.has_stopped(due)) => Poll::Ready(Ok(())),
+                None if matches!(ends, Ends::Toll(due) if self.has_stopped(due)) => {
+                    Poll::Ready(Err(Gone::Ended))
+                }
                 None => self.wait(Awaits::Turn),
             }
         })

@@ -33,12 +33,12 @@ pub(crate) struct Telling {
 impl Telling {
     /// Whether a report would be taken.
     pub(crate) fn has_room(&self) -> bool {
-        // Others may be quicker; then what was used is charged to its own shard alone.
         !self.to.is_full()
     }
 
-    pub(crate) fn tell(&self, uses: Vec<Use>) {
-        let _ = self.to.try_send(Report { shard: self.shard, uses });
+    /// Hands a report over; what finds no room comes back, and is to be told with the next one.
+    pub(crate) fn tell(&self, uses: Vec<Use>) -> Result<(), Vec<Use>> {
+        self.to.try_send(Report { shard: self.shard, uses }).map_err(|lost| lost.into_inner().uses)
     }
 }
 
@@ -72,5 +72,34 @@ impl Gathering {
             }
         };
         thread::Builder::new().name("kimura-limits".to_owned()).spawn(run).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use site::shaping::{Delta, ScopeId};
+
+    #[test]
+    fn what_finds_no_room_comes_back() {
+        const SHARDS: usize = 2;
+        let (telling, gathering) = start(SHARDS);
+        let [Some(first), Some(second)] = &telling[..] else { panic!("each has somebody to tell") };
+        let report = |requests| {
+            let delta = Delta { requests, running: 1, ..Delta::default() };
+            vec![Use { scope: ScopeId(1), who: None, delta }]
+        };
+        // One shard takes all of the room, after the other one has looked for some.
+        assert!(second.has_room());
+        for number in 0..SHARDS * REPORTS_MAX {
+            assert_eq!(first.tell(report(number as u64)), Ok(()));
+        }
+        assert!(!second.has_room());
+        assert_eq!(second.tell(report(7)), Err(report(7)));
+        let from = gathering.0.expect("two shards tell each other");
+        assert_eq!(from.try_recv().map(|report| report.shard), Ok(0));
+        assert_eq!(second.tell(report(7)), Ok(()));
+        drop(from);
+        assert_eq!(first.tell(report(8)), Err(report(8)), "nobody gathers any more");
     }
 }

@@ -25,8 +25,10 @@ fn decode(input: &[u8], step: usize) -> Option<(Vec<u8>, usize, bool)> {
     Some((data, at, decoder.is_done()))
 }
 
-/// A normalised path has no dot segment, no empty segment, no control byte, and is its own normal form.
+/// A normalised path has no dot segment, no empty segment, no control byte, and is its own normal form. One with encoded
+/// slashes that are kept has no dot segment for those either who decode them, and is read again as it is written.
 pub fn path(raw: &[u8]) {
+    kept(raw);
     let mut scratch = Vec::new();
     let Ok(normal) = path::normalize(raw, &mut scratch) else { return };
     assert_eq!(normal.first(), Some(&b'/'));
@@ -35,6 +37,18 @@ pub fn path(raw: &[u8]) {
     let (last, inner) = segments.split_last().expect("a split has a part");
     assert!(inner.iter().all(|s| !s.is_empty() && *s != b"." && *s != b".."));
     assert!(*last != b"." && *last != b"..");
+}
+
+fn kept(raw: &[u8]) {
+    let (mut scratch, mut again) = (Vec::new(), Vec::new());
+    let Ok(normal) = path::normalize_keeping(raw, &mut scratch) else { return };
+    if path::has_encoded_slash(raw) {
+        let segments = path::with_slashes(normal);
+        assert!(segments.split(|&b| b == b'/').all(|segment| segment != b"." && segment != b".."));
+        let mut written = Vec::new();
+        path::encode_keeping(normal, &mut written);
+        assert_eq!(path::normalize_keeping(&written, &mut again), Ok(normal));
+    }
 }
 
 /// Ranges lie within the content, do not overlap, and are never more than it.

@@ -23,6 +23,7 @@ mod rules;
 mod run;
 mod trailers;
 mod upgrade;
+mod via;
 
 pub use answer::{AnswerHead, Delivery, ServerField, write_interim};
 pub use error::BadResponse;
@@ -38,3 +39,4 @@ pub use response::{FIELDS_MAX, Response, ResponseHead, ResponseLimits, ResponseP
 pub use rules::{BadName, FieldNames, Rules};
 pub use trailers::{takes_trailers, write_last_chunk};
 pub use upgrade::{may_pass, wanted};
+pub use via::passages;

@@ -14,7 +14,7 @@ use crate::response::{push_field, push_number};
 use crate::{Body, Known, Request, Version, token};
 
 /// By what name we stand in `Via`.
-const PSEUDONYM: &[u8] = b"kimura";
+pub(super) const PSEUDONYM: &[u8] = b"kimura";
 
 /// What `Host` the upstream sees.
 #[derive(Clone, Copy, Debug)]

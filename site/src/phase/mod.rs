@@ -102,6 +102,10 @@ impl Phase {
             Phase::Methods(phase) => phase.run(exchange),
             Phase::BodyLimit(phase) => phase.run(exchange),
             Phase::Dotfiles(phase) => phase.run(exchange),
+            // No file has a slash in its name, and whoever runs scripts decodes it as it likes.
+            Phase::Files(_) | Phase::Relay(Relay { scripts: Some(_), .. }) if exchange.keeps_slash() => {
+                Flow::Done(Action::Respond(Answer::with(Status::BAD_REQUEST)))
+            }
             Phase::Files(files) => Flow::Done(Action::File(files)),
             Phase::Comet(comet) => match comet.part(exchange.path) {
                 Some(part) => Flow::Done(Action::Comet(comet, part)),

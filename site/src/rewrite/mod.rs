@@ -41,5 +41,5 @@ pub use rule::Miss;
 pub(crate) use rule::RuleList;
 pub(crate) use template::FieldTemplate;
 pub use variable::Knowledge;
-pub(crate) use variable::View;
+pub(crate) use variable::{View, is_built_in};
 pub use walk::{Arrival, Event, LOOKUPS_MAX, QUESTIONS_MAX, Trail, Walk};

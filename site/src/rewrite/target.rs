@@ -10,6 +10,7 @@ use proto_http::{Status, path};
 use super::Fault;
 use super::template::{Escape, Part, write};
 use super::variable::{Variable, View};
+use crate::exchange::keeps_slash;
 
 /// Longest path, query or authority that is made, in bytes.
 const MADE_MAX: usize = 16 * 1024;
@@ -122,7 +123,11 @@ impl Target {
         if !parts.is_empty() || location.is_empty() {
             let mut path = Vec::new();
             make_path(parts, view, &mut path)?;
-            path::encode(&path, &mut location);
+            if path::has_encoded_slash(view.request.path()) {
+                path::encode_keeping(&path, &mut location);
+            } else {
+                path::encode(&path, &mut location);
+            }
         }
         let mut query = Vec::new();
         if self.make_query(view, &mut query)? {
@@ -207,7 +212,11 @@ fn make_path(parts: &[Part], view: &View<'_>, out: &mut Vec<u8>) -> Result<(), S
         out.insert(0, b'/');
     }
     within_bounds(out)?;
-    path::settle(out).map_err(path::BadPath::status)
+    path::settle(out).map_err(path::BadPath::status)?;
+    if keeps_slash(out, &view.request) {
+        path::check_kept(out).map_err(path::BadPath::status)?;
+    }
+    Ok(())
 }
 
 fn within_bounds(made: &[u8]) -> Result<(), Status> {

@@ -97,6 +97,11 @@ const NAMED: &[(&str, Variable)] = &[
     ("remote_addr", Variable::Client),
 ];
 
+/// Whether a name is that of a variable which is always there.
+pub(crate) fn is_built_in(name: &str) -> bool {
+    NAMED.iter().any(|(known, _)| *known == name)
+}
+
 /// A variable by what follows the name of its family.
 type Member = fn(&str) -> Variable;
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use config::Then;
-use proto_http::{Status, path};
+use proto_http::{Request, Status, path};
 
 use super::attempts::{Attempts, Last};
 use super::condition::{Bench, Kind, Questions};
@@ -17,7 +17,7 @@ use super::rule::{Miss, Outcome, RuleList};
 use super::target::Made;
 use super::variable::{Knowledge, View};
 use crate::action::file_for;
-use crate::exchange::Inquiry;
+use crate::exchange::{Inquiry, keeps_slash};
 use crate::{Action, Answer, Files, Host, Place};
 
 /// Most look-ups of a location for one request: rules that lead further lead in circles.
@@ -97,12 +97,16 @@ impl Trail {
     }
 
     /// Takes what a rule has made.
-    fn take(&mut self) {
+    fn take(&mut self, request: &Request<'_>) {
         std::mem::swap(&mut self.path, &mut self.made.path);
         std::mem::swap(&mut self.query, &mut self.made.query);
         self.has_query = self.made.has_query;
         self.encoded.clear();
-        path::encode(&self.path, &mut self.encoded);
+        if path::has_encoded_slash(request.path()) {
+            path::encode_keeping(&self.path, &mut self.encoded);
+        } else {
+            path::encode(&self.path, &mut self.encoded);
+        }
     }
 
     /// Goes on with another path, and the same query.
@@ -261,7 +265,9 @@ impl<'s> Walk<'s> {
                 if trail.lookups == LOOKUPS_MAX {
                     return self.circle();
                 }
-                self.look_up(trail, tell);
+                if let Err(status) = self.look_up(inquiry, trail, tell) {
+                    return Arrival::Answered(self.place, refuse(status));
+                }
                 continue;
             };
             let (view, mut bench) = trail.parts(inquiry, &self.place, &nothing);
@@ -281,13 +287,15 @@ impl<'s> Walk<'s> {
                 Ok(Outcome::Answered(action)) => return Arrival::Answered(self.place, action),
                 Err(status) => return Arrival::Answered(self.place, refuse(status)),
                 Ok(Outcome::Changed(then)) => {
-                    self.moves(trail, &rule.pointer, tell);
+                    self.moves(inquiry, trail, &rule.pointer, tell);
                     then
                 }
                 Ok(Outcome::Kept(then)) => then,
                 Ok(Outcome::Missed(_) | Outcome::Asks) => continue,
             };
-            self.turn(then, trail, tell);
+            if let Err(status) = self.turn(then, inquiry, trail, tell) {
+                return Arrival::Answered(self.place, refuse(status));
+            }
         }
     }
 
@@ -303,7 +311,9 @@ impl<'s> Walk<'s> {
         while let Some(candidate) = attempts.candidates.get(self.tried) {
             let (view, bench) = trail.parts(inquiry, &self.place, &nothing);
             // What is no path leads to no file.
-            let there = candidate.resolve(&view, bench.made).is_ok() && {
+            let is_path = candidate.resolve(&view, bench.made).is_ok()
+                && !keeps_slash(&bench.made.path, &inquiry.request);
+            let there = is_path && {
                 let path = &bench.made.path;
                 let kind = if path.ends_with(b"/") { Kind::Folder } else { Kind::File };
                 bench.questions.again();
@@ -314,7 +324,7 @@ impl<'s> Walk<'s> {
             };
             trail.questions.clear();
             if there {
-                self.moves(trail, &attempts.pointer, tell);
+                self.moves(inquiry, trail, &attempts.pointer, tell);
                 // The index of a folder may be a script, which takes any.
                 let action = if self.place.may_lead_from(trail.path()) {
                     Action::File(&attempts.files)
@@ -333,7 +343,7 @@ impl<'s> Walk<'s> {
                 if let Err(status) = target.resolve(&view, bench.made) {
                     return Arrival::Answered(self.place, refuse(status));
                 }
-                self.moves(trail, &attempts.pointer, tell);
+                self.moves(inquiry, trail, &attempts.pointer, tell);
                 self.rules = None;
                 self.arrived = Arrived::No;
                 self.follow(inquiry, trail, tell)
@@ -341,8 +351,14 @@ impl<'s> Walk<'s> {
         }
     }
 
-    fn moves(&mut self, trail: &mut Trail, rule: &'s str, tell: &mut dyn FnMut(Event<'_>)) {
-        trail.take();
+    fn moves(
+        &mut self,
+        inquiry: &Inquiry<'_>,
+        trail: &mut Trail,
+        rule: &'s str,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) {
+        trail.take(&inquiry.request);
         self.moved = Moved::Yes;
         self.led_on_by = rule;
         tell(Event::Moved(trail.path(), trail.query()));
@@ -360,29 +376,43 @@ impl<'s> Walk<'s> {
         Arrival::Circle { place: self.place, rule: self.led_on_by }
     }
 
-    fn turn(&mut self, then: Then, trail: &mut Trail, tell: &mut dyn FnMut(Event<'_>)) {
+    fn turn(
+        &mut self,
+        then: Then,
+        inquiry: &Inquiry<'_>,
+        trail: &mut Trail,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Status> {
         match then {
             Then::Next => {}
             // The end of the list looks for the location.
             Then::Again => self.rules = None,
             Then::Stop => {
                 if trail.lookups == 0 {
-                    self.look_up(trail, tell);
+                    self.look_up(inquiry, trail, tell)?;
                 }
                 self.rules = None;
                 self.moved = Moved::No;
             }
         }
+        Ok(())
     }
 
-    fn look_up(&mut self, trail: &mut Trail, tell: &mut dyn FnMut(Event<'_>)) {
+    /// An error is the status of the answer: see [`Locations::find_for`](crate::location::Locations::find_for).
+    fn look_up(
+        &mut self,
+        inquiry: &Inquiry<'_>,
+        trail: &mut Trail,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Status> {
         trail.lookups += 1;
-        self.place.location = self.host.locations.find(&trail.path);
+        self.place.location = self.host.locations.find_for(&trail.path, &inquiry.request)?;
         self.rules = self.place.location.rules.as_deref();
         self.next = 0;
         self.tried = 0;
         self.moved = Moved::No;
         tell(Event::Location(&self.place.location.key));
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::clients::Who;
 use super::limits::ScopeId;
+use super::turn::Turn;
 use super::{Bucket, Direction, Meter};
 
 /// Buckets, counts and figures of one user.
@@ -10,6 +11,8 @@ pub(super) struct Account {
     down: Bucket,
     up: Bucket,
     pub(super) requests: Bucket,
+    /// Of a client at the limits for all: down, and up.
+    turns: [Turn; 2],
     /// Requests.
     pub(super) running: Held,
     /// Connections.
@@ -52,6 +55,17 @@ pub struct Delta {
     pub connections: i32,
 }
 
+impl Delta {
+    /// Adds what was used as well.
+    pub(super) fn add(&mut self, more: &Delta) {
+        self.down = self.down.saturating_add(more.down);
+        self.up = self.up.saturating_add(more.up);
+        self.requests = self.requests.saturating_add(more.requests);
+        self.running = self.running.saturating_add(more.running);
+        self.connections = self.connections.saturating_add(more.connections);
+    }
+}
+
 /// A part of a report: what one user has used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
@@ -83,6 +97,18 @@ impl Account {
         match direction {
             Direction::Down => &mut self.down,
             Direction::Up => &mut self.up,
+        }
+    }
+
+    pub(super) fn turn(&mut self, direction: Direction) -> &mut Turn {
+        &mut self.turns[direction as usize]
+    }
+
+    /// How long the line at a limit on bytes is, in nanoseconds.
+    pub(super) fn line(&self, direction: Direction, meter: Meter, now: u64) -> u64 {
+        match direction {
+            Direction::Down => self.down.wait(meter, now),
+            Direction::Up => self.up.wait(meter, now),
         }
     }
 

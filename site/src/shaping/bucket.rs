@@ -51,7 +51,7 @@ impl Meter {
     }
 
     /// How long `count` take to come.
-    fn cost(self, count: u64) -> u64 {
+    pub(super) fn cost(self, count: u64) -> u64 {
         let total = u128::from(count) * u128::from(self.per_ns) + u128::from(self.amount / 2);
         u64::try_from(total / u128::from(self.amount)).unwrap_or(u64::MAX)
     }

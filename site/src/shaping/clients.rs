@@ -1,5 +1,6 @@
 //! The clients that a shard remembers: a table of a fixed size in which each look-up costs the same.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -89,8 +90,8 @@ pub(super) struct Clients {
     hasher: RandomState,
     last_stamp: u32,
     used: usize,
-    /// Who has something to tell.
-    news: Vec<u32>,
+    /// Who has something to tell, in the order in which it came up.
+    news: VecDeque<u32>,
     /// Clients that were forgotten although something was known of them.
     pub(super) forgotten: u64,
     /// Clients for whom there was no place at all.
@@ -104,7 +105,7 @@ impl Clients {
             hasher: RandomState::new(),
             last_stamp: 0,
             used: 0,
-            news: Vec::new(),
+            news: VecDeque::new(),
             forgotten: 0,
             turned_away: 0,
         }
@@ -180,12 +181,12 @@ impl Clients {
         let place = self.places.get_mut(slot.index as usize).filter(|place| place.stamp == slot.stamp)?;
         if !place.has_news {
             place.has_news = true;
-            self.news.push(slot.index);
+            self.news.push_back(slot.index);
         }
         Some(&mut place.account)
     }
 
-    /// The same for what others have told.
+    /// The same for what is not to be told: it comes from others, or has been told.
     pub(super) fn account_of_others(&mut self, slot: Slot) -> Option<&mut Account> {
         let place = self.places.get_mut(slot.index as usize).filter(|place| place.stamp == slot.stamp)?;
         Some(&mut place.account)
@@ -196,10 +197,10 @@ impl Clients {
         !self.news.is_empty()
     }
 
-    /// Takes the accounts of those who have something to tell, so many at most.
+    /// Takes the accounts of those who have something to tell, so many at most: those first who have waited longest.
     pub(super) fn take_news(&mut self, most: usize, mut tell: impl FnMut(ScopeId, &Who, &mut Account)) {
         for _ in 0..most {
-            let Some(index) = self.news.pop() else { return };
+            let Some(index) = self.news.pop_front() else { return };
             let place = &mut self.places[index as usize];
             place.has_news = false;
             if let Some((scope, who)) = &place.client {
@@ -287,7 +288,7 @@ mod tests {
         let kept = owing.iter().filter(|&&slot| clients.account(slot).is_some()).count();
         assert!(kept > 990, "{kept}");
         assert_eq!(clients.places.len(), CLIENTS_MAX);
-        assert!(size_of::<Place>() <= 208, "{}", size_of::<Place>());
+        assert!(size_of::<Place>() <= 240, "{}", size_of::<Place>());
     }
 
     #[test]
@@ -300,5 +301,22 @@ mod tests {
         clients.take_news(10, |_, _, account| told.push(std::mem::take(&mut account.untold).requests));
         clients.take_news(10, |_, _, account| told.push(account.untold.requests));
         assert_eq!((told, clients.have_news()), (vec![2], false));
+    }
+
+    #[test]
+    fn whoever_has_waited_longest_is_told_first() {
+        let mut clients = Clients::new();
+        for number in 0..5 {
+            let slot = clients.enter(0, SCOPE, client(number)).unwrap();
+            clients.account(slot).unwrap().untold.requests = u64::from(number);
+        }
+        let mut told = Vec::new();
+        for _ in 0..4 {
+            clients.take_news(2, |_, _, account| told.push(account.untold.requests));
+            // Busy ones have more to tell at once.
+            let slot = clients.enter(0, SCOPE, client(0)).unwrap();
+            clients.account(slot);
+        }
+        assert_eq!(told[..6], [0, 1, 2, 3, 4, 0]);
     }
 }

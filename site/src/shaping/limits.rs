@@ -177,8 +177,8 @@ impl Scope {
         }
     }
 
-    /// Whether clients are limited at all.
-    pub(super) fn limits_clients(&self) -> bool {
-        self.client != Limits::default()
+    /// Whether clients have to be told apart: they are limited, or take turns at what is for all of them.
+    pub(super) fn knows_clients(&self) -> bool {
+        self.client != Limits::default() || self.total.down.is_some() || self.total.up.is_some()
     }
 }

@@ -9,6 +9,8 @@ use super::clients::{Clients, Slot, Sought, Who};
 use super::limits::{Limits, Scope, ScopeId, Shaping};
 use super::{Bucket, Meter};
 
+pub use passage::{Piece, Step};
+
 /// Where bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -154,17 +156,6 @@ pub struct Refusal {
     pub offence: bool,
 }
 
-/// How much may go on at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grant {
-    /// Bytes, at least one where some were wanted.
-    pub bytes: u64,
-    /// After so many nanoseconds.
-    pub wait: u64,
-    /// Why it waits, or would.
-    pub by: Option<Acted>,
-}
-
 /// What has happened to the table of clients since it was asked last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -193,6 +184,9 @@ pub struct Entry {
 
 /// After which time a request that found too many others can come again: nobody knows.
 const RETRY_SECONDS: u32 = 1;
+
+/// How long the line at a limit on bytes may be, in time: nobody else comes into a longer one.
+const LINE_NS_MAX: u64 = 30_000_000_000;
 
 /// The limits of one shard.
 pub struct Shaper {
@@ -253,6 +247,15 @@ impl Shaper {
         }
     }
 
+    /// A request is refused after all: the line at a limit on its bytes is longer by `ns` than it may be.
+    pub fn turn_away(&mut self, chain: &mut Chain, ns: u64, by: Acted) -> Refusal {
+        self.end(chain);
+        let links = chain.links.iter().flatten();
+        let client = links.filter(|link| link.scope == by.scope).find_map(|link| link.client);
+        self.refused(by, client);
+        Refusal { by, retry_seconds: seconds(ns), offence: false }
+    }
+
     /// What all levels say of a request; an error is a refusal, and the client whose limits are the reason.
     fn judge(&self, now: u64, chain: &Chain) -> Result<Admission, (Refusal, Option<Slot>)> {
         let mut granted = Admission::Granted { wait: 0, by: None };
@@ -289,7 +292,7 @@ impl Shaper {
             if scope.exempts(customer.address) {
                 continue;
             }
-            let sought = scope.client(customer.address, customer.user).filter(|_| scope.limits_clients());
+            let sought = scope.client(customer.address, customer.user).filter(|_| scope.knows_clients());
             let client = sought.and_then(|sought| self.clients.enter(now, id, sought));
             *slot = Some(Link { scope: id, client, connection: [Bucket::default(); 2] });
         }
@@ -342,86 +345,6 @@ impl Shaper {
             then(&mut track.total, &track.scope.total, dry);
             if let Some(account) = link.client.and_then(|slot| self.clients.account(slot)) {
                 then(account, &track.scope.client, dry);
-            }
-        }
-    }
-
-    /// Asks for up to `wanted` bytes. They are charged: what does not go on after all is [given
-    /// back](Shaper::give_back).
-    pub fn grant(&mut self, now: u64, chain: &mut Chain, direction: Direction, wanted: u64) -> Grant {
-        let mut bytes = wanted;
-        self.buckets(chain, direction, |seat| {
-            if !seat.dry {
-                bytes = bytes.min(seat.meter.quantum().max(seat.bucket.room(seat.meter, now)));
-            }
-        });
-        self.charge(now, chain, direction, bytes)
-    }
-
-    /// Charges bytes that have come: who has sent them waits afterwards.
-    pub fn charge(&mut self, now: u64, chain: &mut Chain, direction: Direction, bytes: u64) -> Grant {
-        let mut grant = Grant { bytes, wait: 0, by: None };
-        let item = match direction {
-            Direction::Down => Item::Down,
-            Direction::Up => Item::Up,
-        };
-        self.buckets(chain, direction, |seat| {
-            let Seat { scope, level, meter, bucket, dry } = seat;
-            let acted = Some(Acted { scope, level, item, dry });
-            if !dry {
-                bucket.charge(meter, now, bytes);
-                let wait = bucket.wait(meter, now);
-                if grant.wait < wait {
-                    (grant.wait, grant.by) = (wait, acted);
-                }
-            } else if bucket.wait_for(meter, now, bytes) == 0 {
-                bucket.charge(meter, now, bytes);
-            } else {
-                grant.by = grant.by.or(acted);
-            }
-        });
-        let waits = grant.wait > 0;
-        self.accounts(chain, |account, _, _| {
-            account.used(direction, bytes);
-            account.seen.delayed += u64::from(waits);
-        });
-        grant
-    }
-
-    /// Gives back what was granted and will not go on.
-    pub fn give_back(&mut self, chain: &mut Chain, direction: Direction, bytes: u64) {
-        self.buckets(chain, direction, |seat| {
-            if !seat.dry {
-                seat.bucket.refund(seat.meter, bytes);
-            }
-        });
-        self.accounts(chain, |account, _, _| account.unused(direction, bytes));
-    }
-
-    /// Does something with each bucket of bytes that a chain is held to.
-    fn buckets(&mut self, chain: &mut Chain, direction: Direction, mut then: impl FnMut(Seat<'_>)) {
-        let of = |limits: &Limits| match direction {
-            Direction::Down => limits.down,
-            Direction::Up => limits.up,
-        };
-        for link in chain.links.iter_mut().flatten() {
-            let Some(track) = self.tracks.get_mut(&link.scope) else { continue };
-            let scope = &track.scope;
-            let (id, dry) = (link.scope, scope.is_dry_run());
-            if let Some(meter) = of(&scope.total) {
-                let bucket = track.total.bytes(direction);
-                then(Seat { scope: id, level: Level::Total, meter, bucket, dry });
-            }
-            let client = link.client.filter(|_| of(&scope.client).is_some());
-            if let (Some(meter), Some(account)) =
-                (of(&scope.client), client.and_then(|slot| self.clients.account(slot)))
-            {
-                let bucket = account.bytes(direction);
-                then(Seat { scope: id, level: Level::Client, meter, bucket, dry });
-            }
-            if let Some(meter) = of(&scope.connection) {
-                let bucket = &mut link.connection[direction as usize];
-                then(Seat { scope: id, level: Level::Connection, meter, bucket, dry });
             }
         }
     }
@@ -530,6 +453,23 @@ impl Shaper {
         uses
     }
 
+    /// Takes a report back that could not be handed over: it is told with the next one.
+    pub fn put_back(&mut self, uses: &[Use]) {
+        for Use { scope, who, delta } in uses {
+            let account = match who {
+                None => self.tracks.get_mut(scope).map(|track| &mut track.total),
+                Some(who) => {
+                    let slot = self.clients.get(*scope, Sought::of(who));
+                    slot.and_then(|slot| self.clients.account(slot))
+                }
+            };
+            if let Some(account) = account {
+                account.untold.add(delta);
+                self.news = true;
+            }
+        }
+    }
+
     /// Takes in what another shard has used.
     pub fn hear(&mut self, now: u64, uses: &[Use]) {
         for Use { scope, who, delta } in uses {
@@ -623,15 +563,6 @@ fn rank(entry: &Entry) -> (u64, u64, u64) {
     (refused.saturating_add(delayed), down.saturating_add(up), requests)
 }
 
-/// A bucket that bytes are taken from.
-struct Seat<'b> {
-    scope: ScopeId,
-    level: Level,
-    meter: Meter,
-    bucket: &'b mut Bucket,
-    dry: bool,
-}
-
 /// What one level says of a request.
 enum Judgement {
     Free,
@@ -645,16 +576,25 @@ fn judge(limits: &Limits, account: &Account, now: u64) -> Judgement {
     if limits.concurrent.is_some_and(|most| most <= account.running.count()) {
         return Judgement::Not(Item::Concurrent, RETRY_SECONDS);
     }
+    // Its answer would stand in a line that is too long already.
+    let line = limits.down.map_or(0, |meter| account.line(Direction::Down, meter, now));
+    if LINE_NS_MAX < line {
+        return Judgement::Not(Item::Down, seconds(line - LINE_NS_MAX));
+    }
     let Some(meter) = limits.requests else { return Judgement::Free };
     match account.requests.wait_for(meter, now, 1) {
         0 => Judgement::Free,
         wait if wait <= limits.delay_ns => Judgement::Late(wait),
         wait => {
             // Once the next one would be held back no longer than is allowed.
-            let seconds = (wait - limits.delay_ns).div_ceil(1_000_000_000);
-            Judgement::Not(Item::Requests, u32::try_from(seconds).unwrap_or(u32::MAX).max(1))
+            Judgement::Not(Item::Requests, seconds(wait - limits.delay_ns))
         }
     }
+}
+
+/// Nanoseconds as the seconds after which a client may come again, at least one.
+fn seconds(ns: u64) -> u32 {
+    u32::try_from(ns.div_ceil(1_000_000_000)).unwrap_or(u32::MAX).max(1)
 }
 
 /// A request waits for the last of those who hold it back. A dry run is told of, and changes nothing.
@@ -669,5 +609,6 @@ fn put_off(granted: &mut Admission, ns: u64, acted: Acted) {
 }
 
 mod onward;
+mod passage;
 #[cfg(test)]
 mod tests;

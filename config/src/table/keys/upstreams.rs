@@ -118,7 +118,7 @@ keys! {
             default Some(r#""index.php""#), example r#""main.php""#,
             "The script of a path that ends in a slash.";
         ENDING: Text<String> = "ending",
-            Text { noun: "an ending such as \".php\"", pattern: Some("^[^/]+$"), parse: syntax::file_name },
+            Text { noun: "an ending such as \".php\"", pattern: Some("^[.][^/]+$"), parse: syntax::script_ending },
             default Some(r#"".php""#), example r#"".fcgi""#,
             "By what scripts are known: the first part of a path that ends so is the script, and what follows is its PATH_INFO. \
              A path without such a part is answered with 404.";
@@ -177,8 +177,8 @@ keys! {
         STATUS: List<Text<LogStatus>> = "status",
             List {
                 item: Text {
-                    noun: "a status such as \"204\", or a class such as \"2xx\"", pattern: Some("^[1-5]([0-9][0-9]|xx)$"),
-                    parse: syntax::log_status,
+                    noun: "a status such as \"204\", or a class such as \"2xx\"", pattern: Some("^[2-5]([0-9][0-9]|xx)$"),
+                    parse: syntax::health_status,
                 },
                 min: 1,
             },

@@ -3,10 +3,11 @@
 use std::os::fd::RawFd;
 
 use config::{ForwardedBefore, ProxyHost};
+use perf::Counter;
 use proto_http::fastcgi::{self, Environment};
 use proto_http::upstream::{
     Announce, Content, Expectation, Forwarding, HostField, Lifetime, MaxForwards, Named, RequestHead, Scheme,
-    Trust, wanted,
+    Trust, passages, wanted,
 };
 use proto_http::{Method, Request, Status};
 use site::upstream::{Relay, Scripts, Server};
@@ -16,6 +17,7 @@ use sys::net::Address;
 use super::super::Responder;
 use super::preamble::{self, Caller};
 use super::upload::{Packing, Parcel};
+use crate::limits::PASSAGES_MAX;
 use crate::stream::Stream;
 
 /// A request on its way to a server, whichever it will be.
@@ -47,6 +49,15 @@ impl<'r> Order<'r> {
     pub(super) fn of(responder: &Responder<'r>, relay: &Relay) -> Result<Order<'r>, Answer<'static>> {
         let refused = |status| Answer { close: true, ..Answer::with(status) };
         let Some(request) = responder.request else { return Err(refused(Status::BAD_REQUEST)) };
+        if PASSAGES_MAX <= passages(&request) {
+            responder.stream.shard.count(Counter::UpstreamLoops);
+            log::error!(
+                "a request has passed through {PASSAGES_MAX} servers like this one, the last time on its way to {}: see to \
+                 it that none of them passes it back to one before",
+                relay.group.name
+            );
+            return Err(refused(Status::LOOP_DETECTED));
+        }
         if MaxForwards::of(&request) == MaxForwards::Here {
             return Err(Answer { allow: Some(ALLOW), ..Answer::with(Status::NO_CONTENT) });
         }

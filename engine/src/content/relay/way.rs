@@ -273,7 +273,8 @@ impl<'x> Way<'x> {
             self.wait()
         })
         .await?;
-        self.client.take_toll(input.len() - before, 0).await.map_err(Failure::Client)?;
+        let paid = self.client.take_toll(input.len() - before, 0).await;
+        paid.map_err(|held| Failure::Client(held.gone()))?;
         // Whoever speaks, the tunnel is in use.
         self.shard().watch(self.server.port.key.get(), Wait::Response);
         Ok(())

@@ -5,6 +5,8 @@ use config::{Quota, Rate, ShapedBy};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+mod sharing;
+
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
 const PLACE: &str = "/hosts/a";
@@ -53,25 +55,37 @@ fn admit(shaper: &mut Shaper, now: u64, who: Customer<'_>) -> Admission {
     admission
 }
 
-/// A client that takes all it gets for a time: how much that was.
+/// A connection by which a client takes all it gets for a time: how much that was.
 struct Downloader {
     chain: Chain,
+    direction: Direction,
+    piece: Option<Piece>,
     next: u64,
     taken: u64,
 }
 
 impl Downloader {
     fn new(shaper: &mut Shaper, now: u64, who: Customer<'_>) -> Downloader {
+        Downloader::of(shaper, (now, who, Direction::Down))
+    }
+
+    fn of(shaper: &mut Shaper, (now, who, direction): (u64, Customer<'_>, Direction)) -> Downloader {
         let (_, chain) = shaper.admit(now, place(), who);
-        Downloader { chain, next: now, taken: 0 }
+        Downloader { chain, direction, piece: None, next: now, taken: 0 }
     }
 
     fn run(&mut self, shaper: &mut Shaper, now: u64) {
         while self.next <= now {
-            let grant = shaper.grant(now, &mut self.chain, Direction::Down, 2 << 20);
-            self.taken += grant.bytes;
-            // It was looked at each millisecond.
-            self.next = now + grant.wait.max(1);
+            let (chain, direction) = (&mut self.chain, self.direction);
+            let piece = self.piece.get_or_insert_with(|| shaper.piece(now, chain, direction, 2 << 20));
+            match shaper.step(now, chain, piece) {
+                Step::Through(_) => {
+                    self.taken += piece.bytes;
+                    self.piece = None;
+                }
+                // It was looked at each millisecond.
+                Step::Wait(ns, _) | Step::Full(ns, _) => self.next = now + ns.max(1),
+            }
         }
     }
 }
@@ -250,8 +264,9 @@ fn a_dry_run_refuses_and_delays_nobody() {
     let Admission::Granted { wait: 0, by: Some(Acted { dry: true, .. }) } = admission else {
         panic!("{admission:?}")
     };
-    let grant = shaper.grant(0, &mut chain, Direction::Down, 1 << 20);
-    assert_eq!((grant.bytes, grant.wait, grant.by.is_some()), (1 << 20, 0, true));
+    let mut piece = shaper.piece(0, &mut chain, Direction::Down, 1 << 20);
+    let step = shaper.step(0, &mut chain, &mut piece);
+    assert_eq!((piece.bytes, matches!(step, Step::Through(Some(_)))), (1 << 20, true));
     // What was too much is not remembered for ever.
     assert_eq!(admit(&mut shaper, SECOND + MS, customer(1)), Admission::Granted { wait: 0, by: None });
 }
@@ -292,12 +307,17 @@ fn the_tightest_limit_of_the_chain_holds() {
 fn what_is_given_back_was_never_taken() {
     let mut shaper = Shaper::new(&client(Quota { down: rate(1_000), ..Quota::default() }));
     let (_, mut chain) = shaper.admit(0, place(), customer(1));
-    let first = shaper.grant(0, &mut chain, Direction::Down, 100_000);
-    let second = shaper.grant(0, &mut chain, Direction::Down, 100_000);
-    assert_eq!(first.wait, 0);
-    assert!(second.wait > SECOND);
-    shaper.give_back(&mut chain, Direction::Down, second.bytes);
-    assert_eq!(shaper.grant(0, &mut chain, Direction::Down, 100_000), second);
+    let admitted = chain;
+    let mut next = |shaper: &mut Shaper| {
+        let mut piece = shaper.piece(0, &mut chain, Direction::Down, 100_000);
+        let step = shaper.step(0, &mut chain, &mut piece);
+        (step, piece)
+    };
+    assert_eq!(next(&mut shaper).0, Step::Through(None));
+    let (step, piece) = next(&mut shaper);
+    assert!(matches!(step, Step::Wait(SECOND.., _)), "{step:?}");
+    shaper.give_back(&mut Chain { ..admitted }, &piece, piece.bytes);
+    assert_eq!(next(&mut shaper).0, step);
 }
 
 #[test]
