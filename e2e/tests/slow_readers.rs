@@ -84,7 +84,9 @@ fn a_thousand_who_do_not_read_cost_what_they_may_and_no_more() {
     assert!(given.load(Ordering::Relaxed) < all * 9 / 10, "{given:?} of {all} bytes were given");
     assert!((taken as usize) < all * 9 / 10, "{taken} of {all} bytes were taken");
 
-    for reader in &mut readers[..PATIENT] {
+    // What they hold of the kernel's memory for TCP would have the others wait for its timers.
+    readers.truncate(PATIENT);
+    for reader in &mut readers {
         let (mut count, mut part) = (0, vec![0; 64 * 1024]);
         while count < LEN {
             match reader.read(&mut part).expect("more of it") {

@@ -58,10 +58,13 @@ impl Place<'_> {
         self.location.indexes == Indexes::MayLead && folder.ends_with(b"/")
     }
 
-    /// Whether another location of the host is in charge of this path.
+    /// Whether another location of the host is in charge of an index with this path: neither this one nor the one in
+    /// charge of the folder, which is another one where rules have stripped a prefix and stopped.
     #[must_use]
     pub fn leads_to(&self, path: &[u8]) -> bool {
-        self.host.location(path).id != self.location.id
+        let folder = path.iter().rposition(|&byte| byte == b'/').map_or(path, |slash| &path[..=slash]);
+        let index = self.host.location(path).id;
+        index != self.location.id && index != self.host.location(folder).id
     }
 
     /// Whether rules of the host or of the location have a say in where the request leads: then a
