@@ -73,6 +73,9 @@ pub(crate) const CODED_AT_ONCE_MAX: usize = 64 * 1024;
 /// Bytes of an answer that the shard compresses at a time, as it passes.
 pub(crate) const CODED_PER_TURN: usize = 16 * 1024;
 
+/// Such pieces of one content that are compressed before those of others have their turn.
+pub(crate) const CODED_TOGETHER: u32 = 8;
+
 /// Time of a pass that compressing what passes may take; the last piece may exceed it.
 pub(crate) const CODING_TIME: Duration = Duration::from_millis(1);
 

@@ -219,14 +219,17 @@ impl Stream {
         .await;
     }
 
-    /// Waits until it is this connection's turn to compress a piece: it is, as long as nobody else waits and the pass has
-    /// time left for it.
-    pub(crate) async fn coding_turn(&self) {
-        if self.shard.coders.borrow().is_empty() && self.shard.has_time_to_code() {
-            return;
-        }
+    /// Waits until it is this connection's turn to compress a piece: it is, as long as the pass has time left for it and
+    /// nobody else waits, or this piece `continues` what was begun: one content after the other stays in the caches.
+    pub(crate) async fn coding_turn(&self, continues: bool) {
         let key = self.port.key.get();
-        self.shard.coders.borrow_mut().push_back(key);
+        {
+            let mut coders = self.shard.coders.borrow_mut();
+            if self.shard.has_time_to_code() && (continues || coders.is_empty()) {
+                return;
+            }
+            if continues { coders.push_front(key) } else { coders.push_back(key) }
+        }
         poll_fn(|_| {
             // Other news wakes it as well, and gives it no turn.
             if self.shard.coder.get() == Some(key) {

@@ -22,7 +22,7 @@ use super::order::Order;
 use super::records::Records;
 use super::way::{Failure, Way};
 use crate::kept::Wanted;
-use crate::limits::{AHEAD_MIN, CODED_PER_TURN, INTERIM_MAX, PULLED_MIN, PULLED_PER_TURN};
+use crate::limits::{AHEAD_MIN, CODED_PER_TURN, CODED_TOGETHER, INTERIM_MAX, PULLED_MIN, PULLED_PER_TURN};
 use crate::request_ids;
 use crate::served::Served;
 use crate::stream::Stream;
@@ -392,9 +392,11 @@ impl Answering<'_, '_> {
     /// Passes the content on.
     async fn pour(&mut self, content: &mut Content, framing: Framing) -> Result<(), Failure> {
         let mut turn_ends = PULLED_PER_TURN;
+        let mut pieces = 0;
         loop {
             if content.transform.is_some() && !self.reading.is_empty() {
-                self.way.client.coding_turn().await;
+                self.way.client.coding_turn(pieces % CODED_TOGETHER != 0).await;
+                pieces += 1;
             }
             let Reading { input, at, trailers, .. } = &mut *self.reading;
             let sink = Sink { client: self.way.client, told: &mut self.course.told, out: self.out };
