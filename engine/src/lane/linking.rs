@@ -92,16 +92,8 @@ impl Shard {
     /// From now on whoever reads from a link takes it from the socket: a long content passes through fewer memories so, in
     /// larger pieces. The ring lets go of it first.
     pub(crate) fn begin_pulling(&self, link: &Link) {
-        if link.port.pulls.replace(true) {
-            return;
-        }
-        let key = link.port.key.get();
-        let mut connections = self.connections.borrow_mut();
-        let Some(connection) = connections.get(key) else { return };
-        let state = &mut connection.state;
-        if state.has(State::RECEIVING) && !state.has(State::PAUSING) {
-            state.set(State::PAUSING);
-            self.ring.borrow_mut().cancel_receive(key);
+        if !link.port.pulls.replace(true) {
+            self.pause(link.port.key.get());
         }
     }
 
