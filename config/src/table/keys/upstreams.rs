@@ -112,7 +112,8 @@ keys! {
         ROOT: Text<String> = "root",
             Text { noun: "a path that begins with a slash", pattern: Some("^/"), parse: syntax::script_path },
             default None, example r#""/srv/app""#,
-            "Folder of the scripts, as the application knows it; without this, the root of the place.";
+            "Folder of the scripts, as the application knows it; nobody looks here then whether they are \
+             there. Without this, the root of the place.";
         INDEX: Text<String> = "index",
             Text { noun: "a file name", pattern: Some("^[^/]+$"), parse: syntax::file_name },
             default Some(r#""index.php""#), example r#""main.php""#,
