@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use e2e::response::Asked;
-use e2e::{Client, Folder, Options, Server};
+use e2e::{Client, Folder, Options, Server, until};
 
 /// Passes everything on to `to`.
 fn start(folder: &Folder, listen: &str, to: &str) -> Server {
@@ -30,7 +30,7 @@ fn two_servers_that_name_each_other_answer_508() {
     client.send(b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it takes the request");
     let response = client.response(Asked::Other).expect("an answer");
     assert_eq!(response.status, 508);
-    assert_eq!(first.heard("has passed through 8 servers like this one"), 1, "the log of the first one");
+    until("the log of the first one", || first.heard("has passed through 8 servers like this one") == 1);
     let ended = [first.stop().expect("an end in order"), second.stop().expect("an end in order")];
     // Eight passages, and the ninth server answers: the first one has been asked five times, the second one four.
     let count = |name: &str| {

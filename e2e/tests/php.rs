@@ -147,7 +147,7 @@ fn a_script_sees_its_request_and_is_answered() {
     let large = get(&mut client, "/page.php?do=large", "");
     assert_eq!(large.body.len(), 10_000_000);
     until("the error log has what the script said", || site.server.heard(r"something is\tamiss") == 1);
-    assert!(0 < site.server.heard("upstream php: "), "and of whom that is");
+    until("and of whom that is", || 0 < site.server.heard("upstream php: "));
 }
 
 /// A front controller as WordPress has one: files are sent, all else is for its script.
