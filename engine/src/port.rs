@@ -74,6 +74,8 @@ pub(crate) struct Port {
     /// To be sent when the send under way is done.
     pub(crate) queued: RefCell<Vec<u8>>,
     pub(crate) sending: Cell<bool>,
+    /// Nobody waits for what is under way to be sent: that it is wakes nobody.
+    pub(crate) unawaited: Cell<bool>,
     /// The client will send no more.
     pub(crate) ended: Cell<bool>,
     /// The connection is broken: nothing can be sent or received any more.
@@ -120,6 +122,7 @@ impl Port {
             received: RefCell::new(Vec::with_capacity(INPUT_CAPACITY)),
             queued: RefCell::new(Vec::new()),
             sending: Cell::new(false),
+            unawaited: Cell::new(false),
             ended: Cell::new(false),
             broken: Cell::new(false),
             deaf: Cell::new(false),
@@ -158,6 +161,7 @@ impl Port {
         self.received.borrow_mut().clear();
         self.queued.borrow_mut().clear();
         self.sending.set(false);
+        self.unawaited.set(false);
         self.ended.set(false);
         self.broken.set(false);
         self.deaf.set(false);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use perf::Counter;
 
 use crate::connection::{State, Wait};
-use crate::limits::{BACKLOG_MAX, BODY_RATE_MIN, OUTPUT_MAX, RING_SEND_MAX, SENDS_TOGETHER_MIN};
+use crate::limits::{BACKLOG_MAX, BODY_RATE_MIN, DENSE_MIN, OUTPUT_MAX, RING_SEND_MAX};
 use crate::port::{Awaits, Port, Transport};
 use crate::shaping::Held;
 use crate::shard::Shard;
@@ -282,7 +282,7 @@ impl Shard {
     /// does not take goes through the ring in any case.
     pub(crate) fn transmit(&self, port: &Port, bytes: Vec<u8>) {
         self.count(Counter::Sends);
-        let together = SENDS_TOGETHER_MIN <= self.events.get() && bytes.len() <= RING_SEND_MAX;
+        let together = DENSE_MIN <= self.events.get() && bytes.len() <= RING_SEND_MAX;
         let sent = if together { 0 } else { self.send_now(port, &bytes, sys::net::send) };
         if sent == bytes.len() || port.broken.get() || port.deaf.get() {
             return self.recycle(bytes);

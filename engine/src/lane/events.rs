@@ -264,7 +264,9 @@ impl Shard {
                     // The deadline was that of the send. There are few of them in a handshake.
                     self.watch(key, Wait::Handshake);
                 }
-                self.run(key);
+                if !port.unawaited.get() {
+                    self.run(key);
+                }
             }
             Err(_) if port.side == Side::Server => {
                 port.fail_to_send();

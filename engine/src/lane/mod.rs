@@ -30,8 +30,8 @@ use sys::eventfd::EventFd;
 use crate::connection::Key;
 use crate::inbox::{Letter, Letters};
 use crate::lane::parking::Parking;
-use crate::lane::ring::{Event, Tally};
-use crate::limits::BEAT;
+use crate::lane::ring::{Density, Event, Tally};
+use crate::limits::{BEAT, DENSE_MIN};
 use crate::shard::{Life, Shard};
 use crate::wheel::{TICK, ticks};
 
@@ -127,7 +127,10 @@ impl Lane {
         let waits = shard.ready.borrow().is_empty()
             && shard.handshakes.borrow().is_empty()
             && shard.coders.borrow().is_empty();
-        if waits { ring.turn_waiting(LINGER) } else { ring.turn() }
+        // What was much the last time is going to be so.
+        let many = DENSE_MIN <= shard.events.get();
+        let density = if many { Density::Dense } else { Density::Sparse };
+        if waits { ring.turn_waiting(LINGER, density) } else { ring.turn() }
     }
 
     /// Gives each connection that was ready at the start its turn; what becomes ready meanwhile is next.

@@ -100,6 +100,21 @@ struct Outgoing {
     sent: usize,
 }
 
+/// How many completions are worth a wait where they come densely: each sleep and wake-up costs about as much as a request.
+const GATHERED: usize = 8;
+
+/// How long they are waited for, in microseconds: nobody notices it in a request that others have waited before.
+const GATHERING_US: u32 = 30;
+
+/// How closely completions follow upon each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Density {
+    /// Each is handled at once.
+    Sparse,
+    /// More are on their way.
+    Dense,
+}
+
 /// What the ring has done so far; the shard copies the differences to its counters.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Tally {
@@ -118,6 +133,8 @@ pub(crate) struct Ring {
     beat: Box<Timespec>,
     pace: Box<Timespec>,
     tally: Tally,
+    /// Whether the kernel can wait for several completions for a while, and then for one (since Linux 6.12).
+    gathers: bool,
 }
 
 impl Ring {
@@ -131,6 +148,7 @@ impl Ring {
             .setup_cqsize(COMPLETIONS)
             .setup_r_disabled()
             .build(SUBMISSIONS)?;
+        let gathers = ring.params().is_feature_min_timeout();
         ring.submitter().register_eventfd(notify.as_raw_fd())?;
         let buffers = Buffers::register(&ring)?;
         restrict(&ring)?;
@@ -143,6 +161,7 @@ impl Ring {
             beat: Box::new(Timespec::new()),
             pace: Box::new(Timespec::new()),
             tally: Tally::default(),
+            gathers,
         };
         ring.ring.completion().disable_eventfd();
         Ok(ring)
@@ -289,13 +308,18 @@ impl Ring {
         Ok(())
     }
 
-    /// As [`Ring::turn`], but waits up to `patience` for a first completion.
-    pub(crate) fn turn_waiting(&mut self, patience: Duration) -> io::Result<()> {
+    /// As [`Ring::turn`], but waits up to `patience` for a first completion; where many are to come, for some of them as
+    /// long as [`GATHERING_US`].
+    pub(crate) fn turn_waiting(&mut self, patience: Duration, density: Density) -> io::Result<()> {
         if self.ring.completion().is_empty() {
             self.tally.enters += 1;
             let patience = Timespec::from(patience);
             let args = SubmitArgs::new().timespec(&patience);
-            forgive(self.ring.submitter().submit_with_args(1, &args))?;
+            let (wanted, args) = match density {
+                Density::Dense if self.gathers => (GATHERED, args.min_wait_usec(GATHERING_US)),
+                _ => (1, args),
+            };
+            forgive(self.ring.submitter().submit_with_args(wanted, &args))?;
         } else {
             return self.turn();
         }

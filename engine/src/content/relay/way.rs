@@ -123,6 +123,7 @@ enum Stage {
 impl<'x> Way<'x> {
     pub(super) fn new(client: &'x Stream, link: Rc<Link>) -> Way<'x> {
         let server = Stream { shard: Rc::clone(&client.shard), port: Rc::clone(&link.port) };
+        server.port.unawaited.set(false);
         Way { client, server, link, kept: false, stage: Cell::new(Stage::Asking) }
     }
 
@@ -250,12 +251,15 @@ impl<'x> Way<'x> {
     /// The server has all of the request: it is its turn.
     pub(super) fn has_asked(&self) {
         self.stage.set(Stage::Asked);
+        // The answer is what comes next.
+        self.server.port.unawaited.set(true);
         self.shard().watch(self.server.port.key.get(), Wait::Response);
     }
 
     /// From now on bytes pass both ways.
     pub(super) fn begin_tunnel(&self) {
         self.stage.set(Stage::Tunnel);
+        self.server.port.unawaited.set(false);
     }
 
     /// Waits for bytes of the client in a tunnel and appends them to `input`.
