@@ -250,6 +250,32 @@ fn requests_at_the_same_time_are_limited_and_let_go_when_others_end() {
 }
 
 #[test]
+fn whoever_is_within_a_limit_is_never_refused_on_two_shards() {
+    const AT_ONCE: u64 = 3;
+    const EACH: u64 = 40;
+    // What is sent so slowly takes some thirty milliseconds.
+    const SLOW: &str = r#""shaping": {
+        "client": { "concurrent": 3 }, "connection": { "down": "1MB/s", "down_burst": "16k" }
+      }"#;
+    let site = Site::start(r#""shards": 2"#, SLOW);
+    site.folder.write("www/some.bin", &vec![b'x'; 48 << 10]).expect("write");
+    let place = address(&site);
+    let clients: Vec<_> = (0..AT_ONCE)
+        .map(|_| {
+            // Each time by another connection, on whichever shard takes it.
+            let status = move || ask(&mut connect(place), &request("/some.bin", "")).0;
+            thread::spawn(move || (0..EACH).map(|_| status()).filter(|status| *status == 200).count())
+        })
+        .collect();
+    let served: usize = clients.into_iter().map(|client| client.join().expect("a client")).sum();
+    assert_eq!(served as u64, AT_ONCE * EACH);
+    let counters = site.server.stop().expect("an end");
+    assert_eq!(ledger::counter(&counters, "requests_refused_limit").ok(), Some(0));
+    // Some have waited for word of the other shard.
+    assert!(ledger::counter(&counters, "requests_delayed_limit").expect("a counter") > 0);
+}
+
+#[test]
 fn ten_thousand_clients_are_remembered_in_bounded_memory() {
     let server = r#""shards": 1, "trusted": ["127.0.0.1"], "client_address": "x-forwarded-for",
         "shaping": { "client": { "requests": "1r/h", "requests_burst": 1 } }"#;
