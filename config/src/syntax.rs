@@ -231,8 +231,9 @@ pub(crate) fn token(text: &str) -> Result<String, Flaw> {
 pub(crate) enum ProxyTo {
     /// A group of `/upstreams`.
     Group(String),
-    /// A server, and the text that names it.
-    Server(String, UpstreamAddress, ProxyScheme),
+    /// A server, the text that names it, and what stands in place of its host where no port follows: a group has none
+    /// either.
+    Server(String, UpstreamAddress, ProxyScheme, Option<String>),
 }
 
 /// How a server is spoken to.
@@ -246,9 +247,15 @@ pub(crate) enum ProxyScheme {
 
 /// The name of a group, `http://HOST:PORT`, `https://HOST:PORT` or `unix:PATH`.
 pub(crate) fn proxy(text: &str) -> Result<ProxyTo, Flaw> {
-    if text.starts_with("unix:") {
+    if let Some(socket) = text.strip_prefix("unix:") {
+        // Elsewhere a path of requests follows behind a second colon.
+        if let Some((socket, _)) =
+            socket.split_once(":/").or(socket.strip_suffix(':').map(|socket| (socket, "")))
+        {
+            return Err(more_than_a_server(text, &format!("unix:{socket}")));
+        }
         return place::upstream(text)
-            .map(|address| ProxyTo::Server(text.to_owned(), address, ProxyScheme::Http));
+            .map(|address| ProxyTo::Server(text.to_owned(), address, ProxyScheme::Http, None));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
         return match text.contains([':', '/']) {
@@ -267,13 +274,24 @@ pub(crate) fn proxy(text: &str) -> Result<ProxyTo, Flaw> {
             return Err(Flaw::new(what, "write http://HOST:PORT, https://HOST:PORT or unix:PATH"));
         }
     };
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    if rest.contains(['/', '?', '#']) {
-        let what = format!("{} has more than a server", quoted(text));
-        return Err(Flaw::new(what, "write http://HOST:PORT alone; requests keep their path"));
+    if rest.starts_with("unix:") {
+        let what = format!("{} is neither a group nor a server", quoted(text));
+        return Err(Flaw::new(what, "write the socket without http://, as in \"unix:/run/app.sock\""));
     }
-    let server = |place| ProxyTo::Server(format!("{scheme}://{place}"), UpstreamAddress::Tcp(place), speaks);
+    // Elsewhere even one slash at the end takes the prefix of its location from each path.
+    if let Some(end) = rest.find(['/', '?', '#']).filter(|end| *end != 0) {
+        return Err(more_than_a_server(text, &format!("{scheme}://{}", &rest[..end])));
+    }
+    let alone = (!rest.contains(':')).then(|| rest.to_owned());
+    let server =
+        |place| ProxyTo::Server(format!("{scheme}://{place}"), UpstreamAddress::Tcp(place), speaks, alone);
     place::web(rest, port).map(server)
+}
+
+fn more_than_a_server(text: &str, server: &str) -> Flaw {
+    let what = format!("{} has more than a server, and requests keep their path", quoted(text));
+    let strip = r#"{ "path": "^/app/(.*)$", "to": "/$1", "then": "stop" }"#;
+    Flaw::new(what, format!("write \"{server}\"; to strip the prefix /app/, add \"rewrite\": [{strip}]"))
 }
 
 /// `keep`, `upstream`, or what a field Host can say (RFC 9110 section 7.2).

@@ -176,6 +176,21 @@ const ROWS: &[Row] = &[
         &["x-here: app"],
         &["x-sendfile"],
     ),
+    // The folder may have had a slash at its end.
+    (
+        "GET /app/a",
+        "200 OK\r\nX-Sendfile: ${root}/sent//s.txt\r\n\r\n",
+        (200, "sent s"),
+        &["x-here: app"],
+        &["x-sendfile"],
+    ),
+    (
+        "GET /app/a",
+        "200 OK\r\nX-Sendfile: ${root}/sent//../inside/a.txt\r\n\r\n",
+        (404, "404 Not Found"),
+        &[],
+        &["x-sendfile"],
+    ),
     (
         "GET /app/a",
         "200 OK\r\nX-Sendfile: ${root}/inside/a.txt\r\n\r\n",

@@ -212,6 +212,29 @@ fn connections_go_on_in_what_is_listed() {
     server.stop().expect("the server ends in order");
 }
 
+/// Rules are asked about what dot segments lead to, and servers see no others.
+#[test]
+fn paths_go_on_as_rules_have_seen_them() {
+    let cases = [
+        ("/public/x%20y?a=/../b", "/public/x%20y?a=/../b"),
+        ("/admin/../public/x", "/public/x"),
+        ("/admin/%2e%2E/public/./x%3B;y", "/public/x%3B;y"),
+        ("/public//x/..", "/public/"),
+        ("/.well-known/x", "/.well-known/x"),
+    ];
+    let yard = Yard::new("outward").expect("a folder");
+    let backend = Backend::start(vec![reply(OK, After::Next); cases.len()]).expect("a backend");
+    let server = yard.serve(&UPGRADES.replace("${backend}", &backend.address.to_string())).expect("a server");
+    let mut client = server.connect().expect("connect");
+    for (target, passed) in cases {
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).expect("send");
+        assert_eq!(client.response(Asked::Other).expect(target).status, 200, "{target}");
+        let heard = backend.heard().pop().expect("a request");
+        assert!(heard.starts_with(&format!("GET {passed} HTTP/1.1\r\n")), "{target}: {heard}");
+    }
+    server.stop().expect("the server ends in order");
+}
+
 /// A server that takes contents in chunks and says OK; what it gets comes by the other end.
 fn taking_chunks() -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

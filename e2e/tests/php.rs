@@ -49,6 +49,7 @@ impl Site {
         folder.write("www/page.php", text("page.php").as_bytes()).expect("write");
         for name in [
             "www/scripts/index.php",
+            "www/.hidden.php",
             "www/index.php",
             "www/admin/index.php",
             "www/closed/index.php",
@@ -133,6 +134,7 @@ fn a_script_sees_its_request_and_is_answered() {
     for (target, status, body) in [
         ("/scripts/", 200, None),
         ("/missing.php", 404, None),
+        ("/.hidden.php", 404, None),
         ("/scripts/page", 404, None),
         ("/page.php?do=redirect", 302, Some("")),
         ("/page.php?do=empty", 204, Some("")),

@@ -41,6 +41,7 @@ enum Servers {
 /// answers the lines of the log.
 fn check(what: &str, servers: Servers, requests: &[(&str, u16)], counters: &[(&str, u64)]) -> Vec<String> {
     let folder = Folder::new("upstream-faults").expect("a folder");
+    let gone = if let Servers::Gone(count) = servers { count } else { 0 };
     let (addresses, backend) = match servers {
         Servers::Gone(count) => ((0..count).map(|_| nobody()).collect(), None),
         Servers::Replying(replies) => {
@@ -84,6 +85,8 @@ fn check(what: &str, servers: Servers, requests: &[(&str, u16)], counters: &[(&s
     compare(what, &ended, counters);
     let log = fs::read_to_string(folder.path().join("error.log")).expect("an error log");
     assert_eq!(log.contains(" has failed: "), 0 < faults(&ended), "{what}: {log}");
+    let unreached = log.matches(" cannot be reached: Connection refused").count();
+    assert_eq!(unreached, gone, "{what}: {log}");
     let log = fs::read_to_string(folder.path().join("access.log")).expect("a log");
     let expected: Vec<u16> = requests.iter().map(|(_, status)| *status).collect();
     let logged: Vec<u16> = log.lines().map(status_of).collect();

@@ -65,13 +65,19 @@ fn nobody_takes_the_connection() {
     ended.logged("one is full", &["POST|504|504"]);
 
     // Nothing can have been done for a request that was not sent: another server gets it, whatever its method.
-    let backend = Backend::start(vec![reply(OK, After::Next)]).expect("a backend");
+    let answer = || reply(OK, After::Next);
+    let backend = Backend::start(vec![answer(), answer()]).expect("a backend");
     let servers = [one.address, backend.address];
     let front = Front::start("full", &Setup::before(&servers, TIMES)).expect("the server starts");
-    assert_eq!(ask(&front, "POST"), 200);
+    // Rounds begin with any of them: one request in two begins with the one that is full.
+    assert_eq!([ask(&front, "POST"), ask(&front, "POST")], [200; 2]);
     let ended = front.stop().expect("an end");
-    ended.counted("another is not", &[late, ("upstream_retries", 1), ("upstream_requests", 1)]);
-    ended.logged("another is not", &["POST|200|504,200"]);
+    let turned = ended.lines.iter().filter(|line| *line == "POST|200|504,200").count();
+    let direct = ended.lines.iter().filter(|line| *line == "POST|200|200").count();
+    assert!(turned >= 1 && turned + direct == 2, "{:?}", ended.lines);
+    let turned = turned as u64;
+    let late = ("timeouts_upstream_connect", turned);
+    ended.counted("another is not", &[late, ("upstream_retries", turned), ("upstream_requests", 2)]);
 
     let servers = [one.address, other.address];
     let front = Front::start("full", &Setup::before(&servers, TIMES)).expect("the server starts");
@@ -150,10 +156,7 @@ fn a_client_is_not_late_while_the_server_takes_nothing() {
     const REST: Duration = Duration::from_secs(2);
     let backend = play(|mut stream| {
         let Some(head) = request(&mut stream) else { return };
-        let begun = Instant::now();
-        while begun.elapsed() < REST {
-            thread::park_timeout(REST.saturating_sub(begun.elapsed()));
-        }
+        rest(REST);
         let (_, content) = head.split_once("\r\n\r\n").expect("a whole head");
         let (mut got, mut part) = (content.len(), vec![0; 64 * 1024]);
         while got < LEN {
@@ -179,13 +182,80 @@ fn a_client_is_not_late_while_the_server_takes_nothing() {
     ended.logged("resting", &["POST|200|200"]);
 }
 
+#[test]
+fn who_has_all_of_a_request_has_its_time_to_answer() {
+    // With some of them the last part still waits for room when all of the content has come.
+    let lengths: Vec<usize> = (1..=24).map(|number| number * 333_333).collect();
+    // Longer than the server may take to accept more of the request, shorter than it may take to answer.
+    const THOUGHT: Duration = Duration::from_millis(2500);
+    let backend = play(|mut stream| {
+        let Some(head) = request(&mut stream) else { return };
+        let (head, content) = head.split_once("\r\n\r\n").expect("a whole head");
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+        let length: usize = length.and_then(|value| value.parse().ok()).expect("a length");
+        rest(Duration::from_millis(200));
+        let (mut got, mut part) = (content.len(), vec![0; 64 * 1024]);
+        while got < length {
+            match stream.read(&mut part) {
+                Ok(count @ 1..) => got += count,
+                _ => return,
+            }
+        }
+        rest(THOUGHT);
+        stream.write_all(OK.as_bytes()).expect("an answer is taken");
+    });
+    let group = r#""timeouts": { "send": "1s", "response": "20s" }"#;
+    let setup = Setup::before(&[backend.expect("a backend")], group);
+    let front = Front::start("thoughtful", &setup).expect("the server starts");
+    let streams: Vec<TcpStream> = lengths.iter().map(|_| front.connect().expect("connect")).collect();
+    let senders: Vec<_> =
+        streams.iter().zip(&lengths).map(|(stream, length)| upload(stream, *length)).collect();
+    for (mut stream, length) in streams.into_iter().zip(&lengths) {
+        let said = request(&mut stream).expect("the head of an answer");
+        assert!(said.starts_with("HTTP/1.1 200 "), "{length}: {said}");
+    }
+    let sent: Vec<usize> = senders.into_iter().map(|sender| sender.join().expect("a count")).collect();
+    assert_eq!(sent, lengths);
+    let ended = front.stop().expect("an end");
+    ended.counted("thoughtful", &[("timeouts_upstream_send", 0), ("timeouts_upstream_response", 0)]);
+}
+
+/// A server that loses patience with a client who is slow has not failed; one that has all and gives up has.
+#[test]
+fn servers_are_not_blamed_for_slow_clients() {
+    for (what, content, ejections) in [("slow client", "abc", 0), ("whole request", "abcdefghij", 1)] {
+        let backend = play(move |mut stream| {
+            let Some(mut head) = request(&mut stream) else { return };
+            while !head.ends_with(content) {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).expect("more of it");
+                head.push(char::from(byte[0]));
+            }
+        });
+        let setup = Setup::before(&[backend.expect("a backend")], r#""eject": { "failures": 1 }"#);
+        let front = Front::start("impatient", &setup).expect("the server starts");
+        let mut client = front.client().expect("connect");
+        let request = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n";
+        client.send(format!("{request}{content}").as_bytes()).expect("send");
+        assert_eq!(client.response(Asked::Other).expect(what).status, 502, "{what}");
+        let ended = front.stop().expect("an end");
+        ended.counted(what, &[("upstream_ejections", ejections), ("upstream_responses_cut", 1)]);
+        ended.logged(what, &["POST|502|502"]);
+    }
+}
+
+/// Lets time pass: it is that which is tried here.
+fn rest(pause: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < pause {
+        thread::park_timeout(pause.saturating_sub(begun.elapsed()));
+    }
+}
+
 /// Says pieces with pauses between them: it is time that is tried here.
 fn say_slowly(stream: &mut TcpStream, pieces: usize) {
     for _ in 0..pieces {
-        let begun = Instant::now();
-        while begun.elapsed() < PAUSE {
-            thread::park_timeout(PAUSE.saturating_sub(begun.elapsed()));
-        }
+        rest(PAUSE);
         stream.write_all(b"x").expect("a piece is taken");
     }
 }

@@ -142,13 +142,10 @@ impl Activities {
     /// Ends an activity whose connection has nothing more to do with it.
     pub(crate) fn end(&mut self, id: u32) {
         let entry = self.entries.remove(id as usize);
-        if let Some(mut activity) = entry
+        if let Some(activity) = entry
             && !activity.running
             && self.spare.len() < SPARE_MAX
         {
-            if let Some(work) = &mut activity.work {
-                work.slim();
-            }
             self.spare.push(activity);
         }
     }

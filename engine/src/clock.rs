@@ -7,6 +7,7 @@ use crate::limits::BEAT;
 use crate::wheel::{TICK, milliseconds};
 
 const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_US: u64 = 1000;
 const TICK_NS: u64 = milliseconds(TICK) * NS_PER_MS;
 /// How often the two clocks are compared.
 const COMPARISON_NS: u64 = milliseconds(BEAT) * NS_PER_MS;
@@ -64,10 +65,10 @@ impl Clock {
         self.tick.get()
     }
 
-    /// The milliseconds since 1970 at a time of the monotonic clock, in nanoseconds. Somebody who sets the clock of the
+    /// The microseconds since 1970 at a time of the monotonic clock, in nanoseconds. Somebody who sets the clock of the
     /// system is followed within a beat.
-    pub(crate) fn unix_ms(&self, now: u64) -> u64 {
-        now.saturating_add(self.since_1970.get()) / NS_PER_MS
+    pub(crate) fn unix_us(&self, now: u64) -> u64 {
+        now.saturating_add(self.since_1970.get()) / NS_PER_US
     }
 
     /// Seconds since 1970.
@@ -94,10 +95,10 @@ mod tests {
     fn the_time_since_1970_is_that_of_the_system() {
         let clock = Clock::new();
         let before = sys::clock::now_realtime_ns() / NS_PER_MS;
-        let told = clock.unix_ms(sys::clock::now_monotonic_ns());
+        let told = clock.unix_us(sys::clock::now_monotonic_ns()) / (NS_PER_MS / NS_PER_US);
         let after = sys::clock::now_realtime_ns() / NS_PER_MS;
         // Both clocks are not read at the same instant.
         assert!(before.abs_diff(told) <= 1 + (after - before), "{before} {told} {after}");
-        assert!(clock.unix_ms(u64::MAX) >= told);
+        assert!(clock.unix_us(u64::MAX) >= told);
     }
 }

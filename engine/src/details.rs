@@ -8,7 +8,7 @@ use crate::content::relay;
 use crate::finish::Finished;
 use crate::secure::Secure;
 
-const MS_PER_SECOND: u64 = 1000;
+const US_PER_SECOND: u64 = 1_000_000;
 const SECONDS_PER_DAY: u64 = 86_400;
 
 /// Knows everything of one finished exchange.
@@ -126,7 +126,7 @@ impl Facts<'_> {
             Detail::CertificateBegin => hear(Value::Second(second(facts.not_before))),
             Detail::CertificateEnd => hear(Value::Second(second(facts.not_after))),
             Detail::CertificateDays => {
-                let now = stream.shard.clock.unix_ms(stream.shard.clock.now()) / MS_PER_SECOND;
+                let now = stream.shard.clock.unix_us(stream.shard.clock.now()) / US_PER_SECOND;
                 number(hear, second(facts.not_after).saturating_sub(now) / SECONDS_PER_DAY);
             }
             _ => {}

@@ -1,5 +1,5 @@
-//! The one way into a location, however a request has come there: asked for, by rules, or because nothing was there that was
-//! tried.
+//! The one way into a location, however a request has come there: asked for, by rules, because nothing was there that was
+//! tried, to the index of a folder, or because an upstream has named it.
 //!
 //! ```text
 //! access rules -> room in its logs -> (login ->) its limits -> what is to be done
@@ -11,9 +11,9 @@
 use std::net::IpAddr;
 
 use proto_http::{Request, Status};
-use site::{Action, Answer, Gate, Place, decide_admitted};
+use site::{Action, Answer, Gate, Place, decide_admitted, file_for};
 
-use crate::finding::{Decision, Origin};
+use crate::finding::{Decision, Finder, Origin};
 use crate::holding::{self, Room};
 use crate::logins::{self, Admission};
 use crate::serve::Refusal;
@@ -48,6 +48,14 @@ enum Limits {
     Of(Option<u32>),
 }
 
+/// Where a request is led on to from a place that it has entered.
+pub(crate) enum Lead {
+    /// What is tried there.
+    Tried,
+    /// The index of a folder, at this path, of which another location is in charge.
+    Index(Vec<u8>),
+}
+
 impl<'s> Entrance<'s> {
     pub(crate) fn new(
         stream: &'s Stream,
@@ -69,9 +77,42 @@ impl<'s> Entrance<'s> {
         }
     }
 
+    /// Has it enter the place that it has come to; answers where it is led on to from there, or else leaves in `decision`
+    /// what is to be done. `asking` is the request with the path that the client has asked for, if both could be read.
+    pub(crate) async fn enter<'d>(
+        &mut self,
+        finder: &Finder<'d>,
+        decision: &mut Decision<'d>,
+        asking: Option<&(Request<'d>, &[u8])>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Lead>, Gone> {
+        loop {
+            let places = (decision.place, finder.shown(decision.place));
+            if let Some(refused) = self.pass(places, &decision.action, out).await? {
+                decision.action = refused;
+            }
+            let Some((request, _)) = asking else { return Ok(None) };
+            match decision.action {
+                Action::NeedLogin(gate) => {
+                    let login = self.log_in(gate, (decision, finder.origin, request), out);
+                    decision.action = login.await?;
+                }
+                Action::Try(_) => return Ok(Some(Lead::Tried)),
+                Action::File(files) if decision.may_lead_on() => {
+                    let index = finder.index_elsewhere(decision, files).await;
+                    if index.is_none() {
+                        decision.action = file_for(files, request.method());
+                    }
+                    return Ok(index.map(Lead::Index));
+                }
+                _ => return Ok(None),
+            }
+        }
+    }
+
     /// Asks whatever is to be asked before `action` is carried out at `own`, or at `shown` where it has no place of its own;
     /// answers what is to be done instead, if it is refused. `out` are answers to earlier requests, which do not wait for it.
-    pub(crate) async fn pass(
+    async fn pass(
         &mut self,
         (own, shown): (Option<Place<'_>>, Option<Place<'_>>),
         action: &Action<'_>,
@@ -114,7 +155,7 @@ impl<'s> Entrance<'s> {
     }
 
     /// Has the client log in; answers what is to be done then.
-    pub(crate) async fn log_in<'d>(
+    async fn log_in<'d>(
         &mut self,
         gate: &'d Gate,
         (decision, origin, request): (&Decision<'d>, Origin<'d>, &Request<'d>),

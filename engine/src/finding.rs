@@ -76,6 +76,11 @@ pub(crate) struct Finder<'s> {
 }
 
 impl<'s> Finder<'s> {
+    /// What has no place of its own gets the pages, the fields and the log of the default host.
+    pub(crate) fn shown(&self, place: Option<Place<'s>>) -> Option<Place<'s>> {
+        place.or_else(|| self.served.fallback(self.address))
+    }
+
     /// Where it belongs, and how it has got there if rules have had a say. Waits only where a rule asks for a file that
     /// is not at hand. `asked` is the path that the client has asked for, normalised.
     pub(crate) async fn find<'t>(

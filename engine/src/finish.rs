@@ -142,7 +142,7 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, (now, dur
     let request = finished.request;
     let field = |known| request.and_then(|request| request.field(known)).unwrap_or_default();
     let mut record = logging::Record {
-        unix_ms: shard.clock.unix_ms(now),
+        unix_us: shard.clock.unix_us(now),
         client: finished.client.map_or(logging::Client::Local, logging::Client::Ip),
         method: request.map_or(b"", |request| request.method_bytes()),
         target: request.map_or(b"", |request| request.raw_target()),

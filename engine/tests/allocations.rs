@@ -121,7 +121,7 @@ const CONFIGURATIONS: [&str; 2] = [
             "json": { "file": "ROOT/access.log", "anonymize": true },
             "template": {
                 "file": "ROOT/other.log",
-                "format": "$remote_addr $realip_remote_addr:$remote_port [$time_local] \"$request\" $status $bytes_sent \"$http_accept\" $http_none $cookie_a $arg_b $uri $host $server_name $server_addr:$server_port $request_time $request_id $connection $connection_requests $pid $shard $location $scheme $ssl_protocol",
+                "format": "$remote_addr $realip_remote_addr:$remote_port [$time_local] $begin_time{%a %e %b %Y %T.%6N %j} $time{%s%3N} \"$request\" $status $bytes_sent \"$http_accept\" $http_none $cookie_a $arg_b $uri $host $server_name $server_addr:$server_port $request_time $request_id $connection $connection_requests $pid $shard $location $scheme $ssl_protocol",
                 "status": ["2xx"], "sample": 2
             }
         },

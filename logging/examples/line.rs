@@ -57,7 +57,7 @@ fn main() {
     for _ in 0..ROUNDS {
         let before = times();
         for line in 0..LINES {
-            record.unix_ms = 1_795_703_000_000 + line / 150;
+            record.unix_us = 1_795_703_000_000_000 + line * 20 / 3;
             record.duration_ns = 30_000 + line % 40_000;
             record.request_id =
                 RequestId::Own(u128::from(line).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834));

@@ -3,17 +3,38 @@
 use crate::number::zero_padded;
 use std::time::SystemTime;
 
-const MONTHS: [&[u8; 3]; 12] =
-    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+pub(crate) const MONTH_NAMES: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+/// From the day of the week of 1970-01-01 on.
+const WEEKDAY_NAMES: [&str; 7] =
+    ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
+const SECONDS_PER_DAY: u64 = 86_400;
 
 /// 9999-12-31T23:59:59Z: both shapes have four digits for the year.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-struct Civil {
+/// A second, taken apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Civil {
+    /// Since 1970-01-01.
+    days: u32,
     year: u32,
-    month: u32,
+    /// From 1.
+    pub(crate) month: u32,
     day: u32,
-    hour: u32,
+    pub(crate) hour: u32,
     minute: u32,
     second: u32,
 }
@@ -21,10 +42,26 @@ struct Civil {
 impl Civil {
     fn from_unix(seconds: u64) -> Self {
         let seconds = seconds.min(LAST_SECOND);
-        let of_day = (seconds % 86_400) as u32;
-        let (year, month, day) = date_of((seconds / 86_400) as u32);
-        Self { year, month, day, hour: of_day / 3600, minute: of_day / 60 % 60, second: of_day % 60 }
+        let of_day = (seconds % SECONDS_PER_DAY) as u32;
+        let days = (seconds / SECONDS_PER_DAY) as u32;
+        let (year, month, day) = date_of(days);
+        Self { days, year, month, day, hour: of_day / 3600, minute: of_day / 60 % 60, second: of_day % 60 }
     }
+
+    /// From 1, for the first of January.
+    pub(crate) fn day_of_year(&self) -> u32 {
+        const BEFORE: [u32; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+        let leap_day = u32::from(self.month > 2 && is_leap(self.year));
+        BEFORE[self.month as usize - 1] + leap_day + self.day
+    }
+
+    pub(crate) fn weekday_name(&self) -> &'static str {
+        WEEKDAY_NAMES[(self.days % 7) as usize]
+    }
+}
+
+fn is_leap(year: u32) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
 /// The date `days` after 1970-01-01. Counts in years that begin in March, so that the leap day is the last one of a
@@ -46,13 +83,19 @@ fn date_of(days: u32) -> (u32, u32, u32) {
 /// The two renderings of one second, kept while the second lasts: under load thousands of lines share it.
 pub(crate) struct Stamp {
     unix: Option<u64>,
+    civil: Civil,
     clf: [u8; 28],
     rfc3339: [u8; 19],
 }
 
 impl Stamp {
     pub(crate) fn new() -> Self {
-        Self { unix: None, clf: *b"[00/Jan/0000:00:00:00 +0000]", rfc3339: *b"0000-00-00T00:00:00" }
+        Self {
+            unix: None,
+            civil: Civil::from_unix(0),
+            clf: *b"[00/Jan/0000:00:00:00 +0000]",
+            rfc3339: *b"0000-00-00T00:00:00",
+        }
     }
 
     /// Makes the stamp that of `unix` seconds.
@@ -61,9 +104,10 @@ impl Stamp {
             return;
         }
         self.unix = Some(unix);
-        let Civil { year, month, day, hour, minute, second } = Civil::from_unix(unix);
+        self.civil = Civil::from_unix(unix);
+        let Civil { year, month, day, hour, minute, second, .. } = self.civil;
         zero_padded(&mut self.clf[1..3], day);
-        self.clf[4..7].copy_from_slice(MONTHS[month as usize - 1]);
+        self.clf[4..7].copy_from_slice(&MONTH_NAMES[month as usize - 1].as_bytes()[..3]);
         zero_padded(&mut self.clf[8..12], year);
         zero_padded(&mut self.clf[13..15], hour);
         zero_padded(&mut self.clf[16..18], minute);
@@ -74,6 +118,11 @@ impl Stamp {
         zero_padded(&mut self.rfc3339[11..13], hour);
         zero_padded(&mut self.rfc3339[14..16], minute);
         zero_padded(&mut self.rfc3339[17..19], second);
+    }
+
+    /// The second in numbers.
+    pub(crate) fn civil(&self) -> &Civil {
+        &self.civil
     }
 
     /// `[10/Oct/2000:13:55:36 +0000]`, the bracketed time of the common log format.
@@ -127,8 +176,12 @@ mod tests {
     #[test]
     fn each_day_of_eight_centuries_follows_the_one_before() {
         let mut before = date_of(0);
+        let mut day_of_year = 1;
         for days in 1..292_194 {
             let (year, month, day) = date_of(days);
+            let civil = Civil::from_unix(u64::from(days) * SECONDS_PER_DAY);
+            day_of_year = if (month, day) == (1, 1) { 1 } else { day_of_year + 1 };
+            assert_eq!(civil.day_of_year(), day_of_year, "{:?}", (year, month, day));
             let next_day = (year, month) == (before.0, before.1) && day == before.2 + 1;
             let next_month = year == before.0 && month == before.1 + 1 && day == 1 && before.2 >= 28;
             let next_year =

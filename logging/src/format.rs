@@ -64,7 +64,7 @@ impl Format {
     /// Appends one line of at most [`LINE_MAX`] bytes, which ends in the only newline in it.
     pub(crate) fn append(&self, out: &mut Vec<u8>, record: &Record<'_>, stamp: &mut Stamp) {
         let start = out.len();
-        stamp.set(record.unix_ms / 1000);
+        stamp.set(record.unix_us / 1_000_000);
         match self {
             Self::Common => text::common(out, record, stamp),
             Self::Combined => text::combined(out, record, stamp),

@@ -230,7 +230,7 @@ fn no_variable_can_be_left() {
 #[test]
 fn the_plain_cases_read_as_their_formats_say() {
     let record = Record {
-        unix_ms: 971_186_136_042,
+        unix_us: 971_186_136_042_000,
         client: Client::Ip("2001:db8::1".parse().expect("an address")),
         method: b"GET",
         target: b"/a?b",

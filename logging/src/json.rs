@@ -9,7 +9,7 @@ use crate::record::{Record, RequestId};
 /// Appends the object. A member `"clipped":true` at its end tells that a value was cut to its room.
 pub(crate) fn object(out: &mut Vec<u8>, record: &Record<'_>, stamp: &Stamp) {
     out.extend_from_slice(b"{\"time\":\"");
-    time(out, record.unix_ms, stamp);
+    time(out, record.unix_us / 1000, stamp);
     out.extend_from_slice(b"\",\"client\":\"");
     address(out, record.client, record.addresses);
     let user = string(out, b"\",\"user\":", record.user, room::USER);

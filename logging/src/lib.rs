@@ -28,6 +28,7 @@ pub mod fuzzing;
 mod injection;
 mod json;
 mod logger;
+mod moment;
 mod notice;
 mod number;
 mod outlet;

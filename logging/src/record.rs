@@ -98,8 +98,8 @@ impl RequestId<'_> {
 /// means "not known" or "not sent". New facts get a default, so build it with `..Record::default()`.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// When the exchange ended: milliseconds since the Unix epoch.
-    pub unix_ms: u64,
+    /// When the exchange ended: microseconds since the Unix epoch.
+    pub unix_us: u64,
     /// Who asked.
     pub client: Client,
     /// The authenticated user.
@@ -139,6 +139,11 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
+    /// When the exchange began: microseconds since the Unix epoch.
+    pub(crate) fn begin_us(&self) -> u64 {
+        self.unix_us.saturating_sub(self.duration_ns / 1000)
+    }
+
     /// How many times as large the body was before it was compressed, in hundredths.
     pub(crate) fn compression_hundredths(&self) -> Option<u64> {
         let ratio = |uncoded: u64| uncoded.saturating_mul(100).checked_div(self.body_bytes_sent);
@@ -149,7 +154,7 @@ impl Record<'_> {
 impl Default for Record<'_> {
     fn default() -> Self {
         Self {
-            unix_ms: 0,
+            unix_us: 0,
             client: Client::Local,
             user: b"",
             method: b"",

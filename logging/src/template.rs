@@ -4,12 +4,16 @@
 //! A value stays in its place: whatever escapes the value of a quoted text log is escaped here, too, and so is the
 //! character of the template that ends the value, and a space where no quotes enclose it.
 
+mod parts;
+
 use std::fmt;
 
+use self::parts::{Part, parts};
 use crate::civil::Stamp;
 use crate::details::{Answer, Detail, Value};
 use crate::escape::{CLIP_MARK, Plain, plain_without, with_plain};
 use crate::format::{LINE_MAX, address, room, status};
+use crate::moment::{Directive, Moment, Times};
 use crate::number::{decimal, hexadecimal, hundredths, seconds};
 use crate::record::{Record, RequestId};
 use crate::text;
@@ -61,6 +65,14 @@ pub enum BadTemplate {
     Unknown(String),
     /// A `$` without a name behind it, or a `${` without its end.
     Nameless,
+    /// A time of this name without the form that it is to have.
+    Formless(String),
+    /// The form of a time without its end.
+    Endless,
+    /// A time whose form has nothing of the time.
+    Timeless,
+    /// Times have nothing of this name, which begins with its `%`.
+    Directive(String),
     /// A quote is open at the end, so that it cannot be told where values end.
     Unclosed,
     /// A character that would break lines or act on a screen.
@@ -79,6 +91,20 @@ impl fmt::Display for BadTemplate {
             Self::Nameless => f.write_str(
                 "no name follows a $: write a variable such as $status or ${status}, or $$ for a $",
             ),
+            Self::Formless(name) => write!(
+                f,
+                "${name} does not say which form the time has: write for example ${name}{{%Y-%m-%d %H:%M:%S}}"
+            ),
+            Self::Endless => {
+                f.write_str("the form of a time is not closed: write } behind it, as in $time{%F %T}")
+            }
+            Self::Timeless => f.write_str(
+                "the form of a time has nothing of it: write for example $time{%F %T}, $time{%s} for seconds since \
+                 1970, or $time{%s%3N} for milliseconds",
+            ),
+            Self::Directive(letters) => {
+                write!(f, "a time has no {letters:?}: docs/logs.md lists what it has, and %% stands for a %")
+            }
             Self::Unclosed => f.write_str("a quote is not closed: write \\\" on both sides of a value"),
             Self::Control(character) => {
                 write!(
@@ -96,13 +122,6 @@ impl fmt::Display for BadTemplate {
 }
 
 impl std::error::Error for BadTemplate {}
-
-/// A part of the text of a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
-    Literal(String),
-    Variable(Variable),
-}
 
 impl Template {
     /// Takes a text apart.
@@ -138,52 +157,15 @@ impl Template {
     /// Appends a line without its newline.
     pub(crate) fn append(&self, out: &mut Vec<u8>, record: &Record<'_>, stamp: &Stamp) {
         let end = out.len() + LINE_MAX - 1;
+        let mut begin = Stamp::new();
+        let times = Times::of(record, stamp, &mut begin);
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(bytes) => out.extend_from_slice(bytes),
-                Piece::Place(place) => place.write(out, end, record, stamp),
+                Piece::Place(place) => place.write(out, end, record, &times),
             }
         }
     }
-}
-
-/// The text, cut where variables begin and end.
-fn parts(text: &str) -> Result<Vec<Part>, BadTemplate> {
-    let mut parts = Vec::new();
-    let mut literal = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        literal.push_str(before);
-        if let Some(after) = after.strip_prefix('$') {
-            literal.push('$');
-            rest = after;
-            continue;
-        }
-        let (name, behind) = name(after)?;
-        let variable = Variable::named(name).ok_or_else(|| BadTemplate::Unknown(name.to_owned()))?;
-        if !literal.is_empty() {
-            parts.push(Part::Literal(std::mem::take(&mut literal)));
-        }
-        parts.push(Part::Variable(variable));
-        rest = behind;
-    }
-    literal.push_str(rest);
-    if !literal.is_empty() {
-        parts.push(Part::Literal(literal));
-    }
-    Ok(parts)
-}
-
-/// The name at the beginning, in braces or not, and what is behind it.
-fn name(text: &str) -> Result<(&str, &str), BadTemplate> {
-    let (name, behind) = match text.strip_prefix('{') {
-        Some(inside) => inside.split_once('}').ok_or(BadTemplate::Nameless)?,
-        None => {
-            let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
-            text.split_at(end)
-        }
-    };
-    if name.is_empty() { Err(BadTemplate::Nameless) } else { Ok((name, behind)) }
 }
 
 fn pieces(parts: Vec<Part>) -> Result<Vec<Piece>, BadTemplate> {
@@ -222,7 +204,11 @@ fn piece(part: Part, plain: Plain, after: usize) -> (Piece, usize) {
         Part::Variable(Variable::ProcessId) => constant(&std::process::id().to_string(), &plain),
         Part::Variable(Variable::HostName) => constant(&sys::process::host_name(), &plain),
         Part::Variable(variable) => {
-            let least = if variable == Variable::Request { LEAST_REQUEST } else { LEAST };
+            let least = match variable {
+                Variable::Request => LEAST_REQUEST,
+                Variable::Time(..) => Directive::WIDTH_MAX,
+                _ => LEAST,
+            };
             (Piece::Place(Box::new(Place { variable, plain, after })), least)
         }
     }
@@ -248,7 +234,8 @@ fn plain(spaces: bool, next: Option<&Part>) -> Plain {
 
 impl Place {
     /// `end` is where the line has to end at the latest.
-    fn write(&self, out: &mut Vec<u8>, end: usize, record: &Record<'_>, stamp: &Stamp) {
+    fn write(&self, out: &mut Vec<u8>, end: usize, record: &Record<'_>, times: &Times<'_>) {
+        let end_of_request = times.at(Moment::End);
         let put = |out: &mut Vec<u8>, value: &[u8]| {
             let left = end.saturating_sub(out.len() + self.after + CLIP_MARK.len());
             with_plain(out, value, self.variable.room().min(left), &self.plain);
@@ -256,15 +243,14 @@ impl Place {
         match &self.variable {
             Variable::RemoteAddress => address(out, record.client, record.addresses),
             Variable::RemoteUser => put(out, record.user),
-            Variable::TimeLocal => out.extend_from_slice(stamp.local()),
+            Variable::TimeLocal => out.extend_from_slice(end_of_request.stamp.local()),
             Variable::TimeIso8601 => {
-                out.extend_from_slice(stamp.rfc3339());
+                out.extend_from_slice(end_of_request.stamp.rfc3339());
                 out.extend_from_slice(UTC);
             }
-            Variable::Milliseconds => seconds(out, record.unix_ms),
-            Variable::BeginMilliseconds => {
-                seconds(out, record.unix_ms.saturating_sub(record.duration_ns / 1_000_000));
-            }
+            Variable::Milliseconds => seconds(out, record.unix_us / 1000),
+            Variable::BeginMilliseconds => seconds(out, record.begin_us() / 1000),
+            Variable::Time(moment, directive) => directive.write(out, times.at(*moment)),
             Variable::Request => self.request(out, end, record),
             Variable::Method => put(out, record.method),
             Variable::Target => put(out, record.target),

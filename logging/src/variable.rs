@@ -2,6 +2,7 @@
 
 use crate::details::{Answer, Detail};
 use crate::format::room;
+use crate::moment::{Directive, Moment};
 
 /// What stands in a line in place of a `$variable`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(crate) enum Variable {
     Milliseconds,
     /// The time when the request began, in the same form.
     BeginMilliseconds,
+    /// One part of a time that the operator has laid out.
+    Time(Moment, Directive),
     /// Method, target and protocol.
     Request,
     Method,

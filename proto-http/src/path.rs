@@ -254,6 +254,61 @@ fn resolve(path: &mut [u8]) -> Result<usize, BadPath> {
     Ok(write)
 }
 
+/// A path as it was sent, without the dot segments that [`normalize`] resolves, so that whoever gets it sees the path that we
+/// have seen; otherwise encoded as it was, slashes merged. None if it has no dot segment.
+#[must_use]
+pub fn without_dot_segments(raw: &[u8]) -> Option<Vec<u8>> {
+    // In nearly every path no segment begins so.
+    let suspect = |pair: &[u8]| pair == b"/." || pair == b"/%";
+    if !raw.windows(2).any(suspect) || !raw.split(|&byte| byte == b'/').any(|part| dots(part).is_some()) {
+        return None;
+    }
+    let mut kept: Vec<&[u8]> = Vec::new();
+    let mut is_folder = false;
+    for segment in raw.split(|&byte| byte == b'/') {
+        is_folder = segment.is_empty() || dots(segment).is_some();
+        match dots(segment) {
+            Some(Dots::Parent) => drop(kept.pop()),
+            None if !segment.is_empty() => kept.push(segment),
+            Some(Dots::Same) | None => {}
+        }
+    }
+    let mut path = Vec::with_capacity(raw.len());
+    for segment in &kept {
+        path.push(b'/');
+        path.extend_from_slice(segment);
+    }
+    if is_folder || kept.is_empty() {
+        path.push(b'/');
+    }
+    Some(path)
+}
+
+/// A segment that leads elsewhere.
+enum Dots {
+    Same,
+    Parent,
+}
+
+/// What a segment is as it was sent, where each dot may be encoded (RFC 3986 section 6.2.2.2).
+fn dots(segment: &[u8]) -> Option<Dots> {
+    const ENCODED: &[u8] = b"%2E";
+    let mut rest = segment;
+    let mut count = 0;
+    while !rest.is_empty() {
+        rest = match rest.get(..ENCODED.len()) {
+            Some(three) if three.eq_ignore_ascii_case(ENCODED) => &rest[ENCODED.len()..],
+            _ => rest.strip_prefix(b".")?,
+        };
+        count += 1;
+    }
+    match count {
+        1 => Some(Dots::Same),
+        2 => Some(Dots::Parent),
+        _ => None,
+    }
+}
+
 /// Whether a segment begins with a dot.
 #[must_use]
 pub fn has_hidden_segment(path: &[u8]) -> bool {
@@ -290,6 +345,43 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn dot_segments_are_taken_out_of_what_was_sent() {
+        let cases: &[(&str, Option<&str>)] = &[
+            ("/", None),
+            ("/a%20b//c/", None),
+            ("/.hidden/...", None),
+            ("/a.b/%2ehidden", None),
+            ("/a/../b", Some("/b")),
+            ("/a/%2e%2E/b%20c", Some("/b%20c")),
+            ("/a/.%2e", Some("/")),
+            ("/a/b/..", Some("/a/")),
+            ("/a/./b;x=%3B?", Some("/a/b;x=%3B?")),
+            ("/a/.", Some("/a/")),
+            ("/a//../b", Some("/b")),
+            ("/a/b/%2e/../c//d/", Some("/a/c/d/")),
+        ];
+        for (raw, wanted) in cases {
+            let path = without_dot_segments(raw.as_bytes());
+            assert_eq!(path.as_deref(), wanted.map(str::as_bytes), "{raw}");
+            let (mut one, mut other) = (Vec::new(), Vec::new());
+            let path = path.unwrap_or_else(|| raw.as_bytes().to_vec());
+            let seen = normalize(raw.as_bytes(), &mut one);
+            assert_eq!(normalize(&path, &mut other), seen, "{raw}: it leads to the same place");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_without_dot_segments_leads_where_it_has_led(raw in "(/(\\.|%2e|%2E|a|%41|/)*){1,8}") {
+            let (mut one, mut other) = (Vec::new(), Vec::new());
+            if let (Some(path), Ok(seen)) = (without_dot_segments(raw.as_bytes()), normalize(raw.as_bytes(), &mut one)) {
+                prop_assert_eq!(normalize(&path, &mut other), Ok(seen));
+                prop_assert_eq!(without_dot_segments(&path), None);
+            }
+        }
+    }
 
     #[test]
     fn paths_are_normalised_or_refused() {

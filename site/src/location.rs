@@ -110,12 +110,11 @@ pub struct Accel {
 }
 
 impl Accel {
-    /// The files that a path of the machine is among, and what is left of the path.
+    /// The files that a path of the machine is among, and what is left of the path, with one slash at its beginning.
     #[must_use]
     pub fn below<'p>(&self, path: &'p [u8]) -> Option<(&Files, &'p [u8])> {
         let (folder, files) = self.folder.as_ref()?;
-        let rest = path.strip_prefix(folder.as_slice())?;
-        rest.starts_with(b"/").then_some((&**files, rest))
+        Some((&**files, name_below(folder, path)?))
     }
 }
 
@@ -210,5 +209,38 @@ impl Locations {
         let exact = self.exact.iter().map(|(_, l)| l);
         let patterns = self.patterns.iter().map(|(_, l)| l);
         root.chain(exact).chain(patterns).chain(self.prefixes.iter().map(|(_, l)| l))
+    }
+}
+
+/// What is left of a path below a folder that has no slash at its end. Applications glue the name of a file to a folder that
+/// ends with a slash already: all slashes there count as one.
+fn name_below<'p>(folder: &[u8], path: &'p [u8]) -> Option<&'p [u8]> {
+    let rest = path.strip_prefix(folder)?;
+    let name = rest.iter().position(|byte| *byte != b'/').unwrap_or(rest.len());
+    Some(&rest[name.checked_sub(1)?..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_between_folder_and_name_are_one() {
+        for (path, wanted, hidden) in [
+            ("/srv/sent/a.pdf", Some("/a.pdf"), false),
+            ("/srv/sent//a/b.pdf", Some("/a/b.pdf"), false),
+            ("/srv/sent///a", Some("/a"), false),
+            ("/srv/sent/", Some("/"), false),
+            ("/srv/sent", None, false),
+            ("/srv/sentry/a", None, false),
+            ("/srv//sent/a", None, false),
+            ("/srv/sent//../a", Some("/../a"), true),
+            ("/srv/sent//.a", Some("/.a"), true),
+        ] {
+            let found = name_below(b"/srv/sent", path.as_bytes());
+            assert_eq!(found, wanted.map(str::as_bytes), "{path}");
+            assert_eq!(found.is_some_and(path::has_hidden_segment), hidden, "{path}");
+        }
+        assert_eq!(name_below(b"", b"//a"), Some(&b"/a"[..]));
     }
 }

@@ -9,6 +9,7 @@ use crate::model::{
     UpstreamServer, UpstreamTimeouts, UpstreamTls, UpstreamTrust,
 };
 use crate::near::nearest;
+use crate::place;
 use crate::pointer;
 use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
@@ -73,7 +74,11 @@ impl Upstreams {
                     None
                 }
             },
-            Some(ProxyTo::Server(name, address, scheme)) => {
+            Some(ProxyTo::Server(name, address, scheme, alone)) => {
+                if let Some(flaw) = alone.and_then(|host| self.written_as_url(&host, scheme)) {
+                    problems.extend(place.at_value(&settings::PROXY, Cause::Conflict(flaw)));
+                    return None;
+                }
                 let pointer = pointer::join(place.pointer(), settings::PROXY.name);
                 let tls = (scheme == ProxyScheme::Https).then(|| UpstreamTls {
                     name: None,
@@ -81,14 +86,29 @@ impl Upstreams {
                     certificate: None,
                     pointer: pointer.clone(),
                 });
-                Some(Some(Arc::new(Upstream { tls, ..alone(name, address, pointer) })))
+                Some(Some(Arc::new(Upstream { tls, ..single(name, address, pointer) })))
             }
         }
+    }
+
+    /// What is wrong with a URL whose host is that of a group: elsewhere it stands for the group, and nobody would notice that
+    /// it is looked for by DNS.
+    fn written_as_url(&self, host: &str, scheme: ProxyScheme) -> Option<Flaw> {
+        let (name, _) = self.groups.iter().find(|(name, _)| name.eq_ignore_ascii_case(host))?;
+        let what = format!("the group /upstreams/{name} is named like a server");
+        let (tls, server) = match scheme {
+            ProxyScheme::Http => ("", format!("http://{host}:{}", place::HTTP)),
+            ProxyScheme::Https => (", and \"tls\" in the group", format!("https://{host}:{}", place::HTTPS)),
+        };
+        Some(Flaw::new(
+            what,
+            format!("write \"{name}\" alone{tls}; if a server of that name is meant, {server}"),
+        ))
     }
 }
 
 /// A group of this server alone, with all else as it is where nobody says it.
-fn alone(name: String, address: UpstreamAddress, pointer: String) -> Upstream {
+fn single(name: String, address: UpstreamAddress, pointer: String) -> Upstream {
     let server = UpstreamServer { address, weight: 1, part: UpstreamPart::Regular, pointer: pointer.clone() };
     let nothing = Reader::of_nothing(&table::UPSTREAM, pointer);
     group_of(name, vec![server], &nothing, &mut Problems::new())

@@ -110,7 +110,13 @@ async fn turn<'x>(responder: &mut Responder<'x>, path: &'x [u8], below: Below) -
             location.served_files().map(|files| (&**files, path, location))
         }
         Below::Accel => {
-            let (files, path) = place.location.accel.as_ref()?.below(path)?;
+            let Some((files, path)) = place.location.accel.as_ref()?.below(path) else {
+                log::warn!(
+                    "an upstream server names a file that is not below the folder for such files: {}",
+                    path.escape_ascii()
+                );
+                return None;
+            };
             // What a name hides is not meant for anybody, whatever the location says of its own paths.
             (!path::has_hidden_segment(path)).then_some((files, path, place.location))
         }

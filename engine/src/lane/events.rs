@@ -267,7 +267,9 @@ impl Shard {
                     // The deadline was that of the send. There are few of them in a handshake.
                     self.watch(key, Wait::Handshake);
                 }
-                if !port.unawaited.get() {
+                if port.unawaited.get() {
+                    self.await_answer(key);
+                } else {
                     self.run(key);
                 }
             }
@@ -278,6 +280,16 @@ impl Shard {
             Err(_) => self.broken(key),
         }
         self.release(key);
+    }
+
+    /// A server has taken the last of a request, if nothing more is under way: now it is about its answer.
+    fn await_answer(&self, key: Key) {
+        let taken = |connection: &mut Connection| {
+            !connection.state.has(State::SENDING) && connection.deadline.wait == Wait::Request
+        };
+        if self.connections.borrow_mut().get(key).is_some_and(taken) {
+            self.watch(key, Wait::Response);
+        }
     }
 
     fn writable(self: &Rc<Self>, key: Key) {

@@ -29,7 +29,7 @@ impl Details for Known {
 
 fn record() -> Record<'static> {
     Record {
-        unix_ms: 971_186_136_042,
+        unix_us: 971_186_136_042_007,
         client: Client::Ip([192, 0, 2, 77].into()),
         user: b"anna",
         method: b"GET",
@@ -76,13 +76,48 @@ fn each_variable_has_its_form() {
             r#""$sent_http_content_type" $sent_http_etag $upstream_http_X_Cache"#,
             r#""text/html; charset=utf-8" - HIT"#,
         ),
-        ("$begin_msec $ssl_client_v_start", "971186134.808 2000-10-10T13:55:36+00:00"),
+        ("$begin_msec $ssl_client_v_start", "971186134.807 2000-10-10T13:55:36+00:00"),
         ("a\t$status\tü", "a\t200\tü"),
     ] {
         check(text, &record(), wanted);
     }
     check("$pid", &record(), &std::process::id().to_string());
     check("$hostname", &record(), &sys::process::host_name());
+}
+
+#[test]
+fn times_have_the_form_that_they_are_given() {
+    let new_year = 1_735_689_600_000_000;
+    // It began in one year and ended in the next one.
+    let over = Record { unix_us: new_year + 250, duration_ns: 1_000_000, ..record() };
+    let within = Record { unix_us: new_year + 999_999, duration_ns: 999_999_000, ..record() };
+    let before_1970 = Record { unix_us: 5, duration_ns: u64::MAX, ..record() };
+    for (record, text, wanted) in [
+        (record(), "[$time{%d/%b/%Y:%T.%3N %z}] $status", "[10/Oct/2000:13:55:36.042 +0000] 200"),
+        (record(), "$time{%F %T} $begin_time{%F %T.%6N}", "2000-10-10 13:55:36 2000-10-10 13:55:34.807440"),
+        (
+            over,
+            "$begin_time{%Y-%j %s%3N} $time{%Y-%j %s%6N}",
+            "2024-366 1735689599999 2025-001 1735689600000250",
+        ),
+        (within, "$begin_time{%F %T.%6N} $time{%T.%6N}", "2025-01-01 00:00:00.000000 00:00:00.999999"),
+        (before_1970, "$begin_time{%F %T} $begin_msec", "1970-01-01 00:00:00 0.000"),
+        (record(), "$time{T%H100%%}$time{%M}ü$time{%S}Z", "T13100%55ü36Z"),
+        // It is in the quotes that are around it, and a value ends where its text begins.
+        (record(), r#""$uri$time{|%Y}" $request_uri$time{?%e}"#, r#""/a b|2000" /a%20b\x3Fsession=1&x=2?10"#),
+        (record(), r#"$uri"$time{%A"} $uri"#, r#"/a\x20b"Tuesday" /a\x20b"#),
+    ] {
+        check(text, &record, wanted);
+    }
+}
+
+#[test]
+fn every_directive_is_in_the_documentation() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/logs.md");
+    let documentation = std::fs::read_to_string(path).expect("the documentation of logs");
+    for (letters, _) in crate::moment::DIRECTIVES {
+        assert!(documentation.contains(&format!("`%{letters}`")), "%{letters}");
+    }
 }
 
 #[test]
@@ -122,6 +157,8 @@ fn texts_that_are_no_templates() {
     let long = format!("$status{}", " ".repeat(TEMPLATE_MAX));
     let many = "$status ".repeat(VARIABLES_MAX + 1);
     let requests = "$request ".repeat(100);
+    let times = format!("$time{{{}}}", "%Y".repeat(VARIABLES_MAX + 1));
+    let directive = |letters: &str| BadTemplate::Directive(letters.to_owned());
     for (text, wanted) in [
         ("", BadTemplate::Constant),
         ("json", BadTemplate::Constant),
@@ -133,6 +170,24 @@ fn texts_that_are_no_templates() {
         ("${}", BadTemplate::Nameless),
         ("$status $", BadTemplate::Nameless),
         ("$ status", BadTemplate::Nameless),
+        ("$time", BadTemplate::Formless("time".to_owned())),
+        ("${time} {%F}", BadTemplate::Formless("time".to_owned())),
+        ("$begin_time %F", BadTemplate::Formless("begin_time".to_owned())),
+        ("$time{%F %T", BadTemplate::Endless),
+        ("$time{%F %T $status ${uri}", BadTemplate::Endless),
+        ("$time{%F {%T}", BadTemplate::Endless),
+        ("$time{}", BadTemplate::Timeless),
+        ("$status $time{msec}", BadTemplate::Timeless),
+        ("$time{100%%}", BadTemplate::Timeless),
+        ("$time{%F %Q}", directive("%Q")),
+        ("$time{%c}", directive("%c")),
+        ("$time{%9N}", directive("%9N")),
+        ("$time{%-d}", directive("%-d")),
+        ("$time{%Ey}", directive("%Ey")),
+        ("$time{%ü}", directive("%ü")),
+        ("$time{%F %}", directive("%")),
+        ("$time{%: }", directive("%:")),
+        ("$time{%F\"}", BadTemplate::Unclosed),
         (r#""$request"#, BadTemplate::Unclosed),
         ("$status\n", BadTemplate::Control('\n')),
         ("\u{1b}[1m$status", BadTemplate::Control('\u{1b}')),
@@ -140,6 +195,7 @@ fn texts_that_are_no_templates() {
         (&long, BadTemplate::TooLong),
         (&many, BadTemplate::TooLong),
         (&requests, BadTemplate::TooLong),
+        (&times, BadTemplate::TooLong),
     ] {
         let bad = Template::parse(text).expect_err(text);
         assert_eq!(bad, wanted, "{text}");
@@ -171,6 +227,7 @@ fn a_line_is_bounded_whatever_is_in_it() {
         "$http_a".repeat(VARIABLES_MAX),
         "$uri|".repeat(VARIABLES_MAX),
         "$request ".repeat(60),
+        format!("$uri{}$request", "$time{%s}$begin_time{%A}|".repeat(VARIABLES_MAX / 2 - 1)),
         format!("$uri $request {}", "x".repeat(TEMPLATE_MAX - 20)),
     ] {
         let template = Template::parse(&text).expect("a template");

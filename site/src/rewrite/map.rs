@@ -29,24 +29,23 @@ impl Map {
     pub(crate) fn new(map: &config::Map) -> Result<Map, (String, Fault)> {
         let at = |key: &str| format!("{}/{key}", map.pointer);
         let from = template::parse(&map.from, &Scope::default()).map_err(|fault| (at("from"), fault))?;
-        let mut table = Map {
-            from,
-            exact: HashMap::default(),
-            patterns: Vec::new(),
-            default: map.default.as_bytes().into(),
-        };
+        let default = literal(&map.default).map_err(|fault| (at("default"), fault))?;
+        let mut table = Map { from, exact: HashMap::default(), patterns: Vec::new(), default };
         if let Some(path) = &map.file {
             table.read(path).map_err(|fault| (at("file"), fault))?;
         }
         for (text, value) in &map.values {
+            let here = |fault| {
+                let escaped = text.replace('~', "~0").replace('/', "~1");
+                (at(&format!("values/{escaped}")), fault)
+            };
+            let value = literal(value).map_err(here)?;
             match text.strip_prefix("~ ") {
                 Some(pattern) => {
-                    let escaped = text.replace('~', "~0").replace('/', "~1");
-                    let pattern = compile_pattern(pattern.trim_start());
-                    let pattern = pattern.map_err(|fault| (at(&format!("values/{escaped}")), fault))?;
-                    table.patterns.push((pattern, value.as_bytes().into()));
+                    let pattern = compile_pattern(pattern.trim_start()).map_err(here)?;
+                    table.patterns.push((pattern, value));
                 }
-                None => drop(table.exact.insert(text.as_bytes().into(), value.as_bytes().into())),
+                None => drop(table.exact.insert(text.as_bytes().into(), value)),
             }
         }
         Ok(table)
@@ -74,8 +73,11 @@ impl Map {
                 let cause = format!("{shown} has more than {VALUES_MAX} values");
                 return Err(Fault::new(cause, "make it smaller"));
             }
+            let value = literal(value.trim_start()).map_err(|fault| {
+                Fault::new(format!("line {} of {shown}: {}", index + 1, fault.cause), fault.cure)
+            })?;
             // As in the file of the configuration nothing is there twice, the first one wins.
-            self.exact.entry(text.as_bytes().into()).or_insert_with(|| value.trim_start().as_bytes().into());
+            self.exact.entry(text.as_bytes().into()).or_insert(value);
         }
         Ok(())
     }
@@ -89,4 +91,19 @@ impl Map {
         });
         out.extend_from_slice(value.unwrap_or(&self.default));
     }
+}
+
+/// A value, where `$$` is a dollar. One that stands alone is refused: elsewhere it begins a variable, and would be sent as it
+/// stands here.
+fn literal(text: &str) -> Result<Box<[u8]>, Fault> {
+    if text.replace("$$", "").contains('$') {
+        let cause = format!(
+            "the value {text:?} has a $, and values of maps have no variables and no groups of their pattern"
+        );
+        return Err(Fault::new(
+            cause,
+            "write $$ for a dollar, or a rule with \"path\" and \"to\" in place of the map",
+        ));
+    }
+    Ok(text.replace("$$", "$").as_bytes().into())
 }

@@ -11,6 +11,15 @@ const TEXT_MAX: usize = 4096;
 /// Most variables of one.
 const VARIABLES_MAX: usize = 64;
 
+/// Media types of scripts (RFC 9239 section 6), in lower case.
+const SCRIPTS: [&str; 5] = [
+    "text/javascript",
+    "application/javascript",
+    "application/x-javascript",
+    "text/ecmascript",
+    "application/ecmascript",
+];
+
 /// A piece of a template.
 #[derive(Clone, Debug)]
 pub(crate) enum Part {
@@ -29,6 +38,8 @@ pub(crate) enum Escape {
     Html,
     /// For the inside of a text of JSON.
     Json,
+    /// For the inside of a text of a script, whatever its quotes are.
+    Script,
     /// For the value of a field: what would end the line, or is no part of a value, is percent-encoded (RFC 9110 section
     /// 5.5).
     Field,
@@ -139,6 +150,7 @@ impl Escape {
         match essence.as_str() {
             "text/html" | "text/xml" | "application/xml" => Escape::Html,
             "application/json" => Escape::Json,
+            essence if SCRIPTS.contains(&essence) => Escape::Script,
             essence if essence.ends_with("+json") => Escape::Json,
             essence if essence.ends_with("+xml") => Escape::Html,
             _ => Escape::Plain,
@@ -150,7 +162,7 @@ impl Escape {
         match self {
             Escape::Plain => return,
             Escape::Field if !out[start..].iter().any(is_control) => return,
-            Escape::Field | Escape::Html | Escape::Json => {}
+            Escape::Field | Escape::Html | Escape::Json | Escape::Script => {}
         }
         let value = out.split_off(start);
         if self == Escape::Field {
@@ -164,9 +176,11 @@ impl Escape {
                 (Escape::Html, '&') => out.extend_from_slice(b"&amp;"),
                 (Escape::Html, '"') => out.extend_from_slice(b"&quot;"),
                 (Escape::Html, '\'') => out.extend_from_slice(b"&#39;"),
-                (Escape::Json, '"' | '\\') => out.extend_from_slice(&[b'\\', c as u8]),
+                (Escape::Json | Escape::Script, '"' | '\\') => out.extend_from_slice(&[b'\\', c as u8]),
                 // RFC 8259 section 7; < as well, for JSON within a page.
-                (Escape::Json, '\0'..='\x1f' | '<' | '\x7f') => {
+                (Escape::Json | Escape::Script, '\0'..='\x1f' | '<' | '\x7f')
+                // All else that ends a text of a script or begins a part of it that is run.
+                | (Escape::Script, '\'' | '`' | '$' | '\u{2028}' | '\u{2029}') => {
                     out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
                 }
                 _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
@@ -200,6 +214,10 @@ mod tests {
             ("image/svg+xml", "<", "&lt;"),
             ("application/json", "a\"b\\c\n<\u{7f}\u{fc}", "a\\\"b\\\\c\\u000a\\u003c\\u007f\u{fc}"),
             ("application/problem+json", "\"", "\\\""),
+            ("application/json", "'`$", "'`$"),
+            ("application/javascript", "\"</script>\\", "\\\"\\u003c/script>\\\\"),
+            ("text/javascript; charset=utf-8", "'+f()+'\n", "\\u0027+f()+\\u0027\\u000a"),
+            ("Text/ECMAScript", "`${f()}\u{2028}", "\\u0060\\u0024{f()}\\u2028"),
         ] {
             let mut out = b"before".to_vec();
             out.extend_from_slice(value.as_bytes());

@@ -103,8 +103,8 @@ keys! {
             "Lines are gathered to Gearman jobs of up to so many bytes; 0 makes each line a job, without its newline.";
         FORMAT: LineFormat = "format", LineFormat,
             default Some(r#""json""#), example r#""$remote_addr [$time_local] \"$request\" $status $request_time""#,
-            "How a line looks. A template has the variables of nginx's log_format; docs/logs.md lists them, and the keys of \
-             the JSON form.";
+            "How a line looks. A template has the variables of nginx's log_format, and times in a form of one's own such as \
+             $time{%F %T.%3N}; docs/logs.md lists them, and the keys of the JSON form.";
         STATUS: List<Text<LogStatus>> = "status",
             List {
                 item: Text {

@@ -34,6 +34,8 @@ pub(super) struct Course {
     pub(super) heard: bool,
     /// Whether the client has got something of the answer.
     pub(super) told: bool,
+    /// Whether the client has not sent all of the content when the exchange ended.
+    unasked: bool,
 }
 
 /// Has a server answer.
@@ -47,7 +49,7 @@ pub(super) async fn run(
     let begun = responder.stream.shard.clock.now();
     let done = go(responder, relay, order, (seat, links), &mut course).await;
     responder.relay.reading.records.tell_errors(&relay.group.name);
-    let Course { linked, headed, status, used, heard, told } = course;
+    let Course { linked, headed, status, used, heard, told, unasked } = course;
     let failed = |failure: &Failure| failure.is_of_server().then(|| failure.status().code());
     responder.relay.tries.push(Try {
         seat,
@@ -63,7 +65,7 @@ pub(super) async fn run(
             // What was made of an answer that is none.
             responder.out.clear();
         }
-        Trouble { failure, told, whole: responder.body.is_whole(), stale: used && !heard }
+        Trouble { failure, told, whole: responder.body.is_whole(), stale: used && !heard, unasked }
     })
 }
 
@@ -118,7 +120,9 @@ async fn go(
         answering.pass_on().await?
     } else {
         let upload = upload::send(&way, (order.parcel(relay), body), gathered, to_server);
-        both(&way, upload, answering.pass_on()).await?
+        let answered = both(&way, upload, answering.pass_on()).await;
+        course.unasked = !way.is_asked();
+        answered?
     };
     let Answered { mut sent, head, closes, keeps, goes_on, uncoded, replacement } = answered;
     if goes_on == GoesOn::Tunnel {

@@ -91,7 +91,7 @@ impl Missing {
                 Ok(unavailable(responder))
             }
             Missing::Content(failure) => {
-                Trouble { failure, told: false, whole: false, stale: false }.answer(responder)
+                Trouble { failure, told: false, whole: false, stale: false, unasked: true }.answer(responder)
             }
         }
     }

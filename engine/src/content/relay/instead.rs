@@ -90,7 +90,8 @@ impl Replacement {
         let (raw, query) = (parts.next().unwrap_or_default(), parts.next());
         match path::normalize(raw, &mut scratch) {
             Ok(path) => Replacement::file(What::Path(path.to_vec(), query.map(<[u8]>::to_vec)), response),
-            Err(_) => {
+            Err(bad) => {
+                log::warn!("an upstream server names a path in {REDIRECT} that is none: {bad}");
                 Replacement { what: What::Error(Status::BAD_GATEWAY), lines: Vec::new(), media_type: None }
             }
         }

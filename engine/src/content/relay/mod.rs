@@ -22,8 +22,9 @@ mod way;
 use std::rc::Rc;
 use std::time::Duration;
 
+use config::Dotfiles;
 use perf::Counter;
-use proto_http::Status;
+use proto_http::{Status, path};
 use site::Answer;
 use site::upstream::{Ejected, Outcome, Relay, Seat, Visit};
 
@@ -153,6 +154,9 @@ async fn find_script(responder: &Responder<'_>, relay: &Relay) -> Result<(), Sta
         return Ok(());
     };
     let path = [script.path, script.index].concat();
+    if files.dotfiles == Dotfiles::Hide && path::has_hidden_segment(&path) {
+        return Err(Status::NOT_FOUND);
+    }
     file_lookup::is_there(responder.stream, responder.served, files, &path).await
 }
 
@@ -217,6 +221,8 @@ struct Trouble {
     whole: bool,
     /// Whether the link had carried another request before, and nothing of an answer has come by it.
     stale: bool,
+    /// Whether the client has not sent all of the request's content.
+    unasked: bool,
 }
 
 /// Whether a request is tried again.
@@ -267,6 +273,8 @@ impl Trouble {
             Failure::Client(_) | Failure::Body(_) => Outcome::Unknown,
             // Its server has closed it for want of requests, which says nothing about the server.
             _ if again == Again::ByNewLink => Outcome::Unknown,
+            // It has waited for the client as long as we have: who sends slowly must not take servers away from others.
+            Failure::Ended | Failure::Broken if self.unasked => Outcome::Unknown,
             _ => Outcome::Failed,
         }
     }

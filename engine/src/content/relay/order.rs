@@ -1,5 +1,6 @@
 //! What a server is asked: the request as it goes on, and what that says about trying it again.
 
+use std::borrow::Cow;
 use std::os::fd::RawFd;
 
 use config::{ForwardedBefore, ProxyHost};
@@ -9,7 +10,7 @@ use proto_http::upstream::{
     Announce, Content, Expectation, Forwarding, HostField, Lifetime, MaxForwards, Named, RequestHead, Scheme,
     Trust, passages, wanted,
 };
-use proto_http::{Method, Request, Status};
+use proto_http::{Method, Request, Status, path};
 use site::upstream::{Relay, Scripts, Server};
 use site::{Answer, Security};
 use sys::net::Address;
@@ -23,7 +24,8 @@ use crate::stream::Stream;
 /// A request on its way to a server, whichever it will be.
 pub(super) struct Order<'r> {
     pub(super) request: Request<'r>,
-    raw_path: &'r [u8],
+    /// As it was sent, but without dot segments: rules have been asked about what they resolve to.
+    raw_path: Cow<'r, [u8]>,
     query: Option<&'r [u8]>,
     named: Named<'r>,
     content: Content,
@@ -89,7 +91,10 @@ impl<'r> Order<'r> {
         let upgrade = wanted(&request, &relay.upgrades).filter(|_| responder.ahead.is_empty());
         Ok(Order {
             request,
-            raw_path: responder.raw_path,
+            raw_path: match path::without_dot_segments(responder.raw_path) {
+                Some(resolved) => Cow::Owned(resolved),
+                None => Cow::Borrowed(responder.raw_path),
+            },
             query: responder.query,
             named,
             content,
@@ -144,7 +149,7 @@ impl<'r> Order<'r> {
             request: self.request,
             named: &self.named,
             method: self.request.method_bytes(),
-            path: self.raw_path,
+            path: &self.raw_path,
             query: self.query,
             host,
             content: self.content,

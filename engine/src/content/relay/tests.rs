@@ -16,7 +16,7 @@ fn check(method: &str, trouble: Trouble, expected: (Again, Outcome)) {
 fn a_request_is_tried_again_only_where_that_is_safe() {
     use Again::{ByNewLink, Elsewhere, Never};
     use Outcome::{Failed, Unknown};
-    let fresh = |failure| Trouble { failure, told: false, whole: true, stale: false };
+    let fresh = |failure| Trouble { failure, told: false, whole: true, stale: false, unasked: false };
     let stale = |failure| Trouble { stale: true, ..fresh(failure) };
     for failure in [Failure::Refused, Failure::NotTaken] {
         // Nothing was sent.
