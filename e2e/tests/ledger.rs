@@ -2,6 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+use std::io::Write;
+use std::net::TcpStream;
+
+use e2e::backend::reset;
+use e2e::output::Place;
 use e2e::response::Asked;
 use e2e::{Client, Folder, Options, Server};
 
@@ -103,6 +108,27 @@ fn counts_what_was_broken_off() {
     server.wait_counters("end of 60 connections", all_gone).expect("all connections end");
     let counters = server.stop().expect("a balanced ledger");
     assert!(10 <= counters["requests_aborted"], "{counters:?}");
+}
+
+#[test]
+fn counts_who_leaves_with_a_reset_within_a_body_that_nobody_wants() {
+    let folder = Folder::new("ledger").expect("a folder");
+    let server = start(&folder);
+    let Ok(Place::Ip(address)) = server.place(1) else { panic!("no address") };
+    let is = |name: &'static str, wanted: u64| {
+        move |counters: &e2e::ledger::Counters| counters.get(name) == Some(&wanted)
+    };
+    for (count, path) in (1..).zip(["/small.txt", "/none"]) {
+        let mut client = TcpStream::connect(address).expect("connect");
+        let request = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc");
+        client.write_all(request.as_bytes()).expect("send");
+        server.wait_counters("the request", is("requests_begun", count)).expect("it comes");
+        reset(&client).expect("a socket");
+        drop(client);
+        server.wait_counters("its end", is("connections_open", 0)).expect("it ends");
+    }
+    let counters = server.stop().expect("a balanced ledger");
+    assert_eq!(counters["requests_aborted"], 2);
 }
 
 #[test]

@@ -131,6 +131,13 @@ pub(crate) const FIELDS_KEPT_MAX: usize = logging::LINE_MAX;
 /// How long a line of the access log waits for more until it is handed over, and viewers of live logs for a look.
 pub(crate) const BEAT: Duration = Duration::from_millis(50);
 
+/// Beats in which those are still accepted who had come before the server was told to end: their handshakes may take a round
+/// trip more.
+pub(crate) const GATHERING_BEATS: u32 = 2;
+
+/// How long they may take to ask, and those who had just been accepted.
+pub(crate) const FIRST_REQUEST_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long those who wait for their limits wait for a look: at least, so that many of them are looked at together, and at
 /// most, since others can come whose time is up earlier.
 pub(crate) const PACE_MIN: Duration = Duration::from_millis(1);

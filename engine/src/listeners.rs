@@ -30,6 +30,8 @@ struct Listener {
 #[derive(Default)]
 pub(crate) struct Listeners {
     slots: Slab<Listener>,
+    /// Nothing more is accepted: what is open goes to others, or is refused by the kernel.
+    over: bool,
 }
 
 impl Listeners {
@@ -94,7 +96,7 @@ impl Listeners {
     pub(crate) fn arm(&mut self, mut each: impl FnMut(u32, RawFd)) {
         for (slot, listener) in &mut self.slots {
             if let Some(socket) = &listener.socket
-                && !listener.retired
+                && !(listener.retired || self.over)
                 && !std::mem::replace(&mut listener.accepting, true)
             {
                 each(slot as u32, socket.as_raw_fd());
@@ -129,6 +131,12 @@ impl Listeners {
         self.sweep_slot(slot as usize);
     }
 
+    /// Closes each socket as soon as no accept is under way on it: none is armed any more.
+    pub(crate) fn end(&mut self) {
+        self.over = true;
+        self.sweep();
+    }
+
     /// Closes the retired sockets on which no accept is under way, and frees their slots once nothing refers to them.
     pub(crate) fn sweep(&mut self) {
         let slots: Vec<usize> = self.slots.iter().map(|(slot, _)| slot).collect();
@@ -139,11 +147,11 @@ impl Listeners {
 
     fn sweep_slot(&mut self, slot: usize) {
         let listener = &mut self.slots[slot];
-        if !listener.retired || listener.accepting {
+        if !(listener.retired || self.over) || listener.accepting {
             return;
         }
         listener.socket = None;
-        if listener.connections == 0 {
+        if listener.retired && listener.connections == 0 {
             self.slots.remove(slot);
         }
     }

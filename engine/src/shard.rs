@@ -24,7 +24,7 @@ use crate::file_cache::FileCache;
 use crate::inbox::{Inbox, Reply};
 use crate::jobs::Jobs;
 use crate::lane::ring::Ring;
-use crate::limits::{CODING_TIME, LARGE_CAPACITY, OUTPUT_CAPACITY};
+use crate::limits::{CODING_TIME, FIRST_REQUEST_PATIENCE, LARGE_CAPACITY, OUTPUT_CAPACITY};
 use crate::listeners::Listeners;
 use crate::logins::Logins;
 use crate::offenders::Offenders;
@@ -113,6 +113,8 @@ pub(crate) struct Shard {
     pub(crate) life: Cell<Life>,
     /// Whether clients are let in.
     pub(crate) open: Cell<bool>,
+    /// Beats that are left in which those are accepted who came before the drain.
+    pub(crate) gathering: Cell<u32>,
     /// Waits for the end of all accepts.
     pub(crate) let_go: RefCell<Option<Reply>>,
     /// Emptied send buffers.
@@ -198,6 +200,7 @@ impl Shard {
             spares: RefCell::default(),
             life: Cell::new(Life::Serving),
             open: Cell::new(false),
+            gathering: Cell::new(0),
             let_go: RefCell::default(),
             spare: RefCell::default(),
             large: RefCell::default(),
@@ -223,10 +226,16 @@ impl Shard {
         if let Some(connection) = self.connections.borrow_mut().get(key) {
             let (wait, duration) = match &connection.link {
                 Some(link) => link.patience(wait),
-                None => (wait, self.served.borrow().limits.patience(wait)),
+                None => (wait, self.patience(wait)),
             };
             self.set_deadline(key, connection, (wait, self.clock.tick().saturating_add(ticks(duration))));
         }
+    }
+
+    fn patience(&self, wait: Wait) -> Duration {
+        let patience = self.served.borrow().limits.patience(wait);
+        // Only who has not asked yet is waited for then.
+        if wait == Wait::Idle && self.closed() { patience.min(FIRST_REQUEST_PATIENCE) } else { patience }
     }
 
     /// Sets the one deadline of a connection to a given tick.
@@ -301,14 +310,14 @@ impl Shard {
         self.life.get() != Life::Serving
     }
 
-    /// Whether connections that have come in meanwhile are sent away at once.
+    /// Whether nobody will serve who asks next.
     pub(crate) fn closed(&self) -> bool {
         !matches!(self.life.get(), Life::Serving | Life::Draining(_, Farewell::OnceMore))
     }
 
-    /// Whether connections that came in by a listener and have no request are closed.
-    pub(crate) fn dismisses(&self, listener: u32) -> bool {
-        self.closed() || self.listeners.borrow().retired(listener)
+    /// Whether connections that came in by a listener and have no request are closed, after so many requests.
+    pub(crate) fn dismisses(&self, listener: u32, requests: u32) -> bool {
+        self.closed() && 0 < requests || self.listeners.borrow().retired(listener)
     }
 
     /// Whether connections that came in by a listener end with the next response.

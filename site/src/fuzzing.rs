@@ -4,8 +4,11 @@ pub use crate::rewrite::fuzzing::rules;
 
 use crate::listing::{Entry, Folder, Order, Shape};
 
-/// Names of one input.
-const NAMES_MAX: usize = 16;
+/// Names of one input: each is shown in several pages.
+const NAMES_MAX: usize = 4;
+/// Folders above. A page has a link for each of them, with all that are between: of a thousand it is megabytes, which an input
+/// could not be read back from in its time.
+const FOLDERS_MAX: usize = 16;
 /// Characters that a link may have, as an attribute shows it.
 const IN_LINKS: &[u8] = b"-._~!$()*+,;=:@/%&#?";
 /// What stands for a character that would act on a page.
@@ -36,7 +39,7 @@ pub fn listing(input: &[u8]) {
 fn path_of(part: &[u8]) -> Vec<u8> {
     let segments = part.split(|&byte| byte == b'/').filter(|segment| !matches!(*segment, b"" | b"." | b".."));
     let mut path = b"/".to_vec();
-    for segment in segments {
+    for segment in segments.take(FOLDERS_MAX) {
         path.extend(segment.iter().filter(|byte| !byte.is_ascii_control()));
         if !path.ends_with(b"/") {
             path.push(b'/');

@@ -15,7 +15,7 @@ pub use client::{
 pub use error::BindError;
 pub use holder::Holder;
 pub(crate) use listen::{Failed, listen as listen_on};
-pub use listen::{ListenOptions, bind_group, listen_again};
+pub use listen::{ListenOptions, begin_no_handshakes, bind_group, listen_again};
 pub use socket::{
     is_quiet, local_address, local_of, peer_of, queued, receive_onto, reset_on_close, send, send_more,
     sendfile, set_nonblocking, shutdown_both, shutdown_write,

@@ -8,7 +8,7 @@ use config::Arrival;
 use perf::Counter;
 
 use crate::connection::{Deadline, Peer, State, Wait};
-use crate::shard::Shard;
+use crate::shard::{Life, Shard};
 
 impl Shard {
     /// A listener's accept has completed.
@@ -28,10 +28,10 @@ impl Shard {
         }
         if !more {
             self.listeners.borrow_mut().ended(listener);
-            if self.draining() {
-                self.tell_let_go();
-            } else {
+            if self.gathers() || !self.draining() {
                 self.accept();
+            } else {
+                self.tell_let_go();
             }
         }
     }
@@ -50,7 +50,7 @@ impl Shard {
             Some(peer) => (Some(peer.ip().to_canonical()), peer.port()),
             None => (None, 0),
         };
-        if self.closed() {
+        if self.life.get() == Life::Stopped {
             return self.refuse(fd, None);
         }
         if self.served.borrow().limits.connections <= self.connections.borrow().len() {
@@ -83,6 +83,9 @@ impl Shard {
                 }
                 self.watch(key, Wait::Header);
             }
+        }
+        if self.closed() {
+            self.hurry(key);
         }
         self.receive(key);
     }

@@ -6,11 +6,13 @@ use std::rc::Rc;
 
 use perf::Counter;
 
-use crate::connection::{Connection, Key, State, Wait};
+use crate::connection::{Connection, Deadline, Key, State, Wait};
 use crate::inbox::Reply;
+use crate::limits::{FIRST_REQUEST_PATIENCE, GATHERING_BEATS};
 use crate::port::Transport;
 use crate::server::Farewell;
 use crate::shard::{Life, Shard};
+use crate::wheel::ticks;
 
 impl Shard {
     /// Ends a connection after its last response: we send no more, and read on until the client closes, so
@@ -153,8 +155,9 @@ impl Shard {
             Life::Serving => {
                 // From here on `swap` answers that it comes too late.
                 self.held.take();
-                for slot in self.listeners.borrow().armed() {
-                    self.ring.borrow_mut().cancel_accept(slot);
+                match farewell {
+                    Farewell::AtOnce => self.gathering.set(GATHERING_BEATS),
+                    Farewell::OnceMore => self.end_accepts(),
                 }
                 self.leave_servers(|_| false);
             }
@@ -167,23 +170,76 @@ impl Shard {
         self.ready.borrow_mut().extend(self.pacing.borrow_mut().release());
         self.tell_let_go();
         if farewell == Farewell::AtOnce {
-            self.dismiss_idle(|_| true);
+            // Who has just come is about to ask: nobody has told them yet that the server ends.
+            let fresh = self
+                .connections
+                .borrow()
+                .keys_of(|connection| connection.requests == 0 && connection.activity.is_none());
+            fresh.into_iter().for_each(|key| self.hurry(key));
+            self.dismiss_idle(|connection| 0 < connection.requests);
         }
         self.end_drain();
     }
 
+    /// Whether those are still accepted who had come before the shard was told to drain.
+    pub(super) fn gathers(&self) -> bool {
+        self.gathering.get() > 0
+    }
+
+    /// A beat of the time is over in which they are.
+    pub(super) fn gather_on(self: &Rc<Self>) {
+        match self.gathering.get() {
+            0 => {}
+            1 => {
+                self.gathering.set(0);
+                self.end_accepts();
+                self.tell_let_go();
+                self.end_drain();
+            }
+            left => {
+                self.gathering.set(left - 1);
+                // There may be descriptors again for one that had to pause.
+                self.accept();
+            }
+        }
+    }
+
+    /// Has every accept end, and its socket be closed then: whoever comes is another one's, or refused.
+    fn end_accepts(&self) {
+        for slot in self.listeners.borrow().armed() {
+            self.ring.borrow_mut().cancel_accept(slot);
+        }
+        self.listeners.borrow_mut().end();
+    }
+
     /// Tells whoever waits for it that nothing is accepted any more, as soon as that is so.
     pub(super) fn tell_let_go(&self) {
-        if self.draining() && !self.listeners.borrow().accepting() {
+        if self.draining() && !self.may_accept() {
             self.let_go.take().into_iter().for_each(|reply| reply.send(Ok(())));
         }
     }
 
-    /// Ends those idle connections that came in by a listener that is meant.
-    pub(super) fn dismiss_idle(&self, meant: impl Fn(u32) -> bool) {
+    /// Gives a connection that has asked nothing yet a moment for it, while nothing is under way on it.
+    pub(super) fn hurry(&self, key: Key) {
+        let soon = self.clock.tick().saturating_add(ticks(FIRST_REQUEST_PATIENCE));
+        let deadline = self.connections.borrow_mut().get(key).map(|connection| connection.deadline);
+        if let Some(Deadline { tick, wait: wait @ (Wait::Idle | Wait::Handshake | Wait::Header) }) = deadline
+            && soon < tick
+        {
+            self.watch_until(key, wait, soon);
+        }
+    }
+
+    /// Whether somebody may still come.
+    fn may_accept(&self) -> bool {
+        self.gathers() || self.listeners.borrow().accepting()
+    }
+
+    /// Ends those idle connections that are meant.
+    pub(super) fn dismiss_idle(&self, meant: impl Fn(&Connection) -> bool) {
         let idle = |connection: &Connection| {
             let ending = connection.state.has(State::LINGERING) || connection.state.has(State::CLOSING);
-            connection.activity.is_none() && !ending && meant(connection.listener)
+            connection.activity.is_none() && !ending && meant(connection)
         };
         let keys = self.connections.borrow().keys_of(idle);
         for key in keys {
@@ -195,8 +251,7 @@ impl Shard {
     pub(super) fn end_drain(self: &Rc<Self>) {
         let Life::Draining(deadline, _) = self.life.get() else { return };
         let left = self.connections.borrow().len();
-        let accepting = self.listeners.borrow().accepting();
-        if left == 0 && !accepting {
+        if left == 0 && !self.may_accept() {
             self.life.set(Life::Stopped);
         } else if deadline <= self.clock.tick() {
             self.count_by(Counter::TimeoutsDrain, left as u64);

@@ -16,7 +16,10 @@ impl Shard {
     /// Applies one event of the ring.
     pub(super) fn apply(self: &Rc<Self>, event: Event) {
         match event {
-            Event::Accepted { listener, result, more } => self.accepted(listener, result, more),
+            Event::Accepted { listener, result, more } => {
+                self.accepted(listener, result, more);
+                self.end_drain();
+            }
             Event::Received { key, result, more } => self.received(key, result, more),
             Event::Sent { key, result, buffer } => self.sent(key, result, buffer),
             Event::Writable { key } => self.writable(key),
@@ -379,7 +382,7 @@ impl Shard {
             self.linger(key);
         } else if port.ended.get() {
             self.close(key);
-        } else if self.dismisses(port.listener.get()) {
+        } else if self.dismisses(port.listener.get(), port.served.get()) {
             self.linger(key);
         } else {
             // Too much may have come at once to receive on; all of it has been read.

@@ -177,7 +177,9 @@ impl Lane {
     /// Lines that wait to be handed over, and those who wait for lines, want to be looked after sooner than the rest.
     fn ask_for_beat(&mut self) {
         let shard = &self.shard;
-        let wanted = || shard.log.borrow().waits() || shard.viewers.borrow().wait() || shard.has_used();
+        let wanted = || {
+            shard.log.borrow().waits() || shard.viewers.borrow().wait() || shard.has_used() || shard.gathers()
+        };
         if !self.beating && wanted() {
             self.beating = true;
             self.shard.ring.borrow_mut().beat_after(BEAT);
@@ -189,6 +191,7 @@ impl Lane {
         self.shard.log.borrow_mut().tick();
         self.shard.ready.borrow_mut().extend(self.shard.viewers.borrow_mut().beat());
         self.shard.tell_used();
+        self.shard.gather_on();
     }
 
     /// Those who wait for their limits want to be looked after sooner still.

@@ -60,7 +60,7 @@ impl Shard {
         for slot in self.listeners.borrow().leaving() {
             self.ring.borrow_mut().cancel_accept(slot);
         }
-        self.dismiss_idle(|slot| self.listeners.borrow().retired(slot));
+        self.dismiss_idle(|connection| self.listeners.borrow().retired(connection.listener));
         self.listeners.borrow_mut().sweep();
     }
 }

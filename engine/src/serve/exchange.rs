@@ -27,6 +27,7 @@ pub(super) async fn exchange(
     head: Result<usize, Refusal>,
 ) -> Result<bool, Gone> {
     let shard = &stream.shard;
+    let left = |gone| finish::gone(shard, gone);
     let begun = shard.clock.now();
     shard.count(Counter::RequestsBegun);
     stream.port.ban.set(None);
@@ -34,7 +35,7 @@ pub(super) async fn exchange(
     let behind = work.begin(shard, head);
     if behind == Behind::Apart {
         // Reading it may take long: earlier answers must not wait for it.
-        stream.send(&mut work.out).await?;
+        stream.send(&mut work.out).await.map_err(left)?;
     }
     let request = head.map(|_| work.head.view(&work.input[work.start..]));
     let mut body = RequestBody::new(stream, served.limits.body, request.as_ref().ok(), &mut work.after_head);
@@ -55,7 +56,6 @@ pub(super) async fn exchange(
         Ok((request, asked)) => finder.find(&request, asked, &mut work.trail).await,
         Err(action) => (Decision::nowhere(action), None),
     };
-    let left = |gone| finish::gone(shard, gone);
     let mut entrance = Entrance::new(stream, served, head.map(|_| ()), (client, body.begun()));
     let mut close_wanted = close_wanted(stream, served);
     let mut asking = arrived.asked.ok();
@@ -78,7 +78,7 @@ pub(super) async fn exchange(
         }
         if detour.onward.is_some() {
             action = Onward::permit(action);
-        } else if let Err(status) = body.make_way_for(&action).await? {
+        } else if let Err(status) = body.make_way_for(&action).await.map_err(left)? {
             action = refuse(status);
         }
         let place = finder.shown(place);

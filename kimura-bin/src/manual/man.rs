@@ -44,6 +44,8 @@ const SIGNALS: &str = "\
 .It Dv SIGTERM , SIGINT , SIGQUIT
 Accept nothing new, finish the running requests within /server/timeouts/drain,
 then exit.
+Who has connected already is answered; new clients are refused at once, but for
+sockets of a service manager, where they wait for the next server.
 A second one ends the server at once.
 .It Dv SIGHUP
 As the command

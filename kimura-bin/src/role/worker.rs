@@ -450,6 +450,8 @@ impl Control {
                 self.lookout.iter().for_each(Lookout::abort);
             }
             ToWorker::Drain { millis } => {
+                // Its sockets would stay open.
+                self.next = Setup::default();
                 self.server.drain(Duration::from_millis(millis), Farewell::AtOnce);
             }
             ToWorker::Retire { millis } => {

@@ -13,6 +13,7 @@ impl Supervisor<'_> {
         self.ending = Ending::Draining;
         self.worker_due = None;
         self.end_change();
+        self.estate.close();
         let patience = self.drain_patience();
         self.workers.iter_mut().for_each(|worker| worker.drain(patience));
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use perf::Tally;
 use sys::fs::FileId;
-use sys::net::{Address, ListenOptions, local_address};
+use sys::net::{Address, ListenOptions, begin_no_handshakes, local_address};
 use sys::spawn::Legacy;
 
 use super::bans::Bans;
@@ -214,6 +214,23 @@ impl Estate {
                 "{address} stays open, and who connects there waits: the service manager has passed it; stop its \
                  .socket unit"
             );
+        }
+    }
+
+    /// Gives all sockets up, since nobody will accept from them any more but those who have them now, and they only who has
+    /// come already. Those that were passed go on as they are: who comes waits for the next server.
+    pub(crate) fn close(&mut self) {
+        let listeners = std::mem::take(&mut self.listeners);
+        self.remove_files_of(&listeners);
+        for listener in listeners.iter().filter(|listener| !self.passed.has(&listener.actual)) {
+            if matches!(listener.actual, Address::Unix(_)) {
+                continue;
+            }
+            for socket in &listener.sockets {
+                if let Err(error) = begin_no_handshakes(socket.fd.as_fd()) {
+                    log::debug!("{}: who comes now may be reset: {error}", listener.actual);
+                }
+            }
         }
     }
 

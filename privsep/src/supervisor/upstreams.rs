@@ -39,6 +39,33 @@ struct Waiting {
     id: Id,
     generation: u32,
     deadline: Instant,
+    wants: Wants,
+}
+
+/// What a command is answered when the report has come.
+#[derive(Debug)]
+enum Wants {
+    /// The report.
+    Report,
+    /// That this holds: a worker that reports has heard all orders before, and so have its shards.
+    Word(String),
+}
+
+impl Wants {
+    fn reply(self, report: &UpstreamsReport) -> Reply {
+        match self {
+            Wants::Report => Reply::Upstreams(Box::new(report.clone())),
+            Wants::Word(what) => Reply::Done(what),
+        }
+    }
+
+    /// The order holds all the same, for the next worker at the latest.
+    fn without_report(self) -> Reply {
+        match self {
+            Wants::Report => Reply::Refused(NO_REPORT.to_owned()),
+            Wants::Word(what) => Reply::Done(format!("{what}, as soon as a worker has time to hear it")),
+        }
+    }
 }
 
 impl Upstreams {
@@ -209,14 +236,19 @@ impl Supervisor<'_> {
             let report = UpstreamsReport { servers: Vec::new() };
             return self.answer(id, Reply::Upstreams(Box::new(report)));
         }
+        self.await_report(id, Wants::Report);
+    }
+
+    /// Asks the worker that serves for its report, for a command.
+    fn await_report(&mut self, id: Id, wants: Wants) {
         let serving = self.workers.iter().rev().find(|worker| worker.phase == Phase::Serving);
         let asked = serving.filter(|worker| worker.link.send(&ToWorker::ReportUpstreams, &[]).is_ok());
         match asked.map(|worker| worker.generation) {
             Some(generation) if self.estate.upstreams.waiting.len() < WAITING_MAX => {
                 let deadline = Instant::now() + PATIENCE;
-                self.estate.upstreams.waiting.push(Waiting { id, generation, deadline });
+                self.estate.upstreams.waiting.push(Waiting { id, generation, deadline, wants });
             }
-            _ => self.answer(id, Reply::Refused(NO_REPORT.to_owned())),
+            _ => self.answer(id, wants.without_report()),
         }
     }
 
@@ -236,7 +268,7 @@ impl Supervisor<'_> {
             waiting.into_iter().partition(|waiting: &Waiting| waiting.generation == generation);
         self.estate.upstreams.waiting = others;
         for waiting in asked {
-            self.answer(waiting.id, Reply::Upstreams(Box::new(report.clone())));
+            self.answer(waiting.id, waiting.wants.reply(&report));
         }
     }
 
@@ -246,7 +278,7 @@ impl Supervisor<'_> {
         let (late, others) = waiting.into_iter().partition(|waiting: &Waiting| waiting.deadline <= now);
         self.estate.upstreams.waiting = others;
         for waiting in late {
-            self.answer(waiting.id, Reply::Refused(NO_REPORT.to_owned()));
+            self.answer(waiting.id, waiting.wants.without_report());
         }
     }
 
@@ -257,7 +289,7 @@ impl Supervisor<'_> {
             Ok(what) => {
                 log::info!("{what}");
                 self.publish_upstreams();
-                self.answer(id, Reply::Done(what));
+                self.await_report(id, Wants::Word(what));
             }
             Err(why) => self.answer(id, Reply::Refused(why)),
         }

@@ -137,6 +137,43 @@ pub fn listen_again(fd: BorrowedFd<'_>, address: &Address, backlog: u32) -> io::
     begin(fd, backlog)
 }
 
+/// Has a listening TCP socket begin no more handshakes, for all who share it. Those that have begun come to their end, and
+/// who waits in its queue can still be accepted: so it can be closed a little later without a reset for anybody. A client
+/// that comes meanwhile asks again after a second, and is refused by then.
+///
+/// # Errors
+/// `ENOMEM`; `EPERM` where somebody has locked the filter of the socket.
+pub fn begin_no_handshakes(fd: BorrowedFd<'_>) -> io::Result<()> {
+    /// Where the flags stand in the head of a segment, and the one that opens a connection (RFC 9293 3.1).
+    const FLAGS_AT: u32 = 13;
+    const SYN: u32 = 1 << 1;
+    const ALL_BYTES: u32 = u32::MAX;
+    const NO_BYTES: u32 = 0;
+    let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut steps = [
+        step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, FLAGS_AT),
+        step(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 1, 0, SYN),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, ALL_BYTES),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, NO_BYTES),
+    ];
+    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+    // SAFETY: the option is one `sock_fprog`, which points to as many steps as it says; both outlive the call, which
+    // copies them.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            std::ptr::from_ref(&program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 pub(crate) fn listen(fd: &OwnedFd, backlog: u32) -> Result<(), Failed> {
     begin(fd.as_fd(), backlog).map_err(Failed::at("listen"))
 }

@@ -290,6 +290,26 @@ fn a_tcp_listener_that_was_shut_down_listens_again() {
 }
 
 #[test]
+fn who_waits_is_served_when_no_handshake_begins_any_more() {
+    const PATIENCE: Duration = Duration::from_millis(100);
+    for name in ["127.0.0.1:0", "[::1]:0"] {
+        let listener = group(name, 1).unwrap().remove(0);
+        let address = tcp(&addresses(std::slice::from_ref(&listener))[0]);
+        let mut waiting = TcpStream::connect(address).unwrap();
+        begin_no_handshakes(listener.as_fd()).unwrap();
+        let late = TcpStream::connect_timeout(&address, PATIENCE).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut, "{name}: nobody answers");
+        let (mut accepted, _) = TcpListener::from(listener).accept().unwrap();
+        waiting.write_all(b"?").unwrap();
+        accepted.read_exact(&mut [0]).unwrap();
+        accepted.write_all(b"!").unwrap();
+        waiting.read_exact(&mut [0]).unwrap();
+        let late = TcpStream::connect(address).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::ConnectionRefused, "{name}: it is closed");
+    }
+}
+
+#[test]
 fn only_sockets_get_the_mode_of_a_socket() {
     let scratch = Scratch::new();
     let at = |name: &str| scratch.path().join(name);
