@@ -278,7 +278,7 @@ impl Shaper {
                     Judgement::Doubtful if dry => put_off(&mut granted, 0, acted(Item::Concurrent)),
                     Judgement::Not(item, _) if dry => put_off(&mut granted, 0, acted(item)),
                     Judgement::Doubtful => {
-                        doubtful = doubtful.or(Some((acted(Item::Concurrent), link.client)))
+                        doubtful = doubtful.or(Some((acted(Item::Concurrent), link.client)));
                     }
                     Judgement::Not(item, retry_seconds) => {
                         return Admission::Refused(self.refusal(acted(item), retry_seconds));
