@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -247,6 +247,54 @@ fn requests_at_the_same_time_are_limited_and_let_go_when_others_end() {
     drop(running);
     until("there is room again", || ask(&mut site.connect(), &request("/hello.txt", "")).0 == 200);
     site.server.stop().expect("an end");
+}
+
+/// A server that takes thirty milliseconds for each answer.
+fn slow() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address");
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            thread::spawn(move || {
+                let mut stream = BufReader::new(stream.expect("a connection"));
+                let mut line = String::new();
+                while stream.read_line(&mut line).is_ok_and(|len| len > 0) {
+                    if line == "\r\n" {
+                        thread::sleep(Duration::from_millis(30));
+                        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+                        stream.get_mut().write_all(answer).expect("an answer is sent");
+                    }
+                    line.clear();
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn whoever_is_within_a_limit_is_never_refused_on_two_shards() {
+    const AT_ONCE: u64 = 3;
+    const EACH: u64 = 40;
+    let host = format!(
+        r#""index": [] }}, "behind": {{ "proxy": "http://{}", "shaping": {{ "client": {{ "concurrent": 3 }} }}"#,
+        slow()
+    );
+    let site = Site::start(r#""shards": 2"#, &host);
+    let place = address(&site);
+    let clients: Vec<_> = (0..AT_ONCE)
+        .map(|_| {
+            // Each time by another connection, on whichever shard takes it.
+            let status = move || ask(&mut connect(place), b"GET / HTTP/1.1\r\nHost: behind\r\n\r\n").0;
+            thread::spawn(move || (0..EACH).map(|_| status()).filter(|status| *status == 200).count())
+        })
+        .collect();
+    let served: usize = clients.into_iter().map(|client| client.join().expect("a client")).sum();
+    assert_eq!(served as u64, AT_ONCE * EACH);
+    let counters = site.server.stop().expect("an end");
+    assert_eq!(ledger::counter(&counters, "requests_refused_limit").ok(), Some(0));
+    // Some have waited for word of the other shard.
+    assert!(ledger::counter(&counters, "requests_delayed_limit").expect("a counter") > 0);
 }
 
 #[test]

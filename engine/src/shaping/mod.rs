@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use perf::Counter;
 use proto_http::Status;
-use site::shaping::{Acted, Admission, Chain, Customer, Entry, Level, Refusal, ScopeId, Shaper, Shaping};
+use site::shaping::{
+    Acted, Admission, Chain, Customer, Doubt, Entry, Level, Refusal, ScopeId, Shaper, Shaping,
+};
 use site::{Action, Answer, Place};
 
 use crate::limits::{REPORT_MAX, SHOWN_MAX};
@@ -63,6 +65,9 @@ impl Drop for Running<'_> {
         self.0.port.chain.set(chain);
     }
 }
+
+/// What has become of a request: how long it waits and why, or that it is refused; and what it is held to.
+type Asked = (Result<(u64, Option<Acted>), Refusal>, Chain);
 
 /// A request of somebody, somewhere.
 #[derive(Clone, Copy)]
@@ -191,7 +196,7 @@ impl Stream {
         if !leads_on {
             self.port.marks.take();
         }
-        let (admission, mut chain) = self.ask(candidate);
+        let (admission, mut chain) = self.ask_patiently(candidate, out).await?;
         // What is still to be sent belongs to requests that were held to others.
         if self.port.shaped.get() && !chain.is_like(&self.port.chain.get()) {
             let sent = self.send(out).await;
@@ -206,7 +211,7 @@ impl Stream {
         self.port.chain.set(chain);
         self.port.shaped.set(!chain.is_empty());
         match admission {
-            Admission::Granted { wait, by } => {
+            Ok((wait, by)) => {
                 self.mark(by, wait);
                 if wait > 0 {
                     self.shard.count(Counter::RequestsDelayedLimit);
@@ -219,7 +224,7 @@ impl Stream {
                 }
                 self.pay_for_begun(candidate, out).await
             }
-            Admission::Refused(refusal) => {
+            Err(refusal) => {
                 self.mark(Some(refusal.by), 0);
                 Ok(Err(self.refuse(refusal, candidate.client)))
             }
@@ -246,9 +251,40 @@ impl Stream {
         Ok(refusal.map_or(Ok(()), |refusal| Err(self.refuse(refusal, candidate.client))))
     }
 
-    fn ask(&self, candidate: Candidate<'_>) -> (Admission, Chain) {
+    /// Asks until there is no doubt: what others tell next can end it. Answers how long the request waits still, and why.
+    async fn ask_patiently(&self, candidate: Candidate<'_>, out: &mut Vec<u8>) -> Result<Asked, Gone> {
+        let mut doubt = None;
+        loop {
+            let (admission, chain) = self.ask(candidate, doubt);
+            let next = match admission {
+                Admission::Granted { wait, by } => return Ok((Ok((wait, by)), chain)),
+                Admission::Refused(refusal) => return Ok((Err(refusal), chain)),
+                Admission::Doubtful(next) => next,
+            };
+            if doubt.is_none() {
+                self.shard.count(Counter::RequestsDelayedLimit);
+            }
+            if let Err(gone) = self.wait_for_word(next, out).await {
+                if let Some(shaper) = self.shard.shaper.borrow_mut().as_mut() {
+                    shaper.settle(next);
+                }
+                return Err(gone);
+            }
+            doubt = Some(if self.leaving() { next.benefit() } else { next });
+        }
+    }
+
+    async fn wait_for_word(&self, doubt: Doubt, out: &mut Vec<u8>) -> Result<(), Gone> {
+        self.send(out).await?;
+        let begun = self.shard.clock.now();
+        self.delay(Doubt::LOOK_NS).await?;
+        self.mark(Some(doubt.by), self.shard.clock.now().saturating_sub(begun));
+        Ok(())
+    }
+
+    fn ask(&self, candidate: Candidate<'_>, doubt: Option<Doubt>) -> (Admission, Chain) {
         let scope: Option<ScopeId> = candidate.place.and_then(|place| place.location.shaping);
-        let customer = Customer { address: candidate.client, user: candidate.user };
+        let customer = Customer { address: candidate.client, user: candidate.user, doubt };
         let now = self.shard.clock.now();
         let mut shaper = self.shard.shaper.borrow_mut();
         let Some(shaper) = shaper.as_mut() else {

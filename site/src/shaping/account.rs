@@ -3,7 +3,7 @@
 use super::clients::Who;
 use super::limits::ScopeId;
 use super::turn::Turn;
-use super::{Bucket, Direction, Meter};
+use super::{Bucket, Direction, Item, Meter};
 
 /// Buckets, counts and figures of one user.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,9 +28,32 @@ pub(super) struct Held {
     pub(super) here: u32,
     /// On other shards, as they have told.
     pub(super) elsewhere: u32,
+    /// Those that wait here until others have told what has ended. Nobody else is told of them.
+    pub(super) waiting: u32,
+}
+
+/// Whether there is room for one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    Free,
+    /// Only what others have told stands against it, of which some may have ended since.
+    Doubtful,
+    Full,
 }
 
 impl Held {
+    /// Whether one more has room that so many wait before.
+    pub(super) fn room(self, most: u32, ahead: u32) -> Room {
+        let here = self.here.saturating_add(ahead);
+        if most <= here {
+            Room::Full
+        } else if most <= here.saturating_add(self.elsewhere) {
+            Room::Doubtful
+        } else {
+            Room::Free
+        }
+    }
+
     pub(super) fn count(self) -> u32 {
         self.here.saturating_add(self.elsewhere)
     }
@@ -112,6 +135,14 @@ impl Account {
         }
     }
 
+    /// What is counted: requests, unless it is connections that are asked for.
+    pub(super) fn held(&mut self, item: Item) -> &mut Held {
+        match item {
+            Item::Connections => &mut self.connections,
+            Item::Down | Item::Up | Item::Requests | Item::Concurrent => &mut self.running,
+        }
+    }
+
     pub(super) fn used(&mut self, direction: Direction, bytes: u64) {
         let (untold, seen) = match direction {
             Direction::Down => (&mut self.untold.down, &mut self.seen.down),
@@ -164,6 +195,8 @@ impl Account {
     pub(super) fn is_held(&self) -> bool {
         self.running.here > 0
             || self.connections.here > 0
+            || self.running.waiting > 0
+            || self.connections.waiting > 0
             || self.untold.running != 0
             || self.untold.connections != 0
     }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::account::{Account, Delta, Seen, Use};
+use super::account::{Account, Delta, Room, Seen, Use};
 use super::clients::{Clients, Slot, Sought, Who};
 use super::limits::{Limits, Scope, ScopeId, Shaping};
 use super::{Bucket, Meter};
 
+pub use doubt::Doubt;
 pub use passage::{Piece, Step};
 
 /// Where bytes go.
@@ -88,6 +89,8 @@ pub struct Customer<'c> {
     pub address: Option<IpAddr>,
     /// Who has logged in.
     pub user: Option<&'c str>,
+    /// What it has waited with since it asked before.
+    pub doubt: Option<Doubt>,
 }
 
 /// Limits that a request is held to: those of the server, and those of its place.
@@ -120,6 +123,12 @@ impl Chain {
         names(self) == names(other)
     }
 
+    /// The client at a place.
+    fn client(&self, scope: ScopeId) -> Option<Slot> {
+        let links = self.links.iter().flatten();
+        links.filter(|link| link.scope == scope).find_map(|link| link.client)
+    }
+
     /// Goes on from what the same connection has used before.
     pub fn follow(&mut self, before: &Chain) {
         for link in self.links.iter_mut().flatten() {
@@ -141,6 +150,8 @@ pub enum Admission {
         /// Why it waits, or would.
         by: Option<Acted>,
     },
+    /// Others may be about to tell that there is room: it asks again in a short while, or [gives up](Shaper::settle).
+    Doubtful(Doubt),
     /// It is refused.
     Refused(Refusal),
 }
@@ -234,31 +245,23 @@ impl Shaper {
     /// Asks for a request at a place with the limits `place`. One that is granted [ends](Shaper::end) with its chain.
     pub fn admit(&mut self, now: u64, place: Option<ScopeId>, customer: Customer<'_>) -> (Admission, Chain) {
         let mut chain = self.chain(now, place, customer);
-        match self.judge(now, &chain) {
-            Ok(granted) => {
-                self.begin(now, &mut chain, granted);
-                (granted, chain)
-            }
-            Err((refusal, client)) => {
-                self.refused(refusal.by, client);
-                // Its answer is held to the limits on bytes.
-                (Admission::Refused(refusal), chain)
-            }
-        }
+        // The answer of one that is refused is held to the limits on bytes.
+        let admission = self.decide(now, &chain, customer.doubt);
+        self.begin(now, &mut chain, admission, customer.doubt);
+        (admission, chain)
     }
 
     /// A request is refused after all: the line at a limit on its bytes is longer by `ns` than it may be.
     pub fn turn_away(&mut self, chain: &mut Chain, ns: u64, by: Acted) -> Refusal {
         self.end(chain);
-        let links = chain.links.iter().flatten();
-        let client = links.filter(|link| link.scope == by.scope).find_map(|link| link.client);
-        self.refused(by, client);
+        self.refused(by, chain.client(by.scope));
         Refusal { by, retry_seconds: seconds(ns), offence: false }
     }
 
-    /// What all levels say of a request; an error is a refusal, and the client whose limits are the reason.
-    fn judge(&self, now: u64, chain: &Chain) -> Result<Admission, (Refusal, Option<Slot>)> {
+    /// What all levels say of a request.
+    fn judge(&self, now: u64, chain: &Chain, doubt: Option<Doubt>) -> Admission {
         let mut granted = Admission::Granted { wait: 0, by: None };
+        let mut doubtful = None;
         for link in chain.links.iter().flatten() {
             let Some(track) = self.tracks.get(&link.scope) else { continue };
             let client = link.client.and_then(|slot| self.clients.look(slot));
@@ -269,18 +272,30 @@ impl Shaper {
             for (level, limits, account) in levels {
                 let Some(account) = account else { continue };
                 let acted = |item| Acted { scope: link.scope, level, item, dry };
-                match judge(limits, account, now) {
+                match judge(limits, account, now, doubt) {
                     Judgement::Free => {}
                     Judgement::Late(ns) => put_off(&mut granted, ns, acted(Item::Requests)),
+                    Judgement::Doubtful if dry => put_off(&mut granted, 0, acted(Item::Concurrent)),
                     Judgement::Not(item, _) if dry => put_off(&mut granted, 0, acted(item)),
+                    Judgement::Doubtful => {
+                        doubtful = doubtful.or(Some((acted(Item::Concurrent), link.client)));
+                    }
                     Judgement::Not(item, retry_seconds) => {
-                        let offence = level == Level::Client && scope.config.offence;
-                        return Err((Refusal { by: acted(item), retry_seconds, offence }, link.client));
+                        return Admission::Refused(self.refusal(acted(item), retry_seconds));
                     }
                 }
             }
         }
-        Ok(granted)
+        let Some((by, client)) = doubtful else { return granted };
+        match Doubt::go_on(doubt, now, by, client) {
+            Some(doubt) => Admission::Doubtful(doubt),
+            None => Admission::Refused(self.refusal(by, RETRY_SECONDS)),
+        }
+    }
+
+    fn refusal(&self, by: Acted, retry_seconds: u32) -> Refusal {
+        let is_offence = |track: &Track| by.level == Level::Client && track.scope.config.offence;
+        Refusal { by, retry_seconds, offence: self.tracks.get(&by.scope).is_some_and(is_offence) }
     }
 
     /// The limits that a request is held to.
@@ -299,9 +314,11 @@ impl Shaper {
         chain
     }
 
-    fn begin(&mut self, now: u64, chain: &mut Chain, granted: Admission) {
+    /// A request begins, if it may.
+    fn begin(&mut self, now: u64, chain: &mut Chain, admission: Admission, doubt: Option<Doubt>) {
+        let Admission::Granted { wait, .. } = admission else { return };
         chain.runs = true;
-        let waits = matches!(granted, Admission::Granted { wait: 1.., .. });
+        let waits = wait > 0 || doubt.is_some();
         self.accounts(chain, |account, limits, dry| {
             // In a dry run nobody waits, so that only what is allowed counts: the others would pile up for ever.
             let late = |meter: Meter| limits.delay_ns < account.requests.wait_for(meter, now, 1);
@@ -568,12 +585,15 @@ enum Judgement {
     Free,
     /// So many nanoseconds too early.
     Late(u64),
+    /// What others have told may hold no more.
+    Doubtful,
     /// No, and when to come again.
     Not(Item, u32),
 }
 
-fn judge(limits: &Limits, account: &Account, now: u64) -> Judgement {
-    if limits.concurrent.is_some_and(|most| most <= account.running.count()) {
+fn judge(limits: &Limits, account: &Account, now: u64, doubt: Option<Doubt>) -> Judgement {
+    let room = limits.concurrent.map_or(Room::Free, |most| Doubt::room(doubt, account.running, most));
+    if room == Room::Full {
         return Judgement::Not(Item::Concurrent, RETRY_SECONDS);
     }
     // Its answer would stand in a line that is too long already.
@@ -581,14 +601,15 @@ fn judge(limits: &Limits, account: &Account, now: u64) -> Judgement {
     if LINE_NS_MAX < line {
         return Judgement::Not(Item::Down, seconds(line - LINE_NS_MAX));
     }
-    let Some(meter) = limits.requests else { return Judgement::Free };
-    match account.requests.wait_for(meter, now, 1) {
+    let wait = limits.requests.map_or(0, |meter| account.requests.wait_for(meter, now, 1));
+    if limits.delay_ns < wait {
+        // Once the next one would be held back no longer than is allowed.
+        return Judgement::Not(Item::Requests, seconds(wait - limits.delay_ns));
+    }
+    match wait {
+        _ if room == Room::Doubtful => Judgement::Doubtful,
         0 => Judgement::Free,
-        wait if wait <= limits.delay_ns => Judgement::Late(wait),
-        wait => {
-            // Once the next one would be held back no longer than is allowed.
-            Judgement::Not(Item::Requests, seconds(wait - limits.delay_ns))
-        }
+        wait => Judgement::Late(wait),
     }
 }
 
@@ -608,6 +629,7 @@ fn put_off(granted: &mut Admission, ns: u64, acted: Acted) {
     }
 }
 
+mod doubt;
 mod onward;
 mod passage;
 #[cfg(test)]

@@ -31,7 +31,7 @@ impl Chain {
 impl Shaper {
     /// Asks for a request that limits have let go on as `before`, and that has been led to a place with the limits
     /// `place`. Limits that hold at both places know it already, so only the others are asked; those that it leaves see it
-    /// end. `before` counts no more, whatever comes of it.
+    /// end. `before` counts no more, whatever comes of it but doubt.
     pub fn admit_onward(
         &mut self,
         now: u64,
@@ -41,19 +41,17 @@ impl Shaper {
     ) -> (Admission, Chain) {
         let mut chain = self.chain(now, place, customer);
         let (mut entered, mut left) = (chain.without(before), before.without(&chain));
-        match self.judge(now, &entered) {
-            Ok(granted) => {
-                self.begin(now, &mut entered, granted);
+        let admission = self.decide(now, &entered, customer.doubt);
+        match admission {
+            Admission::Granted { .. } => {
+                self.begin(now, &mut entered, admission, customer.doubt);
                 chain.runs = true;
                 left.runs = std::mem::take(&mut before.runs);
                 self.end(&mut left);
-                (granted, chain)
             }
-            Err((refusal, client)) => {
-                self.end(before);
-                self.refused(refusal.by, client);
-                (Admission::Refused(refusal), chain)
-            }
+            Admission::Doubtful(_) => {}
+            Admission::Refused(_) => self.end(before),
         }
+        (admission, chain)
     }
 }

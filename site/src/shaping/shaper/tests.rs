@@ -5,6 +5,7 @@ use config::{Quota, Rate, ShapedBy};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+mod doubt;
 mod sharing;
 
 const MS: u64 = 1_000_000;
@@ -42,7 +43,7 @@ fn client(quota: Quota) -> Shaping {
 }
 
 fn customer(last: u8) -> Customer<'static> {
-    Customer { address: Some([192, 0, 2, last].into()), user: None }
+    Customer { address: Some([192, 0, 2, last].into()), user: None, doubt: None }
 }
 
 fn place() -> Option<ScopeId> {
@@ -198,7 +199,7 @@ fn requests_wait_no_longer_than_is_allowed() {
     let waits: Vec<Option<u64>> = (0..6)
         .map(|_| match admit(&mut shaper, SECOND, customer(1)) {
             Admission::Granted { wait, .. } => Some(wait / MS),
-            Admission::Refused(_) => None,
+            Admission::Refused(_) | Admission::Doubtful(_) => None,
         })
         .collect();
     assert_eq!(waits, [Some(0), Some(100), Some(200), Some(300), None, None]);
@@ -217,6 +218,7 @@ fn requests_at_the_same_time_are_counted_on_all_shards() {
         match admission {
             Admission::Granted { .. } => None,
             Admission::Refused(refusal) => Some(refusal.by.level),
+            Admission::Doubtful(doubt) => Some(doubt.by.level),
         }
     };
     assert_eq!(begin(&mut shapers, 0, customer(1)), None);
@@ -340,7 +342,11 @@ fn other_limits_do_not_forget_what_was_used() {
 fn ten_thousand_clients_each_have_their_rate() {
     let mut shaper =
         Shaper::new(&client(Quota { requests: rate(10), requests_burst: Some(2), ..Quota::default() }));
-    let who = |number: u32| Customer { address: Some(std::net::Ipv4Addr::from(number).into()), user: None };
+    let who = |number: u32| Customer {
+        address: Some(std::net::Ipv4Addr::from(number).into()),
+        user: None,
+        doubt: None,
+    };
     let mut passed = 0;
     for _ in 0..4 {
         for number in 0..10_000 {

@@ -63,7 +63,11 @@ fn what_the_limit_of_a_client_holds_back_is_charged_to_nobody_else() {
 #[test]
 fn no_line_is_longer_than_it_may_be() {
     let mut shaper = Shaper::new(&limits(10_000, None));
-    let who = |number: u32| Customer { address: Some(std::net::Ipv4Addr::from(number).into()), user: None };
+    let who = |number: u32| Customer {
+        address: Some(std::net::Ipv4Addr::from(number).into()),
+        user: None,
+        doubt: None,
+    };
     let mut turned_back = 0;
     for number in 0..1_000 {
         let (_, mut chain) = shaper.admit(0, place(), who(number));
@@ -93,6 +97,7 @@ fn who_would_wait_too_long_for_an_answer_is_refused() {
                 begun.push((chain, piece));
             }
             (Admission::Refused(refusal), _) => break refusal,
+            (Admission::Doubtful(doubt), _) => panic!("{doubt:?}"),
         }
     };
     assert_eq!((refusal.by.level, refusal.by.item, refusal.retry_seconds), (Level::Client, Item::Down, 1));
