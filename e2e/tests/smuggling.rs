@@ -159,7 +159,7 @@ fn surplus<'p>(seen: &[String], passed: impl Iterator<Item = &'p str>) -> impl I
     left.into_iter().filter(|(_, count)| *count < 0).map(|(line, _)| line)
 }
 
-/// Method, path and query: a proxy speaks a version of its own, and sends no host in the target.
+/// Method, path and query: a proxy speaks a version of its own, and sends no host and no dot segments in the target.
 fn essence(line: &str) -> String {
     let line = line.replace("\\x5c", "\\").replace("\\x5C", "\\").replace("\\\\", "\\");
     let line = line.rsplit_once(" HTTP/").map_or(&line[..], |(line, _)| line);
@@ -171,7 +171,31 @@ fn essence(line: &str) -> String {
         _ => target,
     };
     let slash = if target.starts_with(['/', '*']) { "" } else { "/" };
-    format!("{method} {slash}{target}")
+    format!("{method} {}", resolved(&format!("{slash}{target}")))
+}
+
+/// A target without the dot segments of its path; slashes are merged where there were any.
+fn resolved(target: &str) -> String {
+    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+    let plain = |segment: &str| segment.replace("%2e", ".").replace("%2E", ".");
+    if !path.split('/').any(|segment| [".", ".."].contains(&&*plain(segment))) {
+        return target.to_owned();
+    }
+    let mut kept = Vec::new();
+    let mut is_folder = false;
+    for segment in path.split('/') {
+        is_folder = true;
+        match &*plain(segment) {
+            "" | "." => {}
+            ".." => drop(kept.pop()),
+            _ => {
+                kept.push(segment);
+                is_folder = false;
+            }
+        }
+    }
+    let end = if is_folder && !kept.is_empty() { "/" } else { "" };
+    format!("/{}{end}{query}", kept.join("/"))
 }
 
 #[test]
@@ -187,6 +211,9 @@ fn what_was_not_passed_on_is_found() {
         (&[" / HTTP/1.1", " / HTTP/1.1"], &["FROB /a HTTP/1.1"], &[" /"]),
         (&[" / HTTP/1.1"], &["GET /a HTTP/1.1"], &[" /"]),
         (&["FROB /a HTTP/1.1", " / HTTP/1.1"], &["FROB /a HTTP/1.1"], &[" /"]),
+        (&["GET /b?/../c HTTP/1.1"], &["GET /a/%2e%2E//./b?/../c HTTP/1.1"], &[]),
+        (&["GET /a/ HTTP/1.1"], &["GET /a/b/.. HTTP/1.1"], &[]),
+        (&["GET /b HTTP/1.1"], &["GET /a/../c HTTP/1.1"], &["GET /b"]),
         (&["5GET /a HTTP/1.1"], &["GET /a HTTP/1.1"], &["5GET /a"]),
     ] {
         let seen: Vec<String> = seen.iter().map(|line| (*line).to_owned()).collect();
