@@ -65,3 +65,11 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
         std::thread::park_timeout(Duration::from_millis(1));
     }
 }
+
+/// Lets time pass, where it is that which is tried.
+pub fn rest(pause: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < pause {
+        std::thread::park_timeout(pause.saturating_sub(begun.elapsed()));
+    }
+}

@@ -12,7 +12,7 @@ use e2e::output::Place;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use e2e::{Folder, Options, PATIENCE, Server, binary, ledger, until};
+use e2e::{Folder, Options, PATIENCE, Server, binary, ledger, rest, until};
 
 /// The rate that is asked for, in bytes a second.
 const RATE: u64 = 1_000_000;
@@ -260,7 +260,7 @@ fn slow() -> SocketAddr {
                 let mut line = String::new();
                 while stream.read_line(&mut line).is_ok_and(|len| len > 0) {
                     if line == "\r\n" {
-                        thread::sleep(Duration::from_millis(30));
+                        rest(Duration::from_millis(30));
                         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
                         stream.get_mut().write_all(answer).expect("an answer is sent");
                     }

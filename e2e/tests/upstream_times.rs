@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use e2e::backend::{After, Backend, await_end, play, reply, request};
 use e2e::response::Asked;
-use e2e::{Front, PATIENCE, Setup};
+use e2e::{Front, PATIENCE, Setup, rest};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket,
 };
@@ -241,14 +241,6 @@ fn servers_are_not_blamed_for_slow_clients() {
         let ended = front.stop().expect("an end");
         ended.counted(what, &[("upstream_ejections", ejections), ("upstream_responses_cut", 1)]);
         ended.logged(what, &["POST|502|502"]);
-    }
-}
-
-/// Lets time pass: it is that which is tried here.
-fn rest(pause: Duration) {
-    let begun = Instant::now();
-    while begun.elapsed() < pause {
-        thread::park_timeout(pause.saturating_sub(begun.elapsed()));
     }
 }
 
