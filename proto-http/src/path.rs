@@ -1,5 +1,6 @@
 //! The path of a target: decoded once, without dot segments (RFC 3986 sections 2.4 and 6.2.2.3).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::Status;
@@ -255,43 +256,27 @@ fn resolve(path: &mut [u8]) -> Result<usize, BadPath> {
 }
 
 /// A path as it was sent, without the dot segments that [`normalize`] resolves, so that whoever gets it sees the path that we
-/// have seen; otherwise encoded as it was, slashes merged. None if it has no dot segment.
-#[must_use]
-pub fn without_dot_segments(raw: &[u8]) -> Option<Vec<u8>> {
+/// have seen; otherwise encoded as it was. Borrows `raw` when it has none, which is nearly always.
+///
+/// # Errors
+///
+/// [`BadPath::AboveRoot`].
+pub fn without_dot_segments(raw: &[u8]) -> Result<Cow<'_, [u8]>, BadPath> {
     // In nearly every path no segment begins so.
     let suspect = |pair: &[u8]| pair == b"/." || pair == b"/%";
     if !raw.windows(2).any(suspect) || !raw.split(|&byte| byte == b'/').any(|part| dots(part).is_some()) {
-        return None;
+        return Ok(Cow::Borrowed(raw));
     }
-    let mut kept: Vec<&[u8]> = Vec::new();
-    let mut is_folder = false;
-    for segment in raw.split(|&byte| byte == b'/') {
-        is_folder = segment.is_empty() || dots(segment).is_some();
-        match dots(segment) {
-            Some(Dots::Parent) => drop(kept.pop()),
-            None if !segment.is_empty() => kept.push(segment),
-            Some(Dots::Same) | None => {}
-        }
-    }
-    let mut path = Vec::with_capacity(raw.len());
-    for segment in &kept {
-        path.push(b'/');
-        path.extend_from_slice(segment);
-    }
-    if is_folder || kept.is_empty() {
-        path.push(b'/');
-    }
-    Some(path)
+    let segments: Vec<&[u8]> =
+        raw.split(|&byte| byte == b'/').map(|segment| dots(segment).unwrap_or(segment)).collect();
+    let mut path = segments.join(&b'/');
+    let len = resolve(&mut path)?;
+    path.truncate(len);
+    Ok(Cow::Owned(path))
 }
 
-/// A segment that leads elsewhere.
-enum Dots {
-    Same,
-    Parent,
-}
-
-/// What a segment is as it was sent, where each dot may be encoded (RFC 3986 section 6.2.2.2).
-fn dots(segment: &[u8]) -> Option<Dots> {
+/// The dot segment that a segment is as it was sent, where each dot may be encoded (RFC 3986 section 6.2.2.2).
+fn dots(segment: &[u8]) -> Option<&'static [u8]> {
     const ENCODED: &[u8] = b"%2E";
     let mut rest = segment;
     let mut count = 0;
@@ -303,8 +288,8 @@ fn dots(segment: &[u8]) -> Option<Dots> {
         count += 1;
     }
     match count {
-        1 => Some(Dots::Same),
-        2 => Some(Dots::Parent),
+        1 => Some(b"."),
+        2 => Some(b".."),
         _ => None,
     }
 }
@@ -348,27 +333,31 @@ mod tests {
 
     #[test]
     fn dot_segments_are_taken_out_of_what_was_sent() {
-        let cases: &[(&str, Option<&str>)] = &[
-            ("/", None),
-            ("/a%20b//c/", None),
-            ("/.hidden/...", None),
-            ("/a.b/%2ehidden", None),
-            ("/a/../b", Some("/b")),
-            ("/a/%2e%2E/b%20c", Some("/b%20c")),
-            ("/a/.%2e", Some("/")),
-            ("/a/b/..", Some("/a/")),
-            ("/a/./b;x=%3B?", Some("/a/b;x=%3B?")),
-            ("/a/.", Some("/a/")),
-            ("/a//../b", Some("/b")),
-            ("/a/b/%2e/../c//d/", Some("/a/c/d/")),
+        // What is empty stays as it is.
+        let cases: &[(&str, &str)] = &[
+            ("/", ""),
+            ("/a%20b//c/", ""),
+            ("/.hidden/...", ""),
+            ("/a.b/%2ehidden", ""),
+            ("/a/../b", "/b"),
+            ("/a/%2e%2E/b%20c", "/b%20c"),
+            ("/a/.%2e", "/"),
+            ("/a/b/..", "/a/"),
+            ("/a/./b;x=%3B?", "/a/b;x=%3B?"),
+            ("/a/.", "/a/"),
+            ("/a//../b", "/b"),
+            ("/a/b/%2e/../c//d/", "/a/c/d/"),
         ];
         for (raw, wanted) in cases {
-            let path = without_dot_segments(raw.as_bytes());
-            assert_eq!(path.as_deref(), wanted.map(str::as_bytes), "{raw}");
+            let path = without_dot_segments(raw.as_bytes()).unwrap();
+            assert_eq!(matches!(path, Cow::Borrowed(_)), wanted.is_empty(), "{raw}");
+            assert_eq!(&*path, if wanted.is_empty() { raw.as_bytes() } else { wanted.as_bytes() }, "{raw}");
             let (mut one, mut other) = (Vec::new(), Vec::new());
-            let path = path.unwrap_or_else(|| raw.as_bytes().to_vec());
             let seen = normalize(raw.as_bytes(), &mut one);
             assert_eq!(normalize(&path, &mut other), seen, "{raw}: it leads to the same place");
+        }
+        for raw in ["/..", "/a/%2e%2e/../b"] {
+            assert_eq!(without_dot_segments(raw.as_bytes()), Err(BadPath::AboveRoot), "{raw}");
         }
     }
 
@@ -376,9 +365,11 @@ mod tests {
         #[test]
         fn a_path_without_dot_segments_leads_where_it_has_led(raw in "(/(\\.|%2e|%2E|a|%41|/)*){1,8}") {
             let (mut one, mut other) = (Vec::new(), Vec::new());
-            if let (Some(path), Ok(seen)) = (without_dot_segments(raw.as_bytes()), normalize(raw.as_bytes(), &mut one)) {
+            let path = without_dot_segments(raw.as_bytes());
+            if let Ok(seen) = normalize(raw.as_bytes(), &mut one) {
+                let path = path.unwrap();
                 prop_assert_eq!(normalize(&path, &mut other), Ok(seen));
-                prop_assert_eq!(without_dot_segments(&path), None);
+                prop_assert!(matches!(without_dot_segments(&path), Ok(Cow::Borrowed(_))));
             }
         }
     }

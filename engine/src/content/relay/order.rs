@@ -66,6 +66,7 @@ impl<'r> Order<'r> {
         let content = Content::of(&request).ok_or_else(|| refused(Status::NOT_IMPLEMENTED))?;
         let packing = packing(relay, content, responder.path)?;
         let named = Named::of(&request).map_err(|bad| refused(bad.status()))?;
+        let raw_path = path::without_dot_segments(responder.raw_path).map_err(|bad| refused(bad.status()))?;
         let port = &responder.stream.port;
         let peer = port.peer.get().address;
         // The port of a proxy says nothing about its client.
@@ -91,10 +92,7 @@ impl<'r> Order<'r> {
         let upgrade = wanted(&request, &relay.upgrades).filter(|_| responder.ahead.is_empty());
         Ok(Order {
             request,
-            raw_path: match path::without_dot_segments(responder.raw_path) {
-                Some(resolved) => Cow::Owned(resolved),
-                None => Cow::Borrowed(responder.raw_path),
-            },
+            raw_path,
             query: responder.query,
             named,
             content,
