@@ -5,6 +5,7 @@ mod client;
 mod error;
 mod holder;
 mod listen;
+mod option;
 mod socket;
 mod unix;
 

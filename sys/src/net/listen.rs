@@ -10,7 +10,7 @@ use nix::sys::socket::{
     setsockopt, socket, sockopt,
 };
 
-use super::{Address, BindError, unix};
+use super::{Address, BindError, option, unix};
 
 /// How to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,19 +159,7 @@ pub fn begin_no_handshakes(fd: BorrowedFd<'_>) -> io::Result<()> {
     let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
     // SAFETY: the option is one `sock_fprog`, which points to as many steps as it says; both outlive the call, which
     // copies them.
-    let result = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ATTACH_FILTER,
-            std::ptr::from_ref(&program).cast(),
-            size_of::<libc::sock_fprog>() as libc::socklen_t,
-        )
-    };
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    unsafe { option::set(fd.as_raw_fd(), (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER), &program) }
 }
 
 pub(crate) fn listen(fd: &OwnedFd, backlog: u32) -> Result<(), Failed> {
@@ -190,20 +178,8 @@ fn begin(fd: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
 fn set_defer_accept(fd: &OwnedFd, wait: Duration) -> io::Result<()> {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     let seconds = libc::c_int::try_from(seconds).unwrap_or(libc::c_int::MAX);
-    // SAFETY: the option is one int, which `seconds` is and which outlives the call.
-    let result = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_DEFER_ACCEPT,
-            std::ptr::from_ref(&seconds).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    // SAFETY: the option is one int.
+    unsafe { option::set(fd.as_raw_fd(), (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT), &seconds) }
 }
 
 #[cfg(test)]

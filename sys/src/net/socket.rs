@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use nix::sys::socket::{SockaddrLike, SockaddrStorage, getpeername, getsockname};
 
-use super::Address;
+use super::{Address, option};
 
 /// The address that a socket is bound to, with the port that the kernel chose for port 0.
 ///
@@ -75,13 +75,8 @@ pub fn shutdown_both(fd: RawFd) -> io::Result<()> {
 /// `InvalidInput` when the other side has reset it already.
 pub fn reset_on_close(fd: RawFd) -> io::Result<()> {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-    let len = size_of::<libc::linger>() as libc::socklen_t;
-    // SAFETY: the pointer and length are those of `linger`, which outlives the call.
-    match unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), len) }
-    {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    // SAFETY: the option is one `linger`.
+    unsafe { option::set(fd, (libc::SOL_SOCKET, libc::SO_LINGER), &linger) }
 }
 
 /// Switches `O_NONBLOCK`, for all who share the open file.
