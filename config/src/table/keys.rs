@@ -344,8 +344,8 @@ keys! {
             "Viewers of live logs (comet) on one shard. More are answered with 503.";
         COMPRESSIONS_PER_SHARD: Integer = "compressions_per_shard", Integer { min: 0, max: 10_000 },
             default Some("32"), example "8",
-            "Contents that one shard compresses at the same time; further ones are sent as they are. Each takes up to some \
-             megabytes; 0 compresses none.";
+            "Contents that one shard compresses at the same time; further ones are sent as they are. Each takes 5 MB \
+             at most with the levels that are the default, and up to 40 MB with others (docs/compression.md); 0 compresses none.";
     }
 }
 
