@@ -1,4 +1,4 @@
-//! Limits as clients meet them: rates over real sockets, on one shard and on two, and what becomes of who wants more.
+//! Limits as clients meet them, on one shard and on two, and what becomes of who wants more.
 
 #![forbid(unsafe_code)]
 
@@ -13,13 +13,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use e2e::{Folder, Options, PATIENCE, Server, binary, ledger, rest, until};
-
-/// The rate that is asked for, in bytes a second.
-const RATE: u64 = 1_000_000;
-/// How long it is measured.
-const WINDOW: Duration = Duration::from_secs(10);
-/// How far it may be off: a tenth.
-const TENTH: f64 = 0.1;
 
 struct Site {
     folder: Folder,
@@ -114,86 +107,6 @@ fn ask(stream: &mut Client, request: &[u8]) -> (u16, String) {
         std::io::copy(&mut stream.take(len), &mut std::io::sink()).expect("the content");
     }
     (status, head)
-}
-
-/// Reads for a while; how many bytes came.
-fn read_for(stream: &mut Client, time: Duration) -> u64 {
-    let begun = Instant::now();
-    let mut buffer = vec![0; 256 * 1024];
-    let mut count = 0;
-    while begun.elapsed() < time {
-        match stream.read(&mut buffer).expect("bytes") {
-            0 => panic!("it ends early"),
-            read => count += read as u64,
-        }
-    }
-    count
-}
-
-/// Whether the rate is held within a tenth. What may go at once at first is a quarter of a second's.
-fn hold(what: &str, bytes: u64, rate: u64, time: Duration) {
-    let part = bytes as f64 / (rate as f64 * time.as_secs_f64());
-    assert!((part - 1.0).abs() <= TENTH, "{what}: {part} of the rate");
-}
-
-/// Connections of one client download together at the rate of one client.
-fn check_download(shards: usize, connections: usize) {
-    let server = format!(r#""shards": {shards}"#);
-    let host = r#""shaping": { "client": { "down": "1MB/s" } }"#;
-    let site = Site::start(&server, host);
-    let threads: Vec<_> = (0..connections)
-        .map(|_| {
-            let mut stream = site.connect();
-            thread::spawn(move || {
-                ask(&mut stream, &request("/large.bin", ""));
-                read_for(&mut stream, WINDOW)
-            })
-        })
-        .collect();
-    let bytes: Vec<u64> = threads.into_iter().map(|thread| thread.join().expect("a download")).collect();
-    hold(&format!("{shards} shards, {bytes:?}"), bytes.iter().sum(), RATE, WINDOW);
-    let counters = site.server.stop().expect("an end");
-    assert!(ledger::counter(&counters, "sends_delayed_limit").expect("a counter") > 10);
-}
-
-#[test]
-fn a_download_has_its_rate_on_one_shard() {
-    check_download(1, 1);
-}
-
-#[test]
-fn a_client_has_its_rate_once_on_two_shards() {
-    // So many that both shards have some, but for one time in a hundred thousand.
-    check_download(2, 18);
-}
-
-#[test]
-fn an_upload_has_its_rate() {
-    let host = r#""shaping": { "client": { "up": "1MB/s" } }"#;
-    let site = Site::start(r#""shards": 1"#, host);
-    let stream = site.connect();
-    let len = 5 * RATE;
-    let begun = Instant::now();
-    let head = format!("PUT /hello.txt HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len}\r\n\r\n");
-    // The echo is too small for it; whoever is refused late has sent all of it.
-    let head = head.replace("/hello.txt", "/echo");
-    let mut stream = stream.into_inner();
-    stream.write_all(head.as_bytes()).expect("a head");
-    let chunk = vec![0; 50_000];
-    for _ in 0..len / chunk.len() as u64 {
-        if stream.write_all(&chunk).is_err() {
-            break;
-        }
-    }
-    let mut answer = Vec::new();
-    let _ = stream.read(&mut [0; 1]);
-    let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
-    let _ = stream.read_to_end(&mut answer);
-    let time = begun.elapsed();
-    let received = site.counter("bytes_received_shaped");
-    let part = received as f64 / (RATE as f64 * time.as_secs_f64() + RATE as f64 / 4.0);
-    assert!((0.8..1.1).contains(&part), "{received} bytes in {time:?}");
-    assert!(site.counter("receives_delayed_limit") > 0);
 }
 
 #[test]
