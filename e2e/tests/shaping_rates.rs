@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,14 +26,23 @@ const SITE: &str = r#"{
   "server": { "listen": ["127.0.0.1:0"], "shards": ${shards} },
   "hosts": { "localhost": {
     "root": "${folder}/www", "body_size": "unlimited",
-    "shaping": { "client": { "down": "1MB/s", "up": "1MB/s" } },
-    "locations": { "/sink": { "proxy": "http://${sink}" } }
+    "shaping": { "client": { "${limit}": "1MB/s" } },
+    "locations": { "/sink": { "proxy": "http://${sink}" }, "/echo": { "handler": "echo" } }
   } } }"#;
 
+/// Bytes of a small upload.
+const SMALL: usize = 8_000;
+
+/// What clients do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
+enum Use {
+    /// One download by each connection.
     Download,
+    /// One upload by each connection. What has come waits until all of it may pass, so that many of them bring their bytes by
+    /// fits and starts.
     Upload,
+    /// One small upload after another by each connection.
+    Uploads,
 }
 
 /// Counts what comes, until no more does.
@@ -55,24 +64,46 @@ fn sink(counted: &Arc<AtomicU64>) -> SocketAddr {
     .expect("a backend")
 }
 
+/// Reads what a small upload is answered; none at the end of the connection.
+fn hear(answers: &mut impl BufRead) -> Option<()> {
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        answers.read_line(&mut line).ok().filter(|len| *len > 0)?;
+    }
+    answers.read_exact(&mut [0; SMALL]).ok()
+}
+
 /// Takes or sends as much as it can, until the connection ends.
-fn use_up(mut stream: TcpStream, direction: Direction, counted: &AtomicU64) {
-    match direction {
-        Direction::Download => {
+fn use_up(mut stream: TcpStream, what: Use, counted: &AtomicU64) {
+    match what {
+        Use::Download => {
             write!(stream, "GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
             count(stream, counted);
         }
-        Direction::Upload => {
+        Use::Upload => {
             let head = format!("POST /sink HTTP/1.1\r\nHost: localhost\r\nContent-Length: {LEN}\r\n\r\n");
             stream.write_all(head.as_bytes()).expect("sent");
             let part = [0; 10_000];
             while stream.write_all(&part).is_ok() {}
         }
+        Use::Uploads => {
+            let head = format!("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: {SMALL}\r\n\r\n");
+            let request = [head.as_bytes(), &[0; SMALL]].concat();
+            let mut answers = BufReader::new(stream.try_clone().expect("the same socket"));
+            while stream.write_all(&request).is_ok() && hear(&mut answers).is_some() {
+                counted.fetch_add(request.len() as u64, Ordering::SeqCst);
+            }
+        }
     }
 }
 
 /// Connections of one client have the rate of one client together.
-fn check(direction: Direction, shards: usize, connections: usize) {
+fn check(what: Use, shards: usize, connections: usize) {
+    let (limit, delayed) = match what {
+        Use::Download => ("down", "sends_delayed_limit"),
+        Use::Upload | Use::Uploads => ("up", "receives_delayed_limit"),
+    };
     let counted = Arc::new(AtomicU64::new(0));
     let folder = Folder::new("rates").expect("a folder");
     folder.write("www/hello.txt", b"Hello, world!\n").expect("write");
@@ -80,6 +111,7 @@ fn check(direction: Direction, shards: usize, connections: usize) {
     large.set_len(LEN).expect("a file of holes");
     let text = SITE
         .replace("${shards}", &shards.to_string())
+        .replace("${limit}", limit)
         .replace("${sink}", &sink(&counted).to_string())
         .replace("${folder}", &folder.path().display().to_string());
     let configuration = folder.write("kimura.conf", text.as_bytes()).expect("write");
@@ -98,7 +130,7 @@ fn check(direction: Direction, shards: usize, connections: usize) {
         .iter()
         .map(|stream| {
             let (stream, counted) = (stream.try_clone().expect("the same socket"), Arc::clone(&counted));
-            thread::spawn(move || use_up(stream, direction, &counted))
+            thread::spawn(move || use_up(stream, what, &counted))
         })
         .collect();
     rest(WINDOW);
@@ -108,14 +140,10 @@ fn check(direction: Direction, shards: usize, connections: usize) {
     }
     users.into_iter().for_each(|user| user.join().expect("no panic"));
 
-    let what = format!("{direction:?} on {shards} shards");
+    let what = format!("{what:?} on {shards} shards");
     let part = bytes as f64 / (RATE as f64 * time.as_secs_f64());
     assert!((part - 1.0).abs() <= TENTH, "{what}: {part} of the rate in {time:?}");
     let counters = server.stop().expect("an even ledger");
-    let delayed = match direction {
-        Direction::Download => "sends_delayed_limit",
-        Direction::Upload => "receives_delayed_limit",
-    };
     assert!(ledger::counter(&counters, delayed).expect("a counter") > 10, "{what}");
 }
 
@@ -123,9 +151,11 @@ fn check(direction: Direction, shards: usize, connections: usize) {
 fn a_client_has_its_rate_both_ways_on_one_shard_and_on_two() {
     // With eighteen connections both shards have some, but for one time in a hundred thousand.
     thread::scope(|scope| {
-        for direction in [Direction::Download, Direction::Upload] {
-            scope.spawn(move || check(direction, 1, 1));
-            scope.spawn(move || check(direction, 2, 18));
+        for what in [Use::Download, Use::Upload] {
+            scope.spawn(move || check(what, 1, 1));
+        }
+        for what in [Use::Download, Use::Uploads] {
+            scope.spawn(move || check(what, 2, 18));
         }
     });
 }
