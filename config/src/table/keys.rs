@@ -133,6 +133,11 @@ keys! {
         ERROR_LOG: OutputTo = "error_log", OutputTo,
             default Some(r#""stderr""#), example r#""/var/log/kimura/error.log""#,
             "Where the server's own messages go.";
+        ERROR_LOG_ALSO: LogList = "error_log_also", LogList,
+            default Some(r#""off""#), example r#""central""#,
+            "Logs of /logs, or files, that get each of the server's own messages as a line, too: with their rotation, by syslog, \
+             journald or Gearman, and with their way to wait. format, status, slower_than, sample and anonymize are about \
+             requests alone.";
         ERROR_LOG_LEVEL: Choice<Level> = "error_log_level",
             Choice { words: &[
                 ("error", Level::Error), ("warn", Level::Warn), ("info", Level::Info), ("debug", Level::Debug),
