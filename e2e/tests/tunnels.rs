@@ -108,7 +108,7 @@ fn a_tunnel_lasts_as_long_as_anybody_says_something() {
         }
         let heard = rest(&mut stream);
         assert_eq!(heard, if talk == Talk::Listens { 0 } else { PIECES }, "{talk:?}");
-        front.counts("upstream_connections_open", 0).expect("the server's end is closed, too");
+        front.stands_at("upstream_connections_open", 0).expect("the server's end is closed, too");
         drop(stream);
         let ended = front.stop().expect("an end");
         ended.counted(
