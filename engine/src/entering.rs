@@ -18,7 +18,7 @@ use crate::holding::{self, Room};
 use crate::logins::{self, Admission};
 use crate::serve::Refusal;
 use crate::served::Served;
-use crate::shaping::{Candidate, Moment, Running};
+use crate::shaping::{Candidate, Come, Moment, Running};
 use crate::stream::{Gone, Stream};
 
 /// A request on its way into locations.
@@ -27,8 +27,7 @@ pub(crate) struct Entrance<'s> {
     served: &'s Served,
     head: Result<(), Refusal>,
     client: Option<IpAddr>,
-    /// Bytes of its body that have come with the head.
-    body_begun: usize,
+    come: Come,
     /// The location whose logs were asked for room.
     roomed: Option<u32>,
     /// What they had.
@@ -61,14 +60,14 @@ impl<'s> Entrance<'s> {
         stream: &'s Stream,
         served: &'s Served,
         head: Result<(), Refusal>,
-        (client, body_begun): (Option<IpAddr>, usize),
+        (client, come): (Option<IpAddr>, Come),
     ) -> Entrance<'s> {
         Entrance {
             stream,
             served,
             head,
             client,
-            body_begun,
+            come,
             roomed: None,
             room: Room::There,
             limits: Limits::None,
@@ -141,12 +140,8 @@ impl<'s> Entrance<'s> {
         let limits = Limits::Of(own.map(|place| place.location.id));
         if due && self.head.is_ok() && self.limits != limits {
             self.limits = limits;
-            let candidate = Candidate {
-                place: own,
-                client: self.client,
-                user: self.user.as_deref(),
-                body_begun: self.body_begun,
-            };
+            let candidate =
+                Candidate { place: own, client: self.client, user: self.user.as_deref(), come: self.come };
             if let Err(action) = self.stream.admit_shaped(candidate, out).await? {
                 refused = Some(action);
             }

@@ -95,6 +95,8 @@ pub(crate) struct Port {
     pub(crate) chain: Cell<Chain>,
     /// What these have done to it.
     pub(crate) marks: Cell<Marks>,
+    /// Bytes of the client that have been taken and that no limit has been asked about: the last ones of those that have come.
+    pub(crate) owed: Cell<u64>,
     /// Nothing is received until limits allow it.
     pub(crate) held: Cell<bool>,
     /// The client has ended while nothing was received.
@@ -134,6 +136,7 @@ impl Port {
             shaped: Cell::new(false),
             chain: Cell::default(),
             marks: Cell::default(),
+            owed: Cell::new(0),
             held: Cell::new(false),
             hung_up: Cell::new(false),
             ban: Cell::default(),
@@ -170,6 +173,7 @@ impl Port {
         self.room.set(false);
         self.last.set(false);
         self.awaits.set(Awaits::Turn);
+        self.owed.set(0);
         if self.shaped.replace(false) {
             self.chain.take();
             self.marks.take();

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use proto_http::body::{BodyLimits, Decoder};
 use proto_http::{BadRequest, Body, Request, Status};
-use site::Action;
+use site::shaping::Refusal;
+use site::{Action, Answer};
 
 use crate::connection::Wait;
 use crate::limits::{DISCARD_MAX, INPUT_CAPACITY};
+use crate::shaping::{Held, refused};
 use crate::stream::{Gone, Stream};
 use crate::wheel::ticks;
 
@@ -23,23 +25,24 @@ pub(crate) enum BodyError {
     Cut,
     /// It did not come in time.
     Late,
-    /// The line at a limit on its bytes is longer than it may be; the status says whose limit it is.
-    Held(Status),
+    /// The line at a limit on its bytes is longer than it may be.
+    Held(Refusal),
     /// The connection is gone.
     Broken,
 }
 
 impl BodyError {
-    /// The status for the client; `None` if there is nobody to tell.
-    pub(crate) fn status(self) -> Option<Status> {
-        match self {
-            BodyError::Bad(bad) => Some(bad.status()),
-            BodyError::TooLarge => Some(Status::CONTENT_TOO_LARGE),
-            BodyError::Cut => Some(Status::BAD_REQUEST),
-            BodyError::Late => Some(Status::REQUEST_TIMEOUT),
-            BodyError::Held(status) => Some(status),
-            BodyError::Broken => None,
-        }
+    /// What the client is answered, as the last thing on its connection; `None` if there is nobody to tell.
+    pub(crate) fn answer(self) -> Option<Answer<'static>> {
+        let answer = match self {
+            BodyError::Bad(bad) => Answer::with(bad.status()),
+            BodyError::TooLarge => Answer::with(Status::CONTENT_TOO_LARGE),
+            BodyError::Cut => Answer::with(Status::BAD_REQUEST),
+            BodyError::Late => Answer::with(Status::REQUEST_TIMEOUT),
+            BodyError::Held(refusal) => refused(refusal),
+            BodyError::Broken => return None,
+        };
+        Some(Answer { close: true, ..answer })
     }
 }
 
@@ -144,8 +147,11 @@ impl<'x> RequestBody<'x> {
     }
 
     /// Reads a body that the action does not want. A client that sends much, or waits to be asked, is answered
-    /// at once; then the connection cannot live on. The inner error is the status to answer with instead.
-    pub(crate) async fn make_way_for(&mut self, action: &Action<'_>) -> Result<Result<(), Status>, Gone> {
+    /// at once; then the connection cannot live on. The inner error is what is answered instead.
+    pub(crate) async fn make_way_for(
+        &mut self,
+        action: &Action<'_>,
+    ) -> Result<Result<(), Answer<'static>>, Gone> {
         let unwanted = match action {
             Action::Echo | Action::Relay(_) | Action::HangUp => false,
             Action::Respond(answer) => !answer.close,
@@ -162,7 +168,7 @@ impl<'x> RequestBody<'x> {
         }
         while !self.is_read() && self.received <= DISCARD_MAX {
             if let Err(error) = self.next().await {
-                return error.status().map(Err).ok_or(Gone::Broken);
+                return error.answer().map(Err).ok_or(Gone::Broken);
             }
         }
         Ok(Ok(()))
@@ -271,7 +277,6 @@ impl<'x> RequestBody<'x> {
             self.at = 0;
         }
         let (stream, pause_max, begun, received) = (self.stream, self.pause_max, self.begun, self.received);
-        let before = self.input.len();
         let input = &mut *self.input;
         let come = poll_fn(|_| {
             let come = stream.poll_receive(input);
@@ -284,13 +289,11 @@ impl<'x> RequestBody<'x> {
         let mut come = come.await;
         if come.is_ok() && stream.port.shaped.get() {
             let due = self.due();
-            match stream.take_toll(self.input.len() - before, due).await {
+            match stream.take_toll(due).await {
                 Ok(Duration::ZERO) => {}
                 Ok(held) => self.held_for(ticks(held)),
-                Err(held) => match held.status() {
-                    Some(status) => return Err(BodyError::Held(status)),
-                    None => come = Err(held.gone()),
-                },
+                Err(Held::Full(ns, by)) => return Err(BodyError::Held(stream.turn_away(ns, by))),
+                Err(Held::Gone(gone)) => come = Err(gone),
             }
         }
         match come {

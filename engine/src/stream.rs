@@ -12,7 +12,6 @@ use perf::Counter;
 use crate::connection::{State, Wait};
 use crate::limits::{BACKLOG_MAX, BODY_RATE_MIN, DENSE_MIN, OUTPUT_MAX, RING_SEND_MAX};
 use crate::port::{Awaits, Port, Transport};
-use crate::shaping::Held;
 use crate::shard::Shard;
 use crate::wheel::{TICKS_PER_SECOND, ticks};
 
@@ -34,14 +33,9 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Waits for bytes and appends them to `input`.
+    /// Waits for bytes and appends them to `input`. No limit is asked about them yet.
     pub(crate) async fn receive(&self, input: &mut Vec<u8>) -> Result<(), Gone> {
-        if !self.port.shaped.get() {
-            return poll_fn(|_| self.poll_receive(input)).await;
-        }
-        let before = input.len();
-        poll_fn(|_| self.poll_receive(input)).await?;
-        self.take_toll(input.len() - before, 0).await.map(drop).map_err(Held::gone)
+        poll_fn(|_| self.poll_receive(input)).await
     }
 
     /// Takes what has come already; `true` if there was something.
@@ -50,6 +44,7 @@ impl Stream {
         if received.is_empty() {
             return false;
         }
+        self.port.owed.set(self.port.owed.get() + received.len() as u64);
         if input.is_empty() {
             std::mem::swap(&mut *received, input);
         } else {

@@ -35,9 +35,8 @@ pub(super) async fn send(responder: &mut Responder<'_>) -> Result<Sent, Gone> {
 }
 
 fn refuse(responder: &mut Responder<'_>, error: BodyError) -> Result<Sent, Gone> {
-    let status = error.status().ok_or(Gone::Broken)?;
-    responder.close_wanted = true;
-    Ok(answer::respond(responder, status, |_| {}))
+    let answer = error.answer().ok_or(Gone::Broken)?;
+    Ok(answer::send(responder, &answer))
 }
 
 fn answer(responder: &mut Responder<'_>, content: &[u8]) -> Sent {

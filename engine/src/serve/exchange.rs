@@ -5,17 +5,19 @@ use std::cell::OnceCell;
 use perf::Counter;
 use proto_http::path::{self, BadPath};
 use proto_http::{Request, Status};
+use site::Action;
 
 use super::Refusal;
 use super::arrived::{Arrived, Detour, Ends, Means, Visit};
 use super::work::{Behind, Work};
 use crate::content::{self, Onward};
 use crate::entering::{Entrance, Lead};
-use crate::finding::{Decision, Finder, NOBODY_ASKED, Origin, refuse};
+use crate::finding::{Decision, Finder, NOBODY_ASKED, Origin};
 use crate::finish;
 use crate::request_body::RequestBody;
 use crate::request_ids;
 use crate::served::Served;
+use crate::shaping::Come;
 use crate::stream::{Gone, Stream};
 
 /// Answers a request, and whether another may follow on the connection. `served` comes with the index of the address that
@@ -56,7 +58,8 @@ pub(super) async fn exchange(
         Ok((request, asked)) => finder.find(&request, asked, &mut work.trail).await,
         Err(action) => (Decision::nowhere(action), None),
     };
-    let mut entrance = Entrance::new(stream, served, head.map(|_| ()), (client, body.begun()));
+    let come = Come { own: head.unwrap_or_default() + body.begun(), behind: ahead.len() };
+    let mut entrance = Entrance::new(stream, served, head.map(|_| ()), (client, come));
     let mut close_wanted = close_wanted(stream, served);
     let mut asking = arrived.asked.ok();
     let mut detour = Detour::default();
@@ -78,8 +81,8 @@ pub(super) async fn exchange(
         }
         if detour.onward.is_some() {
             action = Onward::permit(action);
-        } else if let Err(status) = body.make_way_for(&action).await.map_err(left)? {
-            action = refuse(status);
+        } else if let Err(answer) = body.make_way_for(&action).await.map_err(left)? {
+            action = Action::Respond(answer);
         }
         let place = finder.shown(place);
         let request = if detour.onward.is_some() { asking.map(|(request, _)| request) } else { request };

@@ -75,8 +75,16 @@ pub(crate) struct Candidate<'r> {
     pub(crate) place: Option<Place<'r>>,
     pub(crate) client: Option<IpAddr>,
     pub(crate) user: Option<&'r str>,
-    /// Bytes of its body that have come with the head.
-    pub(crate) body_begun: usize,
+    pub(crate) come: Come,
+}
+
+/// How many bytes had come when a request was looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Come {
+    /// Of its head and its body.
+    pub(crate) own: usize,
+    /// Of the next request.
+    pub(crate) behind: usize,
 }
 
 impl Shard {
@@ -191,9 +199,7 @@ impl Stream {
         candidate: Candidate<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Result<(), Action<'static>>, Gone> {
-        let leads_on = self.port.chain.get().is_running();
-        let before = self.port.shaped.get();
-        if !leads_on {
+        if !self.port.chain.get().is_running() {
             self.port.marks.take();
         }
         let (admission, mut chain) = self.ask_patiently(candidate, out).await?;
@@ -218,37 +224,50 @@ impl Stream {
                     self.send(out).await?;
                     self.delay(wait).await?;
                 }
-                // What came with the head has paid where it has been before, or as it came in behind another request.
-                if leads_on || before {
-                    return Ok(Ok(()));
-                }
-                self.pay_for_begun(candidate, out).await
+                self.pay_for_begun(None, candidate, out).await
             }
             Err(refusal) => {
                 self.mark(Some(refusal.by), 0);
-                Ok(Err(self.refuse(refusal, candidate.client)))
+                self.pay_for_begun(Some(refusal), candidate, out).await
             }
         }
     }
 
-    /// Has the client wait for what of a body has come with the head, before anything is done for the request.
+    /// Has the client wait for what has come of a request, before anything is done for it, be it only that it is refused.
     async fn pay_for_begun(
         &self,
+        refusal: Option<Refusal>,
         candidate: Candidate<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Result<(), Action<'static>>, Gone> {
-        if candidate.body_begun > 0 {
-            self.send(out).await?;
-        }
-        let (ns, by) = match self.take_toll(candidate.body_begun, 0).await {
-            Ok(_) => return Ok(Ok(())),
+        let line = match self.take_toll_of_begun(candidate.come, out).await {
+            Ok(_) => None,
+            Err(Held::Full(ns, by)) => Some((ns, by)),
             Err(Held::Gone(gone)) => return Err(gone),
-            Err(Held::Full(ns, by)) => (ns, by),
         };
+        let refusal = match (refusal, line) {
+            (None, None) => return Ok(Ok(())),
+            (None, Some((ns, by))) => self.turn_away(ns, by),
+            (Some(refusal), _) => {
+                self.note(refusal, candidate.client);
+                refusal
+            }
+        };
+        // Nobody has paid for it: more of that is at the price of a connection each.
+        Ok(Err(Action::Respond(Answer { close: line.is_some(), ..refused(refusal) })))
+    }
+
+    /// Refuses a request that limits have let go on: the line at a limit on its bytes is longer by `ns` than it may be.
+    pub(crate) fn turn_away(&self, ns: u64, by: Acted) -> Refusal {
         let mut chain = self.port.chain.get();
-        let refusal = self.shard.shaper.borrow_mut().as_mut().map(|s| s.turn_away(&mut chain, ns, by));
+        let refusal = match self.shard.shaper.borrow_mut().as_mut() {
+            Some(shaper) => shaper.turn_away(&mut chain, ns, by),
+            None => Refusal::late(ns, by),
+        };
         self.port.chain.set(chain);
-        Ok(refusal.map_or(Ok(()), |refusal| Err(self.refuse(refusal, candidate.client))))
+        // It is no offence, whoever it is.
+        self.note(refusal, None);
+        refusal
     }
 
     /// Asks until there is no doubt: what others tell next can end it. Answers how long the request waits still, and why.
@@ -299,16 +318,14 @@ impl Stream {
         asked
     }
 
-    fn refuse(&self, refusal: Refusal, client: Option<IpAddr>) -> Action<'static> {
+    /// Counts a request that is refused.
+    fn note(&self, refusal: Refusal, client: Option<IpAddr>) {
         self.shard.count(Counter::RequestsRefusedLimit);
         if let Some(client) = client.filter(|_| refusal.offence)
             && !self.shard.offenders.note(client)
         {
             self.shard.count(Counter::OffencesLost);
         }
-        // RFC 6585 section 4: the client has sent too many. What others have sent is no fault of this one.
-        let status = status(refusal.by.level);
-        Action::Respond(Answer { retry_after: Some(refusal.retry_seconds), ..Answer::with(status) })
     }
 
     fn mark(&self, by: Option<Acted>, delayed_ns: u64) {
@@ -321,9 +338,11 @@ impl Stream {
 }
 
 /// What is answered to who is refused.
-pub(crate) fn status(level: Level) -> Status {
-    match level {
+pub(crate) fn refused(refusal: Refusal) -> Answer<'static> {
+    // RFC 6585 section 4: the client has sent too many. What others have sent is no fault of this one.
+    let status = match refusal.by.level {
         Level::Client | Level::Connection => Status::TOO_MANY_REQUESTS,
         Level::Total => Status::SERVICE_UNAVAILABLE,
-    }
+    };
+    Answer { retry_after: Some(refusal.retry_seconds), ..Answer::with(status) }
 }

@@ -11,6 +11,8 @@ use crate::limits::{PACE_MAX, PACE_MIN};
 use crate::port::Awaits;
 use crate::stream::{Gone, Stream};
 
+use super::passing::Toll;
+
 /// When somebody who waits can go on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn {
@@ -67,8 +69,15 @@ enum Ends {
     Alone,
     /// Also that the client sends no more, and that the server drains: nothing has been done for the request.
     Request,
-    /// Also that the client has ended with so many bytes still due.
-    Toll(u64),
+    /// Also what the wait for bytes of a client ends with: that it has ended with bytes still due, or that the server drains.
+    Toll(Toll),
+}
+
+impl Ends {
+    /// Whether nothing has been done yet for who waits, so that a server that drains has it go on.
+    fn with_drain(self) -> bool {
+        matches!(self, Ends::Request | Ends::Toll(Toll::Begun))
+    }
 }
 
 impl Stream {
@@ -82,9 +91,9 @@ impl Stream {
         self.hold(wait, Ends::Alone).await
     }
 
-    /// Waits until bytes may be received, of which so many are due at least.
-    pub(super) async fn wait_for_toll(&self, wait: u64, due: u64) -> Result<(), Gone> {
-        self.hold(wait, Ends::Toll(due)).await
+    /// Waits until bytes that have come may pass.
+    pub(super) async fn wait_for_toll(&self, wait: u64, toll: Toll) -> Result<(), Gone> {
+        self.hold(wait, Ends::Toll(toll)).await
     }
 
     async fn hold(&self, wait: u64, ends: Ends) -> Result<(), Gone> {
@@ -99,8 +108,8 @@ impl Stream {
             match self.gone() {
                 Some(gone) => Poll::Ready(Err(gone)),
                 None if ends == Ends::Request && self.port.ended.get() => Poll::Ready(Err(Gone::Ended)),
-                None if over || ends == Ends::Request && self.leaving() => Poll::Ready(Ok(())),
-                None if matches!(ends, Ends::Toll(due) if self.has_stopped(due)) => {
+                None if over || ends.with_drain() && self.leaving() => Poll::Ready(Ok(())),
+                None if matches!(ends, Ends::Toll(Toll::Due(due)) if self.has_stopped(due)) => {
                     Poll::Ready(Err(Gone::Ended))
                 }
                 None => self.wait(Awaits::Turn),

@@ -5,11 +5,10 @@ use std::time::Duration;
 use perf::Counter;
 use site::shaping::{Acted, Direction, Piece, Step};
 
-use super::status;
+use super::Come;
 use crate::connection::Wait;
 use crate::limits::RECORD_MAX;
 use crate::stream::{Gone, Stream};
-use proto_http::Status;
 
 /// Why bytes do not pass.
 #[derive(Clone, Copy, Debug)]
@@ -28,14 +27,15 @@ impl Held {
             Held::Full(..) => Gone::Expired(Wait::Pace),
         }
     }
+}
 
-    /// The status for a client that is still there.
-    pub(crate) fn status(self) -> Option<Status> {
-        match self {
-            Held::Gone(_) => None,
-            Held::Full(_, by) => Some(status(by.level)),
-        }
-    }
+/// What those who have sent bytes wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Toll {
+    /// That something is done for their request. A server that drains has no time for that.
+    Begun,
+    /// More of its content, of which so many bytes are still to come at least.
+    Due(u64),
 }
 
 /// A piece that has passed.
@@ -128,14 +128,32 @@ impl Stream {
     /// Has the client wait for the bytes that it has sent, if it has sent them too fast; answers for how long. Nothing is
     /// received meanwhile, but its end is seen: who has ended without the `due` bytes that are still to come at least gets
     /// nothing on.
-    pub(crate) async fn take_toll(&self, bytes: usize, due: u64) -> Result<Duration, Held> {
+    pub(crate) async fn take_toll(&self, due: u64) -> Result<Duration, Held> {
         if !self.port.shaped.get() {
             return Ok(Duration::ZERO);
         }
-        let (mut left, mut waited) = (bytes as u64, 0_u64);
+        let owed = self.port.owed.take();
+        self.take_toll_of(owed, Toll::Due(due), &mut Vec::new()).await
+    }
+
+    /// The same for what has come of a request before it was known whose it is. `out` are answers to earlier requests,
+    /// which do not wait for it.
+    pub(super) async fn take_toll_of_begun(&self, come: Come, out: &mut Vec<u8>) -> Result<Duration, Held> {
+        if !self.port.shaped.get() {
+            return Ok(Duration::ZERO);
+        }
+        // What is older was nobody's, and what has come behind the request is the next one's.
+        let owed = self.port.owed.get().min((come.own + come.behind) as u64);
+        let of_next = owed.min(come.behind as u64);
+        self.port.owed.set(of_next);
+        self.take_toll_of(owed - of_next, Toll::Begun, out).await
+    }
+
+    async fn take_toll_of(&self, bytes: u64, toll: Toll, out: &mut Vec<u8>) -> Result<Duration, Held> {
+        let (mut left, mut waited) = (bytes, 0_u64);
         let mut paid = Ok(());
         while left > 0 && paid.is_ok() {
-            paid = match self.pay(left, due).await {
+            paid = match self.pay(left, toll, out).await {
                 Ok(Passed { bytes, waited: ns }) => {
                     left -= bytes;
                     self.shard.count_by(Counter::BytesReceivedShaped, bytes);
@@ -150,7 +168,7 @@ impl Stream {
     }
 
     /// Has up to `wanted` bytes of the client pass. Those that do not come to an end are charged to nobody.
-    async fn pay(&self, wanted: u64, due: u64) -> Result<Passed, Held> {
+    async fn pay(&self, wanted: u64, toll: Toll, out: &mut Vec<u8>) -> Result<Passed, Held> {
         let (mut piece, mut waited) = (None, 0_u64);
         loop {
             let (ns, by) = match self.step(Direction::Up, wanted, &mut piece) {
@@ -171,11 +189,19 @@ impl Stream {
                 self.shard.count(Counter::ReceivesDelayedLimit);
             }
             self.hold_back();
-            if let Err(gone) = self.wait_for_toll(ns, due).await {
+            let until = self.shard.clock.now().saturating_add(ns);
+            let held = match self.send(out).await {
+                Ok(()) => self.wait_for_toll(until.saturating_sub(self.shard.clock.now()), toll).await,
+                Err(gone) => Err(gone),
+            };
+            if let Err(gone) = held {
                 self.give_back(piece);
                 return Err(Held::Gone(gone));
             }
             waited = waited.saturating_add(ns);
+            if toll == Toll::Begun && self.leaving() {
+                return Ok(Passed { bytes: wanted, waited });
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use auth::Prefix;
 
 use super::account::Account;
 use super::limits::ScopeId;
+use super::table::Table;
 
 /// Clients that a shard remembers at most; one counts for each of the limits it is held to.
 pub const CLIENTS_MAX: usize = SETS * WAYS;
@@ -86,7 +87,7 @@ struct Place {
 /// The table.
 pub(super) struct Clients {
     /// Empty as long as nobody limits clients.
-    places: Vec<Place>,
+    places: Table<Place>,
     hasher: RandomState,
     last_stamp: u32,
     used: usize,
@@ -101,7 +102,7 @@ pub(super) struct Clients {
 impl Clients {
     pub(super) fn new() -> Clients {
         Clients {
-            places: Vec::new(),
+            places: Table::new(),
             hasher: RandomState::new(),
             last_stamp: 0,
             used: 0,
@@ -120,7 +121,7 @@ impl Clients {
     pub(super) fn enter(&mut self, now: u64, scope: ScopeId, sought: Sought<'_>) -> Option<Slot> {
         if self.places.is_empty() {
             // Once, when the first client comes that is limited.
-            self.places = vec![Place::default(); CLIENTS_MAX];
+            self.places.furnish(CLIENTS_MAX);
         }
         let sets = self.sets(scope, sought);
         if let Some(slot) = self.find(sets, scope, sought) {
@@ -129,7 +130,7 @@ impl Clients {
         let worth = |place: &Place| place.client.as_ref().map(|_| place.account.worth(now));
         let free = places(sets).filter(|&index| !self.places[index].account.is_held());
         // Of two free places, the one in the emptier set.
-        let taken = |set: usize| self.places[set..set + WAYS].iter().filter(|p| p.client.is_some()).count();
+        let taken = |set: usize| (set..set + WAYS).filter(|&at| self.places[at].client.is_some()).count();
         let taken = sets.map(taken);
         let crowd = |index: usize| if index / WAYS * WAYS == sets[0] { taken[0] } else { taken[1] };
         let Some(index) = free.min_by_key(|&index| (worth(&self.places[index]), crowd(index))) else {
@@ -287,7 +288,7 @@ mod tests {
         );
         let kept = owing.iter().filter(|&&slot| clients.account(slot).is_some()).count();
         assert!(kept > 990, "{kept}");
-        assert_eq!(clients.places.len(), CLIENTS_MAX);
+        assert_eq!(clients.places.iter().count(), CLIENTS_MAX);
         assert!(size_of::<Place>() <= 240, "{}", size_of::<Place>());
     }
 

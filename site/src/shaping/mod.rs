@@ -18,6 +18,7 @@ mod bucket;
 mod clients;
 mod limits;
 mod shaper;
+mod table;
 mod turn;
 
 pub use account::{Delta, Seen, Use};

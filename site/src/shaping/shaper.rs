@@ -167,6 +167,14 @@ pub struct Refusal {
     pub offence: bool,
 }
 
+impl Refusal {
+    /// The line at a limit on bytes is longer by so many nanoseconds than it may be.
+    #[must_use]
+    pub fn late(ns: u64, by: Acted) -> Refusal {
+        Refusal { by, retry_seconds: seconds(ns), offence: false }
+    }
+}
+
 /// What has happened to the table of clients since it was asked last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -255,7 +263,7 @@ impl Shaper {
     pub fn turn_away(&mut self, chain: &mut Chain, ns: u64, by: Acted) -> Refusal {
         self.end(chain);
         self.refused(by, chain.client(by.scope));
-        Refusal { by, retry_seconds: seconds(ns), offence: false }
+        Refusal::late(ns, by)
     }
 
     /// What all levels say of a request.

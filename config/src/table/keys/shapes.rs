@@ -62,7 +62,7 @@ keys! {
             "Bytes of responses that may go at once after a pause; without it, those of a quarter of a second, at least 16k.";
         UP: OrOff<Text<Rate>> = "up", BYTES,
             default Some(r#""off""#), example r#""2MB/s""#,
-            "Bytes a second that are taken of requests' bodies, and of what else a client sends after its first request.";
+            "Bytes a second that are taken of what clients send: heads and bodies of requests.";
         UP_BURST: Size = "up_burst", BURST,
             default None, example r#""512k""#,
             "Such bytes that are taken at once after a pause; without it, those of a quarter of a second, at least 16k.";

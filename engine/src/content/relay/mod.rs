@@ -289,15 +289,12 @@ impl Trouble {
 
     /// Tells the client, which has got nothing yet.
     fn answer(&self, responder: &mut Responder<'_>) -> Result<Sent, Gone> {
-        let status = match self.failure {
+        let answer = match self.failure {
             Failure::Client(gone) => return Err(gone),
-            Failure::Body(error) => {
-                responder.close_wanted = true;
-                error.status().ok_or(Gone::Broken)?
-            }
-            failure => failure.status(),
+            Failure::Body(error) => error.answer().ok_or(Gone::Broken)?,
+            failure => Answer::with(failure.status()),
         };
-        Ok(own::respond(responder, status, |_| {}))
+        Ok(own::send(responder, &answer))
     }
 }
 

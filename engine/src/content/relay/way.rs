@@ -264,7 +264,6 @@ impl<'x> Way<'x> {
 
     /// Waits for bytes of the client in a tunnel and appends them to `input`.
     pub(super) async fn hear(&self, input: &mut Vec<u8>) -> Result<(), Failure> {
-        let before = input.len();
         poll_fn(|_| {
             self.link.look();
             match self.client.poll_receive(input) {
@@ -277,7 +276,7 @@ impl<'x> Way<'x> {
             self.wait()
         })
         .await?;
-        let paid = self.client.take_toll(input.len() - before, 0).await;
+        let paid = self.client.take_toll(0).await;
         paid.map_err(|held| Failure::Client(held.gone()))?;
         // Whoever speaks, the tunnel is in use.
         self.shard().watch(self.server.port.key.get(), Wait::Response);

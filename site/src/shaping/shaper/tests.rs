@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 mod doubt;
+mod many;
 mod sharing;
 
 const MS: u64 = 1_000_000;
