@@ -12,13 +12,15 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{Mode, fchmod};
 
-use crate::net::{Address, BindError, Failed, listen_on, remove_dead_socket, set_socket_mode};
+use crate::net::{
+    Address, BindError, Failed, is_out_of_buffers, listen_on, remove_dead_socket, set_socket_mode,
+};
 use crate::poll;
 
 /// Whether a call waits until it can go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// For as long as it takes.
+    /// For as long as it takes, also until the kernel has memory for the packet.
     Block,
     /// Not at all: it fails with `WouldBlock`.
     Never,
@@ -26,6 +28,9 @@ pub enum Wait {
 
 /// Most descriptors that one packet may come with; the kernel's own limit is a little higher.
 pub const DESCRIPTORS_MAX: usize = 16;
+
+/// Time after which it is tried again whether there is memory for a packet: when there is, nobody tells.
+const MEMORY_PAUSE: Duration = Duration::from_millis(1);
 
 /// Connections to a listener that may wait.
 const BACKLOG: u32 = 64;
@@ -110,7 +115,21 @@ fn send_with(
     }
     let flags = libc::MSG_NOSIGNAL | flag(wait);
     // SAFETY: `message` points to `parts` and `control`, which outlive the call; `parts` to bytes, all of which are only read.
-    retry(|| unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) }).map(drop)
+    let send = || retry(|| unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) });
+    match wait {
+        Wait::Block => when_there_is_memory(send).map(drop),
+        Wait::Never => send().map(drop),
+    }
+}
+
+/// Tries again as long as the kernel has no memory for it, which a large packet on a busy machine meets.
+fn when_there_is_memory<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if is_out_of_buffers(&error) => poll::any_readable(&[], Some(MEMORY_PAUSE))?,
+            result => return result,
+        };
+    }
 }
 
 /// Takes one packet.
@@ -323,6 +342,17 @@ mod tests {
         drop(a);
         assert_eq!(take().unwrap(), (0, 0));
         assert!(send(b.as_fd(), b"x", &[], Wait::Block).is_err());
+    }
+
+    #[test]
+    fn a_packet_waits_until_there_is_memory_for_it() {
+        let mut answers = [libc::ENOBUFS, libc::ENOBUFS, 0, libc::EPIPE].into_iter();
+        let mut call = || match answers.next() {
+            None | Some(0) => Ok(()),
+            Some(error) => Err(io::Error::from_raw_os_error(error)),
+        };
+        when_there_is_memory(&mut call).unwrap();
+        assert_eq!(when_there_is_memory(&mut call).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]
