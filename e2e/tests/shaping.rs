@@ -165,6 +165,46 @@ fn requests_at_the_same_time_are_limited_and_let_go_when_others_end() {
     site.server.stop().expect("an end");
 }
 
+/// Whether a connection is served, which asks as soon as it can.
+fn is_served(mut stream: Client) -> bool {
+    // Whoever is kept out finds the connection closed, or reset.
+    stream.get_mut().write_all(&request("/hello.txt", "")).is_ok()
+        && stream.read_line(&mut String::new()).is_ok_and(|len| len > 0)
+}
+
+#[test]
+fn connections_are_limited_and_let_in_when_others_end() {
+    const MOST: usize = 4;
+    let site = Site::start(r#""shards": 2, "shaping": { "client": { "connections": 4 } }"#, r#""index": []"#);
+    let mut held: Vec<Client> = Vec::new();
+    until("all are let in", || {
+        // One that has been kept out has still counted for a moment on the shard that did so.
+        let mut stream = site.connect();
+        let served = stream.get_mut().write_all(&request("/hello.txt", "")).is_ok()
+            && stream.read_line(&mut String::new()).is_ok_and(|len| len > 0);
+        if served {
+            held.push(stream);
+        }
+        held.len() == MOST
+    });
+    until("others are kept out, some by what another shard has told", || {
+        let kept_out = (0..8).filter(|_| !is_served(site.connect())).count();
+        kept_out == 8 && site.counter("connections_delayed_limit") > 0
+    });
+    // They ask before the others end, and may be let in after that.
+    let newcomers: Vec<_> = (0..MOST).map(|_| site.connect()).collect();
+    let newcomers: Vec<_> =
+        newcomers.into_iter().map(|stream| thread::spawn(move || is_served(stream))).collect();
+    drop(held);
+    for newcomer in newcomers {
+        newcomer.join().expect("it is let in or not, and does not wait for ever");
+    }
+    until("there is room again", || is_served(site.connect()));
+    let counters = site.server.stop().expect("an end");
+    let kept_out = ledger::counter(&counters, "connections_refused_client_limit").expect("a counter");
+    assert!(kept_out >= 8, "{kept_out}");
+}
+
 /// A server that takes thirty milliseconds for each answer.
 fn slow() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
