@@ -37,11 +37,9 @@ pub(crate) fn config(root: &Node, source: Option<&Source>, problems: &mut Proble
     let reader = Reader::of_root(root, source, problems);
     // Only editors use the value; it is read so that a wrong type is found.
     let _schema = reader.get(&top::SCHEMA, problems);
-    let server = server::read(&reader.section(&top::SERVER, problems), problems);
-    let catalog = Catalog {
-        logs: Logs::read(&reader, source, problems),
-        upstreams: Upstreams::read(&reader, source, problems),
-    };
+    let logs = Logs::read(&reader, source, problems);
+    let server = server::read(&reader.section(&top::SERVER, problems), &logs, problems);
+    let catalog = Catalog { logs, upstreams: Upstreams::read(&reader, source, problems) };
     let of_defaults = reader.section(&top::DEFAULTS, problems);
     let defaults = Inherited::builtin().with(Layer::read(&of_defaults, &catalog, problems));
     idle::check_fields(&of_defaults, defaults.settings(), problems);

@@ -255,6 +255,7 @@ mod tests {
             "file": {"file": "base.log", "rotate": {}},
             "stream": {"stream": "stdout"},
             "syslog": {"syslog": "tls://base.example"},
+            "central": {"journald": "/central"},
             "journald": {"journald": "/base"},
             "gearman": {"gearman": ["base.example"]}
         },

@@ -392,7 +392,11 @@ fn logs(logs: &[Arc<Log>]) -> Vec<String> {
 #[test]
 fn logs_are_chosen_by_name_or_path() {
     let config = load_with(LOGS, &[]).config;
+    assert!(config.server.error_log_also.is_empty());
+    let also = load_with(LOGS, &[r#"/server/error_log_also=["main", "/var/log/more"]"#]).config.server;
+    let more = "- /var/log/more Json /server/error_log_also/1".to_owned();
     let main = "main /etc/kimura/log/access.log Json /logs/main/file".to_owned();
+    assert_eq!(logs(&also.error_log_also), [main.clone(), more]);
     let console = "console stderr Common /logs/console/stream".to_owned();
     let unused = "unused stdout Combined /logs/unused/stream".to_owned();
     let slow = "slow stdout Template(\"$status $uri\") /logs/slow/stream".to_owned();

@@ -1,7 +1,7 @@
 complete -c kimura -f -a '(__fish_complete_directories)'
 complete -c kimura -n __fish_is_first_arg -a status -d 'Tell how the server runs'
 complete -c kimura -n __fish_is_first_arg -a reload -d 'Read the configuration again and serve it'
-complete -c kimura -n __fish_is_first_arg -a rotate-logs -d 'Open the log files again, after they were moved away'
+complete -c kimura -n __fish_is_first_arg -a rotate-logs -d 'Put log files aside now, or open them again'
 complete -c kimura -n __fish_is_first_arg -a verbosity -d 'Set the level of the error log until the next change'
 complete -c kimura -n __fish_is_first_arg -a logs -d 'Print what was logged last, and with --follow what comes'
 complete -c kimura -n __fish_is_first_arg -a bans -d 'List who is banned'

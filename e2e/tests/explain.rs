@@ -21,6 +21,7 @@ const ROWS_MIN: usize = 300;
 /// Every kind of step, and an upstream.
 const CONFIGURATION: &str = r#"{
   "server": { "listen": ["127.0.0.1:0"], "shards": 1 },
+  "upstreams": { "php": { "servers": ["unix:${folder}/none.sock"], "protocol": "fastcgi" } },
   "hosts": { "localhost": {
     "root": "${folder}/www",
     "access_log": "${folder}/access.log", "access_log_format": "$request|$status",
@@ -37,7 +38,8 @@ const CONFIGURATION: &str = r#"{
         ], "proxy": "http://${backend}" },
       "/inner/": { "internal": true, "return": { "body": "inside: $path, asked: $request_uri" } },
       "/outer/": { "rewrite": [{ "path": "^/outer/(.*)$", "to": "/inner/$1" }] },
-      "/page/": { "try": ["$path", "$path.html", "/inner/none"] }
+      "/page/": { "try": ["$path", "$path.html", "/inner/none"] },
+      "/run/": { "proxy": "php" }
     }
   } }
 }"#;
@@ -113,6 +115,8 @@ impl Site {
     fn start() -> Site {
         let folder = Folder::new("explain").expect("a folder");
         folder.write("www/page/here.html", b"here\n").expect("write");
+        folder.write("www/run/a.php", b"").expect("write");
+        folder.write("www/run/.c.php", b"").expect("write");
         let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
         let backend = Backend::start(vec![reply(answer, After::Next); 16]).expect("a backend");
         let text = CONFIGURATION
@@ -216,6 +220,18 @@ fn each_step_is_told_and_then_taken() {
     // Nobody but a rule leads there.
     assert_eq!(site.served("/inner/x").0, 404);
     assert!(site.explained("/inner/x").ends_with("outcome   404 Not Found\n"));
+    // Nobody is asked for a script that is not there, or is hidden.
+    for (target, status, wanted) in [
+        ("/run/a.php/x", 502, "the upstream php is asked for /run/a.php/x"),
+        ("/run/b.php", 404, "404 Not Found: there is no script /run/b.php below root"),
+        ("/run/.c.php", 404, "404 Not Found: there is no script /run/.c.php below root"),
+        ("/run/", 404, "404 Not Found: there is no script /run/index.php below root"),
+        ("/run/a", 404, "404 Not Found: the path names no script"),
+    ] {
+        let explained = site.explained(target);
+        assert!(explained.ends_with(&format!("outcome   {wanted}\n")), "{explained}");
+        assert_eq!(site.served(target).0, status, "{target}");
+    }
     assert_eq!(site.served("/page/none").1, "inside: /inner/none, asked: /page/none");
     site.server.stop().expect("an end in order");
     let log = std::fs::read_to_string(site.folder.path().join("access.log")).expect("a log");

@@ -2,15 +2,17 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use e2e::load::Load;
 use e2e::openssl::{Algorithm, Authority, Term};
 use e2e::response::Asked;
-use e2e::{Folder, Options, Server, until};
+use e2e::{Folder, Options, Server, binary, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 
@@ -190,6 +192,76 @@ fn each_request_is_logged_by_every_way() {
     site.all_came(0..40);
 }
 
+/// What the server has to say goes the same ways, also to a file that is put aside.
+#[test]
+fn messages_of_the_error_log_go_by_every_way() {
+    let site = Site::new("log-receivers-messages");
+    let also = r#""error_log_also": ["tcp", "tls", "udp", "local", "jobs", "kept"], "listen":"#;
+    let kept = r#""logs": { "kept": { "file": "${folder}/kept.log", "rotate": { "compress": "off", "names": "number" } },"#;
+    let text = fs::read_to_string(site.path("kimura.conf")).expect("a configuration");
+    let text = text.replacen("\"listen\":", also, 1).replacen("\"logs\": {", &site.fill(kept), 1);
+    fs::write(site.path("kimura.conf"), text).expect("write");
+    let (_rsyslogd, _gearmand) = (site.rsyslogd(), site.gearmand());
+    let _worker = site.worker();
+    let server = site.server();
+    let command = |words: &[&str]| {
+        let socket = site.path("control.sock").display().to_string();
+        let words = words.iter().map(ToString::to_string).chain(["--socket".to_owned(), socket]);
+        let output = binary::output(words).expect("the client runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let has = |file: &str, way: &str, words: &str| {
+        let text = fs::read_to_string(site.path(file)).unwrap_or_default();
+        text.lines().any(|line| line.starts_with(way) && line.contains(words))
+    };
+    let ways = [
+        ("received", "by-tcp"),
+        ("received", "by-tls"),
+        ("received", "by-udp"),
+        ("received", "by-unix"),
+        ("worked", ""),
+        ("kept.log", ""),
+    ];
+    command(&["verbosity", "debug"]);
+    for (file, way) in ways {
+        until(&format!("a message {way} in {file}"), || has(file, way, "verbosity 4"));
+    }
+    // The logger itself and its successor say something, too; and requests are lines beside that.
+    let logger = server.process("kimura: logger").expect("the logger");
+    kill(Pid::from_raw(logger.pid as i32), Signal::SIGKILL).expect("it runs");
+    for (file, way) in ways {
+        until(&format!("its end {way} in {file}"), || has(file, way, "logger has ended"));
+    }
+    ask(&server, 0..20);
+    site.all_came(0..20);
+    command(&["rotate-logs"]);
+    until("a file that was put aside", || has("kept.log.1", "", "logger has ended"));
+    until("a message in the next one", || has("kept.log", "", " rotate-logs "));
+    // All of it is accounted for: there are more lines than five for each request.
+    until("delivery of all lines", || {
+        let status: serde_json::Value = serde_json::from_str(&command(&["status", "--json"])).expect("JSON");
+        let number = |name: &str| status["lines"][name].as_u64().expect("a number");
+        number("lines_written") > 5 * 20
+            && number("lines_queued") + number("lines_under_way") == 0
+            && number("lines_written")
+                == number("lines_delivered") + number("lines_dropped") + number("lines_lost")
+    });
+    // Nobody is told any more where nobody wants to hear.
+    let text = fs::read_to_string(site.path("kimura.conf")).expect("a configuration");
+    let silent = text.replacen(also, "\"listen\":", 1);
+    fs::write(site.path("kimura.conf"), silent).expect("write");
+    command(&["reload"]);
+    // The logger has heard of it once it has taken a line that came later; and of the command likewise.
+    ask(&server, 20..21);
+    site.all_came(20..21);
+    command(&["verbosity", "info"]);
+    ask(&server, 21..22);
+    site.all_came(21..22);
+    assert!(!has("kept.log", "", "verbosity 3"));
+    server.stop().expect("the server ends in order");
+}
+
 #[test]
 fn what_receivers_miss_while_they_are_away_comes_when_they_are_back() {
     let site = Site::new("log-receivers-away");
@@ -209,5 +281,87 @@ fn what_receivers_miss_while_they_are_away_comes_when_they_are_back() {
     let _worker = site.worker();
     ask(&server, 60..80);
     site.all_came(0..80);
+    server.stop().expect("the server ends in order");
+}
+
+/// The ids in the lines of a file that begin like this; `None` while it is not there.
+fn ids(text: &str, way: &str) -> HashSet<String> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix(way));
+    lines.filter_map(|line| line.trim_start().split_once(' ')).map(|(id, _)| id.to_owned()).collect()
+}
+
+/// Under load: what waits within the bound comes, and all else is counted.
+#[test]
+fn receivers_that_are_away_under_load() {
+    const BODY: &[u8] = b"Hello, world!\n";
+    let site = Site::new("log-receivers-load");
+    let text = fs::read_to_string(site.path("kimura.conf")).expect("a configuration");
+    let mut text = text.replace(r#"["tcp", "tls", "udp", "local", "jobs"]"#, r#"["tls", "jobs"]"#);
+    for log in [r#""tls": {"#, r#""jobs": {"#] {
+        text = text.replace(log, &format!(r#"{log} "queue": "256k","#));
+    }
+    // Not so short that filling a queue takes long, and not so long that what was sent is more than can be sent again.
+    let template = format!(r#""format": "$request_id {}""#, "x".repeat(64));
+    fs::write(site.path("kimura.conf"), text.replace(r#""format": "common""#, &template)).expect("write");
+    let (rsyslogd, gearmand) = (site.rsyslogd(), site.gearmand());
+    let worker = site.worker();
+    let server = site.server();
+    let status = || -> serde_json::Value {
+        let socket = site.path("control.sock").display().to_string();
+        let output = binary::output(["status", "--json", "--socket", &socket]).expect("the client runs");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    // Both logs, in the order of their names in messages.
+    let numbers = |name: &str| -> Vec<u64> {
+        let status = status();
+        let logs = status["logs"].as_array().expect("logs").iter();
+        let logs = logs.filter(|log| log["delivered"].is_u64());
+        logs.map(|log| log[name].as_u64().expect("a number")).collect()
+    };
+    let all = |name: &str, wanted: fn(u64) -> bool| {
+        let numbers = numbers(name);
+        numbers.len() == 2 && numbers.into_iter().all(wanted)
+    };
+    let load = Load::start(&[server.place(1).expect("an address")], "localhost", "/hello.txt", BODY);
+    until("both get lines", || all("delivered", |count| count > 100));
+    drop(worker);
+    rsyslogd.end(Signal::SIGKILL);
+    gearmand.end(Signal::SIGTERM);
+    until("more than can wait", || all("dropped", |count| count > 100));
+    let (_rsyslogd, _gearmand) = (site.rsyslogd(), site.gearmand());
+    let _worker = site.worker();
+    let before = numbers("delivered");
+    until("both get lines again", || {
+        numbers("delivered").iter().zip(&before).all(|(now, before)| before + 100 < *now)
+    });
+    let tally = load.stop();
+    assert!(tally.failures.is_empty(), "{:?}", tally.failures);
+    until("delivery of all lines", || {
+        let lines = status()["lines"].clone();
+        lines["lines_written"] == 2 * tally.answered
+            && lines["lines_queued"] == 0
+            && lines["lines_under_way"] == 0
+    });
+    let lines = status()["lines"].clone();
+    let number = |name: &str| lines[name].as_u64().expect("a number");
+    let known = number("lines_delivered") + number("lines_dropped") + number("lines_lost");
+    assert_eq!(known, 2 * tally.answered, "{lines}");
+    // Each line that counts as delivered has come, be it twice.
+    let delivered = |log: &str| {
+        let status = status();
+        let logs = status["logs"].as_array().expect("logs").clone();
+        let log =
+            logs.into_iter().find(|found| found["name"].as_str().is_some_and(|name| name.contains(log)));
+        log.expect("a log")["delivered"].as_u64().expect("a number")
+    };
+    for (file, way, log) in [("received", "by-tls", "the log tls"), ("worked", "", "the log jobs")] {
+        let wanted = delivered(log);
+        let mut came = 0;
+        until(&format!("{wanted} lines in {file}, without {came}"), || {
+            came = ids(&fs::read_to_string(site.path(file)).unwrap_or_default(), way).len() as u64;
+            came >= wanted
+        });
+        assert!(came <= tally.answered, "{came} of {}", tally.answered);
+    }
     server.stop().expect("the server ends in order");
 }

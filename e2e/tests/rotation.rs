@@ -385,6 +385,51 @@ fn a_folder_that_is_gone_for_a_while() {
     server.stop().expect("the server ends in order");
 }
 
+/// Files that others put aside are looked after as well: what nobody can find is not written to for ever.
+#[test]
+fn files_without_rules_that_somebody_has_removed() {
+    let site = Site::new(None);
+    let error_log = site.log("error.log");
+    let text = fs::read_to_string(&site.configuration).expect("a configuration");
+    let text = text
+        .replace("\"shards\": 2,", &format!("\"shards\": 2, \"error_log\": \"{}\",", error_log.display()));
+    fs::write(&site.configuration, text).expect("write");
+    let server = site.start();
+    get(&server);
+    until("the line", || count(&site.log("access.log")) == 1);
+    let moved = site.folder.path().join("moved");
+    fs::rename(site.folder.path().join("log"), &moved).expect("it is ours");
+    let said = |path: &Path, words: &str| text_of(path).is_some_and(|text| text.contains(words));
+    for name in ["access.log", "error.log"] {
+        let words = format!("looking after the log file {} fails", site.log(name).display());
+        until("a word about it", || said(&moved.join("error.log"), &words));
+    }
+    assert!(site.number("troubles") > 0);
+    get(&server);
+    until("the line in the file that was open", || count(&moved.join("access.log")) == 2);
+    fs::create_dir(site.folder.path().join("log")).expect("it is gone");
+    let words = format!("looking after the log file {} works again", error_log.display());
+    until("the end of it", || said(&error_log, &words));
+    until("a new file", || site.log("access.log").exists());
+    get(&server);
+    until("the line", || count(&site.log("access.log")) == 1);
+    // One file alone.
+    fs::remove_file(site.log("access.log")).expect("it is there");
+    until("another file", || site.log("access.log").exists());
+    get(&server);
+    until("the line", || count(&site.log("access.log")) == 1);
+    // Nobody wants it any more.
+    let text = fs::read_to_string(&site.configuration).expect("a configuration");
+    fs::write(&site.configuration, text.replace("\"access_log\": \"main\"", "\"access_log\": \"off\""))
+        .expect("write");
+    site.give(&["reload"]);
+    fs::remove_file(site.log("access.log")).expect("it is there");
+    fs::remove_file(&error_log).expect("it is there");
+    until("another error log", || error_log.exists());
+    assert!(!site.log("access.log").exists());
+    server.stop().expect("the server ends in order");
+}
+
 /// A file system in memory, of 32 MiB.
 struct Small(PathBuf);
 

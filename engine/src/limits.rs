@@ -133,7 +133,7 @@ pub(crate) const BEAT: Duration = Duration::from_millis(50);
 
 /// Beats in which those are still accepted who had come before the server was told to end: their handshakes may take a round
 /// trip more.
-pub(crate) const GATHERING_BEATS: u32 = 2;
+pub(crate) const STRAGGLER_BEATS: u32 = 2;
 
 /// How long they may take to ask, and those who had just been accepted.
 pub(crate) const FIRST_REQUEST_PATIENCE: Duration = Duration::from_secs(1);

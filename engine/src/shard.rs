@@ -117,7 +117,7 @@ pub(crate) struct Shard {
     /// Whether clients are let in.
     pub(crate) open: Cell<bool>,
     /// Beats that are left in which those are accepted who came before the drain.
-    pub(crate) gathering: Cell<u32>,
+    pub(crate) straggler_beats: Cell<u32>,
     /// Waits for the end of all accepts.
     pub(crate) let_go: RefCell<Option<Reply>>,
     /// Emptied send buffers.
@@ -204,7 +204,7 @@ impl Shard {
             spares: RefCell::default(),
             life: Cell::new(Life::Serving),
             open: Cell::new(false),
-            gathering: Cell::new(0),
+            straggler_beats: Cell::new(0),
             let_go: RefCell::default(),
             spare: RefCell::default(),
             large: RefCell::default(),

@@ -4,11 +4,11 @@ use crate::arguments::Wishes;
 use crate::error::Error;
 use crate::settings::{self, Origin, Unloadable};
 use crate::usage::Usage;
-use config::{Config, HostName, Transport};
+use config::{Config, Dotfiles, HostName, Transport};
 use proto_http::{Head, HeadParser, Limits, Progress, Request, Status, path};
 use site::{
-    Action, Arrival, Client, Event, Exchange, Files, Identity, Inquiry, Kind, Miss, Place, Security, Site,
-    Trail, Walk, decide, decide_admitted, decide_untried, file_for,
+    Action, Arrival, Client, Event, Exchange, Files, Identity, Inquiry, Kind, Miss, Place, Relay, Security,
+    Site, Trail, Walk, decide, decide_admitted, decide_untried, file_for,
 };
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -252,7 +252,8 @@ impl Teller<'_> {
             }
             Action::File(files) => file(files, trail.path()),
             Action::ToTls(_) => format!("{}: the same with TLS", Status::PERMANENT_REDIRECT),
-            Action::Relay(relay) => format!("the upstream {} is asked for {path}", relay.group.name),
+            Action::Relay(relay) => relayed(relay, trail.path())
+                .unwrap_or_else(|| format!("the upstream {} is asked for {path}", relay.group.name)),
             Action::Comet(..) => "live logs".to_owned(),
             Action::Echo => "the body of the request is sent back".to_owned(),
             Action::HangUp => "the connection is closed without an answer".to_owned(),
@@ -273,6 +274,19 @@ fn seen<'x>(inquiry: &Inquiry<'x>, place: Place<'x>, trail: &'x Trail) -> Exchan
         security: inquiry.security,
         holder: None,
     }
+}
+
+/// Why an upstream is not asked for a script, if it is not.
+fn relayed(relay: &Relay, path: &[u8]) -> Option<String> {
+    let scripts = relay.scripts.as_ref()?;
+    let status = Status::NOT_FOUND;
+    let Some(script) = scripts.rule.find(path) else {
+        return Some(format!("{status}: the path names no script"));
+    };
+    let (files, path) = (scripts.files.as_ref()?, [script.path, script.index].concat());
+    let is_hidden = files.dotfiles == Dotfiles::Hide && path::has_hidden_segment(&path);
+    let is_missing = is_hidden || !is_there(files, Kind::File, &path);
+    is_missing.then(|| format!("{status}: there is no script {} below root", shown(&path)))
 }
 
 fn file(files: &Files, path: &[u8]) -> String {

@@ -61,11 +61,12 @@ fn near(bad: &BadTemplate) -> Option<String> {
 
 const CURE: &str = "create the folder, or let the user of the server write there";
 
-/// The first log of each output.
+/// The first log of each output, be it for requests or for messages.
 pub(crate) fn access_logs(config: &Config) -> Vec<&Log> {
     let mut seen = HashSet::new();
     places(config)
         .flat_map(|(settings, _)| &settings.access_logs)
+        .chain(&config.server.error_log_also)
         .map(|log| &**log)
         .filter(|log| seen.insert(&log.output))
         .collect()

@@ -87,8 +87,9 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "rotate-logs",
         operand: Operand::None,
         rank: Some("operator"),
-        summary: "Open the log files again, after they were moved away",
-        detail: "",
+        summary: "Put log files aside now, or open them again",
+        detail: "Files of logs with rotate are put aside, unless they are empty; all others, and that of the error log, are \
+                 opened again, for whoever has moved them away.",
     },
     Verb {
         id: Id::Verbosity,

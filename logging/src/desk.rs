@@ -1,6 +1,6 @@
 //! The logger process: takes what workers send into the queues of the logs, from where their threads deliver it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -37,9 +37,20 @@ pub enum Fed {
     Closed,
 }
 
+/// What goes to a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hears {
+    /// The lines of requests that name it.
+    Requests,
+    /// Messages of the error log beside these.
+    Messages,
+}
+
 /// All sinks by their numbers.
 pub struct Desk {
     queues: BTreeMap<u16, Arc<Queue>>,
+    /// Those of them that get messages of the error log, too.
+    hearers: BTreeSet<u16>,
     /// Every courier holds a sender.
     couriers: (Sender<()>, Receiver<()>),
     packet: Vec<u8>,
@@ -67,6 +78,7 @@ impl Desk {
     pub fn new() -> Self {
         Self {
             queues: BTreeMap::new(),
+            hearers: BTreeSet::new(),
             couriers: bounded(0),
             packet: vec![0; PACKET_MAX],
             notices: None,
@@ -131,12 +143,24 @@ impl Desk {
         self.place(number, name, remote.outlet(), storage)
     }
 
+    /// What goes to the sink with this number from now on.
+    pub fn hear(&mut self, number: u16, hears: Hears) {
+        match hears {
+            Hears::Requests => self.hearers.remove(&number),
+            Hears::Messages => self.hearers.insert(number),
+        };
+    }
+
     /// The ring that viewers read: whatever comes is shown there from now on.
     ///
     /// # Errors
     /// `InvalidData` when `fd` is no such ring.
     pub fn tail(&mut self, fd: OwnedFd) -> io::Result<()> {
         self.tail.attach(fd)
+    }
+
+    fn queues_of_messages(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.hearers.iter().filter_map(|number| self.queues.get(number))
     }
 
     fn place(
@@ -188,10 +212,11 @@ impl Desk {
             }
             match self.queues.get(&sink) {
                 Some(queue) => queue.take(Packet { generation, number }, lines),
-                None if sink == MESSAGES => {}
+                None if sink == MESSAGES => self.queues_of_messages().for_each(|queue| queue.add(lines)),
                 None => self.unknown += newlines(lines),
             }
-            // Whoever dies here leaves the packet where it is: its successor shows it, maybe again.
+            // Whoever dies here leaves the packet where it is: its successor shows it, maybe again, and messages may come to a
+            // log a second time.
             self.tail.show(sink, facts, lines)?;
             packet::discard(worker)?;
         }
@@ -254,6 +279,44 @@ mod tests {
         packet::send(own.as_fd(), &[b'\n'; 20], &[own.as_fd()], Wait::Block).unwrap();
         let error = Desk::new().read(1, other.as_fd()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData, "a descriptor");
+    }
+
+    #[test]
+    fn messages_go_to_the_logs_that_want_them() {
+        let (own, other) = packet::pair().unwrap();
+        let mut desk = Desk::new();
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["requests", "both"].map(|name| folder.path().join(name));
+        for (number, path) in paths.iter().enumerate() {
+            let file = std::fs::File::options().append(true).create(true).open(path).unwrap();
+            let cells = sys::mem::Cells::create("test", crate::cells_for(1 << 18)).unwrap();
+            desk.file(number as u16, "a log", file.into(), cells).unwrap();
+        }
+        let send = |desk: &mut Desk, text: &str| {
+            let message = crate::forward::message(text.as_bytes());
+            packet::send(own.as_fd(), &message, &[], Wait::Block).unwrap();
+            assert_eq!(desk.read(MESSAGES_GENERATION, other.as_fd()).unwrap(), Fed::Empty);
+        };
+        send(&mut desk, "before\n");
+        desk.hear(1, Hears::Messages);
+        // Alike and without numbers: each is one of its own.
+        send(&mut desk, "said\n");
+        send(&mut desk, "said\n");
+        // Workers say something, too, between their lines.
+        let lines = |number: u64| [&1_u16.to_le_bytes()[..], &number.to_le_bytes(), b"a line\n"].concat();
+        let said = crate::forward::message(b"by a worker\n");
+        for packet in [lines(1), said, lines(1), lines(2)] {
+            packet::send(own.as_fd(), &packet, &[], Wait::Block).unwrap();
+        }
+        assert_eq!(desk.read(1, other.as_fd()).unwrap(), Fed::Empty);
+        assert_eq!(desk.lines_of(1), 2);
+        desk.hear(1, Hears::Requests);
+        send(&mut desk, "after\n");
+        let tally = desk.tally();
+        assert_eq!((tally.taken, tally.messages, tally.even()), (5, 3, true));
+        desk.finish(Duration::from_secs(20));
+        let texts = paths.map(|path| std::fs::read_to_string(path).unwrap());
+        assert_eq!(texts, ["", "said\nsaid\na line\nby a worker\na line\n"]);
     }
 
     #[test]

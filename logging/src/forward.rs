@@ -2,8 +2,9 @@
 //!
 //! A packet is the number of the sink as u16, the number of the packet as u64, both little-endian, and whole lines. With
 //! [`FACTS`] in the number of the sink, the facts about the lines come before them, and their length as u32 before that. A
-//! packet for [`MESSAGES`] is lines of the error log, which are only to be shown; it has no number of its own. The supervisor holds the other end too: what a logger process that dies has not read waits there for the next one, which
-//! knows by the numbers what has been taken before.
+//! packet for [`MESSAGES`] is lines of the error log, to be shown and for the logs that want them; it has no number of its
+//! own. The supervisor holds the other end too: what a logger process that dies has not read waits there for the next one,
+//! which knows by the numbers what has been taken before.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};

@@ -47,7 +47,7 @@ mod text;
 mod variable;
 
 pub use civil::now;
-pub use desk::{Desk, Fed, MESSAGES_GENERATION};
+pub use desk::{Desk, Fed, Hears, MESSAGES_GENERATION};
 pub use details::{Answer, Detail, Details, Value};
 pub use error::Error;
 pub use format::{Format, LINE_MAX};

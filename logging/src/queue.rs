@@ -121,6 +121,15 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// Takes messages in, which no worker counts and which have no numbers.
+    pub(crate) fn add(&self, lines: &[u8]) {
+        let mut state = self.lock();
+        state.add(lines);
+        state.weigh();
+        drop(state);
+        self.changed.notify_one();
+    }
+
     /// Lines go elsewhere from now on.
     pub(crate) fn replace(&self, replacement: Replacement) {
         self.lock().replacement = Some(replacement);
@@ -278,11 +287,22 @@ impl State {
             (number_at, packet.number),
             (lines_at, before + count),
         ];
+        self.append(&sent, count, lines);
+    }
+
+    fn add(&mut self, lines: &[u8]) {
+        let count = newlines(lines);
+        self.append(&[(tally::MESSAGES, self.memory.get(tally::MESSAGES) + count)], count, lines);
+    }
+
+    /// Takes `count` lines in, together with this change.
+    fn append(&mut self, change: &[(usize, u64)], count: u64, lines: &[u8]) {
+        let memory = &self.memory;
         let taken = (tally::TAKEN, memory.get(tally::TAKEN) + count);
         // No worker sends more than a block at once; whoever does is not a worker.
         if lines.len() > BLOCK_BYTES {
             let dropped = (tally::DROPPED, memory.get(tally::DROPPED) + count);
-            return memory.change(&[sent[0], sent[1], sent[2], taken, dropped]);
+            return memory.change(&[change, &[taken, dropped]].concat());
         }
         let (block, order) = self.room(lines.len());
         let memory = &self.memory;
@@ -290,10 +310,7 @@ impl State {
         let next = memory.get(layout::NUMBERS_AT) + memory.get(tally::TAKEN);
         let first = if len == 0 { next } else { memory.field(block, field::FIRST) };
         memory.write(block, len, lines);
-        memory.change(&[
-            sent[0],
-            sent[1],
-            sent[2],
+        let added = [
             taken,
             (tally::QUEUED, memory.get(tally::QUEUED) + count),
             (head(block, field::STATE), WAITING),
@@ -301,7 +318,13 @@ impl State {
             (head(block, field::FIRST), first),
             (head(block, field::LEN), (len + lines.len()) as u64),
             (head(block, field::LINES), memory.field(block, field::LINES) + count),
-        ]);
+        ];
+        // On the stack: this happens for each batch.
+        let mut changes = [(0, 0); layout::CHANGES];
+        let len = change.len() + added.len();
+        changes[..change.len()].copy_from_slice(change);
+        changes[change.len()..len].copy_from_slice(&added);
+        memory.change(&changes[..len]);
     }
 
     /// The cells of a worker, or of the oldest one, whose place it takes.

@@ -22,6 +22,9 @@ pub const FAILING: usize = 5;
 /// Cell of [`Tally::left`].
 pub const LEFT: usize = 6;
 
+/// Cell of [`Tally::messages`].
+pub const MESSAGES: usize = 7;
+
 /// Cell of the mark, behind the tally: [`MARK`] once the memory is made.
 pub const MARK_AT: usize = TALLY_CELLS;
 /// Tells such memory from anything else.
@@ -53,6 +56,8 @@ pub struct Tally {
     pub failing: bool,
     /// Of those that have come in, lines that a server before this one has left.
     pub left: u64,
+    /// Of those that have come in, messages of the error log, which no worker counts.
+    pub messages: u64,
 }
 
 impl Tally {
@@ -82,6 +87,7 @@ impl Tally {
             queued: cell(QUEUED),
             failing: cell(FAILING) != 0,
             left: cell(LEFT),
+            messages: cell(MESSAGES),
         }
     }
 
@@ -95,6 +101,7 @@ impl Tally {
             queued: self.queued.saturating_add(other.queued),
             failing: self.failing || other.failing,
             left: self.left.saturating_add(other.left),
+            messages: self.messages.saturating_add(other.messages),
         }
     }
 

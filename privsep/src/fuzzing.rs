@@ -212,6 +212,7 @@ pub(crate) mod tests {
             spill: Some(SpillNeeds { path: "/var/spill".into(), pointer: pointer() }),
             rotation,
             named: false,
+            messages: false,
             pointer: pointer(),
         };
         let entry = |name, rank| RankEntry { name: text(name), rank };
@@ -435,6 +436,7 @@ pub(crate) mod tests {
                     spilled: true,
                     turn: 4,
                     rotation: Some(rotation()),
+                    messages: true,
                 }),
             ),
             ("sink-syslog", 4, encode(&to_receiver(syslog()))),
@@ -548,6 +550,7 @@ pub(crate) mod tests {
             spilled: false,
             turn: 0,
             rotation: None,
+            messages: false,
         }
     }
 

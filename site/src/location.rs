@@ -67,6 +67,11 @@ impl Location {
         }
     }
 
+    /// Whether only the server itself leads there.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.chain.iter().any(|phase| matches!(phase, Phase::Internal))
+    }
+
     /// What is tried there before anything else makes a response.
     pub(crate) fn attempts(&self) -> Option<&Attempts> {
         self.chain.iter().find_map(|phase| match phase {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Bans, Control, Listen, Output, Shaping};
+use super::{Bans, Control, Listen, Log, Output, Shaping};
 
 /// `/server`: shards, addresses, identity, limits, times.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,8 @@ pub struct Server {
     pub pid_file: Option<PathBuf>,
     /// Where the server's own messages go.
     pub error_log: Output,
+    /// Logs that get them, too.
+    pub error_log_also: Vec<Arc<Log>>,
     /// The least severe message that is still written.
     pub error_log_level: Level,
     /// Whether responses carry `Server: kimura`.

@@ -98,7 +98,7 @@ impl Layer {
             internal: reader.get(&settings::INTERNAL, problems),
             accel: reader.get(&settings::ACCEL, problems),
             proxy_headers: fields::of_requests(reader, problems),
-            access_logs: catalog.logs.chosen(reader, problems),
+            access_logs: catalog.logs.chosen(reader, &settings::ACCESS_LOG, problems),
             access_log_format: reader.get(&settings::ACCESS_LOG_FORMAT, problems),
             request_id: reader.get(&settings::REQUEST_ID, problems),
             auth: reader.has(&settings::AUTH).then(|| auth::read(reader, problems).map(Arc::new)),

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::receiver;
 use crate::cause::{Cause, Flaw};
-use crate::kind::LogChoice;
+use crate::kind::{LogChoice, LogList};
 use crate::model::{Every, Log, LogConditions, LogFormat, LogQueue, Output, Receiver, Rotate, RotatedNames};
 use crate::near::nearest;
 use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
 use crate::source::{Origin, Source};
-use crate::table::{log, rotate, settings, top};
+use crate::table::{Key, log, rotate, top};
 use crate::tree::quoted;
 use crate::{pointer, syntax};
 
@@ -82,18 +82,22 @@ impl Logs {
         self.logs.iter().filter_map(|(_, log)| log.clone()).collect()
     }
 
-    /// What the `access_log` of a place says, if it says something.
-    pub(super) fn chosen(&self, place: &Reader<'_>, problems: &mut Problems) -> Option<Vec<Chosen>> {
+    /// What the `key` of a place says, such as its `access_log`, if it says something.
+    pub(super) fn chosen(
+        &self,
+        place: &Reader<'_>,
+        key: &'static Key<LogList>,
+        problems: &mut Problems,
+    ) -> Option<Vec<Chosen>> {
         let mut chosen = Vec::new();
-        for (index, (pointer, choice)) in place.get(&settings::ACCESS_LOG, problems)?.into_iter().enumerate()
-        {
+        for (index, (pointer, choice)) in place.get(key, problems)?.into_iter().enumerate() {
             let found = match choice {
                 LogChoice::Name(name) => self.find(&name),
                 LogChoice::Output(output) => self.unnamed(output, pointer).map(Some),
             };
             match found {
                 Ok(found) => chosen.extend(found),
-                Err(cause) => problems.extend(place.at_item(&settings::ACCESS_LOG, index, cause)),
+                Err(cause) => problems.extend(place.at_item(key, index, cause)),
             }
         }
         Some(chosen)

@@ -3,18 +3,22 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use super::logs::Logs;
 use super::shaping;
 
 use crate::cause::{Cause, Flaw};
 use crate::kind::{List, Text};
-use crate::model::{Bans, Control, FileCache, Limits, Listen, Remote, Server, Timeouts};
+use crate::model::{
+    Bans, Control, FileCache, Limits, Listen, Log, LogFormat, Output, Remote, Server, Timeouts,
+};
 use crate::pointer;
 use crate::problem::Problems;
 use crate::reader::Reader;
 use crate::syntax::Listening;
 use crate::table::{Key, bans, control, file_cache, limits, remote, server, timeouts};
 
-pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Server {
+pub(super) fn read(reader: &Reader<'_>, logs: &Logs, problems: &mut Problems) -> Server {
+    let error_log = reader.or_default(&server::ERROR_LOG, problems);
     Server {
         shards: reader.or_default(&server::SHARDS, problems),
         listen: listen(reader, &server::LISTEN, problems).unwrap_or_else(|| {
@@ -26,7 +30,8 @@ pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Server {
         group: reader.get(&server::GROUP, problems),
         daemon: reader.or_default(&server::DAEMON, problems),
         pid_file: reader.get(&server::PID_FILE, problems),
-        error_log: reader.or_default(&server::ERROR_LOG, problems),
+        error_log_also: read_also(reader, logs, &error_log, problems),
+        error_log,
         error_log_level: reader.or_default(&server::ERROR_LOG_LEVEL, problems),
         server_header: reader.or_default(&server::SERVER_HEADER, problems),
         limits: read_limits(&reader.section(&server::LIMITS, problems), problems),
@@ -45,6 +50,18 @@ pub(super) fn read(reader: &Reader<'_>, problems: &mut Problems) -> Server {
             .then(|| shaping::read(&reader.section(&server::SHAPING, problems), reader.pointer(), problems))
             .map(Arc::new),
     }
+}
+
+/// The logs that get messages, too. How a line of theirs looks is about requests alone.
+fn read_also(reader: &Reader<'_>, logs: &Logs, error_log: &Output, problems: &mut Problems) -> Vec<Arc<Log>> {
+    let also = logs.chosen(reader, &server::ERROR_LOG_ALSO, problems).unwrap_or_default();
+    let also: Vec<Arc<Log>> = also.iter().map(|log| log.log(&LogFormat::Json)).collect();
+    for (index, _) in also.iter().enumerate().filter(|(_, log)| log.output == *error_log) {
+        let what = "the error log goes there anyway, and each message would be there twice";
+        let flaw = Flaw::new(what, "leave it out, or write another \"error_log\"");
+        problems.extend(reader.at_item(&server::ERROR_LOG_ALSO, index, Cause::Conflict(flaw)));
+    }
+    also
 }
 
 /// Its section, if it is there and right.

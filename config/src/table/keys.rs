@@ -133,6 +133,11 @@ keys! {
         ERROR_LOG: OutputTo = "error_log", OutputTo,
             default Some(r#""stderr""#), example r#""/var/log/kimura/error.log""#,
             "Where the server's own messages go.";
+        ERROR_LOG_ALSO: LogList = "error_log_also", LogList,
+            default Some(r#""off""#), example r#""central""#,
+            "Logs of /logs, or files, that get each of the server's own messages as a line, too: with their rotation, by syslog, \
+             journald or Gearman, and with their way to wait. format, status, slower_than, sample and anonymize are about \
+             requests alone.";
         ERROR_LOG_LEVEL: Choice<Level> = "error_log_level",
             Choice { words: &[
                 ("error", Level::Error), ("warn", Level::Warn), ("info", Level::Info), ("debug", Level::Debug),
@@ -339,8 +344,8 @@ keys! {
             "Viewers of live logs (comet) on one shard. More are answered with 503.";
         COMPRESSIONS_PER_SHARD: Integer = "compressions_per_shard", Integer { min: 0, max: 10_000 },
             default Some("32"), example "8",
-            "Contents that one shard compresses at the same time; further ones are sent as they are. Each takes up to some \
-             megabytes; 0 compresses none.";
+            "Contents that one shard compresses at the same time; further ones are sent as they are. Each takes 5 MB \
+             at most with the levels that are the default, and up to 40 MB with others (docs/compression.md); 0 compresses none.";
     }
 }
 

@@ -31,10 +31,13 @@ pub(super) async fn send(
 ) -> Result<Sent, Gone> {
     let Some(request) = responder.request else { unreachable!("only a readable request finds a file") };
     let made = plain.made(coding);
-    match evaluate(&request, &made.validators()) {
-        Verdict::PreconditionFailed => return Ok(file::precondition_failed(responder, &made)),
-        Verdict::NotModified => return Ok(file::not_modified(responder, &made)),
-        Verdict::Proceed | Verdict::ProceedWithoutRange => {}
+    // Conditions are about what was asked for, and not about the page of an error.
+    if responder.stands_for.is_none() {
+        match evaluate(&request, &made.validators()) {
+            Verdict::PreconditionFailed => return Ok(file::precondition_failed(responder, &made)),
+            Verdict::NotModified => return Ok(file::not_modified(responder, &made)),
+            Verdict::Proceed | Verdict::ProceedWithoutRange => {}
+        }
     }
     let is_kept = responder.stream.shard.files.keeps_coded(plain.stat.len);
     // Once is enough. Meanwhile the file is sent as it is, and only those who do not take that have it made again.
@@ -42,8 +45,8 @@ pub(super) async fn send(
         return file::deliver(responder, plain).await;
     }
     if !is_kept && responder.is_head() {
-        head(responder, &made);
-        return Ok(Sent { status: Status::OK, content: 0 });
+        let status = head(responder, &made);
+        return Ok(Sent { status, content: 0 });
     }
     let lent = Lent::take(&responder.stream.shard, coding, compression.level(coding));
     let Some(lent) = lent else { return file::deliver(responder, plain).await };
@@ -59,12 +62,14 @@ pub(super) async fn send(
     pour(responder, (plain, made), lent).await
 }
 
-/// The head of a content whose length nobody knows yet.
-fn head(responder: &mut Responder<'_>, made: &OpenFile) {
+/// The head of a content whose length nobody knows yet; answers its status.
+fn head(responder: &mut Responder<'_>, made: &OpenFile) -> Status {
+    let status = responder.stands_for.unwrap_or(Status::OK);
     let writer =
-        file_lookup::type_fields(responder.head(Status::OK), made).field("Transfer-Encoding", b"chunked");
+        file_lookup::type_fields(responder.head(status), made).field("Transfer-Encoding", b"chunked");
     file_lookup::validator_fields(writer, made);
     responder.end_head_about(&made.media_type);
+    status
 }
 
 /// Compresses a whole file and keeps the result with it; `None` when there is no gain, or the file cannot be read now.
@@ -112,8 +117,7 @@ async fn pour(
         return file::deliver(responder, plain).await;
     };
     responder.uncoded = Some(plain.stat.len);
-    head(responder, &made);
-    let mut sent = Sent { status: Status::OK, content: 0 };
+    let mut sent = Sent { status: head(responder, &made), content: 0 };
     let mut taken = 0;
     loop {
         let given = piece.coded.len() as u64;

@@ -25,9 +25,7 @@ pub(super) async fn send(responder: &mut Responder<'_>, files: &Files) -> Result
         Found::File(file) if responder.stands_for.is_some() && leads_on(responder, files, &file) => {
             Ok(answer::respond(responder, Status::NOT_FOUND, |_| {}))
         }
-        // The page of an error is sent as it is.
-        Found::File(file) if responder.stands_for.is_some() => whole(responder, &file).await,
-        Found::File(file) if responder.media_type.is_some() && !knows_type(responder, files, &file) => {
+        Found::File(file) if is_typed_by_answer(responder, files, &file) => {
             let media_type = responder.media_type.take().unwrap_or_default();
             deliver(responder, &file.typed(media_type)).await
         }
@@ -61,6 +59,12 @@ fn leads_on(responder: &Responder<'_>, files: &Files, file: &OpenFile) -> bool {
     responder.place.is_some_and(|place| place.leads_to(&path))
 }
 
+/// Whether a file has the media type of the answer that has named it.
+fn is_typed_by_answer(responder: &Responder<'_>, files: &Files, file: &OpenFile) -> bool {
+    // The page of an error is none that an answer has named.
+    responder.stands_for.is_none() && responder.media_type.is_some() && !knows_type(responder, files, file)
+}
+
 /// Whether the name of a file tells its media type.
 fn knows_type(responder: &Responder<'_>, files: &Files, file: &OpenFile) -> bool {
     let index = file.index.and_then(|index| files.index.get(index));
@@ -76,6 +80,10 @@ fn redirect(responder: &mut Responder<'_>) -> Sent {
 /// Sends a file in the form that it has.
 pub(super) async fn deliver(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, Gone> {
     let Some(request) = responder.request else { unreachable!("only a readable request finds a file") };
+    // Conditions and ranges are about what was asked for, and not about the page of an error.
+    if responder.stands_for.is_some() {
+        return whole(responder, file).await;
+    }
     if let Some(prepared) = &file.prepared
         && responder.lines.is_empty()
         && std::ptr::eq(responder.fields, responder.asked_fields)

@@ -31,7 +31,7 @@ impl Shard {
         }
         if !more {
             self.listeners.borrow_mut().ended(listener);
-            if self.gathers() || !self.draining() {
+            if self.awaits_stragglers() || !self.draining() {
                 self.accept();
             } else {
                 self.tell_let_go();

@@ -8,7 +8,7 @@ use perf::Counter;
 
 use crate::connection::{Connection, Deadline, Key, State, Wait};
 use crate::inbox::Reply;
-use crate::limits::{FIRST_REQUEST_PATIENCE, GATHERING_BEATS};
+use crate::limits::{FIRST_REQUEST_PATIENCE, STRAGGLER_BEATS};
 use crate::port::Transport;
 use crate::server::Farewell;
 use crate::shard::{Life, Shard};
@@ -156,7 +156,7 @@ impl Shard {
                 // From here on `swap` answers that it comes too late.
                 self.held.take();
                 match farewell {
-                    Farewell::AtOnce => self.gathering.set(GATHERING_BEATS),
+                    Farewell::AtOnce => self.straggler_beats.set(STRAGGLER_BEATS),
                     Farewell::OnceMore => self.end_accepts(),
                 }
                 self.leave_servers(|_| false);
@@ -182,22 +182,22 @@ impl Shard {
     }
 
     /// Whether those are still accepted who had come before the shard was told to drain.
-    pub(super) fn gathers(&self) -> bool {
-        self.gathering.get() > 0
+    pub(super) fn awaits_stragglers(&self) -> bool {
+        self.straggler_beats.get() > 0
     }
 
     /// A beat of the time is over in which they are.
-    pub(super) fn gather_on(self: &Rc<Self>) {
-        match self.gathering.get() {
+    pub(super) fn end_straggler_beat(self: &Rc<Self>) {
+        match self.straggler_beats.get() {
             0 => {}
             1 => {
-                self.gathering.set(0);
+                self.straggler_beats.set(0);
                 self.end_accepts();
                 self.tell_let_go();
                 self.end_drain();
             }
             left => {
-                self.gathering.set(left - 1);
+                self.straggler_beats.set(left - 1);
                 // There may be descriptors again for one that had to pause.
                 self.accept();
             }
@@ -232,7 +232,7 @@ impl Shard {
 
     /// Whether somebody may still come.
     fn may_accept(&self) -> bool {
-        self.gathers() || self.listeners.borrow().accepting()
+        self.awaits_stragglers() || self.listeners.borrow().accepting()
     }
 
     /// Ends those idle connections that are meant.

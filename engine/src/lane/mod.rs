@@ -180,7 +180,7 @@ impl Lane {
     fn ask_for_beat(&mut self) {
         let shard = &self.shard;
         let wanted = || {
-            shard.log.borrow().waits() || shard.viewers.borrow().wait() || shard.has_used() || shard.gathers()
+            shard.log.borrow().waits() || shard.viewers.borrow().wait() || shard.has_used() || shard.awaits_stragglers()
         };
         if !self.beating && wanted() {
             self.beating = true;
@@ -193,7 +193,7 @@ impl Lane {
         self.shard.log.borrow_mut().tick();
         self.shard.ready.borrow_mut().extend(self.shard.viewers.borrow_mut().beat());
         self.shard.tell_used();
-        self.shard.gather_on();
+        self.shard.end_straggler_beat();
     }
 
     /// Those who wait for their limits want to be looked after sooner still.

@@ -3,8 +3,8 @@
 use super::{Fault, Place, begin_confined, receiver, replace_error_log};
 use logging::remote::Remote;
 use logging::{
-    Desk, Fed, Inbox, MESSAGES_GENERATION, Notice, Notices, Plan, Press, Pressure, Rotation, Storage, Target,
-    Task, error_log,
+    Desk, Fed, Hears, Inbox, MESSAGES_GENERATION, Notice, Notices, Plan, Press, Pressure, Rotation, Storage,
+    Target, Task, error_log,
 };
 use privsep::link::{Link, LinkError};
 use privsep::message::{FromLogger, Method, Output, Receiver, RotationNeeds, ToLogger};
@@ -122,7 +122,18 @@ impl Room {
     fn hear(&mut self, message: ToLogger, mut descriptors: Vec<OwnedFd>) -> Result<(), Fault> {
         match (message, descriptors.pop()) {
             (
-                ToLogger::Sink { number, name, output, cells, hold_at, epoch, spilled, turn, rotation },
+                ToLogger::Sink {
+                    number,
+                    name,
+                    output,
+                    cells,
+                    hold_at,
+                    epoch,
+                    spilled,
+                    turn,
+                    rotation,
+                    messages,
+                },
                 Some(queue),
             ) => {
                 let Some(fd) = descriptors.pop() else { return Ok(()) };
@@ -133,6 +144,7 @@ impl Room {
                 let cells = map(queue, usize::try_from(cells).unwrap_or_default());
                 let storage = cells.map(|cells| Storage { cells, epoch, hold });
                 self.sink(number, &name, &output, (fd, storage));
+                self.desk.hear(number, if messages { Hears::Messages } else { Hears::Requests });
             }
             (ToLogger::Pressure { sinks }, Some(fd)) => match Cells::from_fd(fd, sinks as usize) {
                 Ok(cells) => self.pressure = Some(Pressure::new(cells)),

@@ -5,7 +5,7 @@ use crate::receivers::{Found, has_names};
 use crate::{certificates, logins, remote};
 use config::{
     Compress, Config, Every, Level, Listen, Loaded, Log, Origin, Output, Peer, Rank, Rotate, RotatedNames,
-    Shards, TimeZone, Transport, WhenFull,
+    Server, Shards, TimeZone, Transport, WhenFull,
 };
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
 use privsep::message::{
@@ -27,7 +27,7 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
         backlog: server.backlog,
         access_logs: crate::logs::access_logs(config)
             .into_iter()
-            .map(|log| log_needs(log, found, server.limits.connections_per_shard))
+            .map(|log| log_needs(log, found, server))
             .collect(),
         error_log: LogNeeds {
             output: output(&server.error_log, found),
@@ -37,6 +37,7 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
             spill: None,
             rotation: None,
             named: false,
+            messages: false,
             pointer: "/server/error_log".to_owned(),
         },
         error_level: level(server.error_log_level),
@@ -75,10 +76,10 @@ fn limits(config: &Config) -> Vec<String> {
     sections.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn log_needs(log: &Log, found: &Found, connections_per_shard: usize) -> LogNeeds {
+fn log_needs(log: &Log, found: &Found, server: &Server) -> LogNeeds {
     let size = usize::try_from(log.queue.size).unwrap_or(usize::MAX);
     let blocks = log.queue.when_full == WhenFull::Block;
-    let under_way = if blocks { logging::under_way(connections_per_shard) } else { 0 };
+    let under_way = if blocks { logging::under_way(server.limits.connections_per_shard) } else { 0 };
     LogNeeds {
         output: output(&log.output, found),
         cells: logging::cells_for(size) as u64,
@@ -91,6 +92,7 @@ fn log_needs(log: &Log, found: &Found, connections_per_shard: usize) -> LogNeeds
             .map(|path| SpillNeeds { path: path.clone(), pointer: crate::logs::spill_pointer(log) }),
         rotation: log.rotate.as_ref().map(rotation),
         named: matches!(&log.output, Output::Receiver(receiver) if has_names(receiver)),
+        messages: server.error_log_also.iter().any(|other| other.output == log.output),
         pointer: log.pointer.clone(),
     }
 }

@@ -61,6 +61,7 @@ impl Memory {
             (tally::QUEUED, found.waiting),
             (tally::FAILING, 0),
             (tally::LEFT, lines),
+            (tally::MESSAGES, 0),
         ]);
         // Last: whoever is killed before begins again.
         self.put(EPOCH_AT, epoch);
@@ -78,8 +79,9 @@ impl Memory {
 
     /// Whether the counts are possible, with so many lines that wait.
     fn counts_well(&self, waiting: u64) -> bool {
-        let counts = [tally::TAKEN, tally::DELIVERED, tally::DROPPED, tally::LEFT].map(|at| self.get(at));
-        let [taken, delivered, dropped, left] = counts;
+        let counts = [tally::TAKEN, tally::DELIVERED, tally::DROPPED, tally::LEFT, tally::MESSAGES]
+            .map(|at| self.get(at));
+        let [taken, delivered, dropped, left, messages] = counts;
         let sender = |sender| self.get(SENDERS_AT + sender * SENDER_CELLS + 2);
         let small = |count: u64| count < COUNT_MAX;
         let numbers = self.get(NUMBERS_AT);
@@ -87,7 +89,7 @@ impl Memory {
             && counts.into_iter().all(small)
             && (0..SENDERS).map(sender).all(small)
             && self.get(tally::QUEUED) == waiting
-            && left <= taken
+            && left.saturating_add(messages) <= taken
             && taken == delivered + dropped + waiting
     }
 

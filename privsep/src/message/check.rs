@@ -240,6 +240,8 @@ records! {
         rotation: Option<RotationNeeds>,
         /// Whether its receiver has a name that can lead elsewhere one day.
         named: bool,
+        /// Whether it gets the messages of the error log, too.
+        messages: bool,
         /// Where the configuration says so.
         pointer: String,
     }

@@ -32,6 +32,8 @@ variants! {
             turn: u32,
             /// When its file is to be put aside; none when never.
             rotation: Option<RotationNeeds>,
+            /// Whether the messages of the error log go there, too.
+            messages: bool,
         },
         /// A worker's end, from which batches come. Comes with its descriptor.
         3 Producer {

@@ -104,6 +104,7 @@ impl Sink {
             spill: None,
             rotation: None,
             named: false,
+            messages: false,
             pointer,
         }
     }
@@ -330,7 +331,7 @@ impl Estate {
         let mut news = false;
         for sink in &mut self.sinks {
             let log = needs.access_logs.iter().find(|log| log.output == sink.output);
-            news |= sink.retune(log.and_then(|log| log.rotation), unix);
+            news |= sink.retune(log, unix);
         }
         news
     }
@@ -417,7 +418,7 @@ fn open_sink(log: &LogNeeds, shards: usize) -> Result<Sink, Trouble> {
     let room = Room::make(log, cells(log, shards))?;
     let (output, turning) = (log.output.clone(), Turning::default());
     let mut sink = Sink { output, file, room: Some(room), hold_at: log.hold_at, turning };
-    sink.retune(log.rotation, sys::clock::now_realtime_secs());
+    sink.retune(Some(log), sys::clock::now_realtime_secs());
     Ok(sink)
 }
 

@@ -113,7 +113,7 @@ impl Supervisor<'_> {
         let (in_files, in_memory) = (sum(Sink::outlives), sum(|sink| !sink.outlives()));
         let tally = in_files.and(in_memory);
         LineLedger {
-            written: made.get(Counter::LogLines).saturating_add(tally.left),
+            written: made.get(Counter::LogLines).saturating_add(tally.left).saturating_add(tally.messages),
             dropped_by_shards: made.get(Counter::LogLinesDropped),
             tally,
             waits_on: in_files.queued,
@@ -227,7 +227,8 @@ mod tests {
 
     #[test]
     fn every_line_is_somewhere() {
-        let tally = Tally { taken: 90, delivered: 70, dropped: 5, queued: 15, failing: false, left: 0 };
+        let tally =
+            Tally { taken: 90, delivered: 70, dropped: 5, queued: 15, failing: false, left: 0, messages: 0 };
         let ledger = LineLedger { written: 100, dropped_by_shards: 3, tally, waits_on: 15, lost: 2 };
         assert_eq!(ledger.missing(), 10);
         assert_eq!(

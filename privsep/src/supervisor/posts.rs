@@ -31,10 +31,11 @@ impl Supervisor<'_> {
             let hello = self.hello();
             let errors = self.errors.as_ref().map(AsFd::as_fd);
             self.logger.fill(&self.stage, errors, |link| link.send(&ToLogger::Hello { hello }, &[]));
-            self.tell_tail();
             self.forget_job();
             self.tell_files_before();
             self.tell_sinks();
+            // Some destinations are to have the messages that wait there.
+            self.tell_tail();
             self.tell_producers();
         }
     }

@@ -208,6 +208,7 @@ mod tests {
             spill: Some(needs.clone()),
             rotation: None,
             named: false,
+            messages: false,
             pointer: String::new(),
         };
         Spill::open(&needs, &log, cells).map_err(|trouble| {

@@ -1,11 +1,14 @@
 //! Files of logs are put aside when the logger says that it is time, or a command does, and looked after then.
 
 use std::ffi::OsString;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+
+use sys::fs::{FileId, Found, make_alike};
 
 use super::archive::Tidied;
 use super::run::Supervisor;
-use super::turning::{RETRY, TURN_MIN, Turned};
+use super::turning::{RETRY, TURN_MIN, Trouble, Turned, Turning};
 use crate::message::{Output, ToLogger};
 
 /// How often it is looked whether files are in their places.
@@ -18,27 +21,47 @@ const PUTTING_ASIDE: &str = "putting aside the log file";
 const TIDYING: &str = "removing old files of the log";
 const LOOKING: &str = "looking after the log file";
 
+/// The file of the error log is looked after, too.
+#[derive(Debug)]
+pub(super) struct ErrorsWatch {
+    look: Instant,
+    trouble: Trouble,
+}
+
+impl ErrorsWatch {
+    /// Looks soon.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { look: now + LOOK, trouble: Trouble::default() }
+    }
+}
+
 impl Supervisor<'_> {
     /// When something of it falls due.
     pub(super) fn rotation_due(&self) -> Option<Instant> {
         let turning = self.estate.sinks().iter().map(|sink| &sink.turning);
-        let looks = turning.filter(|turning| turning.needs.is_some());
-        let looks = looks.map(|turning| turning.look.min(turning.tidy));
-        looks.chain(self.press_due()).min()
+        let looks = turning.filter_map(|turning| match turning.needs {
+            Some(_) => Some(turning.look.min(turning.tidy)),
+            None => turning.named.then_some(turning.look),
+        });
+        let errors = self.errors.is_some().then_some(self.errors_watch.look);
+        looks.chain(errors).chain(self.press_due()).min()
     }
 
     pub(super) fn look_after_rotation(&mut self, now: Instant) {
         for at in 0..self.estate.sinks().len() {
-            let turning = &self.estate.sinks()[at].turning;
-            if turning.needs.is_none() {
-                continue;
+            let Turning { needs, named, look, tidy, .. } = self.estate.sinks()[at].turning;
+            match needs {
+                Some(_) if look <= now => self.look_after(at, now),
+                None if named && look <= now => self.look_after_plain(at, now),
+                _ => {}
             }
-            if turning.look <= now {
-                self.look_after(at, now);
-            }
-            if self.estate.sinks()[at].turning.tidy <= now {
+            if needs.is_some() && tidy <= now {
                 self.tidy(at, now);
             }
+        }
+        if self.errors.is_some() && self.errors_watch.look <= now {
+            self.errors_watch.look = now + LOOK;
+            self.look_after_errors();
         }
         self.press_on(now);
     }
@@ -56,6 +79,44 @@ impl Supervisor<'_> {
                 self.put_file_aside(at, now);
             }
             Err(why) => sink.turning.trouble.add(LOOKING, &name, &why),
+        }
+    }
+
+    /// The same of a log whose file others put aside.
+    fn look_after_plain(&mut self, at: usize, now: Instant) {
+        let sink = &mut self.estate.sinks_mut()[at];
+        sink.turning.look = now + LOOK;
+        let name = super::estate::name(&sink.output);
+        match sink.begin_anew(sys::clock::now_realtime_secs()) {
+            Ok(false) => sink.turning.trouble.end(LOOKING, &name),
+            Ok(true) => {
+                sink.turning.trouble.end(LOOKING, &name);
+                self.tell_sink(at);
+            }
+            Err(why) => sink.turning.trouble.add(LOOKING, &name, &why),
+        }
+    }
+
+    /// The same of the error log.
+    fn look_after_errors(&mut self) {
+        let log = self.deployment.needs.error_log.clone();
+        let (Output::File { path }, Some(file)) = (&log.output, &self.errors) else { return };
+        let Ok(Some(found)) = Found::of(file.as_fd()) else { return };
+        let there = FileId::at(path).unwrap_or_default();
+        if there == Some(found.id) {
+            return;
+        }
+        let name = super::estate::name(&log.output);
+        match super::estate::open_log(&log) {
+            Ok(new) => {
+                if let Some(new) = new.filter(|_| there.is_none()) {
+                    // A file that is less alike is better than none.
+                    let _ = make_alike(new.as_fd(), file.as_fd());
+                }
+                self.redirect_errors(&log);
+                self.errors_watch.trouble.end(LOOKING, &name);
+            }
+            Err(trouble) => self.errors_watch.trouble.add(LOOKING, &name, &trouble.cause),
         }
     }
 
@@ -142,7 +203,6 @@ impl Supervisor<'_> {
 
     /// Gives a new logger the files that the one before it may have written to last.
     pub(super) fn tell_files_before(&mut self) {
-        use std::os::fd::AsFd;
         for (number, sink) in self.estate.sinks().iter().enumerate() {
             for file in &sink.turning.before {
                 if !self.logger.send(&ToLogger::Before { number: number as u16 }, &[file.as_fd()]) {

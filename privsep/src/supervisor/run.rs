@@ -27,6 +27,7 @@ use super::press::Press;
 use super::pressure::Pressure;
 use super::readiness::Readiness;
 use super::refusal::Refusal;
+use super::rotation::ErrorsWatch;
 use super::tail::Tail;
 use super::watch::Watch;
 use super::worker::{Birth, Phase, Seen, Worker};
@@ -55,6 +56,7 @@ pub(super) struct Supervisor<'h> {
     pub(super) estate: Estate,
     pub(super) identity: Option<Identity>,
     pub(super) errors: Option<File>,
+    pub(super) errors_watch: ErrorsWatch,
     pub(super) level: u32,
     pub(super) auth: Post<ToAuth, FromAuth>,
     pub(super) auth_ready: bool,
@@ -144,6 +146,7 @@ impl<'h> Supervisor<'h> {
             estate,
             identity,
             errors,
+            errors_watch: ErrorsWatch::new(now),
             auth: Post::new(Role::Auth),
             auth_ready: false,
             logger: Post::new(Role::Logger),
@@ -422,6 +425,7 @@ impl<'h> Supervisor<'h> {
             spilled: room.spill().is_some(),
             turn: sink.turning.turn,
             rotation: sink.turning.needs,
+            messages: sink.turning.messages,
         };
         // The standard streams are there already; something has to come with the message.
         let null = File::options().write(true).open("/dev/null");

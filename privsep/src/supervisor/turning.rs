@@ -10,7 +10,7 @@ use sys::fs::{FileId, Found, make_alike};
 
 use super::archive::{Archive, Tidied};
 use super::estate::{LOG_MODE, Sink};
-use crate::message::{Output, RotationNeeds};
+use crate::message::{LogNeeds, Output, RotationNeeds};
 
 /// Shortest time between two files of a log: a logger that asks for more is not heard.
 pub(super) const TURN_MIN: Duration = Duration::from_secs(1);
@@ -24,6 +24,10 @@ const BEFORE_MAX: usize = 8;
 pub(crate) struct Turning {
     /// When the file is put aside; none where others see to that.
     pub(crate) needs: Option<RotationNeeds>,
+    /// Whether the configuration in force names the log.
+    pub(crate) named: bool,
+    /// Whether it gets the messages of the error log, too.
+    pub(crate) messages: bool,
     /// Counts its files.
     pub(crate) turn: u32,
     /// Files that the logger may still write to.
@@ -48,6 +52,8 @@ impl Default for Turning {
         let now = Instant::now();
         Self {
             needs: None,
+            named: false,
+            messages: false,
             turn: 0,
             before: Vec::new(),
             current: None,
@@ -101,10 +107,14 @@ pub(super) enum Turned {
 }
 
 impl Sink {
-    /// It is put aside by these rules from now on. Whether that is news.
-    pub(crate) fn retune(&mut self, needs: Option<RotationNeeds>, unix: u64) -> bool {
+    /// It is put aside by these rules from now on, if the configuration still names it. Whether that is news.
+    pub(crate) fn retune(&mut self, log: Option<&LogNeeds>, unix: u64) -> bool {
+        self.turning.named = log.is_some();
+        let messages = log.is_some_and(|log| log.messages);
+        let news = std::mem::replace(&mut self.turning.messages, messages) != messages;
+        let needs = log.and_then(|log| log.rotation);
         if self.turning.needs == needs {
-            return false;
+            return news;
         }
         self.turning.needs = needs;
         self.begin_period(unix);
@@ -192,6 +202,24 @@ impl Sink {
         }
     }
 
+    /// Begins another file in place of one that others have removed or moved, where they see to it. Whether that was so.
+    pub(super) fn begin_anew(&mut self, unix: u64) -> Result<bool, String> {
+        let (Output::File { path }, Some(found)) = (self.output.clone(), self.found()) else {
+            return Ok(false);
+        };
+        let there = FileId::at(&path).map_err(|error| error.to_string())?;
+        if there == Some(found.id) {
+            return Ok(false);
+        }
+        let new = sys::fs::open_log(&path, LOG_MODE).map_err(|error| error.cause())?;
+        if let Some(old) = self.file.as_ref().filter(|_| there.is_none()) {
+            // A file that is less alike is better than none.
+            let _ = make_alike(new.as_fd(), old.as_fd());
+        }
+        self.exchange(new, unix);
+        Ok(true)
+    }
+
     /// Lines go to another file from now on.
     pub(crate) fn exchange(&mut self, new: File, unix: u64) {
         let old = self.file.replace(new);
@@ -230,6 +258,10 @@ mod tests {
 
     const NOON: u64 = 1_800_014_400;
 
+    fn log(rotation: Option<RotationNeeds>) -> LogNeeds {
+        LogNeeds { rotation, ..crate::fuzzing::tests::needs().error_log }
+    }
+
     fn needs() -> RotationNeeds {
         RotationNeeds {
             size: Some(10),
@@ -248,7 +280,9 @@ mod tests {
         let output = Output::File { path: path.to_owned() };
         let (room, turning) = (None, Turning::default());
         let mut sink = Sink { output, file: Some(file), room, hold_at: None, turning };
-        assert!(sink.retune(Some(needs()), NOON) && !sink.retune(Some(needs()), NOON));
+        assert!(
+            sink.retune(Some(&log(Some(needs()))), NOON) && !sink.retune(Some(&log(Some(needs()))), NOON)
+        );
         sink
     }
 
@@ -273,6 +307,35 @@ mod tests {
         assert!(sink.is_over(NOON));
         sink.retune(None, NOON);
         assert!(!sink.is_over(NOON));
+    }
+
+    #[test]
+    fn a_file_that_others_put_aside_is_begun_anew_where_it_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let mut sink = sink(&at("a.log"));
+        sink.retune(Some(&log(None)), NOON);
+        assert!(sink.turning.named && sink.turning.needs.is_none());
+        assert!(!sink.begin_anew(NOON).unwrap(), "it is in its place");
+        write(&sink, "one\n");
+        std::fs::rename(at("a.log"), at("theirs")).unwrap();
+        assert!(sink.begin_anew(NOON).unwrap());
+        write(&sink, "two\n");
+        // Somebody puts another one there.
+        std::fs::rename(at("a.log"), at("second")).unwrap();
+        std::fs::write(at("a.log"), "of logrotate\n").unwrap();
+        assert!(sink.begin_anew(NOON).unwrap() && !sink.begin_anew(NOON).unwrap());
+        write(&sink, "three\n");
+        for (name, text) in [("theirs", "one\n"), ("second", "two\n"), ("a.log", "of logrotate\nthree\n")] {
+            assert_eq!(std::fs::read_to_string(at(name)).unwrap(), text);
+        }
+        std::fs::rename(folder.path(), folder.path().with_extension("moved")).unwrap();
+        assert!(sink.begin_anew(NOON).unwrap_err().contains("No such file"));
+        write(&sink, "four\n");
+        std::fs::rename(folder.path().with_extension("moved"), folder.path()).unwrap();
+        assert!(!sink.begin_anew(NOON).unwrap(), "it is where it was");
+        sink.retune(None, NOON);
+        assert!(!sink.turning.named);
     }
 
     #[test]

@@ -152,6 +152,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         spill: None,
         rotation: None,
         named: false,
+        messages: false,
         pointer: String::new(),
     };
     // It is to be put aside with its first line.

@@ -356,8 +356,4 @@ impl Location {
             _ => None,
         })
     }
-
-    fn is_internal(&self) -> bool {
-        self.chain.iter().any(|phase| matches!(phase, Phase::Internal))
-    }
 }

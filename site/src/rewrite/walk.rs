@@ -407,7 +407,9 @@ impl<'s> Walk<'s> {
     ) -> Result<(), Status> {
         trail.lookups += 1;
         self.place.location = self.host.locations.find_for(&trail.path, &inquiry.request)?;
-        self.rules = self.place.location.rules.as_deref();
+        // Whoever asks for what is internal finds nothing there, and no rule that would answer or lead elsewhere.
+        let is_closed = self.place.location.is_internal() && trail.path == inquiry.asked;
+        self.rules = self.place.location.rules.as_deref().filter(|_| !is_closed);
         self.next = 0;
         self.tried = 0;
         self.moved = Moved::No;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, futimens};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, futimens, lstat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, unlinkat};
 
@@ -33,6 +33,18 @@ impl FileId {
     /// What fstat(2) reports.
     pub fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
         Ok(Self::from_stat(&fstat(fd)?))
+    }
+
+    /// Of what has this path itself, be it a link; none when nothing is there.
+    ///
+    /// # Errors
+    /// What lstat(2) reports.
+    pub fn at(path: &Path) -> io::Result<Option<Self>> {
+        match lstat(path) {
+            Ok(stat) => Ok(Some(Self::from_stat(&stat))),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn from_stat(stat: &FileStat) -> Self {

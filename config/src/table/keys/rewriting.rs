@@ -136,14 +136,15 @@ keys! {
                 value: Text { noun: "a text", pattern: None, parse: syntax::any },
             },
             default Some("{}"), example r#"{"/old": "/new", "~ ^/shop/": "https://shop.example.org/"}"#,
-            "What stands for what. A text that is equal goes first, then the first expression of the file that matches.";
+            "What stands for what. A text that is equal goes first, then the first expression of the file that matches. In a value \
+             $$ is a dollar sign; values know no variables.";
         FILE: FilePath = "file", FilePath,
             default None, example r#""maps/redirects.txt""#,
             "A file with more values: a text and its value on each line, with white space between; what begins with # is a \
              comment. It is read when the server starts and at each reload.";
         DEFAULT: Text<String> = "default", Text { noun: "a text", pattern: None, parse: syntax::any },
             default Some(r#""""#), example r#""/""#,
-            "The value of everything else.";
+            "The value of everything else; $$ is a dollar sign.";
     }
 }
 
