@@ -180,7 +180,10 @@ impl Lane {
     fn ask_for_beat(&mut self) {
         let shard = &self.shard;
         let wanted = || {
-            shard.log.borrow().waits() || shard.viewers.borrow().wait() || shard.has_used() || shard.awaits_stragglers()
+            shard.log.borrow().waits()
+                || shard.viewers.borrow().wait()
+                || shard.has_used()
+                || shard.awaits_stragglers()
         };
         if !self.beating && wanted() {
             self.beating = true;
