@@ -47,6 +47,15 @@ impl Problem {
         self
     }
 
+    /// Whether this is the same, wrong at the same place of the text, about another key that has it from there.
+    fn repeats(&self, other: &Problem) -> bool {
+        let own_name = |pointer: &str| pointer.rfind('/').map(|at| pointer[at..].to_owned());
+        matches!(self.0.place, Place::File { .. } | Place::CommandLine(_))
+            && self.0.place == other.0.place
+            && self.0.cause == other.0.cause
+            && own_name(&self.0.pointer) == own_name(&other.0.pointer)
+    }
+
     /// What is wrong.
     #[must_use]
     pub fn cause(&self) -> &Cause {
@@ -165,7 +174,7 @@ impl Problems {
         Problems::default()
     }
 
-    /// Adds a problem.
+    /// Adds a problem, if it is not there: what a host says wrongly is wrong in all of its locations.
     pub fn push(&mut self, problem: Problem) {
         let key = |problem: &Problem| match &problem.0.place {
             Place::File { position, .. } => (0, position.start),
@@ -173,6 +182,10 @@ impl Problems {
             Place::Default => (2, 0),
         };
         let at = self.list.partition_point(|known| key(known) <= key(&problem));
+        let mut near = self.list[..at].iter().rev().take_while(|known| key(known) == key(&problem));
+        if near.any(|known| known.repeats(&problem)) {
+            return;
+        }
         self.list.insert(at, problem);
         if self.list.len() > PROBLEMS_MAX {
             self.list.pop();

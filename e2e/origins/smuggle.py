@@ -4,8 +4,9 @@
   smuggle.py HOST:PORT CASES
 
 What a case would smuggle gets a query of its own, so that it is known in the log of who has taken it for a request.
-After each case comes an honest request, which has to be answered with the right file: what one has left behind on a
-connection to the upstream would show there. Prints a line for each that is not, and last how many were sent.
+After each case come two honest requests on one connection. Each is for a file of its own, and has to be answered with that:
+what a case has left behind on a connection to the upstream, which is kept and used again, would show there. Prints a line
+for each that is not, and last how many were sent.
 Of cases with a script for the upstream the request is sent.
 """
 import concurrent.futures, json, os, socket, sys, types
@@ -14,7 +15,8 @@ here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "..", "conformance"))
 import h1probe
 
-HELLO = b"Hello, world!\n"
+# Files that tell what was asked for.
+OWN = 64
 AT_ONCE = 16
 SETTINGS = types.SimpleNamespace(timeout=1.5, close_wait=0.3)
 
@@ -60,21 +62,39 @@ def ask(address, raw, case=None):
     return h1probe.exchange(address, shaped, SETTINGS)[1]
 
 
-def play(address, case):
+def play(address, number, case):
     try:
         ask(address, own(case), case)
     except OSError:
         pass  # The proxy may end a connection however it likes.
-    answer = honest(address, case["id"])
-    fine = answer.startswith(b"HTTP/1.1 200 ") and answer.partition(b"\r\n\r\n")[2] == HELLO
-    return None if fine else "%s: the request after it got %s" % (case["id"], answer[:200])
+    try:
+        return honest(address, number, case["id"])
+    except OSError as error:
+        return "%s: the requests after it: %s" % (case["id"], error)
 
 
-def honest(address, name):
-    """The whole answer to a request without guile."""
-    with socket.create_connection(address, timeout=10) as link:
-        link.sendall(b"GET /hello.txt?after-%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % name.encode())
-        return b"".join(iter(lambda: link.recv(65536), b""))
+def honest(address, number, name):
+    """What is wrong with the answers to two requests without guile."""
+    with socket.create_connection(address, timeout=10) as link, link.makefile("rb") as answers:
+        for path, end in (("/after-%d.txt" % (number % OWN), ""), ("/after-%d.txt" % ((number + OWN // 2) % OWN), "Connection: close\r\n")):
+            link.sendall(("GET %s?after-%s HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % (path, name, end)).encode())
+            status, content = read(answers)
+            if status != b"200" or content != path.encode() + b"\n":
+                return "%s: %s after it got %s %s" % (name, path, status.decode(), content[:200])
+        more = answers.read()
+        return "%s: behind the last answer after it came %s" % (name, more[:200]) if more else None
+
+
+def read(answers):
+    """Status and content of an answer."""
+    status, length = (answers.readline().split() + [b"", b""])[1], 0
+    for line in iter(answers.readline, b""):
+        name, _, value = line.strip().partition(b":")
+        if not name:
+            break
+        if name.lower() == b"content-length":
+            length = int(value)
+    return status, answers.read(length)
 
 
 def main():
@@ -83,10 +103,10 @@ def main():
     h1probe.VARS.update(HOST="localhost", STATIC="/hello.txt", ALPHA="/hello.txt", BIG="/hello.txt", ECHO="/hello.txt?first", HDRS="/hello.txt?first")
     cases += made()
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        for fault in pool.map(lambda case: play((host, int(port)), case), cases):
+        for fault in pool.map(lambda case: play((host, int(port)), *case), enumerate(cases)):
             if fault:
                 print(fault)
-    print("%d sent" % len(cases))
+    print("%d sent" % (2 * len(cases)))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,14 @@ impl Load {
     #[must_use]
     pub fn start(places: &[Place], host: &str, path: &str, body: &[u8]) -> Load {
         let ways: Vec<Way> = places.iter().cloned().map(Way::Plain).collect();
-        Load::by(&ways, host, path, body)
+        Load::by(&ways, &Question::get(host, path), body)
+    }
+
+    /// The same with POST and this content.
+    #[must_use]
+    pub fn start_posting(places: &[Place], host: &str, content: &str, body: &[u8]) -> Load {
+        let ways: Vec<Way> = places.iter().cloned().map(Way::Plain).collect();
+        Load::by(&ways, &Question::post(host, content), body)
     }
 
     /// The same over TLS, with these arguments for openssl.
@@ -57,19 +64,18 @@ impl Load {
         body: &[u8],
     ) -> Load {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        Load::by(&[Way::Tls(address, arguments)], host, path, body)
+        Load::by(&[Way::Tls(address, arguments)], &Question::get(host, path), body)
     }
 
-    fn by(ways: &[Way], host: &str, path: &str, body: &[u8]) -> Load {
+    fn by(ways: &[Way], question: &Question, body: &[u8]) -> Load {
         let stopped = Arc::new(AtomicBool::new(false));
         let mut clients = Vec::new();
         for way in ways {
             for habit in [Habit::Keeps, Habit::Closes, Habit::AsksToClose] {
-                let close = if habit == Habit::AsksToClose { "Connection: close\r\n" } else { "" };
                 let user = User {
                     way: way.clone(),
                     habit,
-                    request: format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{close}\r\n").into_bytes(),
+                    request: question.bytes(habit),
                     body: body.to_vec(),
                     stopped: Arc::clone(&stopped),
                 };
@@ -91,6 +97,29 @@ impl Load {
             sum.failures.extend(tally.failures);
         }
         sum
+    }
+}
+
+/// What all clients ask.
+struct Question {
+    /// The request line, and the fields that all have.
+    head: String,
+    content: String,
+}
+
+impl Question {
+    fn get(host: &str, path: &str) -> Question {
+        Question { head: format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n"), content: String::new() }
+    }
+
+    fn post(host: &str, content: &str) -> Question {
+        let head = format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n", content.len());
+        Question { head, content: content.to_owned() }
+    }
+
+    fn bytes(&self, habit: Habit) -> Vec<u8> {
+        let close = if habit == Habit::AsksToClose { "Connection: close\r\n" } else { "" };
+        format!("{}{close}\r\n{}", self.head, self.content).into_bytes()
     }
 }
 

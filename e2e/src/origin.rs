@@ -54,7 +54,8 @@ impl Kind {
     }
 }
 
-/// A server that runs. It has `/hello.txt` alone, and writes the line of each request to a file.
+/// A server that runs. It has `/hello.txt` and `/after-0.txt` to `/after-63.txt`, each of which holds its own path, and writes
+/// the line of each request to a file.
 #[derive(Debug)]
 pub struct Origin {
     kind: Kind,
@@ -65,6 +66,8 @@ pub struct Origin {
 
 /// What `/hello.txt` holds.
 const HELLO: &[u8] = b"Hello, world!\n";
+/// Files that tell what was asked for.
+const OWN: usize = 64;
 
 impl Origin {
     /// Starts one, and waits until it takes connections.
@@ -72,6 +75,9 @@ impl Origin {
         let (name, program, arguments) = kind.parts();
         let folder = Folder::new("origin")?;
         folder.write("www/hello.txt", HELLO)?;
+        for number in 0..OWN {
+            folder.write(&format!("www/after-{number}.txt"), format!("/after-{number}.txt\n").as_bytes())?;
+        }
         open_to_all(folder.path())?;
         let address = free_address()?;
         let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("origins").join(name);

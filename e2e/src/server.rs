@@ -143,6 +143,19 @@ impl Server {
         Err(Failure::Late { what: format!("process {title:?}"), waited: PATIENCE })
     }
 
+    /// Ends the worker by force, once no connection is open: one that is would be lost with it, and missing in the
+    /// ledger of [`Server::stop`].
+    pub fn kill_worker(&self) -> Outcome<Process> {
+        let worker = self.process("kimura: worker")?;
+        // The first report may have been read before the last connection came.
+        self.next_report()?;
+        self.next_report()?;
+        self.wait_counters("no connection is open", |now| now.get("connections_open") == Some(&0))?;
+        let pid = Pid::from_raw(worker.pid as i32);
+        kill(pid, Signal::SIGKILL).map_err(|errno| Failure::machine("end", "the worker")(errno.into()))?;
+        Ok(worker)
+    }
+
     /// Private and shared memory of all processes, in bytes.
     pub fn resident(&self) -> Outcome<u64> {
         self.processes().iter().map(Process::resident).sum()

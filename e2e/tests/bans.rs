@@ -14,9 +14,8 @@ use std::time::{Duration, Instant};
 
 use e2e::output::Place;
 use e2e::{Folder, Options, PATIENCE, Server, binary, until};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
-use nix::unistd::Pid;
 
 const CONFIGURATION: &str = r#"{
   "server": {
@@ -251,8 +250,7 @@ fn bans_outlive_whatever_happens_to_the_server() {
     site.bans("after a reload");
     site.done("upgrade");
     site.bans("after an upgrade");
-    let worker = site.server.process("kimura: worker").expect("a worker");
-    kill(Pid::from_raw(worker.pid as i32), Signal::SIGKILL).expect("it runs");
+    site.server.kill_worker().expect("it ends");
     until("another worker", || site.done("status --json").contains(r#""state":"serving""#));
     site.bans("after the end of the worker");
     site = site.start_again(|server| drop(server.stop().expect("the server ends in order")));

@@ -17,7 +17,7 @@ const CONFIGURATION: &str = r#"{
       "root": "${root}/public",
       "locations": {
         "/app/": {
-          "proxy": "http://127.0.0.1:${port}", "accel": true, "root": "${root}/sent",
+          "proxy": "http://127.0.0.1:${port}", "accel": true, "root": "${root}/sent", "compression": {},
           "proxy_headers": { "X-Set": "here", "X-Gone": false, "X-More": { "add": ["1", "2"] } },
           "headers": { "X-Powered-By": false, "X-Here": "app" }
         },
@@ -176,6 +176,21 @@ const ROWS: &[Row] = &[
         &["x-here: app"],
         &["x-sendfile"],
     ),
+    // It is compressed as other files of the place are.
+    (
+        "GET /app/a|Accept-Encoding: gzip",
+        "200 OK\r\nX-Sendfile: ${root}/sent/p.js\r\n\r\n",
+        (200, "made beforehand"),
+        &["content-encoding: gzip", "vary: Accept-Encoding", "x-here: app"],
+        &[],
+    ),
+    (
+        "GET /app/a",
+        "200 OK\r\nX-Sendfile: ${root}/sent/p.js\r\n\r\n",
+        (200, "script"),
+        &["vary: Accept-Encoding"],
+        &["content-encoding"],
+    ),
     // The folder may have had a slash at its end.
     (
         "GET /app/a",
@@ -297,6 +312,8 @@ fn what_is_sent_in_place_of_an_answer() {
         ("users", "anna:{SHA}EfatjsUqKYSrqv18O1FlA3hcIHI=\n"),
         ("inside/files/404.html", "<p>page</p>"),
         ("sent/s.txt", "sent s"),
+        ("sent/p.js", "script"),
+        ("sent/p.js.gz", "made beforehand"),
     ] {
         folder.write(name, content.as_bytes()).expect("write");
     }

@@ -283,9 +283,13 @@ fn checks_ask_a_script() {
         // What is said of the socket of PHP-FPM names a place as well.
         let places = (1..=2).filter_map(|number| site.server.place(number).ok());
         let place = places.into_iter().find(|place| matches!(place, Place::Ip(_))).expect("an address");
-        let mut client = Client::connect(&place).expect("a connection");
-        client.send(b"GET /page.php HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("send");
-        assert_eq!(client.response(Asked::Other).expect("a response").status, status, "{path}");
+        let ask = || {
+            let mut client = Client::connect(&place).expect("a connection");
+            client.send(b"GET /page.php HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("send");
+            client.response(Asked::Other).expect("a response").status
+        };
+        // Shards know it a moment after it is said.
+        until(&format!("{path} leads to {status}"), || ask() == status);
         assert_eq!(site.server.heard("is down") > 0, status == 503, "{path}");
     }
 }

@@ -254,7 +254,7 @@ fn an_upload_that_is_held_back_ends_with_its_client() {
             let what = format!("{leave:?}, {framing}");
             until(&what, || seen.open.load(Ordering::SeqCst) == 0);
             assert!(begun.elapsed() < PATIENCE / 4, "{what}: {:?}", begun.elapsed());
-            front.counts("connections_open", 0).expect("it is gone");
+            front.stands_at("connections_open", 0).expect("it is gone");
             let ended = front.stop().expect("an end");
             ended.counted(
                 &what,

@@ -96,7 +96,7 @@ fn a_thousand_who_do_not_read_cost_what_they_may_and_no_more() {
         }
     }
     drop(readers);
-    front.counts("connections_open", 0).expect("all are gone");
+    front.stands_at("connections_open", 0).expect("all are gone");
     let ended = front.stop().expect("an end");
     ended.counted(
         "readers",

@@ -12,8 +12,6 @@ use e2e::relay::{Manner, relay};
 use e2e::response::Asked;
 use e2e::yard::{HELLO, address};
 use e2e::{Client, Process, Server, Yard, binary, until};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 const CONFIGURATION: &str = r#"{
   "server": {
@@ -103,8 +101,7 @@ fn sessions_outlive_what_they_began_at() {
     bench.take_up("the same worker");
     bench.give(&["reload"]);
     bench.take_up("after a reload");
-    let worker = bench.worker().expect("a worker").pid;
-    kill(Pid::from_raw(worker as i32), Signal::SIGKILL).expect("it runs");
+    let worker = bench.server.kill_worker().expect("it ends").pid;
     until("another worker", || bench.worker().is_some_and(|process| process.pid != worker));
     bench.take_up("after the worker's death");
     bench.give(&["upgrade"]);

@@ -108,7 +108,7 @@ fn a_tunnel_lasts_as_long_as_anybody_says_something() {
         }
         let heard = rest(&mut stream);
         assert_eq!(heard, if talk == Talk::Listens { 0 } else { PIECES }, "{talk:?}");
-        front.counts("upstream_connections_open", 0).expect("the server's end is closed, too");
+        front.stands_at("upstream_connections_open", 0).expect("the server's end is closed, too");
         drop(stream);
         let ended = front.stop().expect("an end");
         ended.counted(
@@ -142,7 +142,7 @@ fn a_tunnel_outlives_reloads() {
 /// `upgrade` begins another generation, and the one before drains; so does the end of the server.
 #[test]
 fn a_tunnel_outlives_an_upgrade_up_to_the_deadline_of_the_drain() {
-    const DRAIN: Duration = Duration::from_secs(3);
+    const DRAIN: Duration = Duration::from_secs(6);
     let mut setup = Setup::before(&[backend(Talk::Echoes)], "");
     setup.server = format!("\"shards\": 1, \"timeouts\": {{ \"drain\": \"{}s\" }}", DRAIN.as_secs());
     let front = Front::start("tunnel", &setup).expect("the server starts");

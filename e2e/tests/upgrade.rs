@@ -172,6 +172,27 @@ fn the_process_stays_and_everything_carries_over() {
 }
 
 #[test]
+fn a_worker_that_hangs_keeps_nobody_waiting_at_the_listeners_of_its_successor() {
+    let server = Server::start();
+    let workers = || {
+        let tree = Process::tree(server.pid as u32).into_iter();
+        tree.filter(|process| process.title == "kimura: worker")
+            .map(|process| Pid::from_raw(process.pid as i32))
+    };
+    let before = workers().next().expect("a worker");
+    kill(before, Signal::SIGSTOP).expect("it runs");
+    assert_eq!(server.give(&["upgrade"]).0, Some(0));
+    // Of each connection the kernel tells the one before first, who does not take it.
+    for _ in 0..4 {
+        server.get();
+    }
+    kill(before, Signal::SIGCONT).expect("it is there");
+    until("the end of the old worker", || workers().all(|worker| worker != before));
+    assert!(server.says(r#""ledger_even":true"#));
+    server.stop();
+}
+
+#[test]
 fn a_program_that_cannot_take_over_is_refused() {
     let server = Server::start();
     let write = |name: &str, content: &[u8], mode: u32| {

@@ -113,7 +113,7 @@ fn files_say_where_a_name_leads() {
     hosts(&front.folder, "hosts", &PLACES[1..]);
     says(&front, "another one", ["3", "3"]);
     front.tells(&format!("upstream server {NAME}:{port} is at 127.0.0.3:{port}"));
-    front.counts("upstream_connections_open", 1).expect("the connection to the one before is closed");
+    front.stands_at("upstream_connections_open", 1).expect("the connection to the one before is closed");
     hosts(&front.folder, "hosts", &PLACES);
     says(&front, "both", ["2", "3"]);
     hosts(&front.folder, "hosts", &[]);

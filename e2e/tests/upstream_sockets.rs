@@ -148,7 +148,7 @@ fn a_server_that_is_replaced_goes_on_with_the_next_one() {
         assert_eq!(ask(&mut client), (200, "two".to_owned()));
     }
     after.end();
-    front.counts("upstream_connections_open", 0).expect("those that were kept are let go");
+    front.stands_at("upstream_connections_open", 0).expect("those that were kept are let go");
     drop(client);
     let ended = front.stop().expect("an end");
     ended.counted(

@@ -7,14 +7,18 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use e2e::openssl::{Algorithm, Authority, Term};
+use e2e::output::Place;
 use e2e::{Folder, Options, Server, python};
 
 /// Mebibytes that go each way.
 const BULK: &str = "100";
 
 const CONFIGURATION: &str = r#"{
-  "server": { "listen": ["127.0.0.1:0"] },
-  "hosts": { "localhost": { "proxy": "http://127.0.0.1:${port}" } }
+  "server": { "listen": ["127.0.0.1:0${transport}"] },
+  "hosts": { "localhost": {
+    "proxy": "http://127.0.0.1:${port}" ${tls}
+  } }
 }"#;
 
 fn script() -> OsString {
@@ -49,10 +53,11 @@ impl Drop for Peer {
     }
 }
 
-/// What the client of the package sees of a server at this port.
-fn told(port: u16) -> serde_json::Value {
-    let url = format!("ws://localhost:{port}/");
-    let output = python::run(&[script(), "talk".into(), url.into(), BULK.into()]).expect("python");
+/// What the client of the package sees of a server at this URL, for which an authority vouches if there is one.
+fn told(url: &str, authority: Option<&Path>) -> serde_json::Value {
+    let mut arguments = vec![script(), "talk".into(), url.into(), BULK.into()];
+    arguments.extend(authority.map(Into::into));
+    let output = python::run(&arguments).expect("python");
     let errors = String::from_utf8_lossy(&output.stderr);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"))
 }
@@ -61,23 +66,37 @@ fn told(port: u16) -> serde_json::Value {
 fn both_ends_see_what_they_see_without_us() {
     let peer = Peer::start();
     let folder = Folder::new("websocket").expect("a folder");
-    let text = CONFIGURATION.replace("${port}", &peer.port.to_string());
-    let configuration = folder.write("kimura.conf", text.as_bytes()).expect("write");
-    let server = Server::start(&configuration, &Options::default()).expect("the server starts");
-    let port = match server.place(1).expect("an address") {
-        e2e::output::Place::Ip(address) => address.port(),
-        place => panic!("{place:?}"),
-    };
+    let authority = Authority::new(&folder.path().join("authority")).expect("openssl");
+    let host = authority.host("host", &["localhost"], Algorithm::Ecdsa, Term::Holds).expect("openssl");
 
-    let direct = told(peer.port);
+    let direct = told(&format!("ws://localhost:{}/", peer.port), None);
     assert_eq!(direct["bulk there"], true, "{direct}");
     assert_eq!(direct["bulk back"], true, "{direct}");
     assert_eq!(direct["order"], true, "{direct}");
     assert_eq!(direct["close4999"], serde_json::json!([4999, "r\u{e4}son"]), "{direct}");
-    let through = told(port);
-    assert_eq!(through, direct);
 
-    let counters = server.stop().expect("the server ends in order");
-    // One for each connection that the client makes.
-    assert_eq!(e2e::ledger::counter(&counters, "upstream_tunnels").expect("it is counted"), 10);
+    let certificate = authority.certificate();
+    let tls = format!(
+        r#", "tls": {{ "certificates": {{ "own": {{ "chain": "{}", "key": "{}" }} }} }}"#,
+        host.chain.display(),
+        host.key.display()
+    );
+    for (scheme, transport, tls, vouching) in
+        [("ws", "", "", None), ("wss", " tls", &*tls, Some(&*certificate))]
+    {
+        let text = CONFIGURATION
+            .replace("${transport}", transport)
+            .replace("${tls}", tls)
+            .replace("${port}", &peer.port.to_string());
+        let configuration = folder.write("kimura.conf", text.as_bytes()).expect("write");
+        let server = Server::start(&configuration, &Options::default()).expect("the server starts");
+        let url = match server.place(1).expect("an address") {
+            Place::Ip(address) => format!("{scheme}://localhost:{}/", address.port()),
+            place => panic!("{place:?}"),
+        };
+        assert_eq!(told(&url, vouching), direct, "{url}");
+        let counters = server.stop().expect("the server ends in order");
+        // One for each connection that the client makes.
+        assert_eq!(e2e::ledger::counter(&counters, "upstream_tunnels").expect("it is counted"), 10);
+    }
 }

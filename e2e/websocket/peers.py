@@ -1,12 +1,14 @@
 """Both ends of WebSockets, to see whether what is between them shows.
 
-    peers.py serve              prints its port, serves until its input ends
-    peers.py talk URL MEBIBYTES says everything that can be said, prints what came of it as JSON
+    peers.py serve                          prints its port, serves until its input ends
+    peers.py talk URL MEBIBYTES [AUTHORITY] says everything that can be said, prints what came of it as JSON; to a server
+                                            for which the certificates of AUTHORITY vouch
 """
 
 import asyncio
 import hashlib
 import json
+import ssl
 import sys
 
 import websockets
@@ -67,12 +69,13 @@ def closed(error):
     return [frame.code, frame.reason] if frame else ["no close frame"]
 
 
-async def talk(base, count):
+async def talk(base, count, authority):
     told = {}
+    trust = {"ssl": ssl.create_default_context(cafile=authority)} if authority else {}
 
     def to(kind, **more):
         offered = ["a.example"]
-        return connect(base + kind, max_size=LIMIT, ping_interval=None, subprotocols=offered, **more)
+        return connect(base + kind, max_size=LIMIT, ping_interval=None, subprotocols=offered, **trust, **more)
 
     async with to("echo") as socket:
         told["subprotocol"] = socket.subprotocol
@@ -126,4 +129,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "serve":
         asyncio.run(serving())
     else:
-        asyncio.run(talk(sys.argv[2], int(sys.argv[3])))
+        asyncio.run(talk(sys.argv[2], int(sys.argv[3]), sys.argv[4] if sys.argv[4:] else None))

@@ -270,7 +270,7 @@ impl Compiler<'_> {
         let makes = Makes { reply, attempts, files: files.as_ref(), indexes };
         let chain = self.chain(settings, makes, pointer, &fields)?;
         let accel = match settings.proxy {
-            Some(_) if settings.accel => Some(self.accel(id, settings, pointer, &fields)?),
+            Some(_) if settings.accel => Some(self.accel(id, settings, pointer, described)?),
             _ => None,
         };
         let logs = settings.access_logs.clone();
@@ -435,12 +435,19 @@ impl Compiler<'_> {
     }
 
     /// What an upstream may have sent: with a root, files below it as well (X-Sendfile).
-    fn accel(&mut self, id: u32, settings: &Settings, pointer: &str, fields: &Arc<Fields>) -> Option<Accel> {
+    fn accel(
+        &mut self,
+        id: u32,
+        settings: &Settings,
+        pointer: &str,
+        (fields, compression): (&Arc<Fields>, Option<&Arc<Compression>>),
+    ) -> Option<Accel> {
         let Some(path) = &settings.root else { return Some(Accel { folder: None }) };
         let root = self.root(path, pointer)?;
         let folder = path.as_os_str().as_encoded_bytes();
         let folder = folder.strip_suffix(b"/").unwrap_or(folder).to_vec();
-        Some(Accel { folder: Some((folder, Arc::new(files(id, root, settings, fields)))) })
+        let files = Files { compression: compression.cloned(), ..files(id, root, settings, fields) };
+        Some(Accel { folder: Some((folder, Arc::new(files))) })
     }
 
     /// Live logs, where they can be.

@@ -9,6 +9,7 @@
 //! - `ending`: the end;
 //! - `worker`, `post`, `posts`: the children; `backoff`: when they are started again;
 //! - `estate`: sockets and log files; `passed`: sockets from the service manager; `ledger`: what became of every connection and request;
+//! - `looks`: connections at listeners that workers share, of which nobody was told;
 //! - `bans`: who is banned, and who hears of it;
 //! - `limits`: limits that were changed by command;
 //! - `files`: what only we can open; `watch`: whether it has changed since; `tickets`: keys of TLS sessions;
@@ -36,6 +37,7 @@ mod ledger;
 mod limits;
 mod lines;
 mod logins;
+mod looks;
 mod names;
 mod origin;
 mod pam;

@@ -20,6 +20,7 @@ use super::house::House;
 use super::ledger::Ledger;
 use super::lines::Lines;
 use super::logins::{Logins, Question};
+use super::looks::Looks;
 use super::names::Names;
 use super::pam::Pam;
 use super::post::Post;
@@ -72,6 +73,7 @@ pub(super) struct Supervisor<'h> {
     pub(super) agent: Agent,
     pub(super) workers: Vec<Worker>,
     pub(super) generations: u32,
+    pub(super) looks: Looks,
     backoff: Backoff,
     /// When to start a worker in place of one that ended by itself.
     pub(super) worker_due: Option<Instant>,
@@ -156,6 +158,7 @@ impl<'h> Supervisor<'h> {
             agent: Agent::new(),
             workers: Vec::new(),
             generations: 0,
+            looks: Looks::default(),
             backoff: Backoff::default(),
             worker_due: Some(now),
             change: None,
@@ -286,6 +289,7 @@ impl<'h> Supervisor<'h> {
             self.logger.due(),
             self.agent_due(),
             self.worker_due,
+            self.looks.due(),
             self.change.as_ref().map(|change| change.deadline),
             self.control.due(),
             self.estate.bans.due(),
@@ -321,6 +325,7 @@ impl<'h> Supervisor<'h> {
             self.abandon("it took too long");
         }
         self.control.on_time(now);
+        self.look_after_listeners(now);
         self.look_after_bans(now);
         self.look_after_upstreams(now);
         self.look_after_limits(now);
@@ -509,10 +514,7 @@ impl<'h> Supervisor<'h> {
             }
             (FromWorker::LetGo, Phase::Retiring | Phase::Draining) if !worker.let_go => {
                 worker.let_go = true;
-                for worker in self.workers.iter().filter(|worker| worker.phase == Phase::Serving) {
-                    // Whoever cannot be told is about to end.
-                    let _ = worker.link.send(&ToWorker::Look, &[]);
-                }
+                self.have_them_look();
             }
             (FromWorker::Login { ticket, realm, user, secret, client }, _) => {
                 self.on_login(at, Question { ticket, realm, user, secret, client });
@@ -597,6 +599,9 @@ impl<'h> Supervisor<'h> {
 
     /// Adds the numbers of a worker that has ended to those of the others.
     pub(super) fn bury(&mut self, worker: Worker) {
+        if !worker.let_go {
+            self.looks.lost(Instant::now());
+        }
         self.past = self.past.and(Ledger::ended(&worker.blocks));
         self.grave.add_ended(&worker.blocks);
         self.bury_lines(worker);
