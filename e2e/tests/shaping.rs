@@ -21,6 +21,10 @@ struct Site {
 
 impl Site {
     fn start(server: &str, host: &str) -> Site {
+        Site::at("127.0.0.1:0", server, host)
+    }
+
+    fn at(listen: &str, server: &str, host: &str) -> Site {
         let folder = Folder::new("shaping").expect("a folder");
         folder.write("www/hello.txt", b"Hello, world!\n").expect("write");
         let large = std::fs::File::create(folder.path().join("www/large.bin")).expect("a file");
@@ -28,7 +32,7 @@ impl Site {
         let text = format!(
             r#"{{
               "server": {{
-                "listen": ["127.0.0.1:0"],
+                "listen": ["{listen}"],
                 "control": {{ "socket": "{path}/control.sock" }}, {server}
               }},
               "logs": {{ "limits": {{ "file": "{path}/limits.log", "format": "$status|$limit|$limit_delay_ms" }} }},
@@ -163,6 +167,51 @@ fn requests_at_the_same_time_are_limited_and_let_go_when_others_end() {
     drop(running);
     until("there is room again", || ask(&mut site.connect(), &request("/hello.txt", "")).0 == 200);
     site.server.stop().expect("an end");
+}
+
+/// Whether a connection is served, which asks as soon as it can. Whoever is kept out finds it closed, or reset.
+fn is_served(stream: &mut Client, preamble: &str) -> bool {
+    let asked = [preamble.as_bytes(), &request("/hello.txt", "")].concat();
+    stream.get_mut().write_all(&asked).is_ok()
+        && stream.read_line(&mut String::new()).is_ok_and(|len| len > 0)
+}
+
+/// Connections to an address, each of which begins in this way, are limited on two shards, and let in when others end.
+fn check_connections(listen: &str, trusted: &str, preamble: &'static str) {
+    const MOST: usize = 4;
+    let limits = r#""shards": 2, "shaping": { "client": { "connections": 4 } }"#;
+    let site = Site::at(listen, &format!("{limits}, \"trusted\": {trusted}"), r#""index": []"#);
+    let comes_in = || is_served(&mut site.connect(), preamble);
+    let mut held: Vec<Client> = (0..MOST).map(|_| site.connect()).collect();
+    assert!(held.iter_mut().all(|stream| is_served(stream, preamble)), "{listen}");
+    until("others are kept out, some by what another shard has told", || {
+        let kept_out = (0..8).filter(|_| !comes_in()).count();
+        kept_out == 8 && site.counter("connections_delayed_limit") > 0
+    });
+    // They ask before the others end, and may be let in after that.
+    let newcomers: Vec<Client> = (0..MOST).map(|_| site.connect()).collect();
+    let newcomers: Vec<_> = newcomers
+        .into_iter()
+        .map(|mut stream| thread::spawn(move || is_served(&mut stream, preamble)))
+        .collect();
+    drop(held);
+    for newcomer in newcomers {
+        newcomer.join().expect("it is let in or not, and does not wait for ever");
+    }
+    until("there is room again", comes_in);
+    let counters = site.server.stop().expect("an end");
+    let kept_out = ledger::counter(&counters, "connections_refused_client_limit").expect("a counter");
+    assert!(kept_out >= 8, "{listen}: {kept_out}");
+}
+
+#[test]
+fn connections_are_limited_and_let_in_when_others_end() {
+    check_connections("127.0.0.1:0", "[]", "");
+}
+
+#[test]
+fn connections_that_a_proxy_brings_are_limited_and_let_in_when_others_end() {
+    check_connections("127.0.0.1:0 proxy", r#"["127.0.0.1"]"#, "PROXY TCP4 198.51.100.1 127.0.0.1 1 80\r\n");
 }
 
 /// A server that takes thirty milliseconds for each answer.

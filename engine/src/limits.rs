@@ -143,6 +143,9 @@ pub(crate) const FIRST_REQUEST_PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) const PACE_MIN: Duration = Duration::from_millis(1);
 pub(crate) const PACE_MAX: Duration = Duration::from_millis(10);
 
+/// Connections that wait at a time until other shards have told whether there is room for them. More are refused at once.
+pub(crate) const KNOCKING_MAX: usize = 256;
+
 /// How long bytes or a request may wait for limits: much longer than they should, even where many share little.
 const PACE_PATIENCE: Duration = Duration::from_secs(3600);
 

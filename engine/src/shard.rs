@@ -23,6 +23,7 @@ use crate::encoders::Encoders;
 use crate::file_cache::FileCache;
 use crate::inbox::{Inbox, Reply};
 use crate::jobs::Jobs;
+use crate::lane::Knock;
 use crate::lane::ring::Ring;
 use crate::limits::{CODING_TIME, FIRST_REQUEST_PATIENCE, LARGE_CAPACITY, OUTPUT_CAPACITY};
 use crate::listeners::Listeners;
@@ -89,6 +90,8 @@ pub(crate) struct Shard {
     pub(crate) shaper: RefCell<Option<Box<Shaper>>>,
     /// Who waits for them.
     pub(crate) pacing: RefCell<Pacing>,
+    /// Who waits to be let in.
+    pub(crate) knocking: RefCell<VecDeque<Knock>>,
     /// Where others hear what was used; none where there are no others.
     pub(crate) telling: Option<Telling>,
     pub(crate) encoders: Encoders,
@@ -184,6 +187,7 @@ impl Shard {
             balancers: RefCell::new(balancers),
             shaper: RefCell::new(shaper),
             pacing: RefCell::default(),
+            knocking: RefCell::default(),
             telling: parts.telling,
             files: FileCache::new(&parts.offer.file_cache),
             encoders: Encoders::default(),

@@ -156,6 +156,8 @@ counters! {
         "Connections closed unserved because the shard had as many as it may.";
     ConnectionsRefusedClientLimit "connections_refused_client_limit" Counter Connections
         "Connections closed unserved because their client's address had as many as it may.";
+    ConnectionsDelayedLimit "connections_delayed_limit" Counter Connections
+        "Connections that waited for a moment until other shards had told whether their client has too many.";
     ConnectionsRefusedBan "connections_refused_ban" Counter Connections
         "Connections closed unserved because their client is banned.";
     ConnectionsRefusedProxy "connections_refused_proxy" Counter Connections

@@ -6,9 +6,12 @@ use std::os::fd::RawFd;
 
 use config::Arrival;
 use perf::Counter;
+use site::shaping::{Doubt, Entering};
 
 use crate::connection::{Deadline, Peer, State, Wait};
 use crate::shard::{Life, Shard};
+
+use super::knocking::{Knock, Welcome};
 
 impl Shard {
     /// A listener's accept has completed.
@@ -61,23 +64,26 @@ impl Shard {
         }
         let (served, index) = self.serving(listener);
         let arrival = served.clients.arrival(index);
-        match arrival {
+        let welcome = match arrival {
             Arrival::Proxied if !served.clients.trusts(address) => {
                 return self.refuse(fd, Some(Counter::ConnectionsRefusedProxy));
             }
-            Arrival::Direct if !self.enter_client(address) => {
-                return self.refuse(fd, Some(Counter::ConnectionsRefusedClientLimit));
-            }
-            Arrival::Proxied | Arrival::Direct => {}
+            Arrival::Proxied => None,
+            Arrival::Direct => Some(self.enter_client(address, None)),
+        };
+        if matches!(welcome, Some(Welcome::Out)) {
+            return self.refuse(fd, Some(Counter::ConnectionsRefusedClientLimit));
         }
         let never = Deadline { tick: u32::MAX, wait: Wait::Idle };
         let peer = Peer { address, port };
         let key = self.connections.borrow_mut().open(fd, peer, listener, never);
         self.listeners.borrow_mut().enter(listener);
         self.publish_open();
-        match arrival {
-            Arrival::Direct => drop(self.begin(key, listener)),
-            Arrival::Proxied => {
+        match welcome {
+            // Nothing is received until it is let in.
+            Some(Welcome::Doubtful(doubt)) => return self.knock(Knock { key, client: peer, doubt }),
+            Some(Welcome::In | Welcome::Out) => drop(self.begin(key, listener)),
+            None => {
                 if let Some(connection) = self.connections.borrow_mut().get(key) {
                     connection.state.set(State::UNNAMED);
                 }
@@ -98,14 +104,17 @@ impl Shard {
         self.ring.borrow_mut().close(fd);
     }
 
-    /// Counts one more connection of a client; `false` if it has too many.
-    pub(super) fn enter_client(&self, address: Option<IpAddr>) -> bool {
-        let enters = self.enter_shaped(address);
-        if enters && !self.enter_counted(address) {
-            self.leave_shaped(address);
-            return false;
+    /// Counts one more connection of a client, unless it has too many. `doubt` is what it has waited with.
+    pub(super) fn enter_client(&self, address: Option<IpAddr>, doubt: Option<Doubt>) -> Welcome {
+        match self.enter_shaped(address, doubt) {
+            Entering::Granted(_) if self.enter_counted(address) => Welcome::In,
+            Entering::Granted(_) => {
+                self.leave_shaped(address);
+                Welcome::Out
+            }
+            Entering::Refused(_) => Welcome::Out,
+            Entering::Doubtful(doubt) => self.may_knock(doubt),
         }
-        enters
     }
 
     fn enter_counted(&self, address: Option<IpAddr>) -> bool {

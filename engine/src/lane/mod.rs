@@ -11,6 +11,7 @@ mod admission;
 mod buffers;
 mod closing;
 mod events;
+mod knocking;
 mod linking;
 mod naming;
 mod parking;
@@ -19,6 +20,7 @@ mod securing;
 mod swapping;
 
 pub(crate) use buffers::SIZE as BUFFER_SIZE;
+pub(crate) use knocking::Knock;
 
 use std::io;
 use std::rc::Rc;
@@ -31,7 +33,7 @@ use crate::connection::Key;
 use crate::inbox::{Letter, Letters};
 use crate::lane::parking::Parking;
 use crate::lane::ring::{Density, Event, Tally};
-use crate::limits::{BEAT, DENSE_MIN};
+use crate::limits::{BEAT, DENSE_MIN, PACE_MAX};
 use crate::shard::{Life, Shard};
 use crate::wheel::{TICK, ticks};
 
@@ -203,7 +205,8 @@ impl Lane {
             return;
         }
         let next = self.shard.pacing.borrow().next(self.shard.clock.now());
-        if let Some(delay) = next {
+        let door = self.shard.has_knocking().then_some(PACE_MAX);
+        if let Some(delay) = next.into_iter().chain(door).min() {
             self.pacing = true;
             self.shard.ring.borrow_mut().pace_after(delay);
         }
@@ -215,6 +218,7 @@ impl Lane {
         while let Some(key) = self.shard.pacing.borrow_mut().due(now) {
             self.shard.ready.borrow_mut().push_back(key);
         }
+        self.shard.open_the_door();
     }
 
     fn tick(&mut self) {

@@ -13,6 +13,8 @@ use crate::port::{Port, Transport};
 use crate::secure::Secure;
 use crate::shard::Shard;
 
+use super::knocking::{Knock, Welcome};
+
 impl Shard {
     /// Whether nothing is to be served to a client. An address that is not known is not banned.
     pub(crate) fn has_banned(&self, client: Option<IpAddr>) -> bool {
@@ -39,7 +41,7 @@ impl Shard {
         }
     }
 
-    fn expel(self: &Rc<Self>, key: Key) {
+    pub(super) fn expel(self: &Rc<Self>, key: Key) {
         if let Some(port) = self.port(key) {
             port.broken.set(true);
         }
@@ -49,6 +51,9 @@ impl Shard {
 
     /// Reads what a proxy says of its client, as far as that has come.
     pub(super) fn hear_proxy(&self, key: Key, port: &Port) {
+        if self.is_knocking(key) {
+            return;
+        }
         let read = proxy::read(&port.received.borrow());
         match read {
             Ok(None) => {}
@@ -67,22 +72,15 @@ impl Shard {
         }
     }
 
-    /// It is known now who the client is: goes on as with one that has just connected.
+    /// It is known now who the client is.
     fn introduce(&self, key: Key, port: &Port, client: Peer) {
         if self.has_banned(client.address) {
             return self.turn_away(port, Counter::ConnectionsRefusedBan);
         }
-        if !self.enter_client(client.address) {
-            return self.turn_away(port, Counter::ConnectionsRefusedClientLimit);
-        }
-        port.peer.set(client);
-        if let Some(connection) = self.connections.borrow_mut().get(key) {
-            connection.peer = client;
-            connection.state.clear(State::UNNAMED);
-        }
-        port.transport.set(self.begin(key, port.listener.get()));
-        if port.transport.get() == Transport::Handshake && port.backlog() > 0 {
-            self.shake_hands_later(key, port);
+        match self.enter_client(client.address, None) {
+            Welcome::In => self.welcome(key, port, client),
+            Welcome::Doubtful(doubt) => self.knock(Knock { key, client, doubt }),
+            Welcome::Out => self.turn_away(port, Counter::ConnectionsRefusedClientLimit),
         }
     }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use perf::Counter;
 use proto_http::Status;
 use site::shaping::{
-    Acted, Admission, Chain, Customer, Doubt, Entry, Level, Refusal, ScopeId, Shaper, Shaping,
+    Acted, Admission, Chain, Customer, Doubt, Entering, Entry, Level, Refusal, ScopeId, Shaper, Shaping,
 };
 use site::{Action, Answer, Place};
 
@@ -116,21 +116,28 @@ impl Shard {
         self.ready.borrow_mut().extend(self.pacing.borrow_mut().release());
     }
 
-    /// Whether a client may have one more connection; it counts from now on. Those of trusted proxies are those of many.
-    pub(crate) fn enter_shaped(&self, address: Option<IpAddr>) -> bool {
+    /// Whether a client may have one more connection, which counts from now on then. `doubt` is what it has waited with.
+    /// Connections of trusted proxies are those of many.
+    pub(crate) fn enter_shaped(&self, address: Option<IpAddr>, doubt: Option<Doubt>) -> Entering {
         let mut shaper = self.shaper.borrow_mut();
-        let Some(shaper) = shaper.as_mut().filter(|shaper| shaper.limits_connections()) else { return true };
-        if self.served.borrow().clients.trusts(address) {
-            return true;
+        let Some(shaper) = shaper.as_mut() else { return Entering::Granted(None) };
+        if let Some(doubt) = doubt {
+            shaper.settle(doubt);
         }
-        match shaper.connect(self.clock.now(), address) {
-            Ok(acted) => {
-                if acted.is_some() {
-                    self.count(Counter::LimitsDryRun);
-                }
-                true
-            }
-            Err(_) => false,
+        if !shaper.limits_connections() || self.served.borrow().clients.trusts(address) {
+            return Entering::Granted(None);
+        }
+        let entering = shaper.connect(self.clock.now(), address, doubt);
+        if matches!(entering, Entering::Granted(Some(_))) {
+            self.count(Counter::LimitsDryRun);
+        }
+        entering
+    }
+
+    /// Somebody waits no more who was in doubt.
+    pub(crate) fn settle_doubt(&self, doubt: Doubt) {
+        if let Some(shaper) = self.shaper.borrow_mut().as_mut() {
+            shaper.settle(doubt);
         }
     }
 
@@ -284,9 +291,7 @@ impl Stream {
                 self.shard.count(Counter::RequestsDelayedLimit);
             }
             if let Err(gone) = self.wait_for_word(next, out).await {
-                if let Some(shaper) = self.shard.shaper.borrow_mut().as_mut() {
-                    shaper.settle(next);
-                }
+                self.shard.settle_doubt(next);
                 return Err(gone);
             }
             doubt = Some(if self.leaving() { next.benefit() } else { next });

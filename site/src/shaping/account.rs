@@ -54,10 +54,6 @@ impl Held {
         }
     }
 
-    pub(super) fn count(self) -> u32 {
-        self.here.saturating_add(self.elsewhere)
-    }
-
     fn told(&mut self, delta: i32) {
         self.elsewhere = self.elsewhere.saturating_add_signed(delta);
     }

@@ -26,6 +26,6 @@ pub use bucket::{Bucket, Meter};
 pub use clients::{CLIENTS_MAX, Slot, Who};
 pub use limits::{Limits, Scope, ScopeId, Shaping};
 pub use shaper::{
-    Acted, Admission, Chain, Customer, Direction, Doubt, Entry, Item, Level, Piece, Refusal, Shaper, Step,
-    Tally, merge,
+    Acted, Admission, Chain, Customer, Direction, Doubt, Entering, Entry, Item, Level, Piece, Refusal,
+    Shaper, Step, Tally, merge,
 };

@@ -9,6 +9,7 @@ use super::clients::{Clients, Slot, Sought, Who};
 use super::limits::{Limits, Scope, ScopeId, Shaping};
 use super::{Bucket, Meter};
 
+pub use connecting::Entering;
 pub use doubt::Doubt;
 pub use passage::{Piece, Step};
 
@@ -381,78 +382,6 @@ impl Shaper {
         scopes.any(|track| track.scope.config.by == config::ShapedBy::User)
     }
 
-    /// Whether connections of clients are limited.
-    #[must_use]
-    pub fn limits_connections(&self) -> bool {
-        self.connection_limit().is_some()
-    }
-
-    fn connection_limit(&self) -> Option<(ScopeId, &Arc<Scope>, u32)> {
-        let id = self.server?;
-        let scope = &self.tracks.get(&id)?.scope;
-        Some((id, scope, scope.client.connections?))
-    }
-
-    /// A client connects; an error is the limit that keeps it out. In a dry run it is let in, and the limit comes back.
-    ///
-    /// # Errors
-    ///
-    /// The limit that it would break.
-    pub fn connect(&mut self, now: u64, address: Option<IpAddr>) -> Result<Option<Acted>, Acted> {
-        let Some((id, slot, most, dry)) = self.connecting(now, address) else { return Ok(None) };
-        let Some(account) = self.clients.account(slot) else { return Ok(None) };
-        let acted = Acted { scope: id, level: Level::Client, item: Item::Connections, dry };
-        let full = most <= account.connections.count();
-        if full && !dry {
-            account.seen.refused += 1;
-            return Err(acted);
-        }
-        account.connections.here += 1;
-        account.untold.connections += 1;
-        self.news = true;
-        Ok(full.then_some(acted))
-    }
-
-    fn connecting(&mut self, now: u64, address: Option<IpAddr>) -> Option<(ScopeId, Slot, u32, bool)> {
-        let (id, scope, most) = self.connection_limit()?;
-        let sought = scope.client(address, None).filter(|_| !scope.exempts(address))?;
-        let dry = scope.is_dry_run();
-        Some((id, self.clients.enter(now, id, sought)?, most, dry))
-    }
-
-    /// A client's connection has ended.
-    pub fn disconnect(&mut self, address: Option<IpAddr>) {
-        let Some((id, scope, _)) = self.connection_limit() else { return };
-        let Some(sought) = scope.client(address, None).filter(|_| !scope.exempts(address)) else { return };
-        let Some(slot) = self.clients.get(id, sought) else { return };
-        if let Some(account) = self.clients.account(slot)
-            && account.connections.here > 0
-        {
-            account.connections.here -= 1;
-            account.untold.connections -= 1;
-            self.news = true;
-        }
-    }
-
-    /// Counts the connections of all clients anew, after the limits have changed.
-    pub fn recount(&mut self, now: u64, addresses: impl Iterator<Item = IpAddr>) {
-        self.news = true;
-        let held: Vec<Slot> = self.clients.with_connections().collect();
-        for slot in held {
-            if let Some(account) = self.clients.account(slot) {
-                let here = std::mem::take(&mut account.connections.here);
-                account.untold.connections = account.untold.connections.saturating_sub_unsigned(here);
-            }
-        }
-        for address in addresses {
-            let Some((_, slot, ..)) = self.connecting(now, Some(address)) else { continue };
-            if let Some(account) = self.clients.account(slot) {
-                account.connections.here += 1;
-                account.untold.connections += 1;
-            }
-        }
-    }
-
     /// Whether there is something to report.
     #[must_use]
     pub fn has_news(&self) -> bool {
@@ -637,6 +566,7 @@ fn put_off(granted: &mut Admission, ns: u64, acted: Acted) {
     }
 }
 
+mod connecting;
 mod doubt;
 mod onward;
 mod passage;

@@ -138,3 +138,58 @@ fn whoever_is_within_the_limit_is_never_refused() {
     assert!(refused > 0 && most <= 2 * LIMIT as usize, "{refused} refused, {most} at once");
     assert!(served > 500, "{served} served: too many do not keep each other from all");
 }
+
+fn connect(shaper: &mut Shaper, now: u64, doubt: Option<Doubt>) -> Entering {
+    if let Some(doubt) = doubt {
+        shaper.settle(doubt);
+    }
+    shaper.connect(now, customer(1).address, doubt)
+}
+
+/// Two shards of which the second has been told that a client has all its connections on the first.
+fn connected() -> [Shaper; 2] {
+    let quota = Quota { connections: NonZeroU32::new(LIMIT), ..Quota::default() };
+    let limits = shaping(&[("/server", config::Shaping { client: quota, ..section() })]);
+    let mut shapers = [Shaper::new(&limits), Shaper::new(&limits)];
+    let [first, second] = &mut shapers;
+    for _ in 0..LIMIT {
+        assert_eq!(connect(first, 0, None), Entering::Granted(None));
+    }
+    assert!(matches!(connect(first, 0, None), Entering::Refused(_)), "there are too many here alone");
+    tell(first, second);
+    shapers
+}
+
+#[test]
+fn a_connection_that_has_ended_on_another_shard_keeps_nobody_out() {
+    let [mut first, mut second] = connected();
+    first.disconnect(customer(1).address);
+    let Entering::Doubtful(waits) = connect(&mut second, 0, None) else { panic!("nobody has told yet") };
+    let Entering::Doubtful(waits) = connect(&mut second, 10 * MS, Some(waits)) else { panic!("nor now") };
+    tell(&mut first, &mut second);
+    // There is room for the one that has waited.
+    let Entering::Doubtful(later) = connect(&mut second, 20 * MS, None) else {
+        panic!("it is not the first")
+    };
+    assert_eq!(connect(&mut second, 20 * MS, Some(waits)), Entering::Granted(None));
+    assert!(matches!(connect(&mut second, 20 * MS, Some(later)), Entering::Doubtful(_)));
+}
+
+#[test]
+fn connections_that_go_on_elsewhere_keep_others_out_after_a_moment() {
+    for served in [false, true] {
+        let [_, mut second] = connected();
+        let Entering::Doubtful(mut waits) = connect(&mut second, 0, None) else { panic!("there is doubt") };
+        for now in (0..200 * MS).step_by(10 * MS as usize) {
+            let Entering::Doubtful(next) = connect(&mut second, now, Some(waits)) else { panic!("{now}") };
+            waits = next;
+        }
+        // Whom there is no time for any more is let through.
+        let last = if served { waits.benefit() } else { waits };
+        let entered = connect(&mut second, 200 * MS, Some(last));
+        assert_eq!(matches!(entered, Entering::Granted(None)), served, "{entered:?}");
+        assert_eq!(matches!(entered, Entering::Refused(_)), !served, "{entered:?}");
+        let waiting = second.top(usize::MAX);
+        assert_eq!(waiting.iter().map(|entry| entry.connections).sum::<u32>(), u32::from(served));
+    }
+}
