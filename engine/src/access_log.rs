@@ -8,18 +8,15 @@ pub(crate) struct AccessLog {
     shard: ShardLog,
     /// Lines dropped, as the counters say.
     published: u64,
-    /// Lines have gathered since the last tick.
-    waiting: bool,
 }
 
 impl AccessLog {
     pub(crate) fn new(shard: ShardLog) -> AccessLog {
-        AccessLog { shard, published: 0, waiting: false }
+        AccessLog { shard, published: 0 }
     }
 
     pub(crate) fn write(&mut self, sink: SinkId, format: &Format, record: &Record<'_>) {
         self.shard.write(sink, format, record);
-        self.waiting = true;
     }
 
     /// Whether a line for any of these sinks had better not be made now.
@@ -29,13 +26,12 @@ impl AccessLog {
 
     /// Whether lines wait to be handed over.
     pub(crate) fn waits(&self) -> bool {
-        self.waiting
+        self.shard.waits()
     }
 
     /// Hands over what has gathered.
     pub(crate) fn tick(&mut self) {
         self.shard.tick();
-        self.waiting = false;
     }
 
     /// Copies what was dropped to the shard's counters.

@@ -83,14 +83,27 @@ impl ShardLog {
     #[must_use]
     pub fn holds(&self, sinks: &[SinkId]) -> bool {
         let raised = |pressure: &PressureView| sinks.iter().any(|&sink| pressure.is_raised(sink));
-        self.pressure.as_ref().is_some_and(raised) || self.empty.len() + self.spent.len() < RESERVE
+        self.pressure.as_ref().is_some_and(raised) || self.free() < RESERVE
     }
 
-    /// Hands over what has gathered. Call it about once a second: that bounds the age of a line.
+    /// Buffers that are neither being filled nor in flight.
+    fn free(&self) -> usize {
+        self.empty.len() + self.spent.len()
+    }
+
+    /// Hands over what has gathered. Call it about once a second while lines [wait](ShardLog::waits): that bounds the age
+    /// of a line.
     pub fn tick(&mut self) {
-        if self.filling.as_ref().is_some_and(|batch| batch.lines() > 0) {
+        // A logger that is late gets full buffers rather than many with a few lines each: the last ones hold out longest so.
+        if self.waits() && RESERVE < self.free() {
             self.hand_over();
         }
+    }
+
+    /// Whether lines have gathered that are not handed over.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.filling.as_ref().is_some_and(|batch| batch.lines() > 0)
     }
 
     /// Lines given up so far.
@@ -114,7 +127,9 @@ impl ShardLog {
 
 impl Drop for ShardLog {
     fn drop(&mut self) {
-        self.tick();
+        if self.waits() {
+            self.hand_over();
+        }
     }
 }
 
@@ -145,6 +160,27 @@ mod tests {
         }
         assert!(seen.len() <= BUFFERS, "{} buffers circulate", seen.len());
         assert_eq!(shard.dropped(), 0);
+    }
+
+    #[test]
+    fn a_consumer_that_is_late_costs_no_line_while_there_is_room() {
+        const LINES: u64 = 1_000;
+        let (mut shard, lane) = ShardLog::new(None);
+        for _ in 0..LINES {
+            shard.write(any_sink(), &Format::Common, &Record::default());
+            shard.tick();
+            assert!(!shard.holds(&[any_sink()]));
+        }
+        assert!(shard.waits() && lane.full.len() == BUFFERS - 1 - RESERVE);
+        let mut given = 0;
+        for mut batch in lane.full.try_iter() {
+            given += batch.lines();
+            batch.clear();
+            lane.spent.try_send(batch).expect("room for every buffer");
+        }
+        shard.tick();
+        given += lane.full.try_recv().expect("what has gathered meanwhile").lines();
+        assert_eq!((given, shard.waits(), shard.dropped()), (LINES, false, 0));
     }
 
     #[test]

@@ -94,12 +94,22 @@ pub(super) fn check(kind: &str, reader: &Reader<'_>, problems: &mut Problems) {
         let flaw = Flaw::new(what, format!("remove it; it is for logs with \"{}\"", kinds.join("\" or \"")));
         problems.extend(reader.at_named(option, Cause::Conflict(flaw)));
     }
-    let secure = matches!(reader.get(&log::SYSLOG, &mut Problems::new()), Some(SyslogTransport::Tls(_)));
-    if kind == log::SYSLOG.name && !secure {
-        for option in [log::AUTHORITY.name, log::SERVER_NAME.name] {
-            let what = format!("\"{option}\" has no meaning without TLS");
-            let flaw = Flaw::new(what, "remove it, or write tls:// for the receiver");
+    if kind != log::SYSLOG.name {
+        return;
+    }
+    let transport = reader.get(&log::SYSLOG, &mut Problems::new());
+    let mut refuse = |options: &[&str], without: &str, cure: &str| {
+        for option in options {
+            let flaw = Flaw::new(format!("\"{option}\" has no meaning without {without}"), cure);
             problems.extend(reader.at_named(option, Cause::Conflict(flaw)));
         }
+    };
+    if !matches!(transport, Some(SyslogTransport::Tls(_))) {
+        let options = [log::AUTHORITY.name, log::SERVER_NAME.name];
+        refuse(&options, "TLS", "remove it, or write tls:// for the receiver");
+    }
+    if matches!(transport, Some(SyslogTransport::Unix(_) | SyslogTransport::Udp(_))) {
+        let cure = "remove it, since each message is a datagram of its own; or write tcp:// or tls:// for the receiver";
+        refuse(&[log::FRAMING.name], "a stream", cure);
     }
 }
