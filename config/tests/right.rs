@@ -429,9 +429,9 @@ fn logs_are_chosen_by_name_or_path() {
 fn receivers_of_logs_have_what_is_said_of_them_or_what_fits_their_way() {
     let text = r#"{
         "logs": {
-            "tls": {"syslog": "tls://logs.example.org", "facility": "daemon", "message_max": "4K"},
+            "tls": {"syslog": "tls://logs.example.org", "framing": "newline", "facility": "daemon", "message_max": "4K"},
             "udp": {"syslog": "udp://[::1]", "syslog_format": "rfc3164", "host_name": "www1"},
-            "local": {"syslog": "unix:/dev/log", "framing": "newline"},
+            "local": {"syslog": "unix:/dev/log"},
             "journal": {"journald": "/run/systemd/journal/socket", "severity": "debug"},
             "jobs": {"gearman": ["jobs", "127.0.0.1:9"], "batch": 0}
         },
@@ -467,7 +467,8 @@ fn receivers_of_logs_have_what_is_said_of_them_or_what_fits_their_way() {
     assert_eq!((tls.shape, tls.server_name.as_str()), (SyslogShape::Rfc5424, "logs.example.org"));
     assert_eq!((udp.shape, udp.message_max), (SyslogShape::Rfc3164, 2048));
     assert_eq!(udp.host_name.as_deref(), Some("www1"));
-    assert_eq!((local.shape, local.framing), (SyslogShape::Local, SyslogFraming::Newline));
+    assert_eq!(tls.framing, SyslogFraming::Newline);
+    assert_eq!(local.shape, SyslogShape::Local);
     assert!(
         matches!(&receivers[3].kind, ReceiverKind::Journald { labels, .. } if labels.severity == "debug")
     );
