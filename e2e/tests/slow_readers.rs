@@ -14,8 +14,8 @@ use e2e::{Front, PATIENCE, Setup};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, connect, setsockopt, socket, sockopt};
 
-/// The kernel keeps some megabytes for each, and a quarter of what it has for TCP at most: where that is used up, it does not
-/// wake whoever waits for a window for tens of seconds.
+/// The kernel keeps some megabytes for each. Many more would use up all that it has for TCP: then its timers for windows that
+/// were closed go up to half a minute.
 const READERS: usize = 200;
 /// Bytes of each answer.
 const LEN: usize = 10_000_000;
