@@ -13,7 +13,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use e2e::load::{Load, Tally};
-use e2e::{Folder, Options, Process, Server, binary, response::Asked, until};
+use e2e::{Folder, Options, Process, Server, binary, response::Asked, rest, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use serde_json::Value;
@@ -34,6 +34,23 @@ const CONFIGURATION: &str = r#"{
 const LOGGER: &str = "kimura: logger";
 const BODY: &[u8] = b"Hello, world!\n";
 const GET: &[u8] = b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+/// What has to have happened before a test has seen enough.
+struct Enough {
+    requests: u64,
+    /// How long a disk is full.
+    full: Duration,
+}
+
+impl Enough {
+    /// Little, or with `cargo xtask soak logs` what takes minutes.
+    fn wanted() -> Enough {
+        match std::env::var_os("KIMURA_SOAK") {
+            None => Enough { requests: 0, full: Duration::from_secs(5) },
+            Some(_) => Enough { requests: 1_000_000, full: Duration::from_secs(60) },
+        }
+    }
+}
+
 /// A user that nobody else is.
 const STRANGER: u32 = 64_124;
 
@@ -89,6 +106,15 @@ impl Site {
     /// A number of the only log.
     fn number(&self, name: &str) -> u64 {
         self.status()["logs"][0][name].as_u64().expect("a number")
+    }
+
+    /// Waits until the log has so many lines, for as long as there come more.
+    fn grows(&self, lines: u64) {
+        let mut seen = 0;
+        while seen < lines {
+            until("more lines", || self.number("taken") > seen);
+            seen = self.number("taken");
+        }
     }
 
     /// Names in the folder of the log, but for the one that is written.
@@ -175,10 +201,12 @@ fn get(server: &Server) {
 /// Load while a file is put aside each second, and the logger is killed so often. Rules without a size.
 fn check_load(rules: &str, ending: &str, kills: u32) {
     const FILES: u64 = 5;
+    let enough = Enough::wanted().requests;
     let site = Site::new(Some(&format!("\"size\": \"4k\", \"keep\": 1000, {rules}")));
     let server = site.start();
     let load = Site::load(&server);
-    for _ in 0..kills {
+    for kill in 0..kills {
+        site.grows(enough * u64::from(kill + 1) / u64::from(kills + 1));
         let before = site.number("put_aside");
         until("another file", || site.number("put_aside") > before);
         end(&server.process(LOGGER).expect("the logger"));
@@ -186,7 +214,9 @@ fn check_load(rules: &str, ending: &str, kills: u32) {
         until("another file", || site.number("put_aside") > before);
     }
     until("several files", || site.number("put_aside") >= FILES);
+    site.grows(enough);
     let tally = load.stop();
+    assert!(enough <= tally.answered, "{tally:?}");
     site.has_all(&tally);
     until("compression", || site.is_compressed(ending));
     site.has_all(&tally);
@@ -466,10 +496,10 @@ fn a_disk_that_is_full_for_a_while() {
     let failing = || site.status()["logs"][0]["failing"] == true;
     until("a full disk", failing);
     let since = Instant::now();
-    until("some time", || {
+    while since.elapsed() < Enough::wanted().full {
         fill();
-        since.elapsed() > Duration::from_secs(5)
-    });
+        rest(Duration::from_millis(10));
+    }
     until("a word about it", || server.heard("fails: No space left on device") > 0);
     fs::remove_file(site.log("filler")).expect("it is there");
     drop(filler);

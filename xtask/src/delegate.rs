@@ -36,6 +36,21 @@ pub(crate) fn soak(arguments: &[String]) -> Outcome {
     run(command)
 }
 
+/// A million lines of a log that is put aside each second, with and without loggers that are killed, and a disk that is full for a
+/// minute: tests of the suite, for longer.
+pub(crate) fn soak_logs() -> Outcome {
+    let tests = [
+        "files_are_put_aside_under_load",
+        "a_logger_that_is_killed_meanwhile",
+        "a_disk_that_is_full_for_a_while",
+    ];
+    let arguments = [&["--test", "rotation", "--", "--exact", "--test-threads", "1"], &tests[..]].concat();
+    provision::provide()?;
+    let mut command = suite::end_to_end(&arguments, build_server()?.into());
+    command.env("KIMURA_SOAK", "logs");
+    run(command)
+}
+
 /// Fuzzing needs flags of its own, which the script beside the targets knows.
 pub(crate) fn fuzz(arguments: &[String]) -> Outcome {
     let script = root().join("fuzz/run");

@@ -34,6 +34,7 @@ cargo xtask COMMAND
   bench ...               the benchmark against other servers; `cargo xtask bench --help`
   soak [MINUTES]          a mixed load for a long time; memory and descriptors must stay flat
   soak changes            200 reloads and 20 upgrades under load, which no client may notice
+  soak logs               a million lines of logs that are put aside, and a disk that is full for a minute; ten minutes
 ";
 
 fn main() -> ExitCode {
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         ("tls", []) => delegate::tls(),
         ("fuzz", rest) => delegate::fuzz(rest),
         ("bench", rest) => delegate::bench(rest),
+        ("soak", [what]) if what == "logs" => delegate::soak_logs(),
         ("soak", rest) => delegate::soak(rest),
         ("help" | "-h" | "--help", _) => {
             print!("{USAGE}");

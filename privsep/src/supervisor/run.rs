@@ -483,7 +483,7 @@ impl<'h> Supervisor<'h> {
         Ok(worker)
     }
 
-    fn worker_at(&self, generation: u32) -> Option<usize> {
+    pub(super) fn worker_at(&self, generation: u32) -> Option<usize> {
         self.workers.iter().position(|worker| worker.generation == generation)
     }
 

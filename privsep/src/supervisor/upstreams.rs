@@ -272,12 +272,14 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Nobody waits for a report that does not come.
+    /// Nobody waits for a report that does not come: the worker is late, or has ended.
     pub(super) fn look_after_upstreams(&mut self, now: Instant) {
         let waiting = std::mem::take(&mut self.estate.upstreams.waiting);
-        let (late, others) = waiting.into_iter().partition(|waiting: &Waiting| waiting.deadline <= now);
+        let (vain, others) = waiting.into_iter().partition(|waiting: &Waiting| {
+            waiting.deadline <= now || self.worker_at(waiting.generation).is_none()
+        });
         self.estate.upstreams.waiting = others;
-        for waiting in late {
+        for waiting in vain {
             self.answer(waiting.id, waiting.wants.without_report());
         }
     }
