@@ -34,7 +34,7 @@ cargo xtask COMMAND
   bench ...               the benchmark against other servers; `cargo xtask bench --help`
   soak [MINUTES]          a mixed load for a long time; memory and descriptors must stay flat
   soak changes            200 reloads and 20 upgrades under load, which no client may notice
-  soak logs               a million lines of logs that are put aside, and a disk that is full for a minute; ten minutes
+  soak logs               a million lines of logs that are put aside, and a disk that is full for a minute; five minutes
 ";
 
 fn main() -> ExitCode {
