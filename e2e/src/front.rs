@@ -142,13 +142,6 @@ impl Front {
         Err(Failure::mismatch(format!("kimura {command}"), "success", said))
     }
 
-    /// Waits until a counter, which only grows, has come to a value.
-    pub fn counts(&self, name: &str, value: u64) -> Outcome<()> {
-        // They are printed once a second: any single value may never be seen.
-        let reached = |counters: &Counters| counters.get(name) >= Some(&value);
-        self.server.wait_counters(&format!("{name} >= {value}"), reached).map(drop)
-    }
-
     /// Waits until a gauge, which comes and goes, has a value.
     pub fn stands_at(&self, name: &str, value: u64) -> Outcome<()> {
         let reached = |counters: &Counters| counters.get(name) == Some(&value);

@@ -1,8 +1,9 @@
 //! The real openssl: certificates made by it, and clients that it is.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::failure::{Failure, Outcome};
 
@@ -239,4 +240,15 @@ impl Said {
 fn text(output: &Output) -> String {
     let all = [output.stdout.as_slice(), &output.stderr].concat();
     String::from_utf8_lossy(&all).into_owned()
+}
+
+/// Connects to a server by TLS: what goes into the child is sent, and what is received comes out of it.
+pub fn client(to: SocketAddr) -> Outcome<Child> {
+    Command::new("openssl")
+        .args(["s_client", "-quiet", "-connect", &to.to_string(), "-servername", "localhost"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(Failure::machine("run", "openssl s_client"))
 }

@@ -116,6 +116,13 @@ impl Server {
         Err(Failure::Late { what, waited: PATIENCE })
     }
 
+    /// Waits until a counter, which only grows, has come to a value.
+    pub fn counts(&self, name: &str, value: u64) -> Outcome<()> {
+        // They are printed once a second: any single value may never be seen.
+        let reached = |counters: &Counters| counters.get(name) >= Some(&value);
+        self.wait_counters(&format!("{name} >= {value}"), reached).map(drop)
+    }
+
     /// Waits for the next line that the server prints: at most a second while it is well.
     pub fn next_report(&self) -> Outcome<()> {
         let heard = self.output.said().heard;

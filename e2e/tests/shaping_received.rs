@@ -4,12 +4,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
-use e2e::ledger::Counters;
 use e2e::yard::address;
-use e2e::{PATIENCE, Server, Yard, ledger, until};
+use e2e::{PATIENCE, Server, Yard, ledger, openssl, until};
 
 /// Bytes a second that a client may send, and what may come at once.
 const RATE: u64 = 50_000;
@@ -65,13 +64,7 @@ impl Client {
     }
 
     fn by_tls(place: SocketAddr) -> Client {
-        let mut child = Command::new("openssl")
-            .args(["s_client", "-quiet", "-connect", &place.to_string(), "-servername", "localhost"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("openssl runs");
+        let mut child = openssl::client(place).expect("openssl runs");
         let (from, to) = (child.stdout.take().expect("a pipe"), child.stdin.take().expect("a pipe"));
         Client { from: BufReader::new(Box::new(from)), to: Box::new(to), child: Some(child) }
     }
@@ -242,7 +235,7 @@ fn check_told(into: Into) {
         }
     }
     if into != Into::ByHead {
-        counts(&server, "requests_begun", CROWD as u64);
+        server.counts("requests_begun", CROWD as u64).expect("it is counted");
     }
     clients.iter_mut().for_each(|client| client.send(&content));
     let mut refused = None;
@@ -268,12 +261,6 @@ fn has_more(stream: &TcpStream) -> bool {
     more
 }
 
-/// Waits until a counter that grows has come so far.
-fn counts(server: &Server, name: &str, least: u64) {
-    let reached = |counters: &Counters| counters.get(name).is_some_and(|count| *count >= least);
-    server.wait_counters(name, reached).expect("it is counted");
-}
-
 #[test]
 fn who_is_refused_at_the_head_is_told_when_to_come_again() {
     check_told(Into::ByHead);
@@ -293,7 +280,7 @@ fn whose_head_is_held_back_is_served_when_the_server_ends() {
     // It would wait longer than a server that is told to end is waited for.
     let long = format!("X-Long: {}\r\n", "x".repeat(LONG));
     client.send(&get(&long.repeat(3)));
-    counts(&server, "receives_delayed_limit", 1);
+    server.counts("receives_delayed_limit", 1).expect("it is counted");
     let answer = std::thread::spawn(move || client.hear().0);
     let counters = server.stop().expect("an even ledger");
     assert_eq!(answer.join().expect("a client"), 200);

@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use e2e::backend::{play, request, reset};
 use e2e::yard::address;
-use e2e::{Front, PATIENCE, Setup, Yard, until};
+use e2e::{Front, PATIENCE, Setup, Yard, openssl, until};
 
 /// Bytes a second that are asked for, and how far it may be off.
 const RATE: u64 = 1_000_000;
@@ -130,13 +130,7 @@ struct Secure {
 
 impl Secure {
     fn connect(to: SocketAddr) -> Secure {
-        let child = Command::new("openssl")
-            .args(["s_client", "-quiet", "-connect", &to.to_string(), "-servername", "localhost"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("openssl runs");
+        let child = openssl::client(to).expect("openssl runs");
         Secure { child }
     }
 }
@@ -238,14 +232,14 @@ fn an_upload_that_is_held_back_ends_with_its_client() {
             let front = front(&seen, r#""up": "1kB/s", "up_burst": "16KiB""#);
             let mut stream = front.connect().expect("connect");
             begin(&mut stream, "POST", framing);
-            front.counts("requests_begun", 1).expect("it is read");
+            front.server.counts("requests_begun", 1).expect("it is read");
             let content = vec![b'x'; 60_000];
             if framing.contains("chunked") {
                 write!(stream, "{:x}\r\n", 1_000_000).expect("sent");
             }
             stream.write_all(&content).expect("sent");
             // What it owes takes a minute nearly.
-            front.counts("receives_delayed_limit", 1).expect("it is held back");
+            front.server.counts("receives_delayed_limit", 1).expect("it is held back");
             let begun = Instant::now();
             if leave == Leave::Resets {
                 reset(&stream).expect("a reset");

@@ -64,7 +64,7 @@ fn many_who_do_not_read_cost_what_they_may_and_no_more() {
 
     let buffer = |number| if number < PATIENT { None } else { Some(RECEIVE_BUFFER) };
     let mut readers: Vec<TcpStream> = (0..READERS).map(|number| reader(&front, buffer(number))).collect();
-    front.counts("upstream_responses_2xx", READERS as u64).expect("all have an answer");
+    front.server.counts("upstream_responses_2xx", READERS as u64).expect("all have an answer");
     let counter = |name: &str| {
         front.server.next_report().expect("a report");
         front.server.output().said().counters[name]
