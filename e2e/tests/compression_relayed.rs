@@ -6,7 +6,6 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use e2e::coded::decode;
 use e2e::response::Asked;
@@ -278,8 +277,8 @@ fn serve_step_by_step(steps: Receiver<&'static [u8]>) -> u16 {
 #[test]
 fn what_is_compressed_does_not_keep_others_waiting() {
     const STREAMS: usize = 32;
-    /// Without turns it would be the time that all streams take for a piece each of all that has come.
-    const SOON: Duration = Duration::from_millis(1500);
+    /// Answers that somebody gets one after another meanwhile: hundreds as a rule, and a handful where nobody has turns.
+    const OTHERS_MIN: usize = 30;
     let html = "Content-Type: text/html\r\n";
     let large = page().repeat(40);
     let port = serve(vec![("large", with_length(html, &large)), ("small", with_length(html, b"small"))]);
@@ -300,13 +299,11 @@ fn what_is_compressed_does_not_keep_others_waiting() {
     let mut client = ask("small", "");
     let mut asked = 0;
     while !streams.iter().all(thread::JoinHandle::is_finished) {
-        let begun = Instant::now();
         assert_eq!(client.response(Asked::Other).expect("an answer").body, b"small");
-        assert!(begun.elapsed() < SOON, "{:?} after {asked} others", begun.elapsed());
         asked += 1;
         client.send(b"GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("send");
     }
-    assert!(0 < asked);
+    assert!(OTHERS_MIN < asked, "{asked} others");
     for stream in streams {
         assert_eq!(stream.join().expect("no panic").expect("an answer"), 200);
     }

@@ -491,9 +491,18 @@ fn a_flood_of_logins_leaves_others_alone() {
     let status =
         binary::output(["status".as_ref(), "--socket".as_ref(), socket.as_os_str()]).expect("status");
     let status = String::from_utf8_lossy(&status.stdout).into_owned();
-    assert!(status.contains(&format!("{} denied", count(401))), "{status}");
+    let judged = status.split("0 granted, ").nth(1).and_then(|rest| rest.split(" denied").next());
+    // A verdict may have come too late for who asked.
+    let judged: Option<usize> = judged.and_then(|judged| judged.parse().ok());
+    assert!(judged.is_some_and(|judged| count(401) <= judged), "{} denied: {status}", count(401));
     // And the right one gets in when it is over.
-    until("a login", || site.ask("dear", Some(("anna", PASSWORD))).status == 200);
+    let mut later = 0;
+    until("a login", || {
+        let status = site.ask("dear", Some(("anna", PASSWORD))).status;
+        later += u64::from(status == 503);
+        status == 200
+    });
     let counters = site.server.stop().expect("an even ledger");
-    assert_eq!(counters["logins_unavailable"], count(503) as u64);
+    assert_eq!(counters["logins_denied"], count(401) as u64);
+    assert_eq!(counters["logins_unavailable"], count(503) as u64 + later);
 }

@@ -142,7 +142,7 @@ fn a_tunnel_outlives_reloads() {
 /// `upgrade` begins another generation, and the one before drains; so does the end of the server.
 #[test]
 fn a_tunnel_outlives_an_upgrade_up_to_the_deadline_of_the_drain() {
-    const DRAIN: Duration = Duration::from_secs(6);
+    const DRAIN: Duration = Duration::from_secs(12);
     let mut setup = Setup::before(&[backend(Talk::Echoes)], "");
     setup.server = format!("\"shards\": 1, \"timeouts\": {{ \"drain\": \"{}s\" }}", DRAIN.as_secs());
     let front = Front::start("tunnel", &setup).expect("the server starts");

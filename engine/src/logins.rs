@@ -217,8 +217,9 @@ impl Stream {
         let ended = poll_fn(|_| {
             let verdict = self.shard.logins.borrow().waiting.get(&ticket).and_then(|waiting| waiting.verdict);
             match (verdict, self.gone()) {
+                // It is counted as that, whatever has come since.
+                (_, Some(Gone::Expired(Wait::Login))) => Poll::Ready(Ok(None)),
                 (Some(verdict), _) => Poll::Ready(Ok(Some(verdict))),
-                (None, Some(Gone::Expired(Wait::Login))) => Poll::Ready(Ok(None)),
                 (None, Some(gone)) => Poll::Ready(Err(gone)),
                 (None, None) => self.wait(Awaits::Turn),
             }
