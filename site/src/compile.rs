@@ -355,6 +355,7 @@ impl Compiler<'_> {
         match settings.handler {
             Handler::Echo => chain.push(Phase::Echo),
             Handler::Files => chain.extend(files.cloned().map(Phase::Files)),
+            Handler::Metrics => chain.push(self.metrics(settings, pointer)?),
         }
         Some(chain)
     }
@@ -460,13 +461,25 @@ impl Compiler<'_> {
             self.problem(&at, cause, r#"name the location "/live/", or write "comet": "off" here"#);
             return None;
         };
-        if settings.auth.is_none() && !denies_somebody(&settings.access) {
+        if is_open(settings) {
             let cause = "everybody would see the logs";
             let cure = r#"have viewers log in with "auth", or let in only some with "access""#;
             self.problem(&at, cause, cure);
             return None;
         }
         Some(Comet::new(shows, host, base))
+    }
+
+    /// The numbers of the server, where they can be.
+    fn metrics(&mut self, settings: &Settings, pointer: &str) -> Option<Phase> {
+        if is_open(settings) {
+            let at = self.setting(pointer, "handler");
+            let cause = "everybody would see the numbers of the server";
+            let cure = r#"have scrapers log in with "auth", or let in only some with "access""#;
+            self.problem(&at, cause, cure);
+            return None;
+        }
+        Some(Phase::Metrics)
     }
 
     /// The phase of access rules, if there are any; none at all where they cannot be used.
@@ -632,9 +645,10 @@ fn methods(settings: &Settings, ruled: bool, indexes: Indexes) -> Methods {
     match (&settings.methods, settings.handler) {
         (Some(methods), _) => Methods::new(methods),
         (None, _) if ruled => Methods::all(&all),
-        (None, Handler::Files | Handler::Echo) if settings.comet.is_some() => Methods::new(&all[..2]),
-        (None, Handler::Files | Handler::Echo) if settings.proxy.is_some() => Methods::all(&all),
+        (None, _) if settings.comet.is_some() => Methods::new(&all[..2]),
+        (None, _) if settings.proxy.is_some() => Methods::all(&all),
         (None, Handler::Echo) => Methods::new(&all),
+        (None, Handler::Metrics) => Methods::new(&all[..2]),
         (None, Handler::Files) => Methods::of_files(&all[..2], indexes),
     }
 }
@@ -649,6 +663,11 @@ fn at(address: &UpstreamAddress) -> Result<Address, Place> {
             Err(_) => Err(place.clone()),
         },
     }
+}
+
+/// Whether everybody is let in.
+fn is_open(settings: &Settings) -> bool {
+    settings.auth.is_none() && !denies_somebody(&settings.access)
 }
 
 /// Whether rules do not let everybody in.
