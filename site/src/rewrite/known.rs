@@ -1,5 +1,7 @@
 //! What can be told of a path without a request: all of it, or how it begins.
 
+use std::fmt;
+
 use proto_http::path;
 use regex::bytes::Regex;
 
@@ -15,6 +17,15 @@ pub(super) enum Known {
     Whole(Vec<u8>),
     /// It begins so, and nobody knows how it goes on.
     Start(Vec<u8>),
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Known::Whole(path) => write!(f, "{}", String::from_utf8_lossy(path)),
+            Known::Start(path) => write!(f, "{}...", String::from_utf8_lossy(path)),
+        }
+    }
 }
 
 /// Patterns behind a literal beginning that take whatever follows. A path has no line ends, which a dot would not take.

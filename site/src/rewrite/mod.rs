@@ -11,11 +11,13 @@
 //! - `reply`: answers that are complete in themselves;
 //! - `compile`: all of these from the configuration;
 //! - `rings`, `known`: rules that always lead back to themselves, found without a request;
+//! - `closed`: clients that are sent to what is internal, found on the same way;
 //! - `walk`: the way of a request through the rules of its host and of its locations.
 //!
 //! Nothing here waits: a walk that has to know more than the request tells asks whoever drives it.
 
 mod attempts;
+mod closed;
 mod compile;
 mod condition;
 pub(crate) mod fuzzing;

@@ -1,4 +1,5 @@
-//! Rules that always lead back to themselves, as far as that can be seen without a request.
+//! Rules that always lead back to themselves, and clients that are sent to where they are let in by nobody, as far as that
+//! can be seen without a request.
 //!
 //! A course begins behind a rule that has led on and follows what then happens to every request, whatever it is: rules
 //! that certainly match or do not, locations that are certainly found. Where anything depends on the request the course
@@ -9,6 +10,7 @@
 use config::Then;
 
 use super::attempts::{Attempts, Last};
+use super::closed::Closed;
 use super::compile::Fault;
 use super::known::Known;
 use super::reply::Reply;
@@ -23,43 +25,52 @@ const LOOKS_MAX: usize = 1000;
 
 /// Finds those of a host with these rules of its own, each with the JSON Pointer of one of its members.
 pub(crate) fn find(rules: Option<&RuleList>, locations: &Locations) -> Vec<(String, Fault)> {
-    let mut rings: Vec<Ring<'_>> = Vec::new();
+    let mut ends: Vec<End<'_>> = Vec::new();
     for location in locations.all() {
         let list = location.rules.as_deref();
         for (index, rule) in list.into_iter().flat_map(|list| list.rules.iter().enumerate()) {
             if let (Effect::Rewrite(Some(target), then), Some(list)) = (&rule.effect, list) {
                 let course = Course::behind_rule(locations, location, (list, index), (target, *then));
-                rings.extend(course.and_then(Course::run));
+                ends.extend(course.and_then(Course::run));
             }
         }
         if let Some(attempts) = location.attempts() {
-            rings.extend(Course::behind_attempts(locations, attempts).and_then(Course::run));
+            ends.extend(Course::behind_attempts(locations, attempts).and_then(Course::run));
         }
     }
     let lists = rules.into_iter().chain(locations.all().filter_map(|location| location.rules.as_deref()));
     let replies = locations.all().filter_map(Location::reply);
-    for reply in lists.flat_map(unconditional).chain(replies) {
-        rings.extend(Course::of_client(rules, locations, reply).and_then(Course::run));
+    for reply in lists.flat_map(answers).chain(replies) {
+        ends.extend(Course::of_client(rules, locations, reply).and_then(Course::run));
     }
     let mut told: Vec<&str> = Vec::new();
     let mut faults = Vec::new();
-    for ring in &rings {
-        // It was found from each of its members.
-        if !ring.members.iter().any(|member| told.contains(member)) {
-            told.extend(&ring.members);
-            faults.push((ring.place(), ring.fault()));
+    for end in &ends {
+        match end {
+            // It was found from each of its members.
+            End::Ring(ring) if ring.members.iter().any(|member| told.contains(member)) => {}
+            End::Ring(ring) => {
+                told.extend(&ring.members);
+                faults.push((ring.place(), ring.fault()));
+            }
+            End::Closed(closed) => faults.push((closed.place(), closed.fault())),
         }
     }
     faults
 }
 
-/// Answers of rules that depend on nothing but the path.
-fn unconditional(list: &RuleList) -> impl Iterator<Item = &Reply> {
-    let free = |index: usize| list.around(index).all(|rule| rule.condition.is_none());
-    list.rules.iter().enumerate().filter_map(move |(index, rule)| match &rule.effect {
-        Effect::Reply(reply) if free(index) => Some(reply),
-        _ => None,
+/// Answers of rules.
+fn answers(list: &RuleList) -> impl Iterator<Item = &Reply> {
+    list.rules.iter().filter_map(|rule| match &rule.effect {
+        Effect::Reply(reply) => Some(reply),
+        Effect::Rewrite(..) => None,
     })
+}
+
+/// What is wrong with where a course has come to.
+enum End<'s> {
+    Ring(Ring<'s>),
+    Closed(Closed<'s>),
 }
 
 /// What leads back to itself.
@@ -89,10 +100,7 @@ impl Ring<'_> {
     }
 
     fn fault(&self) -> Fault {
-        let to = match &self.to {
-            Known::Whole(path) => String::from_utf8_lossy(path).into_owned(),
-            Known::Start(path) => format!("{}...", String::from_utf8_lossy(path)),
-        };
+        let to = &self.to;
         let by = match &self.members[1..] {
             [] => String::new(),
             others => format!(" by {}", others.join(" and ")),
@@ -119,6 +127,8 @@ struct Course<'s> {
     kind: Kind,
     /// The rules of the host, where a client asks anew.
     top: Option<&'s RuleList>,
+    /// What a client has asked for.
+    asked: Option<Known>,
     locations: &'s Locations,
     /// Rules whose conditions hold, and what was tried in vain, by their JSON Pointers.
     granted: Vec<&'s str>,
@@ -142,8 +152,8 @@ enum Onward<'s> {
     Yes,
     /// Nobody knows, or the request has left.
     No,
-    /// It has come back.
-    Ring(Ring<'s>),
+    /// It ends here, where something is wrong.
+    End(End<'s>),
 }
 
 impl<'s> Course<'s> {
@@ -151,6 +161,7 @@ impl<'s> Course<'s> {
         Course {
             kind,
             top: None,
+            asked: None,
             locations,
             granted: vec![pointer],
             path: path.clone(),
@@ -198,10 +209,11 @@ impl<'s> Course<'s> {
     }
 
     fn ask_anew(&mut self) {
+        self.asked = Some(self.path.clone());
         (self.location, self.rules, self.next, self.moved) = (None, self.top, 0, Moved::Yes);
     }
 
-    fn run(mut self) -> Option<Ring<'s>> {
+    fn run(mut self) -> Option<End<'s>> {
         for _ in 0..LOOKS_MAX {
             let onward = match self.rules.and_then(|rules| rules.rules.get(self.next)) {
                 Some(rule) => self.look(rule),
@@ -211,7 +223,7 @@ impl<'s> Course<'s> {
             match onward {
                 Onward::Yes => {}
                 Onward::No => return None,
-                Onward::Ring(ring) => return Some(ring),
+                Onward::End(end) => return Some(end),
             }
         }
         None
@@ -273,16 +285,25 @@ impl<'s> Course<'s> {
 
     fn look_up(&mut self) -> Onward<'s> {
         self.location = self.path.locate(self.locations);
-        self.rules = self.location.and_then(|location| location.rules.as_deref());
+        let rules = self.location.and_then(|location| location.rules.as_deref());
+        self.rules = rules.filter(|_| !self.is_closed());
         (self.next, self.moved) = (0, Moved::No);
         if self.location.is_some() { Onward::Yes } else { Onward::No }
     }
 
+    /// Whether a client asks for what is internal.
+    fn is_closed(&self) -> bool {
+        self.location.is_some_and(Location::is_internal) && self.asked.as_ref() == Some(&self.path)
+    }
+
     fn arrive(&mut self) -> Onward<'s> {
         let Some(location) = self.location else { return Onward::No };
-        // A client that is sent there finds nothing.
-        if self.kind == Kind::Redirect && location.is_internal() {
-            return Onward::No;
+        if self.is_closed() {
+            return match self.steps.as_slice() {
+                [(pointer, to)] => Onward::End(End::Closed(Closed { pointer, to: to.clone(), location })),
+                // It is found from the last that sends there.
+                _ => Onward::No,
+            };
         }
         if let Some(reply) = location.reply() {
             return self.answer(reply);
@@ -325,7 +346,7 @@ impl<'s> Course<'s> {
         match before {
             Some(0) => {
                 let members = self.steps.iter().map(|(pointer, _)| *pointer).collect();
-                Onward::Ring(Ring { kind: self.kind, members, to: self.steps[0].1.clone() })
+                Onward::End(End::Ring(Ring { kind: self.kind, members, to: self.steps[0].1.clone() }))
             }
             // Whoever is in that ring finds it.
             Some(_) => Onward::No,
