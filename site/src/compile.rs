@@ -2,6 +2,8 @@
 //!
 //! All problems are collected; a site comes out only when there are none.
 
+mod inside;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::OwnedFd;
@@ -18,7 +20,6 @@ use sys::net::Address;
 
 use crate::carrier::Carrier;
 use crate::clients::Clients;
-use crate::comet::Comet;
 use crate::compression::Compression;
 use crate::error_pages::{ErrorPages, Instead};
 use crate::fields::Fields;
@@ -451,37 +452,6 @@ impl Compiler<'_> {
         Some(Accel { folder: Some((folder, Arc::new(files))) })
     }
 
-    /// Live logs, where they can be.
-    fn comet(&mut self, shows: config::Comet, settings: &Settings, pointer: &str) -> Option<Comet> {
-        let at = self.setting(pointer, "comet");
-        let (host, base) = self.place.clone();
-        let base = base.filter(|base| base.ends_with('/'));
-        let Some(base) = base else {
-            let cause = "logs are shown below a path, and this location is none that ends with a slash";
-            self.problem(&at, cause, r#"name the location "/live/", or write "comet": "off" here"#);
-            return None;
-        };
-        if is_open(settings) {
-            let cause = "everybody would see the logs";
-            let cure = r#"have viewers log in with "auth", or let in only some with "access""#;
-            self.problem(&at, cause, cure);
-            return None;
-        }
-        Some(Comet::new(shows, host, base))
-    }
-
-    /// The numbers of the server, where they can be.
-    fn metrics(&mut self, settings: &Settings, pointer: &str) -> Option<Phase> {
-        if is_open(settings) {
-            let at = self.setting(pointer, "handler");
-            let cause = "everybody would see the numbers of the server";
-            let cure = r#"have scrapers log in with "auth", or let in only some with "access""#;
-            self.problem(&at, cause, cure);
-            return None;
-        }
-        Some(Phase::Metrics)
-    }
-
     /// The phase of access rules, if there are any; none at all where they cannot be used.
     fn access(&mut self, settings: &Settings, pointer: &str) -> Option<Option<Phase>> {
         let rules = match Rules::parse(settings.access.iter().map(String::as_str)) {
@@ -663,17 +633,6 @@ fn at(address: &UpstreamAddress) -> Result<Address, Place> {
             Err(_) => Err(place.clone()),
         },
     }
-}
-
-/// Whether everybody is let in.
-fn is_open(settings: &Settings) -> bool {
-    settings.auth.is_none() && !denies_somebody(&settings.access)
-}
-
-/// Whether rules do not let everybody in.
-fn denies_somebody(rules: &[String]) -> bool {
-    let deciding = rules.iter().find(|rule| rule.starts_with("deny") || *rule == "allow all");
-    deciding.is_some_and(|rule| rule.starts_with("deny"))
 }
 
 fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &Arc<Fields>) -> Files {

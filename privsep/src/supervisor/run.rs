@@ -522,6 +522,10 @@ impl<'h> Supervisor<'h> {
                     self.carry_out();
                 }
                 self.served |= self.awaited == Some(generation);
+                if self.deployment.needs.metrics {
+                    // Nobody is to read for a second that nobody serves.
+                    self.show_metrics();
+                }
             }
             (FromWorker::LetGo, Phase::Retiring | Phase::Draining) if !worker.let_go => {
                 worker.let_go = true;
