@@ -41,11 +41,10 @@ impl Metrics {
 impl Supervisor<'_> {
     /// Makes the memory. Without it the server serves as well.
     pub(super) fn make_metrics(&mut self) {
-        self.metrics = Metrics::new()
-            .inspect_err(|error| {
-                log::error!("there is no memory for metrics, and nobody can read them: {error}")
-            })
-            .ok();
+        match Metrics::new() {
+            Ok(metrics) => self.metrics = Some(metrics),
+            Err(error) => log::error!("there is no memory for metrics, and nobody can read them: {error}"),
+        }
     }
 
     /// When numbers have to be written; never where nobody can read them.
