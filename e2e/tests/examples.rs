@@ -26,7 +26,7 @@ fn every_example_serves() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Copies a folder; examples are moved to free ports and remembered.
+/// Copies a folder and remembers the examples.
 fn copy(from: &Path, to: &Path, examples: &mut Vec<PathBuf>) -> Outcome<()> {
     for entry in fs::read_dir(from).map_err(Failure::machine("list", from))? {
         let path = entry.map_err(Failure::machine("list", from))?.path();
@@ -34,12 +34,11 @@ fn copy(from: &Path, to: &Path, examples: &mut Vec<PathBuf>) -> Outcome<()> {
         if path.is_dir() {
             fs::create_dir(&target).map_err(Failure::machine("create folder", &target))?;
             copy(&path, &target, examples)?;
-        } else if path.extension().is_some_and(|extension| extension == "conf") {
-            let text = fs::read_to_string(&path).map_err(Failure::machine("read", &path))?;
-            fs::write(&target, move_ports(&text)?).map_err(Failure::machine("write", &target))?;
-            examples.push(target);
         } else {
             fs::copy(&path, &target).map_err(Failure::machine("copy", &path))?;
+            if path.extension().is_some_and(|extension| extension == "conf") {
+                examples.push(target);
+            }
         }
     }
     Ok(())
@@ -66,12 +65,14 @@ fn free_port() -> Outcome<u16> {
 }
 
 fn serve(example: &Path) -> Outcome<()> {
+    // Not earlier: what is free now may be somebody's in a moment.
+    let text = move_ports(&fs::read_to_string(example).map_err(Failure::machine("read", example))?)?;
+    fs::write(example, &text).map_err(Failure::machine("write", example))?;
     let tested = e2e::binary::output(["-t".as_ref(), "-c".as_ref(), example.as_os_str()])?;
     if !tested.status.success() {
         return Err(Failure::mismatch("kimura -t", "exit status 0", String::from_utf8_lossy(&tested.stderr)));
     }
     // The one that says nothing about addresses would take the default port.
-    let text = fs::read_to_string(example).map_err(Failure::machine("read", example))?;
     let mut options = Options::default();
     if !text.contains("\"listen\"") {
         options.arguments = vec!["--set".into(), "/server/listen=[\"127.0.0.1:0\"]".into()];
