@@ -225,7 +225,7 @@ fn messages_of_the_error_log_go_by_every_way() {
     ];
     command(&["verbosity", "debug"]);
     for (file, way) in ways {
-        until(&format!("a message {way} in {file}"), || has(file, way, "verbosity 4"));
+        until(&format!("a message {way} in {file}"), || has(file, way, "verbosity debug"));
     }
     // The logger itself and its successor say something, too; and requests are lines beside that.
     let logger = server.process("kimura: logger").expect("the logger");
@@ -258,7 +258,7 @@ fn messages_of_the_error_log_go_by_every_way() {
     command(&["verbosity", "info"]);
     ask(&server, 21..22);
     site.all_came(21..22);
-    assert!(!has("kept.log", "", "verbosity 3"));
+    assert!(!has("kept.log", "", "verbosity info"));
     server.stop().expect("the server ends in order");
 }
 

@@ -71,6 +71,8 @@ struct Entry {
     says: Vec<String>,
     flags: Vec<String>,
     only_start: bool,
+    /// Whether there is nothing else to be told.
+    alone: bool,
     configuration: String,
     /// Line and column, from 1.
     place: Option<(usize, usize)>,
@@ -88,15 +90,18 @@ impl Entry {
             says: Vec::new(),
             flags: Vec::new(),
             only_start: false,
+            alone: false,
             configuration: String::new(),
             place: None,
         };
         for (number, line) in rest.lines().enumerate() {
             // The directives stand at the front; what looks like one later is configuration.
-            let is_front = number == entry.says.len() + usize::from(entry.only_start) + entry.flag_lines();
+            let switches = usize::from(entry.only_start) + usize::from(entry.alone);
+            let is_front = number == entry.says.len() + switches + entry.flag_lines();
             match line.split_once(' ').unwrap_or((line, "")) {
                 ("says", part) if is_front => entry.says.push(part.to_owned()),
                 ("start", "") if is_front => entry.only_start = true,
+                ("alone", "") if is_front => entry.alone = true,
                 ("flags", flags) if is_front => entry.flags = flags.split(' ').map(str::to_owned).collect(),
                 _ => {
                     entry.configuration.push_str(line);
@@ -134,6 +139,9 @@ impl Entry {
             wanted.push("cure: ".to_owned());
         }
         lacks.extend(wanted.into_iter().filter(|part| !said.contains(part.as_str())));
+        if self.alone && said.matches("cure: ").count() != 1 {
+            lacks.push("silence about all else".to_owned());
+        }
         if lacks.is_empty() {
             return Vec::new();
         }

@@ -414,6 +414,16 @@ pub(crate) fn validator_fields<'o>(writer: HeadWriter<'o>, file: &OpenFile) -> H
         Some(etag) => writer.field("ETag", etag.as_bytes()),
         None => writer,
     };
+    vary(writer, file)
+}
+
+/// The fields of a file that is the page of an error. It is no representation of what was asked for: nothing tells its
+/// states apart (RFC 9110 section 8.8), and nobody is offered a part of it (section 14.3).
+pub(crate) fn page_fields<'o>(writer: HeadWriter<'o>, file: &OpenFile) -> HeadWriter<'o> {
+    vary(type_fields(writer, file), file)
+}
+
+fn vary<'o>(writer: HeadWriter<'o>, file: &OpenFile) -> HeadWriter<'o> {
     if file.varies { writer.vary(VARY) } else { writer }
 }
 

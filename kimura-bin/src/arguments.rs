@@ -1,7 +1,7 @@
 //! The command line, parsed. Whatever makes no sense is refused here.
 
 use crate::ban;
-use crate::explain::{Explain, Url};
+use crate::explain::Explain;
 use crate::follow::{Stay, View};
 use crate::limit;
 use crate::manual::Artefact;
@@ -9,6 +9,7 @@ use crate::options::{self, Id, OPTIONS, Opt, Scope};
 use crate::order::far::{Far, Place};
 use crate::passwd::Passwd;
 use crate::upstream::{self, Addition};
+use crate::url::Url;
 use crate::usage::Usage;
 use crate::verbs::{self, Verb};
 use lexopt::{Arg, Parser, ValueExt};
@@ -308,9 +309,10 @@ impl Given {
         if let Some(further) = operands.next() {
             return Err(Usage::FurtherOperand(verb.name, further.to_string_lossy().into_owned()));
         }
+        let method = self.method.take().unwrap_or_else(|| "GET".to_owned());
         Ok(Explain {
-            url: Url::parse(&url)?,
-            method: self.method.take().unwrap_or_else(|| "GET".to_owned()),
+            url: Url::parse(&url, &method).map_err(Usage::BadUrl)?,
+            method,
             fields: std::mem::take(&mut self.fields),
             from: self.from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             wishes: self.wishes()?,

@@ -3,7 +3,7 @@
 use crate::arguments::Wishes;
 use crate::error::Error;
 use crate::settings::{self, Origin, Unloadable};
-use crate::usage::Usage;
+use crate::url::{Secure, Url};
 use config::{Config, Dotfiles, HostName, Transport};
 use proto_http::{Head, HeadParser, Limits, Progress, Request, Status, path};
 use site::{
@@ -25,52 +25,6 @@ pub(crate) struct Explain {
     pub(crate) fields: Vec<String>,
     pub(crate) from: IpAddr,
     pub(crate) wishes: Wishes,
-}
-
-/// A URL, or a path of the first host.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Url {
-    secure: Secure,
-    /// None is the first host of the configuration.
-    authority: Option<String>,
-    /// Path and query.
-    target: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Secure {
-    No,
-    Yes,
-}
-
-impl Url {
-    pub(crate) fn parse(text: &str) -> Result<Url, Usage> {
-        let bad = || Usage::BadUrl(text.to_owned());
-        // Before anything else: a path may have a whole URL in it.
-        if text.starts_with('/') {
-            return Ok(Url { secure: Secure::No, authority: None, target: text.to_owned() });
-        }
-        let (secure, rest) = match text.split_once("://") {
-            Some(("http", rest)) => (Secure::No, rest),
-            Some(("https", rest)) => (Secure::Yes, rest),
-            _ => return Err(bad()),
-        };
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at(end);
-        if authority.is_empty() {
-            return Err(bad());
-        }
-        let target = match target.split('#').next() {
-            Some(target) if target.starts_with('/') => target.to_owned(),
-            target => format!("/{}", target.unwrap_or_default()),
-        };
-        Ok(Url { secure, authority: Some(authority.to_owned()), target })
-    }
-
-    fn port(&self) -> Option<u16> {
-        let (_, port) = self.authority.as_ref()?.rsplit_once(':')?;
-        port.parse().ok()
-    }
 }
 
 /// Prints how the configuration deals with a request.

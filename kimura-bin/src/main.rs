@@ -26,6 +26,7 @@ mod role;
 mod settings;
 mod takeover;
 mod upstream;
+mod url;
 mod usage;
 mod verbs;
 

@@ -1,6 +1,7 @@
 //! Why a command line is refused. It is always the fault of whoever typed it, so each message has the cure.
 
 use crate::options::{self, OPTIONS, Opt, Scope};
+use crate::url::BadUrl;
 use crate::verbs::{self, Verb};
 use logging::tail::BadFilter;
 use std::fmt;
@@ -67,7 +68,7 @@ pub(crate) enum Usage {
     /// Logs of a server that is somewhere else.
     LogsFar,
     /// No URL.
-    BadUrl(String),
+    BadUrl(BadUrl),
     /// No address of a client.
     BadAddress(String),
     /// No field of a request.
@@ -181,9 +182,7 @@ impl fmt::Display for Usage {
             Self::LogsFar => f.write_str(
                 "'logs' reads memory of the server's machine; run it there, or open a location with \"comet\"",
             ),
-            Self::BadUrl(text) => {
-                write!(f, "'{text}' is no URL; write one such as https://example.org/a?b=c, or a path")
-            }
+            Self::BadUrl(bad) => bad.fmt(f),
             Self::BadAddress(text) => write!(f, "'{text}' is no address; write one such as 192.0.2.1"),
             Self::BadField(text) => write!(f, "'{text}' is no field; write a name, a colon and a value"),
             Self::BadReason => {

@@ -139,7 +139,7 @@ impl Courier {
         let Portion { queue, first, .. } = *portion;
         match self.outlet.deliver(Offer { queue, first, lines: &self.buffer }) {
             Ok(()) => {
-                self.queue.delivered(portion, self.buffer.len(), newlines(&self.buffer));
+                self.queue.delivered(portion, self.buffer.len(), portion.lines);
                 self.recovered();
             }
             Err(Undelivered { done, cause }) => {

@@ -60,6 +60,8 @@ pub(crate) struct Portion {
     pub(crate) queue: u64,
     /// The number of the first line in the queue.
     pub(crate) first: u64,
+    /// How many lines end in it.
+    pub(crate) lines: u64,
     /// Where the outlet was when their delivery began, if it had begun when a process was killed.
     pub(crate) begun_at: Option<Position>,
 }
@@ -377,10 +379,12 @@ impl State {
         memory.read(block, cell(field::DONE).min(len), len, buffer);
         let begun_at = memory.field(block, field::BEGUN_AT).checked_sub(1);
         let outlet = memory.field(block, field::BEGUN_IN);
+        let lines_done = memory.field(block, field::LINES_DONE);
         Some(Portion {
             block,
             queue: memory.get(layout::NAME_AT),
-            first: memory.field(block, field::FIRST).saturating_add(memory.field(block, field::LINES_DONE)),
+            first: memory.field(block, field::FIRST).saturating_add(lines_done),
+            lines: memory.field(block, field::LINES).saturating_sub(lines_done),
             begun_at: begun_at.map(|bytes| Position { outlet, bytes }),
         })
     }

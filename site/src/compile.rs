@@ -122,6 +122,7 @@ impl Compiler<'_> {
         self.problems.push(self.registry.problem(pointer, cause, cure));
     }
 
+    /// A map; for a wrong one an empty one stands in, so that those who use its variable are not told that it is missing.
     fn map(&mut self, map: &config::Map) -> Option<(String, Arc<Map>)> {
         if is_built_in(&map.name) {
             let cause = format!(
@@ -131,13 +132,11 @@ impl Compiler<'_> {
             self.problem(&map.pointer, &cause, "give the map another name, which is that of its variable");
             return None;
         }
-        match Map::new(map) {
-            Ok(compiled) => Some((map.name.clone(), Arc::new(compiled))),
-            Err((pointer, Fault { cause, cure })) => {
-                self.problem(&pointer, &cause, &cure);
-                None
-            }
-        }
+        let compiled = Map::new(map).unwrap_or_else(|(pointer, Fault { cause, cure })| {
+            self.problem(&pointer, &cause, &cure);
+            Map::default()
+        });
+        Some((map.name.clone(), Arc::new(compiled)))
     }
 
     fn host(&mut self, host: &config::Host, listens: &[Listen]) -> Option<Host> {

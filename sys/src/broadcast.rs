@@ -19,6 +19,7 @@
 //! have been overwritten. So what readers take is whole; those who are too slow notice, and by the numbers they know
 //! how much they have missed. A writer that dies leaves the rest as it is, and its successor goes on behind it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -166,6 +167,9 @@ pub struct Writer {
     newest: u64,
     /// Number of the next record.
     number: u64,
+    /// Sizes of the records between the oldest and the end: a look at the old ones themselves would fetch memory for that
+    /// alone.
+    sizes: VecDeque<u32>,
     scratch: Vec<u8>,
 }
 
@@ -179,12 +183,22 @@ impl Writer {
         let load = |at: usize| cells[at].load(Acquire);
         let (room, oldest, whole) = (load(cell::ROOM), load(cell::OLDEST), load(cell::WHOLE));
         let (newest, reserved) = (load(cell::NEWEST), load(cell::RESERVED));
-        let mut writer =
-            Self { cells, room, oldest, end: whole, before: 0, newest, number: 1, scratch: Vec::new() };
-        if !writer.is_sane() {
+        let mut writer = Self {
+            cells,
+            room,
+            oldest,
+            end: whole,
+            before: 0,
+            newest,
+            number: 1,
+            sizes: VecDeque::new(),
+            scratch: Vec::new(),
+        };
+        if !writer.is_sane() || !writer.measure() {
             // The one before was out of its mind: all that it has left is given up.
             writer.end = whole.min(POSITION_MAX) / CELL * CELL;
             (writer.oldest, writer.newest) = (writer.end, writer.end);
+            writer.sizes.clear();
             writer.cells[cell::OLDEST].store(writer.oldest, Relaxed);
             writer.cells[cell::RESERVED].store(writer.end, Relaxed);
             writer.publish();
@@ -210,6 +224,18 @@ impl Writer {
         let newest_is_last =
             oldest == end || (newest < end && oldest <= newest && newest + self.head(newest).size() == end);
         ordered && whole_cells && newest_is_last
+    }
+
+    /// Learns the sizes of all records; whether these lead to the newest one.
+    fn measure(&mut self) -> bool {
+        let (mut position, mut last) = (self.oldest, self.newest);
+        while position < self.end {
+            let size = self.head(position).size();
+            self.sizes.push_back(u32::try_from(size).unwrap_or(u32::MAX));
+            last = position;
+            position += size;
+        }
+        position == self.end && last == self.newest
     }
 
     /// Makes a record of what lies between the end and `reserved`, which readers pass over.
@@ -248,9 +274,11 @@ impl Writer {
     }
 
     fn publish_record(&mut self, head: Head) {
+        let size = u32::try_from(head.size()).unwrap_or(0);
         self.newest = self.end;
         self.end += head.size();
-        self.before = u32::try_from(head.size()).unwrap_or(0);
+        self.before = size;
+        self.sizes.push_back(size);
     }
 
     /// Writes one record of these parts, one behind the other. Readers see it with the next [`Writer::publish`]. What
@@ -276,8 +304,10 @@ impl Writer {
 
     /// Gives up the oldest records up to where `end` needs the room, before anything of them is overwritten.
     fn reserve(&mut self, end: u64) {
-        while self.oldest + self.room < end && self.oldest < self.end {
-            self.oldest += self.head(self.oldest).size();
+        while self.oldest + self.room < end
+            && let Some(size) = self.sizes.pop_front()
+        {
+            self.oldest += u64::from(size);
         }
         self.cells[cell::OLDEST].store(self.oldest, Relaxed);
         self.cells[cell::RESERVED].store(end, Relaxed);

@@ -2,10 +2,17 @@
 
 use std::ffi::CString;
 use std::io;
-use std::ops::Deref;
+use std::mem::MaybeUninit;
+use std::ops::{Deref, Range};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
+#[cfg(not(target_arch = "x86_64"))]
+use std::sync::atomic::{
+    AtomicU8,
+    Ordering::{Relaxed, Release},
+    fence,
+};
 
 /// A fixed number of cells, all zero at first, mapped from a memfd. Whoever is handed the file descriptor
 /// (a child, or another process over a Unix socket) can map the same cells with [`Cells::from_fd`].
@@ -69,6 +76,34 @@ impl Cells {
         Ok(Self { fd, start, len })
     }
 
+    /// Puts bytes there, the first one at byte `at`. Whoever looks meanwhile may see any of them before any other; whoever
+    /// sees what is stored afterwards sees all of them.
+    ///
+    /// # Panics
+    /// When there is not so much room.
+    pub fn put_bytes(&self, at: usize, bytes: &[u8]) {
+        let end = at.checked_add(bytes.len());
+        assert!(end.is_some_and(|end| end <= size_of_val(&**self)), "{} bytes at {at}", bytes.len());
+        // SAFETY: in bounds by the line above, of memory that is mapped for as long as `self` lives and that `bytes`, a
+        // borrow of other memory, cannot overlap.
+        unsafe { copy_in(self.start.as_ptr().cast::<u8>().add(at), bytes) };
+    }
+
+    /// Appends the bytes that are there to `out`. Where others put some meanwhile, these may be mixed with the ones before.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    pub fn append_bytes(&self, range: Range<usize>, out: &mut Vec<u8>) {
+        assert!(range.start <= range.end && range.end <= size_of_val(&**self), "bytes {range:?}");
+        out.reserve(range.len());
+        let room = &mut out.spare_capacity_mut()[..range.len()];
+        // SAFETY: in bounds by the first line, of memory that is mapped for as long as `self` lives and that `room`, which is
+        // borrowed for writing, cannot overlap.
+        unsafe { copy_out(self.start.as_ptr().cast::<u8>().add(range.start), room) };
+        // SAFETY: `reserve` has made the room, and all of it was filled by the line above.
+        unsafe { out.set_len(out.len() + range.len()) };
+    }
+
     /// A descriptor of the same memory with which nobody can write to it: for those who are only to look. Who has
     /// the rights of the maker could still open it anew.
     ///
@@ -81,6 +116,68 @@ impl Cells {
         }
         let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
         Ok(std::fs::File::open(path)?.into())
+    }
+}
+
+/// Copies to memory at which others may look. Instructions that the compiler does not look into are no race of this
+/// language; the processor keeps their stores behind those before them, and what is stored later behind theirs.
+///
+/// # Safety
+/// `to` is valid for as many writes, and nothing of it is in `from`.
+#[cfg(target_arch = "x86_64")]
+unsafe fn copy_in(to: *mut u8, from: &[u8]) {
+    // SAFETY: as above. The direction flag is clear, as it is between any two statements.
+    unsafe { repeat_move(to, from.as_ptr(), from.len()) };
+}
+
+/// Copies from memory that others may be changing.
+///
+/// # Safety
+/// `from` is valid for as many reads, and nothing of it is in `to`, all of which is filled.
+#[cfg(target_arch = "x86_64")]
+unsafe fn copy_out(from: *const u8, to: &mut [MaybeUninit<u8>]) {
+    // SAFETY: as above. The direction flag is clear, as it is between any two statements.
+    unsafe { repeat_move(to.as_mut_ptr().cast(), from, to.len()) };
+}
+
+/// # Safety
+/// `from` is valid for `len` reads, `to` for as many writes, and they do not overlap.
+#[cfg(target_arch = "x86_64")]
+unsafe fn repeat_move(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: as above; it changes no other memory and no flag.
+    unsafe {
+        std::arch::asm!(
+            "rep movsb",
+            inout("rcx") len => _,
+            inout("rdi") to => _,
+            inout("rsi") from => _,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// Copies to memory at which others may look.
+///
+/// # Safety
+/// `to` is valid for as many writes, and nothing of it is in `from`.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn copy_in(to: *mut u8, from: &[u8]) {
+    for (index, byte) in from.iter().enumerate() {
+        // SAFETY: as above; a byte has no alignment.
+        unsafe { AtomicU8::from_ptr(to.add(index)) }.store(*byte, Relaxed);
+    }
+    fence(Release);
+}
+
+/// Copies from memory that others may be changing.
+///
+/// # Safety
+/// `from` is valid for as many reads, and nothing of it is in `to`, all of which is filled.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn copy_out(from: *const u8, to: &mut [MaybeUninit<u8>]) {
+    for (index, byte) in to.iter_mut().enumerate() {
+        // SAFETY: as above; a byte has no alignment, and it is only read.
+        byte.write(unsafe { AtomicU8::from_ptr(from.cast_mut().add(index)) }.load(Relaxed));
     }
 }
 
@@ -264,6 +361,34 @@ mod tests {
         assert_eq!(other[999].load(Relaxed), 7);
         drop(cells);
         assert_eq!(other[999].load(Relaxed), 7, "the memory lives as long as its last mapping");
+    }
+
+    #[test]
+    fn bytes_lie_where_they_are_put() {
+        let cells = Cells::create("test", 4).unwrap();
+        let mut expected = [0; 32];
+        for (at, len) in [(0, 0), (0, 1), (1, 7), (7, 2), (3, 20), (8, 24), (31, 1), (32, 0), (0, 32)] {
+            let bytes: Vec<u8> = (0..len).map(|index| (0x40 + at + index) as u8).collect();
+            cells.put_bytes(at, &bytes);
+            expected[at..at + len].copy_from_slice(&bytes);
+            let mut seen = b"before".to_vec();
+            cells.append_bytes(at..at + len, &mut seen);
+            assert_eq!(seen, [b"before", &bytes[..]].concat());
+            let mut all = Vec::new();
+            cells.append_bytes(0..32, &mut all);
+            assert_eq!(all, expected, "{len} at {at}");
+            let whole: Vec<u8> = cells.iter().flat_map(|cell| cell.load(Relaxed).to_ne_bytes()).collect();
+            assert_eq!(whole, expected, "{len} at {at}");
+        }
+        for (at, len) in [(0, 33), (32, 1), (usize::MAX, 2)] {
+            let bytes = vec![0; len];
+            let put = std::panic::AssertUnwindSafe(|| cells.put_bytes(at, &bytes));
+            std::panic::catch_unwind(put).unwrap_err();
+        }
+        for range in [31..33, 33..33, Range { start: 5, end: 4 }] {
+            let append = std::panic::AssertUnwindSafe(|| cells.append_bytes(range, &mut Vec::new()));
+            std::panic::catch_unwind(append).unwrap_err();
+        }
     }
 
     #[test]

@@ -65,9 +65,13 @@ pub(super) async fn send(
 /// The head of a content whose length nobody knows yet; answers its status.
 fn head(responder: &mut Responder<'_>, made: &OpenFile) -> Status {
     let status = responder.stands_for.unwrap_or(Status::OK);
-    let writer =
-        file_lookup::type_fields(responder.head(status), made).field("Transfer-Encoding", b"chunked");
-    file_lookup::validator_fields(writer, made);
+    let is_page = responder.stands_for.is_some();
+    let writer = responder.head(status).field("Transfer-Encoding", b"chunked");
+    if is_page {
+        file_lookup::page_fields(writer, made);
+    } else {
+        file_lookup::validator_fields(file_lookup::type_fields(writer, made), made);
+    }
     responder.end_head_about(&made.media_type);
     status
 }

@@ -177,7 +177,10 @@ fn vary(lines: &mut Vec<u8>, file: &OpenFile) {
 async fn whole(responder: &mut Responder<'_>, file: &OpenFile) -> Result<Sent, Gone> {
     let len = file.stat.len;
     let status = responder.stands_for.unwrap_or(Status::OK);
-    file_lookup::content_fields(responder.head(status), file, len);
+    match responder.stands_for {
+        Some(_) => file_lookup::page_fields(responder.head(status), file).number("Content-Length", len),
+        None => file_lookup::content_fields(responder.head(status), file, len),
+    };
     responder.end_head();
     if responder.is_head() {
         return Ok(Sent { status, content: 0 });

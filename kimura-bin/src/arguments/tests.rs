@@ -137,7 +137,7 @@ fn accepts_commands_to_a_server() {
         Command::Passwd(Passwd { user: user.map(Into::into), file: file.map(Into::into) })
     };
     let explain = |url, method: &str, from: &str, file| {
-        let url = Url::parse(url).expect("a URL");
+        let url = Url::parse(url, method).expect("a URL");
         let wishes = Wishes { from: file, ..Wishes::default() };
         let from = from.parse().expect("an address");
         let (method, fields) = (method.to_owned(), vec!["A:b".to_owned()]);
@@ -201,6 +201,11 @@ fn refuses_with_a_sentence() {
         ("passwd --json", "'--json' does not go with 'passwd'; leave it out"),
         ("explain", "'explain' needs an operand: kimura explain URL"),
         ("explain a", "'a' is no URL; write one such as https://example.org/a?b=c, or a path"),
+        (
+            "explain http://host/\u{e9}",
+            "character 13 of the URL is '\u{e9}', which has to be encoded; write %C3%A9 in its place",
+        ),
+        ("explain *", "'*' is asked for by OPTIONS alone; write --method OPTIONS, or a path"),
         ("explain /a /b", "'explain' takes no further operand; leave '/b' out"),
         ("explain /a --json", "'--json' does not go with 'explain'; leave it out"),
         ("explain /a --from b", "'b' is no address; write one such as 192.0.2.1"),

@@ -23,6 +23,12 @@ pub(crate) fn burns() -> bool {
     }
 }
 
+/// As much of `bytes` as is handled with a step for each `size` of them.
+pub(super) fn burns_along(bytes: &[u8], size: usize) -> &[u8] {
+    let steps = bytes.chunks(size).take_while(|_| burns()).count();
+    &bytes[..bytes.len().min(steps * size)]
+}
+
 /// Whether none is left.
 pub(crate) fn is_out() -> bool {
     LEFT.get() == Some(0)

@@ -80,17 +80,6 @@ impl Memory {
         self.count
     }
 
-    /// Whole cells, from `at` on; one after the other, without looking each up.
-    fn put_all(&self, at: usize, values: &[[u8; CELL]]) {
-        for (cell, value) in self.cells[at..at + values.len()].iter().zip(values) {
-            #[cfg(test)]
-            if !super::fuse::burns() {
-                return;
-            }
-            cell.store(u64::from_ne_bytes(*value), Release);
-        }
-    }
-
     /// The blocks in a state.
     pub(super) fn blocks(&self, state: u64) -> impl Iterator<Item = usize> {
         (0..self.count).filter(move |&block| self.field(block, field::STATE) == state)
@@ -143,37 +132,14 @@ impl Memory {
 
     /// Puts `bytes` behind the `len` that a block has. They count once a change says so.
     pub(super) fn write(&self, block: usize, len: usize, bytes: &[u8]) {
-        let mut at = lines_at(self.count, block) + len / CELL;
-        let (first, rest) = bytes.split_at(bytes.len().min(CELL - len % CELL));
-        let mut cell = self.get(at).to_ne_bytes();
-        cell[len % CELL..][..first.len()].copy_from_slice(first);
-        self.put(at, u64::from_ne_bytes(cell));
-        let (whole, last) = rest.as_chunks::<CELL>();
-        self.put_all(at + 1, whole);
-        at += whole.len();
-        if !last.is_empty() {
-            let mut cell = [0; CELL];
-            cell[..last.len()].copy_from_slice(last);
-            self.put(at + 1, u64::from_ne_bytes(cell));
-        }
+        #[cfg(test)]
+        let bytes = super::fuse::burns_along(bytes, CELL);
+        self.cells.put_bytes(lines_at(self.count, block) * CELL + len, bytes);
     }
 
     /// Copies bytes `from..to` of a block to the end of `out`.
     pub(super) fn read(&self, block: usize, from: usize, to: usize, out: &mut Vec<u8>) {
-        let lines = lines_at(self.count, block);
-        let (first, last) = (from / CELL, to.div_ceil(CELL));
-        let begin = out.len();
-        let cells = &self.cells[lines + first..lines + last];
-        out.reserve(cells.len() * CELL);
-        // Eight at a time, so that the memory is not filled with zeros before.
-        let (groups, last) = cells.as_chunks::<8>();
-        for group in groups {
-            out.extend_from_slice(
-                group.each_ref().map(|cell| cell.load(Relaxed).to_ne_bytes()).as_flattened(),
-            );
-        }
-        last.iter().for_each(|cell| out.extend_from_slice(&cell.load(Relaxed).to_ne_bytes()));
-        out.truncate(begin + to - first * CELL);
-        out.drain(begin..begin + from % CELL);
+        let lines = lines_at(self.count, block) * CELL;
+        self.cells.append_bytes(lines + from..lines + to, out);
     }
 }

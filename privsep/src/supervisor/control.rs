@@ -412,6 +412,12 @@ impl Control {
 /// A successor does not know the nonces of the program before it.
 const NONCE_LOST: &str = "the server is being upgraded; try again in a moment";
 
+/// A level as the command line has it; one that there is not stays a number.
+fn name_of_level(level: u32) -> String {
+    let known = log::Level::iter().find(|known| *known as u32 == level);
+    known.map_or_else(|| level.to_string(), |known| known.as_str().to_ascii_lowercase())
+}
+
 fn describe(command: &Command) -> String {
     match command {
         Command::Status => "status".to_owned(),
@@ -420,7 +426,7 @@ fn describe(command: &Command) -> String {
         Command::Stop => "stop".to_owned(),
         Command::Drain => "drain".to_owned(),
         Command::RotateLogs => "rotate-logs".to_owned(),
-        Command::Verbosity { level } => format!("verbosity {level}"),
+        Command::Verbosity { level } => format!("verbosity {}", name_of_level(*level)),
         Command::Upgrade { path: None } => "upgrade".to_owned(),
         Command::Upgrade { path: Some(path) } => format!("upgrade {path:?}"),
         Command::Bans => "bans".to_owned(),
@@ -465,6 +471,15 @@ mod tests {
         let (id, _) = control.fds().last().unwrap();
         assert_eq!(control.read(id).unwrap().request, request);
         id
+    }
+
+    #[test]
+    fn levels_have_their_names() {
+        for (level, wanted) in
+            [(0, "0"), (1, "error"), (2, "warn"), (3, "info"), (4, "debug"), (5, "trace"), (6, "6")]
+        {
+            assert_eq!(describe(&Command::Verbosity { level }), format!("verbosity {wanted}"));
+        }
     }
 
     #[test]

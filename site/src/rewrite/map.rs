@@ -16,7 +16,7 @@ const FILE_MAX: u64 = 16 << 20;
 const VALUES_MAX: usize = 500_000;
 
 /// A compiled table.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Map {
     from: Vec<Part>,
     exact: HashMap<Box<[u8]>, Box<[u8]>, RandomState>,
