@@ -62,12 +62,12 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
         bans: server.bans.as_ref().map(|bans| ban_needs(bans, &server.trusted)),
         pam: logins::pam(config),
         upstreams: upstreams(config),
-        limits: limits(config),
+        limits: limit_sections(config),
     }
 }
 
 /// Where there are limits on what clients use: the pointer of each section once.
-fn limits(config: &Config) -> Vec<String> {
+pub(super) fn limit_sections(config: &Config) -> Vec<String> {
     let places = config.hosts.iter().flat_map(|host| {
         let parts = host.locations.iter().map(|location| &location.settings);
         std::iter::once(&host.settings).chain(parts).filter_map(|settings| settings.shaping.as_ref())
