@@ -71,6 +71,13 @@ impl Site {
         said
     }
 
+    /// Connections that waited, and were let in, where only these are limited.
+    fn let_in_after_doubt(&self) -> u64 {
+        let shown: serde_json::Value = serde_json::from_str(&self.done(&["limits", "--json"])).expect("JSON");
+        let uses = shown["uses"].as_array().expect("a list");
+        uses.iter().filter(|one| one["client"].is_string()).filter_map(|one| one["delayed"].as_u64()).sum()
+    }
+
     fn counter(&self, name: &str) -> u64 {
         self.server.next_report().expect("a report");
         let counters = self.server.wait_counters("counters", |_| true).expect("counters");
@@ -169,11 +176,19 @@ fn requests_at_the_same_time_are_limited_and_let_go_when_others_end() {
     site.server.stop().expect("an end");
 }
 
-/// Whether a connection is served, which asks as soon as it can. Whoever is kept out finds it closed, or reset.
-fn is_served(stream: &mut Client, preamble: &str) -> bool {
+/// Asks as soon as it can. Whoever is kept out may be so by then.
+fn asks(stream: &mut Client, preamble: &str) -> bool {
     let asked = [preamble.as_bytes(), &request("/hello.txt", "")].concat();
     stream.get_mut().write_all(&asked).is_ok()
-        && stream.read_line(&mut String::new()).is_ok_and(|len| len > 0)
+}
+
+/// Whether who has asked is answered. Whoever is kept out finds the connection closed, or reset.
+fn is_answered(stream: &mut Client) -> bool {
+    stream.read_line(&mut String::new()).is_ok_and(|len| len > 0)
+}
+
+fn is_served(stream: &mut Client, preamble: &str) -> bool {
+    asks(stream, preamble) && is_answered(stream)
 }
 
 /// Connections to an address, each of which begins in this way, are limited on two shards, and let in when others end.
@@ -188,16 +203,19 @@ fn check_connections(listen: &str, trusted: &str, preamble: &'static str) {
         let kept_out = (0..8).filter(|_| !comes_in()).count();
         kept_out == 8 && site.counter("connections_delayed_limit") > 0
     });
-    // They ask before the others end, and may be let in after that.
-    let newcomers: Vec<Client> = (0..MOST).map(|_| site.connect()).collect();
-    let newcomers: Vec<_> = newcomers
-        .into_iter()
-        .map(|mut stream| thread::spawn(move || is_served(&mut stream, preamble)))
-        .collect();
+    // Others ask before these end: some wait, and are let in by what another shard then tells. On a shard that does not run
+    // meanwhile nobody does.
+    until("somebody is let in who has waited", || {
+        let mut newcomers: Vec<Client> = (0..MOST).map(|_| site.connect()).collect();
+        let asked: Vec<bool> = newcomers.iter_mut().map(|stream| asks(stream, preamble)).collect();
+        held.clear();
+        let answered = newcomers.iter_mut().zip(asked).map(|(stream, asked)| asked && is_answered(stream));
+        let let_in = answered.filter(|&answered| answered).count();
+        // The next ones come while these are there.
+        held = newcomers;
+        let_in > 0 && site.let_in_after_doubt() > 0
+    });
     drop(held);
-    for newcomer in newcomers {
-        newcomer.join().expect("it is let in or not, and does not wait for ever");
-    }
     until("there is room again", comes_in);
     let counters = site.server.stop().expect("an end");
     let kept_out = ledger::counter(&counters, "connections_refused_client_limit").expect("a counter");

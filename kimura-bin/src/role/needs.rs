@@ -62,7 +62,7 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
         bans: server.bans.as_ref().map(|bans| ban_needs(bans, &server.trusted)),
         pam: logins::pam(config),
         upstreams: upstreams(config),
-        limits: limits(config),
+        limits: limit_sections(config),
         metrics: settings(config).any(|settings| settings.handler == Handler::Metrics),
     }
 }
@@ -76,7 +76,7 @@ fn settings(config: &Config) -> impl Iterator<Item = &Settings> {
 }
 
 /// Where there are limits on what clients use: the pointer of each section once.
-fn limits(config: &Config) -> Vec<String> {
+pub(super) fn limit_sections(config: &Config) -> Vec<String> {
     let places = settings(config).filter_map(|settings| settings.shaping.as_ref());
     let sections = config.server.shaping.iter().chain(places).map(|section| section.pointer.clone());
     sections.collect::<BTreeSet<_>>().into_iter().collect()

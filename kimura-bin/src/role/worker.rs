@@ -1,7 +1,7 @@
 //! Serves: a control thread that hears the supervisor, and the shards.
 
 use super::lookout::{self, Beginning, Lookout};
-use super::{Fault, Place, Sandbox, begin, gatekeeper, level, replace_error_log, show_messages};
+use super::{Fault, Place, Sandbox, begin, gatekeeper, level, needs, replace_error_log, show_messages};
 use crate::certificates::{Material, Outwards};
 use crate::folders;
 use crate::settings::{self, Unloadable};
@@ -179,22 +179,31 @@ impl Setup {
 
 fn load(subject: &Subject, text: &OwnedFd, limits: &[String]) -> Result<Loaded, String> {
     let text = sys::mem::read_sealed(text.as_fd(), TEXT_MAX).map_err(|error| error.to_string())?;
-    if !limits.is_empty() {
-        let mut changed = subject.clone();
-        let (Subject::File { settings, .. } | Subject::Folder { settings, .. }) = &mut changed;
-        settings.extend(limits.iter().map(|limit| Setting::Set { argument: limit.clone() }));
-        match settings::load(&changed, text.clone()) {
-            Ok(loaded) => return Ok(loaded),
-            // It is better served with the limits that the configuration has than not at all.
-            Err(_) => log::error!(
-                "the limits that were set by command do not fit the configuration; they do not hold"
-            ),
-        }
-    }
-    settings::load(subject, text).map_err(|unloadable| match unloadable {
+    let loaded = settings::load(subject, text.clone()).map_err(|unloadable| match unloadable {
         Unloadable::Problems(problems) => problems.to_string(),
         Unloadable::NoText(why) => why,
-    })
+    })?;
+    if limits.is_empty() {
+        return Ok(loaded);
+    }
+    let sections = needs::limit_sections(&loaded.config);
+    let mut changed = subject.clone();
+    let (Subject::File { settings, .. } | Subject::Folder { settings, .. }) = &mut changed;
+    let here = limits.iter().filter(|limit| is_below(&sections, limit));
+    settings.extend(here.map(|limit| Setting::Set { argument: limit.clone() }));
+    Ok(settings::load(&changed, text).unwrap_or_else(|_| {
+        // It is better served with the limits that the configuration has than not at all.
+        log::error!("the limits that were set by command do not fit the configuration; they do not hold");
+        loaded
+    }))
+}
+
+/// Whether a limit that was set by command is at a place that has limits anyway. No other one comes into being by that: a
+/// change may have taken the place away, and others have to hold all the same.
+fn is_below(sections: &[String], limit: &str) -> bool {
+    let leads_to =
+        |section: &String| limit.strip_prefix(section.as_str()).is_some_and(|rest| rest.starts_with('/'));
+    sections.iter().any(leads_to)
 }
 
 fn compile(loaded: &Loaded) -> Result<Site, String> {

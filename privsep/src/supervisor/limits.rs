@@ -28,13 +28,17 @@ impl Limits {
     /// What the program before this one has left, as far as the configuration has these limits.
     pub(crate) fn inherit(settings: &[String], sections: &[String]) -> Self {
         let mut limits = Self { settings: settings.to_vec(), waiting: Vec::new() };
-        limits.adopt(sections);
+        // Nobody has been told of the others.
+        let _ = limits.adopt(sections);
         limits
     }
 
-    /// Another configuration has limits at these places.
-    pub(crate) fn adopt(&mut self, sections: &[String]) {
+    /// Another configuration has limits at these places; answers whether anything was set elsewhere, which is forgotten.
+    #[must_use]
+    pub(crate) fn adopt(&mut self, sections: &[String]) -> bool {
+        let before = self.settings.len();
         self.settings.retain(|setting| is_in(sections, pointer_of(setting)));
+        self.settings.len() < before
     }
 
     /// What a successor is left.
@@ -112,6 +116,20 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Tells these workers what was set, be it nothing.
+    pub(super) fn publish_limits(&self, whom: fn(&Worker) -> bool) {
+        let settings = &self.estate.limits.settings;
+        for worker in self.workers.iter().filter(|worker| whom(worker)) {
+            // Whoever does not read is told with its end; any other failure is that already.
+            if let Err(error @ LinkError::Full) =
+                worker.link.send(&ToWorker::Limits { settings: settings.clone() }, &[])
+            {
+                log::error!("worker {} is ended: {error} what limits there are", worker.generation);
+                worker.life.kill();
+            }
+        }
+    }
+
     /// `kimura limit`.
     pub(super) fn limit(&mut self, id: Id, pointer: &str, value: Option<&str>) {
         let sections = &self.deployment.needs.limits;
@@ -130,16 +148,7 @@ impl Supervisor<'_> {
         if let Err(why) = self.estate.limits.set(pointer, value) {
             return self.answer(id, Reply::Refused(why));
         }
-        let settings = self.estate.limits.settings.clone();
-        for worker in &self.workers {
-            // Whoever does not read is told with its end; any other failure is that already.
-            if let Err(error @ LinkError::Full) =
-                worker.link.send(&ToWorker::Limits { settings: settings.clone() }, &[])
-            {
-                log::error!("worker {} is ended: {error} what limits there are", worker.generation);
-                worker.life.kill();
-            }
-        }
+        self.publish_limits(|_| true);
         let what = match value {
             Some(value) => format!("{pointer} is {value} from now on"),
             None => format!("{pointer} is what the configuration says"),

@@ -331,7 +331,7 @@ impl Supervisor<'_> {
         if self.estate.upstreams.adopt(&needs.upstreams) {
             self.publish_upstreams();
         }
-        self.estate.limits.adopt(&needs.limits);
+        let forgets = self.estate.limits.adopt(&needs.limits);
         if self.logins.refilled {
             logins::learn(&mut self.auth, &mut self.logins, &self.deployment, &self.workers);
         }
@@ -346,6 +346,10 @@ impl Supervisor<'_> {
         let patience = self.drain_patience();
         for worker in self.workers.iter_mut().filter(|worker| worker.generation != generation) {
             worker.retire(patience);
+        }
+        if forgets {
+            // Others still serve the places that are gone.
+            self.publish_limits(|worker| !worker.is_leaving());
         }
         self.worker_due = None;
         match asker {
