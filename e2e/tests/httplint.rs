@@ -63,6 +63,7 @@ const EXCHANGES: &[(&str, u16, &str)] = &[
          Access-Control-Request-Method: GET\r\n",
     ),
     ("other-origin", 200, "GET /listed/ HTTP/1.1\r\nHost: localhost\r\nOrigin: https://a.example\r\n"),
+    ("metrics", 200, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n"),
     ("echo", 200, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"),
 ];
 
@@ -80,6 +81,7 @@ const CONFIGURATION: &str = r#"{
       "compression": { "codings": ["gzip", "br"] },
       "locations": {
         "/echo": { "handler": "echo" },
+        "= /metrics": { "handler": "metrics", "access": ["allow from 127.0.0.1", "deny all"] },
         "/listed/": {
           "listing": "auto", "error_format": "auto", "security": "strict", "cache": { "*": "1h" },
           "cors": { "origins": ["https://a.example"], "credentials": true }

@@ -160,6 +160,7 @@ impl<'x> RequestBody<'x> {
             | Action::Try(_)
             | Action::Reply { .. }
             | Action::Comet(..)
+            | Action::Metrics
             | Action::ToTls(_)
             | Action::NeedLogin(_) => true,
         };

@@ -68,6 +68,8 @@ pub struct Plan<'p> {
     pub offenders: Option<SyncSender<Vec<IpAddr>>>,
     /// What viewers of live logs see; without it there are none.
     pub tail: Option<Arc<Reader>>,
+    /// What scrapers see; without it there is nothing.
+    pub metrics: Option<Arc<Reader>>,
 }
 
 /// What one shard gets.
@@ -144,6 +146,7 @@ impl Server {
             cookie_secret,
             offenders,
             tail,
+            metrics,
         } = plan;
         let count = shards.len();
         let (listeners, places): (Vec<_>, Vec<_>) =
@@ -183,6 +186,7 @@ impl Server {
                 letters,
                 logins,
                 tail: tail.clone(),
+                metrics: metrics.clone(),
                 telling,
             };
             let (ready, ended) = (ready_in.clone(), ended_in.clone());
@@ -407,6 +411,7 @@ struct Start {
     letters: Letters,
     logins: Logins,
     tail: Option<Arc<Reader>>,
+    metrics: Option<Arc<Reader>>,
     telling: Option<Telling>,
 }
 
@@ -438,6 +443,7 @@ impl Start {
                 inbox: self.inbox,
                 logins: self.logins,
                 tail: self.tail,
+                metrics: self.metrics,
                 telling: self.telling,
             }));
             let mut lane = Lane::new(shard, self.letters, notify).map_err(ring_error)?;

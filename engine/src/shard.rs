@@ -107,6 +107,8 @@ pub(crate) struct Shard {
     pub(crate) held_back: RefCell<HashSet<Key>>,
     /// Those who look at the logs.
     pub(crate) viewers: RefCell<Viewers>,
+    /// What scrapers see; nothing where the server has no memory for it.
+    pub(crate) metrics: Option<Arc<Reader>>,
     /// Listings of folders that are being made and sent.
     pub(crate) listings: Cell<usize>,
     /// Bytes of contents that gather before servers are chosen for them.
@@ -151,6 +153,7 @@ pub(crate) struct Parts {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) logins: Logins,
     pub(crate) tail: Option<Arc<Reader>>,
+    pub(crate) metrics: Option<Arc<Reader>>,
     pub(crate) telling: Option<Telling>,
 }
 
@@ -199,6 +202,7 @@ impl Shard {
             logins: RefCell::new(parts.logins),
             held_back: RefCell::default(),
             viewers: RefCell::new(Viewers::new(parts.tail)),
+            metrics: parts.metrics,
             listings: Cell::new(0),
             gathered: Cell::new(0),
             spares: RefCell::default(),

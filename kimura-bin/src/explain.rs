@@ -209,6 +209,7 @@ impl Teller<'_> {
             Action::Relay(relay) => relayed(relay, trail.path())
                 .unwrap_or_else(|| format!("the upstream {} is asked for {path}", relay.group.name)),
             Action::Comet(..) => "live logs".to_owned(),
+            Action::Metrics => "the numbers of the server".to_owned(),
             Action::Echo => "the body of the request is sent back".to_owned(),
             Action::HangUp => "the connection is closed without an answer".to_owned(),
             Action::Try(_) | Action::NeedLogin(_) => "it goes on".to_owned(),

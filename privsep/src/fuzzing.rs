@@ -272,6 +272,7 @@ pub(crate) mod tests {
                 file: Some("/var/lib/kimura/bans".into()),
             }),
             limits: vec![text("/server/shaping")],
+            metrics: true,
         }
     }
 

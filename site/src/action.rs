@@ -41,6 +41,8 @@ pub enum Action<'s> {
     Relay(&'s Relay),
     /// Send the request's own body back.
     Echo,
+    /// Send the numbers of the server.
+    Metrics,
     /// Close the connection without a word.
     HangUp,
 }

@@ -2,6 +2,8 @@
 //!
 //! All problems are collected; a site comes out only when there are none.
 
+mod inside;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::OwnedFd;
@@ -18,7 +20,6 @@ use sys::net::Address;
 
 use crate::carrier::Carrier;
 use crate::clients::Clients;
-use crate::comet::Comet;
 use crate::compression::Compression;
 use crate::error_pages::{ErrorPages, Instead};
 use crate::fields::Fields;
@@ -354,6 +355,7 @@ impl Compiler<'_> {
         match settings.handler {
             Handler::Echo => chain.push(Phase::Echo),
             Handler::Files => chain.extend(files.cloned().map(Phase::Files)),
+            Handler::Metrics => chain.push(self.metrics(settings, pointer)?),
         }
         Some(chain)
     }
@@ -447,25 +449,6 @@ impl Compiler<'_> {
         let folder = folder.strip_suffix(b"/").unwrap_or(folder).to_vec();
         let files = Files { compression: compression.cloned(), ..files(id, root, settings, fields) };
         Some(Accel { folder: Some((folder, Arc::new(files))) })
-    }
-
-    /// Live logs, where they can be.
-    fn comet(&mut self, shows: config::Comet, settings: &Settings, pointer: &str) -> Option<Comet> {
-        let at = self.setting(pointer, "comet");
-        let (host, base) = self.place.clone();
-        let base = base.filter(|base| base.ends_with('/'));
-        let Some(base) = base else {
-            let cause = "logs are shown below a path, and this location is none that ends with a slash";
-            self.problem(&at, cause, r#"name the location "/live/", or write "comet": "off" here"#);
-            return None;
-        };
-        if settings.auth.is_none() && !denies_somebody(&settings.access) {
-            let cause = "everybody would see the logs";
-            let cure = r#"have viewers log in with "auth", or let in only some with "access""#;
-            self.problem(&at, cause, cure);
-            return None;
-        }
-        Some(Comet::new(shows, host, base))
     }
 
     /// The phase of access rules, if there are any; none at all where they cannot be used.
@@ -631,9 +614,10 @@ fn methods(settings: &Settings, ruled: bool, indexes: Indexes) -> Methods {
     match (&settings.methods, settings.handler) {
         (Some(methods), _) => Methods::new(methods),
         (None, _) if ruled => Methods::all(&all),
-        (None, Handler::Files | Handler::Echo) if settings.comet.is_some() => Methods::new(&all[..2]),
-        (None, Handler::Files | Handler::Echo) if settings.proxy.is_some() => Methods::all(&all),
+        (None, _) if settings.comet.is_some() => Methods::new(&all[..2]),
+        (None, _) if settings.proxy.is_some() => Methods::all(&all),
         (None, Handler::Echo) => Methods::new(&all),
+        (None, Handler::Metrics) => Methods::new(&all[..2]),
         (None, Handler::Files) => Methods::of_files(&all[..2], indexes),
     }
 }
@@ -648,12 +632,6 @@ fn at(address: &UpstreamAddress) -> Result<Address, Place> {
             Err(_) => Err(place.clone()),
         },
     }
-}
-
-/// Whether rules do not let everybody in.
-fn denies_somebody(rules: &[String]) -> bool {
-    let deciding = rules.iter().find(|rule| rule.starts_with("deny") || *rule == "allow all");
-    deciding.is_some_and(|rule| rule.starts_with("deny"))
 }
 
 fn files(id: u32, root: Arc<OwnedFd>, settings: &Settings, fields: &Arc<Fields>) -> Files {

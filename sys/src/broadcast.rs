@@ -47,14 +47,20 @@ mod cell {
 const CELL: u64 = size_of::<u64>() as u64;
 /// Bytes before those of a record.
 const HEAD: u64 = 2 * CELL;
-/// Most bytes of a record.
-pub const RECORD_MAX: usize = 32 * 1024;
-/// Least room of a ring, so that several records of any size fit.
-pub const ROOM_MIN: usize = 4 * RECORD_MAX;
+/// Records of the largest size that a ring has room for.
+const RECORDS_MIN: usize = 4;
+/// Least room of a ring.
+pub const ROOM_MIN: usize = 128 * 1024;
 /// The position beyond which no ring comes in its life.
 const POSITION_MAX: u64 = 1 << 62;
 /// How often a reader that is overtaken while it reads tries again before it takes the newest.
 const TRIES_MAX: usize = 16;
+
+/// Most bytes of a record of a ring with room for `room` bytes: several of any size fit.
+#[must_use]
+pub const fn record_max(room: usize) -> usize {
+    room / RECORDS_MIN
+}
 
 /// The memory of a ring, as its maker holds it.
 #[derive(Debug)]
@@ -276,12 +282,12 @@ impl Writer {
     }
 
     /// Writes one record of these parts, one behind the other. Readers see it with the next [`Writer::publish`]. What
-    /// is beyond [`RECORD_MAX`] is cut off.
+    /// is beyond [`record_max`] is cut off.
     pub fn append(&mut self, parts: &[&[u8]]) {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
         parts.iter().for_each(|part| scratch.extend_from_slice(part));
-        scratch.truncate(RECORD_MAX);
+        scratch.truncate(record_max(self.room as usize));
         let head = Head { len: scratch.len() as u32, before: self.before, number: self.number };
         scratch.resize(scratch.len().next_multiple_of(CELL as usize), 0);
         // What is not published yet is not overwritten.
@@ -394,6 +400,15 @@ impl Reader {
             Some((position, head)) => Cursor { position: position + head.size(), seen: head.number },
             None => Cursor { position: self.head(), seen: 0 },
         }
+    }
+
+    /// Takes the newest record into `record`; `false` when there is none.
+    pub fn take_newest(&self, record: &mut Vec<u8>) -> bool {
+        // One that is overwritten meanwhile has a successor.
+        (0..TRIES_MAX).any(|_| {
+            let newest = self.last();
+            newest.is_some_and(|(position, head)| head.number != 0 && self.copy(position, head, record))
+        })
     }
 
     /// Before the oldest record that is there.
@@ -525,7 +540,7 @@ impl Reader {
     fn copy(&self, position: u64, head: Head, record: &mut Vec<u8>) -> bool {
         record.clear();
         if head.number != 0 {
-            let len = (head.len as usize).min(RECORD_MAX);
+            let len = (head.len as usize).min(record_max(self.room as usize));
             let cells = len.div_ceil(CELL as usize) as u64;
             for at in 0..cells {
                 record.extend_from_slice(&self.cell(position + HEAD + at * CELL).to_ne_bytes());

@@ -96,6 +96,8 @@ pub enum Handler {
     Files,
     /// The request itself, for diagnosis.
     Echo,
+    /// The numbers of the server, for Prometheus.
+    Metrics,
 }
 
 /// What is shown of the logs, as it comes.

@@ -433,9 +433,12 @@ keys! {
             "Files tried, in this order, when a folder is asked for; the rules of the folder's location hold for \
              them.";
         HANDLER: Choice<Handler> = "handler",
-            Choice { words: &[("files", Handler::Files), ("echo", Handler::Echo)] },
+            Choice { words: &[
+                ("files", Handler::Files), ("echo", Handler::Echo), ("metrics", Handler::Metrics),
+            ] },
             default Some(r#""files""#), example r#""echo""#,
-            "Who makes the response: \"files\" serves root, \"echo\" sends the request back for diagnosis.";
+            "Who makes the response: \"files\" serves root, \"echo\" sends the request back for diagnosis, \"metrics\" shows the \
+             numbers of the server as Prometheus reads them; it takes a login (auth), or access rules that deny somebody.";
         COMET: OrOff<Choice<Comet>> = "comet",
             OrOff(Choice { words: &[
                 ("host", Comet::Host), ("access", Comet::Access), ("errors", Comet::Errors), ("all", Comet::All),

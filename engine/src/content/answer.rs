@@ -111,7 +111,7 @@ fn whole<'p>(responder: &mut Responder<'_>, page: Cow<'p, Page>) -> (Cow<'p, str
 }
 
 /// Ends an answer with its content, which the answer to HEAD does not have.
-fn put(responder: &mut Responder<'_>, status: Status, content: &[u8]) -> Sent {
+pub(super) fn put(responder: &mut Responder<'_>, status: Status, content: &[u8]) -> Sent {
     let content = if responder.is_head() { &[] } else { content };
     responder.out.extend_from_slice(content);
     Sent { status, content: content.len() as u64 }

@@ -50,7 +50,7 @@ impl Onward {
     /// What is done of what its location would do: nothing that makes another request of this one.
     pub(crate) fn permit<'a>(action: Action<'a>) -> Action<'a> {
         match action {
-            Action::Relay(_) | Action::Comet(..) | Action::Echo => {
+            Action::Relay(_) | Action::Comet(..) | Action::Echo | Action::Metrics => {
                 Action::Respond(Answer::with(Status::NOT_FOUND))
             }
             action => action,

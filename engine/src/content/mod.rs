@@ -7,6 +7,7 @@ mod echo;
 mod file;
 mod instead;
 mod listing;
+mod metrics;
 mod multipart;
 mod negotiation;
 pub(crate) mod relay;
@@ -142,6 +143,7 @@ async fn carry_out(responder: &mut Responder<'_>, action: Action<'_>) -> Result<
         Action::Comet(comet, part) => comet::send(responder, comet, part).await,
         Action::Relay(relay) => relay::send(responder, relay).await,
         Action::Echo => echo::send(responder).await,
+        Action::Metrics => Ok(metrics::send(responder)),
         Action::HangUp => Ok(hang_up(responder)),
     }
 }

@@ -64,6 +64,7 @@ pub(crate) fn start(shards: usize, configuration: &str, fill: impl FnOnce(&Path)
         cookie_secret: 1,
         offenders: None,
         tail: None,
+        metrics: None,
     };
     let server = Server::start(plan).unwrap_or_else(|error| panic!("{error}"));
     server.open();

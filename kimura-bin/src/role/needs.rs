@@ -4,8 +4,8 @@ use super::lookout;
 use crate::receivers::{Found, has_names};
 use crate::{certificates, logins, remote};
 use config::{
-    Compress, Config, Every, Level, Listen, Loaded, Log, Origin, Output, Peer, Rank, Rotate, RotatedNames,
-    Server, Shards, TimeZone, Transport, WhenFull,
+    Compress, Config, Every, Handler, Level, Listen, Loaded, Log, Origin, Output, Peer, Rank, Rotate,
+    RotatedNames, Server, Settings, Shards, TimeZone, Transport, WhenFull,
 };
 use privsep::message::{self, ControlNeeds, HostNeeds, ListenNeeds, LogNeeds, Needs, PeerEntry, RankEntry};
 use privsep::message::{
@@ -63,15 +63,21 @@ pub(super) fn of(loaded: &Loaded, found: &Found) -> Needs {
         pam: logins::pam(config),
         upstreams: upstreams(config),
         limits: limit_sections(config),
+        metrics: settings(config).any(|settings| settings.handler == Handler::Metrics),
     }
+}
+
+/// Those of all hosts and locations.
+fn settings(config: &Config) -> impl Iterator<Item = &Settings> {
+    config.hosts.iter().flat_map(|host| {
+        let parts = host.locations.iter().map(|location| &location.settings);
+        std::iter::once(&host.settings).chain(parts)
+    })
 }
 
 /// Where there are limits on what clients use: the pointer of each section once.
 pub(super) fn limit_sections(config: &Config) -> Vec<String> {
-    let places = config.hosts.iter().flat_map(|host| {
-        let parts = host.locations.iter().map(|location| &location.settings);
-        std::iter::once(&host.settings).chain(parts).filter_map(|settings| settings.shaping.as_ref())
-    });
+    let places = settings(config).filter_map(|settings| settings.shaping.as_ref());
     let sections = config.server.shaping.iter().chain(places).map(|section| section.pointer.clone());
     sections.collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -219,6 +219,8 @@ struct Luggage {
     pressure: Option<PressureView>,
     /// What viewers of the logs see.
     tail: Option<Arc<Reader>>,
+    /// What scrapers see.
+    metrics: Option<Arc<Reader>>,
     targets: Vec<Target>,
     /// Who is banned from the first connection on.
     banned: Option<BanTable>,
@@ -261,6 +263,7 @@ impl Luggage {
             log: None,
             pressure: None,
             tail: None,
+            metrics: None,
             targets,
             banned: None,
             limits: Vec::new(),
@@ -286,7 +289,8 @@ impl Luggage {
                 self.pressure = view.ok();
             }
             (ToWorker::Log, Some(fd)) => self.log = Some(fd),
-            (ToWorker::Tail, Some(fd)) => self.tail = open_tail(&fd),
+            (ToWorker::Tail, Some(fd)) => self.tail = open_ring(&fd, "live logs"),
+            (ToWorker::Metrics, Some(fd)) => self.metrics = open_ring(&fd, "metrics"),
             (ToWorker::Sink { output }, None) => self.targets.push(target(output)),
             (ToWorker::Configuration { subject }, Some(text)) => {
                 self.setup.configuration = Some((subject, text));
@@ -357,6 +361,7 @@ impl Luggage {
             cookie_secret: self.cookie_secret,
             offenders: Some(offenders.0.clone()),
             tail: self.tail,
+            metrics: self.metrics,
         };
         let server = Server::start(plan).map_err(|error| error.to_string())?;
         if sandbox == Sandbox::On {
@@ -368,8 +373,8 @@ impl Luggage {
     }
 }
 
-fn open_tail(fd: &OwnedFd) -> Option<Arc<Reader>> {
-    Reader::open(fd).map(Arc::new).inspect_err(|error| log::error!("live logs: {error}")).ok()
+fn open_ring(fd: &OwnedFd, what: &str) -> Option<Arc<Reader>> {
+    Reader::open(fd).map(Arc::new).inspect_err(|error| log::error!("{what}: {error}")).ok()
 }
 
 fn target(output: Output) -> Target {

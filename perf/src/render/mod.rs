@@ -5,5 +5,5 @@ mod prometheus;
 mod table;
 
 pub use docs::docs;
-pub use prometheus::prometheus;
+pub use prometheus::{Family, MEDIA_TYPE, Sample, prometheus};
 pub use table::{Style, Table};

@@ -182,6 +182,8 @@ records! {
         bans: Option<BanNeeds>,
         /// Where the configuration has limits on what clients use: JSON Pointers of the sections.
         limits: Vec<String>,
+        /// Whether a place shows the counters.
+        metrics: bool,
         /// Every place where PAM is asked.
         pam: Vec<PamNeeds>,
         /// Groups of servers that requests are passed on to.

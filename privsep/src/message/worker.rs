@@ -26,6 +26,8 @@ variants! {
         },
         /// What viewers of the logs see. Comes with a ring of [`sys::broadcast`], for reading.
         40 Tail,
+        /// What scrapers see: texts of which the newest one counts. Comes with a ring of [`sys::broadcast`], for reading.
+        41 Metrics,
         /// The configuration that the next `Start` or `Prepare` is about. Comes with its text, without secrets, in
         /// sealed memory.
         4 Configuration {
@@ -186,6 +188,7 @@ impl Message for ToWorker {
                 | Self::Log
                 | Self::Pressure { .. }
                 | Self::Tail
+                | Self::Metrics
                 | Self::Configuration { .. }
                 | Self::Files
                 | Self::Bans

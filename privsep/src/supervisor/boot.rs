@@ -75,6 +75,7 @@ pub fn serve(
     let mut supervisor = Supervisor::new(house, stage, signals, ground);
     supervisor.pid_file = pid_file;
     supervisor.make_tail();
+    supervisor.make_metrics();
     supervisor.start()?;
     if let Some(ready) = background {
         ready.serving().map_err(Refusal::system("let go of the terminal"))?;

@@ -160,7 +160,7 @@ impl Supervisor<'_> {
         self.estate.addresses(&self.deployment.needs).into_iter().chain(doors).collect()
     }
 
-    fn status(&self) -> StatusReport {
+    pub(super) fn status(&self) -> StatusReport {
         let ledger = self.ledger();
         StatusReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -103,8 +103,7 @@ impl Supervisor<'_> {
 
     /// What became of all lines.
     pub(super) fn line_ledger(&self) -> LineLedger {
-        let blocks = self.workers.iter().flat_map(|worker| &worker.blocks);
-        let made = Snapshot::read(blocks.chain([&self.grave]));
+        let made = self.counters();
         let epoch = self.estate.epoch;
         let sum = |kept: fn(&Sink) -> bool| {
             let sinks = self.estate.sinks().iter().filter(|sink| kept(sink));

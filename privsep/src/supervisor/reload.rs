@@ -244,8 +244,12 @@ impl Supervisor<'_> {
             && next.generation == generation
         {
             *swap = Swap::Committing;
+            let shows_metrics = next.deployment.needs.metrics;
             // First, since shards that serve it ask at once.
             logins::learn(&mut self.auth, &mut self.logins, &next.deployment, &self.workers);
+            if shows_metrics {
+                self.show_metrics();
+            }
             if let Err(error) = self.workers[at].link.send(&ToWorker::Commit, &[]) {
                 self.distrust(at, &error);
             }

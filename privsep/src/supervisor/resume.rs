@@ -171,6 +171,7 @@ impl Supervisor<'_> {
             Some(tail) => self.inherit_tail(legacy.take(tail)?)?,
             None => self.make_tail(),
         }
+        self.make_metrics();
         Ok(match &state.asker {
             Some(kept) => {
                 let socket = legacy.take(kept.fd)?;

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use perf::{Block, Snapshot};
+use perf::Block;
 use sys::creds::Identity;
 use sys::pid_file::PidFile;
 use sys::signal::{Signal, Signals};
@@ -21,6 +21,7 @@ use super::ledger::Ledger;
 use super::lines::Lines;
 use super::logins::{Logins, Question};
 use super::looks::Looks;
+use super::metrics::Metrics;
 use super::names::Names;
 use super::pam::Pam;
 use super::post::Post;
@@ -66,6 +67,8 @@ pub(super) struct Supervisor<'h> {
     pub(super) logger: Post<ToLogger, FromLogger>,
     /// What viewers of the logs read; none where there is no memory for it.
     pub(super) tail: Option<Tail>,
+    /// What scrapers read; none where there is no memory for it.
+    pub(super) metrics: Option<Metrics>,
     /// What became of the lines of the logs.
     pub(super) lines: Lines,
     /// What the logger compresses.
@@ -153,6 +156,7 @@ impl<'h> Supervisor<'h> {
             auth_ready: false,
             logger: Post::new(Role::Logger),
             tail: None,
+            metrics: None,
             lines: Lines::default(),
             press: Press::default(),
             agent: Agent::new(),
@@ -298,6 +302,7 @@ impl<'h> Supervisor<'h> {
             self.files_due(),
             self.rotation_due(),
             self.report_due(),
+            self.metrics_due(),
             (self.house.ticks() && self.served).then_some(self.next_tick),
         ];
         workers.chain(others.into_iter().flatten()).min()
@@ -330,6 +335,7 @@ impl<'h> Supervisor<'h> {
         self.look_after_upstreams(now);
         self.look_after_limits(now);
         self.look_after_rotation(now);
+        self.look_after_metrics(now);
         if self.files_due().is_some_and(|due| due <= now) {
             self.look_after_files(now);
         }
@@ -340,8 +346,8 @@ impl<'h> Supervisor<'h> {
     }
 
     pub(super) fn tick(&mut self) {
-        let blocks = self.workers.iter().flat_map(|worker| &worker.blocks);
-        self.house.tick(&Snapshot::read(blocks.chain([&self.grave])));
+        let counters = self.counters();
+        self.house.tick(&counters);
     }
 
     fn on(&mut self, source: Source) {
@@ -475,8 +481,13 @@ impl<'h> Supervisor<'h> {
         let (log, lines) = sys::packet::pair()?;
         let errors = self.errors.as_ref().map(AsFd::as_fd);
         let (life, link) = self.stage.start(Role::Worker, errors)?;
+        if needs.metrics {
+            // Whoever asks first is answered, too.
+            self.show_metrics();
+        }
         let tail = self.tail.as_ref().map(Tail::reading);
-        let seen = Seen { pressure: self.estate.pressure.as_ref(), tail };
+        let metrics = self.metrics.as_ref().map(Metrics::reading);
+        let seen = Seen { pressure: self.estate.pressure.as_ref(), tail, metrics };
         let birth = Birth { generation, hello, cores: &cores, log, lines, seen };
         let worker = Worker::greet(life, link, birth)?;
         self.logger.send(&ToLogger::Producer { generation }, &[worker.lines.as_fd()]);
@@ -511,6 +522,10 @@ impl<'h> Supervisor<'h> {
                     self.carry_out();
                 }
                 self.served |= self.awaited == Some(generation);
+                if self.deployment.needs.metrics {
+                    // Nobody is to read for a second that nobody serves.
+                    self.show_metrics();
+                }
             }
             (FromWorker::LetGo, Phase::Retiring | Phase::Draining) if !worker.let_go => {
                 worker.let_go = true;

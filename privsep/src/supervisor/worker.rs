@@ -65,13 +65,15 @@ pub(crate) struct Birth<'b> {
     pub(crate) seen: Seen<'b>,
 }
 
-/// What a worker reads that the logger writes; nothing in a rehearsal.
+/// What a worker reads that the logger or the supervisor writes; nothing in a rehearsal.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Seen<'b> {
     /// Which logs cannot keep up.
     pub(crate) pressure: Option<&'b Pressure>,
     /// What viewers of the logs read.
     pub(crate) tail: Option<BorrowedFd<'b>>,
+    /// What scrapers read.
+    pub(crate) metrics: Option<BorrowedFd<'b>>,
 }
 
 impl Worker {
@@ -119,6 +121,9 @@ impl Worker {
         }
         if let Some(tail) = seen.tail {
             self.link.send(&ToWorker::Tail, &[tail])?;
+        }
+        if let Some(metrics) = seen.metrics {
+            self.link.send(&ToWorker::Metrics, &[metrics])?;
         }
         self.link.send(&ToWorker::Log, &[log.as_fd()])
     }

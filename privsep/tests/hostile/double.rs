@@ -216,6 +216,7 @@ pub(crate) fn needs(folder: &Path) -> Needs {
         bans: None,
         upstreams: onward::needs(),
         limits: vec![onward::SECTION.to_owned()],
+        metrics: false,
     }
 }
 

@@ -57,6 +57,7 @@ pub(crate) enum Phase {
     Try(Attempts),
     Relay(Relay),
     Echo,
+    Metrics,
 }
 
 impl Phase {
@@ -79,6 +80,7 @@ impl Phase {
             Phase::Try(_) => "try",
             Phase::Relay(_) => "proxy",
             Phase::Echo => "echo",
+            Phase::Metrics => "metrics",
         }
     }
 
@@ -115,6 +117,7 @@ impl Phase {
             Phase::Reply(reply) => Flow::Done(reply.action(&View::of(exchange, &Captured::default()))),
             Phase::Relay(relay) => Flow::Done(Action::Relay(relay)),
             Phase::Echo => Flow::Done(Action::Echo),
+            Phase::Metrics => Flow::Done(Action::Metrics),
         }
     }
 }

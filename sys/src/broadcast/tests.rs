@@ -45,10 +45,45 @@ fn records_come_in_order_and_whole() {
     assert_eq!(reader.next(&mut cursor, &mut record), Next::Nothing, "not before it is published");
     writer.publish();
     assert_eq!((reader.next(&mut cursor, &mut record), &*record), (Next::Record(2_000), &b"two parts"[..]));
-    writer.append(&[&vec![b'x'; 2 * RECORD_MAX]]);
+    writer.append(&[&vec![b'x'; ROOM_MIN]]);
     writer.publish();
     assert_eq!(reader.next(&mut cursor, &mut record), Next::Record(2_001));
-    assert_eq!(record.len(), RECORD_MAX);
+    assert_eq!(record.len(), record_max(ROOM_MIN));
+}
+
+#[test]
+fn the_newest_record_is_the_last_whole_one() {
+    let (_memory, mut writer, reader) = ring();
+    let mut record = Vec::new();
+    assert!(!reader.take_newest(&mut record), "there is none");
+    for number in 1..1_000 {
+        write(&mut writer, number, record_max(ROOM_MIN) - len_of(number));
+        assert!(reader.take_newest(&mut record));
+        assert_eq!(record, content(number, record_max(ROOM_MIN) - len_of(number)));
+    }
+    writer.append(&[b"not published"]);
+    assert!(reader.take_newest(&mut record) && record.len() > 1_000);
+}
+
+#[test]
+fn the_newest_record_is_whole_while_others_come() {
+    let (memory, mut writer, _) = ring();
+    let (fd, count) = (memory.read_only_fd().unwrap(), 2_000);
+    let reading = thread::spawn(move || {
+        let reader = Reader::open(&fd).unwrap();
+        let (mut record, mut last) = (Vec::new(), 0);
+        while last < count {
+            if !reader.take_newest(&mut record) {
+                continue;
+            }
+            let number = u64::from_le_bytes(record[..8].try_into().unwrap());
+            assert!(last <= number, "{number} after {last}");
+            assert_eq!(record, content(number, 8 + len_of(number)));
+            last = number;
+        }
+    });
+    (1..=count).for_each(|number| write(&mut writer, number, 8 + len_of(number)));
+    reading.join().unwrap();
 }
 
 #[test]
