@@ -133,6 +133,14 @@ impl Inbox {
         self.bell.as_raw_fd()
     }
 
+    /// Called by the shard when the bell has woken it. Who was held up between its letter and the bell rings it when that
+    /// letter has been read already, and nobody would silence it then.
+    pub(crate) fn hush(&self) {
+        if !self.rung.load(Ordering::Acquire) {
+            self.bell.drain();
+        }
+    }
+
     /// Called by the shard before it reads its letters, so that a later one rings again; `false` if none came.
     pub(crate) fn silence(&self) -> bool {
         if !self.rung.load(Ordering::Acquire) {
@@ -178,6 +186,8 @@ pub(crate) fn ask<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+
     use super::*;
 
     const SHORT: Duration = Duration::from_millis(1);
@@ -195,6 +205,23 @@ mod tests {
         let answer = ask(&[inbox], [()].into_iter(), |(), reply| Letter::Commit(reply), patience);
         assert!(shard.join().is_ok());
         answer
+    }
+
+    #[test]
+    fn a_bell_that_rings_late_is_hushed_and_one_in_time_is_not() {
+        let rings =
+            |inbox: &Inbox| sys::poll::readable(inbox.bell.as_fd(), Some(Duration::ZERO)).expect("a poll");
+        let (inbox, letters) = Inbox::new().expect("an inbox");
+        inbox.post(Letter::Look);
+        inbox.hush();
+        assert!(rings(&inbox) && inbox.silence() && letters.next().is_some());
+        // Whoever has left it comes to the bell only now.
+        inbox.bell.notify();
+        assert!(!inbox.silence() && rings(&inbox));
+        inbox.hush();
+        assert!(!rings(&inbox));
+        inbox.post(Letter::Look);
+        assert!(rings(&inbox) && inbox.silence() && letters.next().is_some());
     }
 
     #[test]

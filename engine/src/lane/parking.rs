@@ -54,7 +54,10 @@ impl Parking {
             self.ring.get_ref().drain();
             return ring.map_err(io::Error::other);
         }
-        // The bell stays rung until the letters are read.
-        self.inbox.poll_readable(context, &mut self.inbox_state).map_err(io::Error::other)
+        let inbox = self.inbox.poll_readable(context, &mut self.inbox_state);
+        if inbox.is_ready() {
+            self.inbox.get_ref().0.hush();
+        }
+        inbox.map_err(io::Error::other)
     }
 }
