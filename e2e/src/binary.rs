@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use crate::Folder;
 use crate::failure::{Failure, Outcome};
 
 /// Seconds that [`output`] lets the binary run.
@@ -30,6 +31,18 @@ pub fn output<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Outcom
     let mut command = Command::new("timeout");
     command.arg(SECONDS_MAX).arg(path()).args(arguments).stdin(Stdio::null());
     command.output().map_err(Failure::machine("run", path()))
+}
+
+/// Gives the server of a folder, whose control socket is `control.sock` in it, a command that succeeds; what it printed.
+///
+/// # Panics
+/// When it does not.
+pub fn command(folder: &Folder, words: &[&str]) -> String {
+    let socket = folder.path().join("control.sock");
+    let arguments = words.iter().map(OsStr::new).chain([OsStr::new("--socket"), socket.as_os_str()]);
+    let output = output(arguments).expect("the client runs");
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
 }
 
 fn build() -> PathBuf {

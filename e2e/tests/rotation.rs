@@ -91,12 +91,7 @@ impl Site {
 
     /// Gives a command that succeeds; what it printed.
     fn give(&self, words: &[&str]) -> String {
-        let arguments = words.iter().map(ToString::to_string);
-        let socket = self.folder.path().join("control.sock").display().to_string();
-        let output =
-            binary::output(arguments.chain(["--socket".to_owned(), socket])).expect("the client runs");
-        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text")
+        binary::command(&self.folder, words)
     }
 
     fn status(&self) -> Value {

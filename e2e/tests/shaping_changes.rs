@@ -3,7 +3,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -49,12 +48,7 @@ impl Site {
 
     /// Gives a command that is carried out; answers what it printed.
     fn done(&self, command: &[&str]) -> String {
-        let socket = self.folder.path().join("control.sock");
-        let output = Command::new(binary::path()).args(command).arg("--socket").arg(socket).output();
-        let output = output.expect("the client runs");
-        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(output.status.success(), "{command:?}: {said}");
-        said
+        binary::command(&self.folder, command)
     }
 
     /// Changes the limit on requests of a place by command.

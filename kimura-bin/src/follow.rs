@@ -6,7 +6,7 @@ use crate::options;
 use crate::order;
 use crate::print;
 use crate::usage::Usage;
-use logging::tail::{Entry, Filter, Kind};
+use logging::tail::{self, Entry, Filter, Kind};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use sys::broadcast::{Cursor, Next, Reader};
@@ -68,7 +68,7 @@ impl View {
 /// Why the server does not show it, or it cannot be printed.
 pub(crate) fn follow(order: &Order, view: &View) -> Result<(), Error> {
     let (ring, server) = order::ring(order)?;
-    let reader = Reader::open(&ring).map_err(Error::process("read the memory of the server"))?;
+    let reader = tail::open(&ring).map_err(Error::process("read the memory of the server"))?;
     let mut cursor =
         reader.last_of(view.last.unwrap_or(LAST), usize::MAX, |record| view.wants(record).is_some());
     loop {

@@ -11,7 +11,7 @@ mod object;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use sys::broadcast::Writer;
+use sys::broadcast::{Reader, Writer};
 
 use crate::forward::MESSAGES;
 use facts::Told;
@@ -20,6 +20,10 @@ pub use filter::{BadFilter, Filter, TEXT_MAX, VALUES_MAX};
 
 /// Bytes of lines, with what belongs to them, that a server keeps for its viewers.
 pub const ROOM: usize = 4 * 1024 * 1024;
+
+/// Most bytes of a line with what belongs to it: so many a viewer has room for, whatever somebody has written who was taken
+/// over.
+pub const RECORD_MAX: usize = 32 * 1024;
 
 /// Bytes of the number of a log.
 const NUMBER: usize = size_of::<u16>();
@@ -51,6 +55,14 @@ impl<'r> Entry<'r> {
     }
 }
 
+/// What viewers read.
+///
+/// # Errors
+/// As [`Reader::open`].
+pub fn open(ring: &OwnedFd) -> io::Result<Reader> {
+    Reader::open(ring).map(|reader| reader.limited_to(RECORD_MAX))
+}
+
 /// The logger's end of the ring. Shows nothing as long as it has none.
 #[derive(Default)]
 pub(crate) struct Tail {
@@ -59,7 +71,7 @@ pub(crate) struct Tail {
 
 impl Tail {
     pub(crate) fn attach(&mut self, fd: OwnedFd) -> io::Result<()> {
-        self.writer = Some(Writer::attach(fd)?);
+        self.writer = Some(Writer::attach(fd)?.limited_to(RECORD_MAX));
         Ok(())
     }
 
@@ -99,7 +111,7 @@ fn append(writer: &mut Writer, (number, facts): (u16, &[u8]), line: &[u8]) {
 mod tests {
     use std::net::IpAddr;
 
-    use sys::broadcast::{Memory, Next, Reader};
+    use sys::broadcast::{Memory, Next};
 
     use super::*;
     use crate::{Client, Format, Logger, Record, Showing, Target, desk::Desk};
@@ -107,7 +119,7 @@ mod tests {
     /// Writes these records by a shard, a thread and a desk, and gives back what viewers see.
     fn seen(records: &[Record<'_>]) -> Vec<(Kind, u16, String, String)> {
         let memory = Memory::create(ROOM).unwrap();
-        let reader = Reader::open(&memory.read_only_fd().unwrap()).unwrap();
+        let reader = open(&memory.read_only_fd().unwrap()).unwrap();
         let (own, other) = sys::packet::pair().unwrap();
         let target = Target::Stdout;
         let logger = Logger::start(vec![target.clone()], own).unwrap();
@@ -160,7 +172,7 @@ mod tests {
     #[test]
     fn lines_without_facts_and_messages_are_shown_too() {
         let memory = Memory::create(ROOM).unwrap();
-        let reader = Reader::open(&memory.read_only_fd().unwrap()).unwrap();
+        let reader = open(&memory.read_only_fd().unwrap()).unwrap();
         let mut tail = Tail::default();
         tail.show(1, b"", b"before there was a ring\n").unwrap();
         tail.attach(memory.fd().try_clone_to_owned().unwrap()).unwrap();

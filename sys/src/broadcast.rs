@@ -170,6 +170,8 @@ pub struct Writer {
     /// Sizes of the records between the oldest and the end: a look at the old ones themselves would fetch memory for that
     /// alone.
     sizes: VecDeque<u32>,
+    /// Most bytes of a record.
+    longest: usize,
     scratch: Vec<u8>,
 }
 
@@ -192,6 +194,7 @@ impl Writer {
             newest,
             number: 1,
             sizes: VecDeque::new(),
+            longest: record_max(room as usize),
             scratch: Vec::new(),
         };
         if !writer.is_sane() || !writer.measure() {
@@ -214,6 +217,13 @@ impl Writer {
             writer.skip(reserved);
         }
         Ok(writer)
+    }
+
+    /// Cuts records off that are longer than this, where there would be room for more.
+    #[must_use]
+    pub fn limited_to(mut self, longest: usize) -> Self {
+        self.longest = self.longest.min(longest);
+        self
     }
 
     /// Whether the cells say what a writer could have left.
@@ -282,12 +292,12 @@ impl Writer {
     }
 
     /// Writes one record of these parts, one behind the other. Readers see it with the next [`Writer::publish`]. What
-    /// is beyond [`record_max`] is cut off.
+    /// is beyond [`record_max`], or what it is limited to, is cut off.
     pub fn append(&mut self, parts: &[&[u8]]) {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
         parts.iter().for_each(|part| scratch.extend_from_slice(part));
-        scratch.truncate(record_max(self.room as usize));
+        scratch.truncate(self.longest);
         let head = Head { len: scratch.len() as u32, before: self.before, number: self.number };
         scratch.resize(scratch.len().next_multiple_of(CELL as usize), 0);
         // What is not published yet is not overwritten.
@@ -333,6 +343,8 @@ fn place(position: u64, room: u64) -> usize {
 pub struct Reader {
     view: CellsView,
     room: u64,
+    /// Most bytes of a record.
+    longest: usize,
 }
 
 /// Where a reader is.
@@ -370,7 +382,14 @@ impl Reader {
     pub fn open(fd: &OwnedFd) -> io::Result<Self> {
         let view = CellsView::from_fd(fd, cells_of(fd)?)?;
         let room = view.load(cell::ROOM);
-        Ok(Self { view, room })
+        Ok(Self { view, room, longest: record_max(room as usize) })
+    }
+
+    /// Takes no more than this of a record, whatever its writer says.
+    #[must_use]
+    pub fn limited_to(mut self, longest: usize) -> Self {
+        self.longest = self.longest.min(longest);
+        self
     }
 
     /// The random number that names the ring: record numbers of different rings say nothing of each other.
@@ -540,7 +559,7 @@ impl Reader {
     fn copy(&self, position: u64, head: Head, record: &mut Vec<u8>) -> bool {
         record.clear();
         if head.number != 0 {
-            let len = (head.len as usize).min(record_max(self.room as usize));
+            let len = (head.len as usize).min(self.longest);
             let cells = len.div_ceil(CELL as usize) as u64;
             for at in 0..cells {
                 record.extend_from_slice(&self.cell(position + HEAD + at * CELL).to_ne_bytes());

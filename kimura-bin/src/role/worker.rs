@@ -289,8 +289,8 @@ impl Luggage {
                 self.pressure = view.ok();
             }
             (ToWorker::Log, Some(fd)) => self.log = Some(fd),
-            (ToWorker::Tail, Some(fd)) => self.tail = open_ring(&fd, "live logs"),
-            (ToWorker::Metrics, Some(fd)) => self.metrics = open_ring(&fd, "metrics"),
+            (ToWorker::Tail, Some(fd)) => self.tail = opened(logging::tail::open(&fd), "live logs"),
+            (ToWorker::Metrics, Some(fd)) => self.metrics = opened(Reader::open(&fd), "metrics"),
             (ToWorker::Sink { output }, None) => self.targets.push(target(output)),
             (ToWorker::Configuration { subject }, Some(text)) => {
                 self.setup.configuration = Some((subject, text));
@@ -373,8 +373,8 @@ impl Luggage {
     }
 }
 
-fn open_ring(fd: &OwnedFd, what: &str) -> Option<Arc<Reader>> {
-    Reader::open(fd).map(Arc::new).inspect_err(|error| log::error!("{what}: {error}")).ok()
+fn opened(ring: std::io::Result<Reader>, what: &str) -> Option<Arc<Reader>> {
+    ring.map(Arc::new).inspect_err(|error| log::error!("{what}: {error}")).ok()
 }
 
 fn target(output: Output) -> Target {

@@ -52,6 +52,20 @@ fn records_come_in_order_and_whole() {
 }
 
 #[test]
+fn neither_end_handles_more_than_it_is_limited_to() {
+    let (memory, mut writer, reader) = ring();
+    let (limited, mut record) =
+        (Reader::open(&memory.read_only_fd().unwrap()).unwrap().limited_to(100), Vec::new());
+    write(&mut writer, 1, 300);
+    assert!(limited.take_newest(&mut record) && record == content(1, 300)[..100]);
+    assert!(reader.take_newest(&mut record) && record == content(1, 300));
+    drop(writer);
+    let mut writer = self::writer(&memory).limited_to(200);
+    write(&mut writer, 2, 300);
+    assert!(reader.take_newest(&mut record) && record == content(2, 300)[..200]);
+}
+
+#[test]
 fn the_newest_record_is_the_last_whole_one() {
     let (_memory, mut writer, reader) = ring();
     let mut record = Vec::new();
