@@ -44,6 +44,7 @@ impl Authority<'_> {
 pub(crate) struct Located {
     host: Span,
     port: Option<u16>,
+    kind: HostKind,
 }
 
 impl Located {
@@ -59,7 +60,8 @@ impl Located {
             return None;
         }
         let port = if end == span.end() { None } else { port(buf.get(end..span.end())?)? };
-        Some(Located { host: Span::new(span.start(), end), port })
+        let host = Span::new(span.start(), end);
+        Some(Located { host, port, kind: kind(host.of(buf)) })
     }
 
     pub(crate) fn has_port(&self) -> bool {
@@ -68,8 +70,7 @@ impl Located {
 
     #[inline]
     pub(crate) fn view<'a>(&self, buf: &'a [u8]) -> Authority<'a> {
-        let host = self.host.of(buf);
-        Authority { host, port: self.port, kind: kind(host) }
+        Authority { host: self.host.of(buf), port: self.port, kind: self.kind }
     }
 }
 

@@ -130,15 +130,17 @@ pub(crate) fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends a number in decimal.
+/// Appends a number in decimal: three digits at a time, since most numbers of a head have no more.
 pub fn push_number(out: &mut Vec<u8>, number: u64) {
-    // Where they belong from the beginning: copying what has just been written byte by byte would stall.
-    let begin = out.len();
-    out.resize(begin + number.checked_ilog10().map_or(1, |digits| digits as usize + 1), b'0');
-    let mut rest = number;
-    for digit in out[begin..].iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
+    let digit = |power: u64| b'0' + (number / power % 10) as u8;
+    match number {
+        0..10 => out.push(digit(1)),
+        10..100 => out.extend_from_slice(&[digit(10), digit(1)]),
+        100..1000 => out.extend_from_slice(&[digit(100), digit(10), digit(1)]),
+        _ => {
+            push_number(out, number / 1000);
+            out.extend_from_slice(&[digit(100), digit(10), digit(1)]);
+        }
     }
 }
 
@@ -186,6 +188,19 @@ mod tests {
         let expected = "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
                         Content-Length: 18446744073709551615\r\nConnection: close\r\nX-A: b\r\n\r\n";
         assert_eq!(String::from_utf8(out).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_are_spoken() {
+        let mut powers = vec![0, u64::MAX];
+        powers.extend((0..20).map(|digits| 10u64.pow(digits)));
+        for number in
+            powers.iter().flat_map(|power| [power.wrapping_sub(1), *power, power.saturating_add(45)])
+        {
+            let mut out = b"1".to_vec();
+            push_number(&mut out, number);
+            assert_eq!(String::from_utf8(out), Ok(format!("1{number}")));
+        }
     }
 
     #[test]

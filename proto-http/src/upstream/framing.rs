@@ -30,6 +30,12 @@ pub enum Framing {
 }
 
 impl Framing {
+    /// Whether content follows the head, if only of no bytes.
+    #[must_use]
+    pub fn has_content(self) -> bool {
+        !matches!(self, Framing::None | Framing::Tunnel)
+    }
+
     /// What a [`body::Decoder`](crate::body::Decoder) needs; none where the connection ends the content.
     #[must_use]
     pub fn body(self) -> Option<Body> {

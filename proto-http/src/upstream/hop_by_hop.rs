@@ -2,7 +2,7 @@
 
 use super::name::Name;
 use super::response::Response;
-use crate::{BadRequest, Known, Request, token};
+use crate::{BadRequest, Known, Request, Version, token};
 
 /// Most fields that the `Connection` fields of a message may name.
 pub const OPTIONS_MAX: usize = 16;
@@ -38,12 +38,9 @@ impl<'a> Named<'a> {
         }
     }
 
-    /// What those of a response name; none if it is too much.
-    pub(crate) fn of_response(response: Response<'a>) -> Option<Named<'a>> {
-        match options(response.all(Name::Connection)).take(OPTIONS_MAX + 1).count() {
-            0 => Some(Named::default()),
-            count => (count <= OPTIONS_MAX).then_some(Named { by: By::Response(response) }),
-        }
+    /// What those of a response name.
+    pub(super) fn by(response: Response<'a>, said: &Options) -> Named<'a> {
+        Named { by: if said.names == 0 { By::None } else { By::Response(response) } }
     }
 
     /// Whether a field of this name stays here.
@@ -58,6 +55,49 @@ impl<'a> Named<'a> {
     }
 }
 
+/// What the `Connection` fields of a response say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Options {
+    close: bool,
+    keep_alive: bool,
+    /// So many members may be names of fields.
+    names: usize,
+}
+
+impl Options {
+    pub(super) fn of<'a>(values: impl Iterator<Item = &'a [u8]>) -> Options {
+        let mut said = Options::default();
+        for value in values {
+            // As a rule there is one member.
+            if !said.add(value) {
+                for option in members(std::iter::once(value)) {
+                    said.names += usize::from(!said.add(option) && !option.is_empty());
+                }
+            }
+        }
+        said
+    }
+
+    /// Adds an option about the connection itself; `false` if it is something else.
+    fn add(&mut self, option: &[u8]) -> bool {
+        let (close, keep_alive) = (is(option, "close"), is(option, "keep-alive"));
+        self.close |= close;
+        self.keep_alive |= keep_alive;
+        close || keep_alive
+    }
+
+    /// Whether they name more fields than anybody has use for.
+    pub(super) fn is_too_much(&self) -> bool {
+        OPTIONS_MAX < self.names
+    }
+
+    /// Whether the connection can be used again (RFC 9112 section 9.3): `close` beats `keep-alive` wherever it stands.
+    pub(super) fn keeps(&self, version: Version) -> bool {
+        !self.close && (version == Version::Http11 || self.keep_alive)
+    }
+}
+
+#[cold]
 fn has<'a>(values: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> bool {
     options(values).any(|option| option.eq_ignore_ascii_case(name))
 }

@@ -25,6 +25,12 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    /// Whether nothing has been looked at.
+    #[inline]
+    pub(crate) fn is_new(&self) -> bool {
+        self.at == 0
+    }
+
     /// Where what stands after the empty line begins, if that is there. So many lines at most may stand before it.
     pub(crate) fn end(
         &mut self,

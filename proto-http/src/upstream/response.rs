@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use super::error::BadResponse;
 use super::framing::{self, Asked, Framing, Said};
-use super::hop_by_hop::{Named, is, members};
+use super::hop_by_hop::{self, Named, is};
 use super::lines::{LineEnd, Lines};
 use super::name::Name;
 use crate::head::Span;
@@ -33,8 +33,8 @@ const BEGIN: &[u8] = b"HTTP/1.";
 
 /// Parses response heads out of a buffer that fills up.
 ///
-/// Lines are looked for as bytes come, so that no byte is looked at again because more have come; a head that has
-/// come whole is then read once.
+/// As a rule a head comes whole, and is read once. Otherwise lines are looked for as bytes come, so that no byte is looked
+/// at again because more have come.
 #[derive(Debug, Default)]
 pub struct ResponseParser {
     lines: Lines,
@@ -72,6 +72,11 @@ impl ResponseParser {
         if window[..known] != BEGIN[..known] {
             return Err(BadResponse::Begin);
         }
+        if self.lines.is_new()
+            && let Some(len) = head.read_at_once(window, limits.fields)
+        {
+            return Ok(Progress::Done { len });
+        }
         // The status line is one, too.
         let lines = limits.fields.min(FIELDS_MAX) + 1;
         if let Some(len) = self.lines.end(window, lines, LineEnd::CrLf)? {
@@ -100,6 +105,7 @@ pub struct ResponseHead {
     status: Status,
     reason: Span,
     said: Said,
+    connection: hop_by_hop::Options,
     fields: Vec<Field>,
     /// Bits of the known names among the fields.
     seen: u64,
@@ -112,6 +118,7 @@ impl Default for ResponseHead {
             status: Status::BAD_GATEWAY,
             reason: Span::default(),
             said: Said::Nothing,
+            connection: hop_by_hop::Options::default(),
             fields: Vec::new(),
             seen: 0,
         }
@@ -132,8 +139,23 @@ impl ResponseHead {
         Response { head: self, buf }
     }
 
+    /// Reads a head of at most so many fields that may be whole. Where it is not, or something is wrong with it, whoever looks
+    /// for lines finds out.
+    fn read_at_once(&mut self, buf: &[u8], fields: usize) -> Option<usize> {
+        let len = self.parse(buf).ok()??;
+        (self.fields.len() <= fields && self.has_usual_lines(&buf[..len])).then_some(len)
+    }
+
     /// Reads a head that is whole.
     fn read(&mut self, buf: &[u8]) -> Result<(), BadResponse> {
+        match self.parse(buf)? {
+            Some(len) if len == buf.len() => Ok(()),
+            _ => Err(BadResponse::LineEnd),
+        }
+    }
+
+    /// Parses a head at the beginning of `buf`; answers its length, if it is whole.
+    fn parse(&mut self, buf: &[u8]) -> Result<Option<usize>, BadResponse> {
         let mut slots = [const { MaybeUninit::uninit() }; FIELDS_MAX];
         let mut parsed = httparse::Response::new(&mut []);
         let outcome = httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -141,13 +163,18 @@ impl ResponseHead {
             buf,
             &mut slots,
         );
-        if outcome.map_err(cause)? != httparse::Status::Complete(buf.len()) {
-            return Err(BadResponse::LineEnd);
-        }
+        let httparse::Status::Complete(len) = outcome.map_err(cause)? else { return Ok(None) };
         self.version = if parsed.version == Some(0) { Version::Http10 } else { Version::Http11 };
         self.status = parsed.code.and_then(Status::new).ok_or(BadResponse::Status)?;
         self.reason = span(buf, parsed.reason.unwrap_or_default().as_bytes());
-        self.take_fields(buf, parsed.headers)
+        self.take_fields(buf, parsed.headers)?;
+        Ok(Some(len))
+    }
+
+    /// Whether all lines of a head, which has been parsed, end in CR LF: the parser takes LF alone for an end, too.
+    fn has_usual_lines(&self, buf: &[u8]) -> bool {
+        let follows_one = |field: &Field| buf[..field.name.start()].ends_with(b"\r\n");
+        self.fields.iter().all(follows_one) && buf.ends_with(b"\r\n\r\n")
     }
 
     /// Reads what a script has written (RFC 3875 section 6): fields alone, of which `Status` is the status.
@@ -189,8 +216,8 @@ impl ResponseHead {
         }
         self.said = self.framing_said(buf)?;
         // Whoever passes the response on can rely upon it that there are few.
-        Named::of_response(self.view(buf)).ok_or(BadResponse::ConnectionOptions)?;
-        Ok(())
+        self.connection = hop_by_hop::Options::of(self.view(buf).all(Name::Connection));
+        if self.connection.is_too_much() { Err(BadResponse::ConnectionOptions) } else { Ok(()) }
     }
 
     fn framing_said(&self, buf: &[u8]) -> Result<Said, BadResponse> {
@@ -319,24 +346,14 @@ impl<'a> Response<'a> {
     /// (RFC 9112 section 9.3).
     #[must_use]
     pub fn keeps_alive(&self, framing: Framing) -> bool {
-        if matches!(framing, Framing::UntilClose | Framing::Tunnel) {
-            return false;
-        }
-        let mut keep = self.version() == Version::Http11;
-        for option in members(self.all(Name::Connection)) {
-            // `close` beats `keep-alive` wherever it stands.
-            if is(option, "close") {
-                return false;
-            }
-            keep |= is(option, "keep-alive");
-        }
-        keep
+        !matches!(framing, Framing::UntilClose | Framing::Tunnel)
+            && self.head.connection.keeps(self.version())
     }
 
     /// What its `Connection` fields name.
     #[must_use]
     pub(crate) fn named(&self) -> Named<'a> {
-        Named::of_response(*self).expect("the parser has counted them")
+        Named::by(*self, &self.head.connection)
     }
 }
 
