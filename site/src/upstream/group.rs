@@ -158,11 +158,14 @@ impl RequestChanges {
         Ok(changes)
     }
 
-    /// Appends the lines for a request, if some of them depend on it.
+    /// Whether some of the lines depend on the request, so that they have to be composed for each.
+    #[must_use]
+    pub fn depend_on_request(&self) -> bool {
+        !self.varying.is_empty()
+    }
+
+    /// Appends the lines for a request.
     pub fn compose(&self, exchange: &Exchange<'_>, facts: Knowledge<'_>, out: &mut Vec<u8>) {
-        if self.varying.is_empty() {
-            return;
-        }
         out.extend_from_slice(&self.lines);
         let view = View { facts, ..View::of(exchange, Captured::NOTHING) };
         self.varying.iter().for_each(|(name, value)| value.write_line(name, &view, out));
@@ -171,7 +174,7 @@ impl RequestChanges {
     /// As the writer of requests takes them; `composed` is what [`RequestChanges::compose`] has made.
     #[must_use]
     pub fn rules<'a>(&'a self, composed: &'a [u8]) -> Rules<'a> {
-        Rules { dropped: &self.dropped, lines: if self.varying.is_empty() { &self.lines } else { composed } }
+        Rules { dropped: &self.dropped, lines: if self.depend_on_request() { composed } else { &self.lines } }
     }
 
     /// Fields of clients that do not pass.

@@ -149,6 +149,7 @@ pub(super) struct Teller<'x> {
     /// The location's rules about fields.
     fields: &'x Fields,
     asked_fields: &'x Fields,
+    /// For those of them that ask about it.
     exchange: Option<Exchange<'x>>,
     id: RequestId<'x>,
     user: Option<&'x str>,
@@ -165,12 +166,13 @@ pub(super) struct Teller<'x> {
 
 impl<'x> Teller<'x> {
     pub(super) fn of(responder: &Responder<'x>, order: &Order<'x>) -> Teller<'x> {
+        let ask = responder.fields.depend_on_request() || responder.asked_fields.depend_on_request();
         Teller {
             request: order.request,
             served: responder.served,
             fields: responder.fields,
             asked_fields: responder.asked_fields,
-            exchange: responder.exchange(),
+            exchange: ask.then(|| responder.exchange()).flatten(),
             id: responder.id,
             user: responder.user,
             replacing: Replacing::at(responder.place),
@@ -212,9 +214,17 @@ pub(super) struct Answered {
     pub(super) keeps: bool,
     pub(super) goes_on: GoesOn,
     /// What the client gets in its place: nothing of it has been passed on.
-    pub(super) replacement: Option<Replacement>,
+    pub(super) replacement: Option<Box<Replacement>>,
     /// Bytes of the content before it was compressed, if it was.
     pub(super) uncoded: Option<u64>,
+}
+
+/// An answer whose head has been written.
+struct Told {
+    answered: Answered,
+    framing: Framing,
+    delivery: Delivery,
+    transform: Option<Transform>,
 }
 
 /// What follows an answer on the connections.
@@ -230,7 +240,7 @@ pub(super) enum GoesOn {
 pub(super) struct Answering<'b, 'x> {
     pub(super) way: &'b Way<'x>,
     pub(super) course: &'b mut Course,
-    pub(super) teller: Teller<'x>,
+    pub(super) teller: &'b Teller<'x>,
     pub(super) reading: &'b mut Reading,
     pub(super) out: &'b mut Vec<u8>,
 }
@@ -243,9 +253,10 @@ impl Answering<'_, '_> {
         if let Some(answered) = self.replaced(len) {
             return Ok(answered);
         }
-        let (mut answered, framing, content) = self.tell_head(len)?;
+        let Told { mut answered, framing, delivery, transform } = self.tell_head(len)?;
         self.reading.at += len;
-        if let Some(mut content) = content {
+        if framing.has_content() {
+            let mut content = Content::new(framing, delivery, transform);
             self.pour(&mut content, framing).await?;
             answered.sent.content = content.len;
             answered.uncoded = content.transform.as_ref().map(|transform| transform.taken);
@@ -318,12 +329,12 @@ impl Answering<'_, '_> {
             keeps: false,
             goes_on: GoesOn::Http,
             uncoded: None,
-            replacement: Some(replacement),
+            replacement: Some(Box::new(replacement)),
         })
     }
 
-    /// Writes the head for the client; answers the content that follows it, if there is one.
-    fn tell_head(&mut self, len: usize) -> Result<(Answered, Framing, Option<Content>), Failure> {
+    /// Writes the head for the client; answers how its content follows.
+    fn tell_head(&mut self, len: usize) -> Result<Told, Failure> {
         let Answering { way, course, teller, reading, out } = self;
         let stream = way.client;
         let whole = reading.whole_content(len);
@@ -338,10 +349,10 @@ impl Answering<'_, '_> {
         course.status = Some(response.status().code());
         let request = &teller.request;
         let delivery = Delivery::of(&response, framing, request.method(), request.version());
-        let has_content = !matches!(framing, Framing::None | Framing::Tunnel);
         let mut recoding = transform::recoding(teller.compression, request, &response, framing);
         let mut transform = None;
-        if let (Recoding::Done(coding), Some(compression), true) = (recoding, teller.compression, has_content)
+        if let (Recoding::Done(coding), Some(compression), true) =
+            (recoding, teller.compression, framing.has_content())
         {
             transform = Transform::begin(&stream.shard, compression, coding);
             // Without a place for it the content stays as it is.
@@ -386,7 +397,7 @@ impl Answering<'_, '_> {
             goes_on: if framing == Framing::Tunnel { GoesOn::Tunnel } else { GoesOn::Http },
             replacement: None,
         };
-        Ok((answered, framing, has_content.then(|| Content::new(framing, delivery, transform))))
+        Ok(Told { answered, framing, delivery, transform })
     }
 
     /// Passes the content on.

@@ -84,7 +84,7 @@ async fn go(
     responder.stream.shard.count(Counter::UpstreamRequests);
 
     let teller = Teller::of(responder, order);
-    let exchange = responder.exchange();
+    let exchange = relay.changes.depend_on_request().then(|| responder.exchange()).flatten();
     let id = responder.id;
     let user = responder.user;
     let Responder { body, relay: Work { out: to_server, lines, reading, .. }, out, .. } = responder;
@@ -113,7 +113,7 @@ async fn go(
         way.client.shard.count(Counter::Responses1xx);
         way.client.send(out).await.map_err(Failure::Client)?;
     }
-    let mut answering = Answering { way: &way, course, teller, reading, out };
+    let mut answering = Answering { way: &way, course, teller: &teller, reading, out };
     let answered = if gathered == Gathered::All {
         way.send(to_server).await?;
         way.has_asked();
