@@ -21,8 +21,8 @@ pub(crate) const RING_SEND_MAX: usize = 16 * 1024;
 /// legitimate, and each turn of a circle holds a connection.
 pub(crate) const PASSAGES_MAX: usize = 8;
 
-/// Events in a pass from which on sends are left to the ring, and more events are waited for a moment.
-pub(crate) const DENSE_MIN: usize = 4;
+/// Events that passes bring on average from which on sends are left to the ring, and more events are waited for a moment.
+pub(crate) const DENSE_MIN: usize = 8;
 
 /// Received bytes that may wait for the future that serves the connection; beyond this nothing is received.
 pub(crate) const BACKLOG_MAX: usize = 64 * 1024;

@@ -24,7 +24,7 @@ use crate::file_cache::FileCache;
 use crate::inbox::{Inbox, Reply};
 use crate::jobs::Jobs;
 use crate::lane::Knock;
-use crate::lane::ring::Ring;
+use crate::lane::ring::{Density, Ring};
 use crate::limits::{CODING_TIME, FIRST_REQUEST_PATIENCE, LARGE_CAPACITY, OUTPUT_CAPACITY};
 use crate::listeners::Listeners;
 use crate::logins::Logins;
@@ -62,8 +62,8 @@ pub(crate) struct Shard {
     pub(crate) ring: RefCell<Ring>,
     pub(crate) connections: RefCell<Connections>,
     pub(crate) activities: RefCell<Activities>,
-    /// How much this pass has to do.
-    pub(crate) events: Cell<usize>,
+    /// How closely events come.
+    pub(crate) density: Cell<Density>,
     /// Connections whose futures go on in the next pass.
     pub(crate) ready: RefCell<VecDeque<Key>>,
     /// Connections for whose handshakes something has come.
@@ -173,7 +173,7 @@ impl Shard {
             ring: RefCell::new(parts.ring),
             connections: RefCell::new(Connections::new()),
             activities: RefCell::new(Activities::new()),
-            events: Cell::new(0),
+            density: Cell::new(Density::Sparse),
             ready: RefCell::default(),
             handshakes: RefCell::default(),
             coders: RefCell::default(),

@@ -10,7 +10,8 @@ use std::time::Duration;
 use perf::Counter;
 
 use crate::connection::{State, Wait};
-use crate::limits::{BACKLOG_MAX, BODY_RATE_MIN, DENSE_MIN, OUTPUT_MAX, RING_SEND_MAX};
+use crate::lane::ring::Density;
+use crate::limits::{BACKLOG_MAX, BODY_RATE_MIN, OUTPUT_MAX, RING_SEND_MAX};
 use crate::port::{Awaits, Port, Transport};
 use crate::shard::Shard;
 use crate::wheel::{TICKS_PER_SECOND, ticks};
@@ -272,12 +273,12 @@ impl Stream {
 }
 
 impl Shard {
-    /// Sends `bytes` on a connection that sends nothing now. In a pass with many events the ring takes all small
-    /// sends with its next entry; with few, or much to copy, a system call at once is cheaper. What the socket
-    /// does not take goes through the ring in any case.
+    /// Sends `bytes` on a connection that sends nothing now. Where events come densely the ring takes all small sends with its
+    /// next entry; otherwise nobody is to wait for others, and where there is much to copy a system call at once is cheaper.
+    /// What the socket does not take goes through the ring in any case.
     pub(crate) fn transmit(&self, port: &Port, bytes: Vec<u8>) {
         self.count(Counter::Sends);
-        let together = DENSE_MIN <= self.events.get() && bytes.len() <= RING_SEND_MAX;
+        let together = self.density.get() != Density::Sparse && bytes.len() <= RING_SEND_MAX;
         let sent = if together { 0 } else { self.send_now(port, &bytes, sys::net::send) };
         if sent == bytes.len() || port.broken.get() || port.deaf.get() {
             return self.recycle(bytes);

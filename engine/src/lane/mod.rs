@@ -32,7 +32,7 @@ use sys::eventfd::EventFd;
 use crate::connection::Key;
 use crate::inbox::{Letter, Letters};
 use crate::lane::parking::Parking;
-use crate::lane::ring::{Density, Event, Tally};
+use crate::lane::ring::{Completion, Density, Event, Tally};
 use crate::limits::{BEAT, DENSE_MIN, PACE_MAX};
 use crate::shard::{Life, Shard};
 use crate::wheel::{TICK, ticks};
@@ -42,13 +42,43 @@ use crate::wheel::{TICK, ticks};
 /// tasks of the executor wait this long at most.
 const LINGER: Duration = Duration::from_millis(10);
 
+/// Events that are waited for at most where they come densely.
+const AWAITED_MAX: usize = 24;
+
+/// How many events a pass brings as a rule: an average in which the last passes count most. A burst is over before more could
+/// be gathered: those who are in it are not made to wait.
+#[derive(Default)]
+struct Usual {
+    /// [`Usual::PASSES`] times the average.
+    sum: usize,
+}
+
+impl Usual {
+    /// About so many passes make the average.
+    const PASSES: usize = 8;
+
+    /// More events than these count as these: a single pass shall not make the rest seem dense.
+    const COUNTED_MAX: usize = DENSE_MIN * Usual::PASSES - 1;
+
+    /// Takes another pass of a shard with so many clients into account. Each of them has one request under way as a rule: who
+    /// waited for more events than that would wait in vain.
+    fn note(&mut self, events: usize, clients: usize) -> Density {
+        self.sum = self.sum - self.sum / Usual::PASSES + events.min(Usual::COUNTED_MAX);
+        if self.sum / Usual::PASSES < DENSE_MIN {
+            return Density::Sparse;
+        }
+        Density::Dense((clients * 3 / 4).clamp(1, AWAITED_MAX))
+    }
+}
+
 /// Drives the connections of a shard until it is stopped.
 pub(crate) struct Lane {
     shard: Rc<Shard>,
     letters: Letters,
     parking: Parking,
-    events: Vec<Event>,
+    reaped: Vec<Completion>,
     turn: Vec<Key>,
+    usual: Usual,
     ticking: bool,
     beating: bool,
     pacing: bool,
@@ -64,8 +94,9 @@ impl Lane {
             letters,
             parking,
             // As many as a pass can bring at once: it shall not depend on chance when the last of them is allocated.
-            events: Vec::with_capacity(ring::COMPLETIONS as usize),
+            reaped: Vec::with_capacity(ring::COMPLETIONS as usize),
             turn: Vec::new(),
+            usual: Usual::default(),
             ticking: false,
             beating: false,
             pacing: false,
@@ -99,21 +130,24 @@ impl Lane {
         self.ask_for_pace();
         self.enter()?;
         self.shard.clock.refresh();
-        self.shard.ring.borrow_mut().events(&mut self.events);
-        let mut events = std::mem::take(&mut self.events);
+        let emptied = std::mem::take(&mut self.reaped);
+        let mut reaped = self.shard.ring.borrow_mut().reaped(emptied);
         let waiting = self.shard.ready.borrow().len() + self.shard.coders.borrow().len();
-        let count = events.len() + waiting + self.shard.handshakes.borrow().len();
-        self.shard.events.set(count);
-        for event in events.drain(..) {
+        let count = reaped.len() + waiting + self.shard.handshakes.borrow().len();
+        let clients = self.shard.connections.borrow().len();
+        self.shard.density.set(self.usual.note(count, clients));
+        for completion in reaped.drain(..) {
+            let event = self.shard.ring.borrow_mut().event(&completion);
             match event {
-                Event::Woken { more } => self.watch_on(more),
-                Event::Tick => self.tick(),
-                Event::Beat => self.beat(),
-                Event::Pace => self.pace(),
-                other => self.shard.apply(other),
+                None => {}
+                Some(Event::Woken { more }) => self.watch_on(more),
+                Some(Event::Tick) => self.tick(),
+                Some(Event::Beat) => self.beat(),
+                Some(Event::Pace) => self.pace(),
+                Some(other) => self.shard.apply(other),
             }
         }
-        self.events = events;
+        self.reaped = reaped;
         self.read_letters();
         self.run_ready();
         self.shard.shake_hands();
@@ -129,10 +163,7 @@ impl Lane {
         let waits = shard.ready.borrow().is_empty()
             && shard.handshakes.borrow().is_empty()
             && shard.coders.borrow().is_empty();
-        // What was much the last time is going to be so.
-        let many = DENSE_MIN <= shard.events.get();
-        let density = if many { Density::Dense } else { Density::Sparse };
-        if waits { ring.turn_waiting(LINGER, density) } else { ring.turn() }
+        if waits { ring.turn_waiting(LINGER, shard.density.get()) } else { ring.turn() }
     }
 
     /// Gives each connection that was ready at the start its turn; what becomes ready meanwhile is next.
@@ -295,5 +326,21 @@ impl Lane {
                 Letter::ForgetLogins => self.shard.logins.borrow_mut().forget(),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_no_rule_and_a_flood_is_one() {
+        let mut usual = Usual::default();
+        let mut after =
+            |passes: usize, events, clients| (0..passes).map(|_| usual.note(events, clients)).last();
+        assert_eq!(after(1, 8000, 8000), Some(Density::Sparse), "one burst");
+        assert_eq!(after(2 * Usual::PASSES, DENSE_MIN + 1, 8000), Some(Density::Dense(AWAITED_MAX)));
+        assert_eq!(after(1, DENSE_MIN + 1, 16), Some(Density::Dense(12)));
+        assert_eq!(after(4 * Usual::PASSES, 1, 8000), Some(Density::Sparse));
     }
 }

@@ -90,6 +90,13 @@ fn tag(kind: Kind, rest: u64) -> u64 {
     (kind as u64) << KIND_SHIFT | rest
 }
 
+/// What the kernel says of an operation that has got somewhere; [`Ring::event`] knows what that means.
+pub(crate) struct Completion {
+    user_data: u64,
+    result: i32,
+    flags: u32,
+}
+
 /// Bytes on their way to a socket.
 struct Outgoing {
     key: Key,
@@ -100,19 +107,17 @@ struct Outgoing {
     sent: usize,
 }
 
-/// How many completions are worth a wait where they come densely: each sleep and wake-up costs about as much as a request.
-const GATHERED: usize = 8;
+/// How long several completions are waited for, in microseconds: nobody notices it in a request that others have waited before.
+const GATHERING_US: u32 = 90;
 
-/// How long they are waited for, in microseconds: nobody notices it in a request that others have waited before.
-const GATHERING_US: u32 = 30;
-
-/// How closely completions follow upon each other.
+/// How closely events follow upon each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Density {
-    /// Each is handled at once.
+    /// Each is handled at once, and what is sent leaves at once.
     Sparse,
-    /// More are on their way.
-    Dense,
+    /// More are on their way; what is sent leaves with what they have sent. So many are worth a wait: each sleep and wake-up
+    /// costs about as much as a request.
+    Dense(usize),
 }
 
 /// What the ring has done so far; the shard copies the differences to its counters.
@@ -128,7 +133,7 @@ pub(crate) struct Ring {
     ring: IoUring,
     buffers: Buffers,
     outgoing: Slab<Outgoing>,
-    reaped: Vec<(u64, i32, u32)>,
+    reaped: Vec<Completion>,
     tick: Box<Timespec>,
     beat: Box<Timespec>,
     pace: Box<Timespec>,
@@ -308,7 +313,7 @@ impl Ring {
         Ok(())
     }
 
-    /// As [`Ring::turn`], but waits up to `patience` for a first completion; where many are to come, for some of them as
+    /// As [`Ring::turn`], but waits up to `patience` for a first completion; where many are to come, for several of them as
     /// long as [`GATHERING_US`].
     pub(crate) fn turn_waiting(&mut self, patience: Duration, density: Density) -> io::Result<()> {
         if self.ring.completion().is_empty() {
@@ -316,7 +321,7 @@ impl Ring {
             let patience = Timespec::from(patience);
             let args = SubmitArgs::new().timespec(&patience);
             let (wanted, args) = match density {
-                Density::Dense if self.gathers => (GATHERED, args.min_wait_usec(GATHERING_US)),
+                Density::Dense(awaited) if self.gathers => (awaited, args.min_wait_usec(GATHERING_US)),
                 _ => (1, args),
             };
             forgive(self.ring.submitter().submit_with_args(wanted, &args))?;
@@ -329,7 +334,9 @@ impl Ring {
 
     fn collect(&mut self) {
         let before = self.reaped.len();
-        self.reaped.extend(self.ring.completion().map(|c| (c.user_data(), c.result(), c.flags())));
+        let completion =
+            |c: cqueue::Entry| Completion { user_data: c.user_data(), result: c.result(), flags: c.flags() };
+        self.reaped.extend(self.ring.completion().map(completion));
         self.tally.completions += (self.reaped.len() - before) as u64;
     }
 
@@ -349,18 +356,15 @@ impl Ring {
         self.ring.completion().disable_eventfd();
     }
 
-    /// Moves the events of the last turn to `events`.
-    pub(crate) fn events(&mut self, events: &mut Vec<Event>) {
-        let mut reaped = std::mem::take(&mut self.reaped);
-        for (user_data, result, flags) in reaped.drain(..) {
-            if let Some(event) = self.event(user_data, result, flags) {
-                events.push(event);
-            }
-        }
-        self.reaped = reaped;
+    /// The completions of the last turn, for an empty list in their place.
+    pub(crate) fn reaped(&mut self, emptied: Vec<Completion>) -> Vec<Completion> {
+        debug_assert!(emptied.is_empty(), "every completion is an event once");
+        std::mem::replace(&mut self.reaped, emptied)
     }
 
-    fn event(&mut self, user_data: u64, result: i32, flags: u32) -> Option<Event> {
+    /// What a completion means; `None` if nothing that anybody waits for.
+    pub(crate) fn event(&mut self, completion: &Completion) -> Option<Event> {
+        let &Completion { user_data, result, flags } = completion;
         let more = cqueue::more(flags);
         let rest = user_data & ((1 << KIND_SHIFT) - 1);
         let outcome = if result < 0 { Err(-result) } else { Ok(result as usize) };
