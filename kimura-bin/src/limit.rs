@@ -24,8 +24,11 @@ pub(crate) fn setting(text: &str) -> Result<(String, Option<String>), Usage> {
     }
     // As the server will read it, but for what else it has.
     let wish = Override::set(text).map_err(|problem| bad(sentence(&problem)))?;
+    let rate = rate_of(pointer).map(|rate| Override::set(&rate)).transpose();
+    let rate = rate.map_err(|problem| bad(sentence(&problem)))?;
     let source = Source { name: "limit".to_owned(), text: around(pointer) };
-    match load(Some(source), &[wish]) {
+    let wishes: Vec<Override> = rate.into_iter().chain([wish]).collect();
+    match load(Some(source), &wishes) {
         Ok(_) => Ok((pointer.to_owned(), Some(value.to_owned()))),
         Err(problems) => Err(bad(problems.into_iter().next().map_or_else(String::new, sentence))),
     }
@@ -33,6 +36,18 @@ pub(crate) fn setting(text: &str) -> Result<(String, Option<String>), Usage> {
 
 fn sentence(problem: &config::Problem) -> String {
     format!("{}: {}", problem.cause(), problem.cause().cure())
+}
+
+/// The rate that a limit belongs to, which the server has if it has any use for the limit.
+fn rate_of(pointer: &str) -> Option<String> {
+    let (level, key) = pointer.rsplit_once('/')?;
+    let rate = match key {
+        "down_burst" => "down=1MB/s",
+        "up_burst" => "up=1MB/s",
+        "requests_burst" | "delay" => "requests=1r/s",
+        _ => return None,
+    };
+    Some(format!("{level}/{rate}"))
 }
 
 /// A configuration in which the pointer leads somewhere.
@@ -63,6 +78,19 @@ mod tests {
                 "/defaults/shaping/connection/up=1MB/s",
                 right("/defaults/shaping/connection/up", Some("1MB/s")),
             ),
+            (
+                "/server/shaping/client/requests_burst=5",
+                right("/server/shaping/client/requests_burst", Some("5")),
+            ),
+            ("/server/shaping/client/delay=2s", right("/server/shaping/client/delay", Some("2s"))),
+            ("/hosts/a/shaping/total/down_burst=2M", right("/hosts/a/shaping/total/down_burst", Some("2M"))),
+            (
+                "/defaults/shaping/connection/up_burst=2M",
+                right("/defaults/shaping/connection/up_burst", Some("2M")),
+            ),
+            ("/server/shaping/client/requests_burst=5r/s", None),
+            ("/server/shaping/client/down_burst=default", right("/server/shaping/client/down_burst", None)),
+            ("/server/shaping/connection/requests_burst=5", None),
             ("/server/shaping/client/down=2", None),
             ("/server/shaping/client/requests=2MB/s", None),
             ("/server/shaping/client/nothing=2MB/s", None),
