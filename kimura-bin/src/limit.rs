@@ -6,6 +6,9 @@ use config::{Override, Source, load};
 /// By which a limit becomes again what the configuration says.
 const DEFAULT: &str = "default";
 
+/// What belongs to a rate, which the configuration need not have: alone it would be no limit.
+const OF_RATES: [&str; 4] = ["down_burst", "up_burst", "requests_burst", "delay"];
+
 /// Reads `POINTER=VALUE`; without a value, the limit is to be what the configuration says.
 pub(crate) fn setting(text: &str) -> Result<(String, Option<String>), Usage> {
     let bad = |why: String| Usage::BadLimit(text.to_owned(), why);
@@ -22,13 +25,13 @@ pub(crate) fn setting(text: &str) -> Result<(String, Option<String>), Usage> {
     if value == DEFAULT {
         return Ok((pointer.to_owned(), None));
     }
+    if key.is_some_and(|key| OF_RATES.contains(&key)) {
+        return Err(bad("it belongs to a rate: change it in the configuration, and reload that".to_owned()));
+    }
     // As the server will read it, but for what else it has.
     let wish = Override::set(text).map_err(|problem| bad(sentence(&problem)))?;
-    let rate = rate_of(pointer).map(|rate| Override::set(&rate)).transpose();
-    let rate = rate.map_err(|problem| bad(sentence(&problem)))?;
     let source = Source { name: "limit".to_owned(), text: around(pointer) };
-    let wishes: Vec<Override> = rate.into_iter().chain([wish]).collect();
-    match load(Some(source), &wishes) {
+    match load(Some(source), &[wish]) {
         Ok(_) => Ok((pointer.to_owned(), Some(value.to_owned()))),
         Err(problems) => Err(bad(problems.into_iter().next().map_or_else(String::new, sentence))),
     }
@@ -36,18 +39,6 @@ pub(crate) fn setting(text: &str) -> Result<(String, Option<String>), Usage> {
 
 fn sentence(problem: &config::Problem) -> String {
     format!("{}: {}", problem.cause(), problem.cause().cure())
-}
-
-/// The rate that a limit belongs to, which the server has if it has any use for the limit.
-fn rate_of(pointer: &str) -> Option<String> {
-    let (level, key) = pointer.rsplit_once('/')?;
-    let rate = match key {
-        "down_burst" => "down=1MB/s",
-        "up_burst" => "up=1MB/s",
-        "requests_burst" | "delay" => "requests=1r/s",
-        _ => return None,
-    };
-    Some(format!("{level}/{rate}"))
 }
 
 /// A configuration in which the pointer leads somewhere.
@@ -78,19 +69,11 @@ mod tests {
                 "/defaults/shaping/connection/up=1MB/s",
                 right("/defaults/shaping/connection/up", Some("1MB/s")),
             ),
+            ("/server/shaping/client/requests_burst=5", None),
             (
-                "/server/shaping/client/requests_burst=5",
-                right("/server/shaping/client/requests_burst", Some("5")),
+                "/server/shaping/client/requests_burst=default",
+                right("/server/shaping/client/requests_burst", None),
             ),
-            ("/server/shaping/client/delay=2s", right("/server/shaping/client/delay", Some("2s"))),
-            ("/hosts/a/shaping/total/down_burst=2M", right("/hosts/a/shaping/total/down_burst", Some("2M"))),
-            (
-                "/defaults/shaping/connection/up_burst=2M",
-                right("/defaults/shaping/connection/up_burst", Some("2M")),
-            ),
-            ("/server/shaping/client/requests_burst=5r/s", None),
-            ("/server/shaping/client/down_burst=default", right("/server/shaping/client/down_burst", None)),
-            ("/server/shaping/connection/requests_burst=5", None),
             ("/server/shaping/client/down=2", None),
             ("/server/shaping/client/requests=2MB/s", None),
             ("/server/shaping/client/nothing=2MB/s", None),

@@ -45,8 +45,8 @@ const LINGER: Duration = Duration::from_millis(10);
 /// Events that are waited for at most where they come densely.
 const AWAITED_MAX: usize = 24;
 
-/// How many events a pass brings as a rule: an average in which the last passes count most. A burst is over before more could
-/// be gathered: those who are in it are not made to wait.
+/// How many events a pass brings as a rule: an average in which the last passes count most. A single full pass is over before
+/// more could be gathered: those who are in it are not made to wait.
 #[derive(Default)]
 struct Usual {
     /// [`Usual::PASSES`] times the average.
@@ -60,8 +60,8 @@ impl Usual {
     /// More events than these count as these: a single pass shall not make the rest seem dense.
     const COUNTED_MAX: usize = DENSE_MIN * Usual::PASSES - 1;
 
-    /// Takes another pass of a shard with so many clients into account. Each of them has one request under way as a rule: who
-    /// waited for more events than that would wait in vain.
+    /// Takes another pass of a shard with so many clients into account. As a rule none of them has more than one request under
+    /// way: who waited for more events than that would wait in vain.
     fn note(&mut self, events: usize, clients: usize) -> Density {
         self.sum = self.sum - self.sum / Usual::PASSES + events.min(Usual::COUNTED_MAX);
         if self.sum / Usual::PASSES < DENSE_MIN {
@@ -334,11 +334,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_is_no_rule_and_a_flood_is_one() {
+    fn a_full_pass_is_no_rule_and_a_flood_is_one() {
         let mut usual = Usual::default();
         let mut after =
             |passes: usize, events, clients| (0..passes).map(|_| usual.note(events, clients)).last();
-        assert_eq!(after(1, 8000, 8000), Some(Density::Sparse), "one burst");
+        assert_eq!(after(1, 8000, 8000), Some(Density::Sparse), "one pass");
         assert_eq!(after(2 * Usual::PASSES, DENSE_MIN + 1, 8000), Some(Density::Dense(AWAITED_MAX)));
         assert_eq!(after(1, DENSE_MIN + 1, 16), Some(Density::Dense(12)));
         assert_eq!(after(4 * Usual::PASSES, 1, 8000), Some(Density::Sparse));
