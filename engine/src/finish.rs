@@ -184,3 +184,15 @@ fn write_log(shard: &Shard, finished: &Finished<'_>, place: Place<'_>, (now, dur
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_ends_with_a_later_pass_or_within_its_own() {
+        assert_eq!(end_of(5, 9), 9);
+        let pass = sys::clock::now_monotonic_ns();
+        assert!(pass <= end_of(pass, pass));
+    }
+}

@@ -25,14 +25,14 @@ pub(crate) fn setting(text: &str) -> Result<(String, Option<String>), Usage> {
     if value == DEFAULT {
         return Ok((pointer.to_owned(), None));
     }
-    if key.is_some_and(|key| OF_RATES.contains(&key)) {
-        return Err(bad("it belongs to a rate: change it in the configuration, and reload that".to_owned()));
-    }
     // As the server will read it, but for what else it has.
     let wish = Override::set(text).map_err(|problem| bad(sentence(&problem)))?;
     let source = Source { name: "limit".to_owned(), text: around(pointer) };
     match load(Some(source), &[wish]) {
         Ok(_) => Ok((pointer.to_owned(), Some(value.to_owned()))),
+        Err(_) if key.is_some_and(|key| OF_RATES.contains(&key)) => {
+            Err(bad("it belongs to a rate: change it in the configuration, and reload that".to_owned()))
+        }
         Err(problems) => Err(bad(problems.into_iter().next().map_or_else(String::new, sentence))),
     }
 }
@@ -70,6 +70,8 @@ mod tests {
                 right("/defaults/shaping/connection/up", Some("1MB/s")),
             ),
             ("/server/shaping/client/requests_burst=5", None),
+            ("/server/shaping/client/delay=2s", None),
+            ("/server/shaping/client/delay=0s", right("/server/shaping/client/delay", Some("0s"))),
             (
                 "/server/shaping/client/requests_burst=default",
                 right("/server/shaping/client/requests_burst", None),

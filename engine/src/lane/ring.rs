@@ -316,18 +316,18 @@ impl Ring {
     /// As [`Ring::turn`], but waits up to `patience` for a first completion; where many are to come, for several of them as
     /// long as [`GATHERING_US`].
     pub(crate) fn turn_waiting(&mut self, patience: Duration, density: Density) -> io::Result<()> {
-        if self.ring.completion().is_empty() {
-            self.tally.enters += 1;
-            let patience = Timespec::from(patience);
-            let args = SubmitArgs::new().timespec(&patience);
-            let (wanted, args) = match density {
-                Density::Dense(awaited) if self.gathers => (awaited, args.min_wait_usec(GATHERING_US)),
-                _ => (1, args),
-            };
-            forgive(self.ring.submitter().submit_with_args(wanted, &args))?;
-        } else {
+        // What has been reaped to make room for submissions is there as well.
+        if !self.reaped.is_empty() || !self.ring.completion().is_empty() {
             return self.turn();
         }
+        self.tally.enters += 1;
+        let patience = Timespec::from(patience);
+        let args = SubmitArgs::new().timespec(&patience);
+        let (wanted, args) = match density {
+            Density::Dense(awaited) if self.gathers => (awaited, args.min_wait_usec(GATHERING_US)),
+            _ => (1, args),
+        };
+        forgive(self.ring.submitter().submit_with_args(wanted, &args))?;
         self.collect();
         Ok(())
     }
